@@ -1,0 +1,1 @@
+//! Private XML storage for XMPP, as an external component.
