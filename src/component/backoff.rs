@@ -1,0 +1,66 @@
+//! How long to wait before the next attempt.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::Duration;
+
+const FIRST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// A login that lasted this long has worked.
+const WORKED: Duration = Duration::from_secs(60);
+
+/// Growing pauses, each of them shortened at random, so that many components do not come back to
+/// a router in the same moment.
+///
+/// They start anew only after a login that lasted: two instances of one name that throw each
+/// other out must not do so every second.
+#[derive(Debug)]
+pub struct Backoff {
+    next: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { next: FIRST }
+    }
+}
+
+impl Backoff {
+    /// Notes how long a login lasted.
+    pub fn link_lasted(&mut self, lasted: Duration) {
+        if lasted >= WORKED {
+            self.next = FIRST;
+        }
+    }
+
+    /// The pause before the next attempt.
+    pub fn next(&mut self) -> Duration {
+        let pause = self.next;
+        self.next = (pause * 2).min(LONGEST);
+        pause.mul_f64(0.5 + 0.5 * random())
+    }
+}
+
+/// From 0 to 1. The standard library seeds its hashers at random, which is random enough here.
+fn random() -> f64 {
+    let bits = RandomState::new().build_hasher().finish();
+    (bits >> 11) as f64 / (1u64 << 53) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_minute_and_start_anew_after_a_login_that_lasted() {
+        let mut backoff = Backoff::default();
+        assert!(backoff.next() <= Duration::from_secs(1));
+        for _ in 0..20 {
+            assert!(backoff.next() <= LONGEST);
+        }
+        backoff.link_lasted(Duration::from_secs(59));
+        assert!(backoff.next() >= LONGEST / 2);
+        backoff.link_lasted(Duration::from_secs(60));
+        assert!(backoff.next() <= FIRST);
+    }
+}

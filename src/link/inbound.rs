@@ -1,0 +1,160 @@
+//! The reading half of a link.
+
+use std::collections::VecDeque;
+use std::io;
+
+use tokio::io::AsyncReadExt;
+use tokio::net::tcp::OwnedReadHalf;
+
+use super::frame::{Frame, Framer};
+use super::reader::{Limits, Reader};
+use super::scan::NotXml;
+use super::{Settings, StreamError};
+use crate::stanza::{Element, Received};
+
+/// How much is read at once: one read's stanzas are handed up together.
+const READ: usize = 64 * 1024;
+
+/// Why nothing more will come.
+#[derive(Debug)]
+pub enum End {
+    /// The router closed the stream in an orderly way.
+    Closed,
+    /// The connection was closed without a word: what both routers do when they shut down.
+    Eof,
+    /// The connection broke.
+    Io(io::Error),
+    /// The router ended the stream with an error.
+    StreamError(StreamError),
+    /// What came is not XML at all; the reason in words.
+    NotXml(&'static str),
+}
+
+/// What one read brought. What stood before the end is to be answered first.
+#[derive(Debug, Default)]
+pub struct Incoming {
+    /// The stanzas, in order.
+    pub stanzas: Vec<Received>,
+    /// Set when nothing more will come.
+    pub end: Option<End>,
+}
+
+/// The reading half.
+#[derive(Debug)]
+pub struct Inbound {
+    socket: OwnedReadHalf,
+    buffer: Box<[u8]>,
+    /// The part of the buffer that has not been looked at.
+    unread: std::ops::Range<usize>,
+    framer: Framer,
+    limits: Limits,
+    reader: Option<Reader>,
+    stream: Option<Element>,
+    ready: VecDeque<Received>,
+    end: Option<End>,
+}
+
+impl Inbound {
+    /// A reading half at the very beginning of its stream.
+    pub fn new(socket: OwnedReadHalf, settings: &Settings) -> Self {
+        let limits = Limits {
+            // Most stanzas become a little longer with their namespaces written out, none of
+            // those that people write twice as long.
+            text: settings.max_stanza_bytes.saturating_mul(2),
+            depth: settings.max_depth,
+            children: settings.max_children,
+            containers: settings.containers,
+        };
+        Self {
+            socket,
+            buffer: vec![0; READ].into_boxed_slice(),
+            unread: 0..0,
+            framer: Framer::new(settings.max_stanza_bytes),
+            limits,
+            reader: None,
+            stream: None,
+            ready: VecDeque::new(),
+            end: None,
+        }
+    }
+
+    /// Waits for the stream's header. Cancel safe.
+    pub async fn open(&mut self) -> Result<Element, End> {
+        loop {
+            if let Some(stream) = self.stream.take() {
+                return Ok(stream);
+            }
+            self.more().await?;
+        }
+    }
+
+    /// Waits for one element. Cancel safe.
+    pub async fn next(&mut self) -> Result<Received, End> {
+        loop {
+            if let Some(received) = self.ready.pop_front() {
+                return Ok(received);
+            }
+            self.more().await?;
+        }
+    }
+
+    /// Waits for whatever comes next. Cancel safe.
+    pub async fn read(&mut self) -> Incoming {
+        let mut end = None;
+        while self.ready.is_empty() && end.is_none() {
+            end = self.more().await.err();
+        }
+        Incoming {
+            stanzas: self.ready.drain(..).collect(),
+            end: end.or_else(|| self.end.take()),
+        }
+    }
+
+    /// Reads once, and cuts up what came. `Err` when there is nothing more.
+    async fn more(&mut self) -> Result<(), End> {
+        if let Some(end) = self.end.take() {
+            return Err(end);
+        }
+        if self.unread.is_empty() {
+            match self.socket.read(&mut self.buffer).await {
+                Ok(0) => return Err(End::Eof),
+                Ok(read) => self.unread = 0..read,
+                Err(error) => return Err(End::Io(error)),
+            }
+        }
+        if let Err(NotXml(why)) = self.cut() {
+            self.unread = 0..0;
+            self.end = Some(End::NotXml(why));
+        }
+        Ok(())
+    }
+
+    fn cut(&mut self) -> Result<(), NotXml> {
+        let mut input = &self.buffer[self.unread.clone()];
+        while let Some(frame) = self.framer.next(&mut input)? {
+            match (frame, &self.reader) {
+                (Frame::Open(start_tag), _) => {
+                    let (reader, stream) = Reader::open(&start_tag, self.limits)?;
+                    self.reader = Some(reader);
+                    self.stream = Some(stream);
+                }
+                (Frame::Stanza(stanza), Some(reader)) => {
+                    let received = reader.read(&stanza)?;
+                    match StreamError::read(&received) {
+                        Some(error) => self.end = Some(End::StreamError(error)),
+                        None => self.ready.push_back(received),
+                    }
+                }
+                (Frame::Stanza(_), None) => return Err(NotXml("a stanza before the stream")),
+                (Frame::Close, _) => {
+                    self.end.get_or_insert(End::Closed);
+                }
+            }
+            if self.end.is_some() {
+                input = &[];
+            }
+        }
+        self.unread = 0..0;
+        Ok(())
+    }
+}

@@ -1,0 +1,85 @@
+//! One connection to a router: XEP-0114, with the namespaces of XEP-0044.
+//!
+//! [`Link::connect`] resolves the name, connects, opens the stream and logs in; from then on
+//! [`Inbound::read`] hands up stanzas and [`Outbound::write`] sends replies, independently of
+//! each other. Nothing here knows what a stanza is about.
+
+mod connect;
+mod fragment;
+mod frame;
+mod handshake;
+mod inbound;
+mod namespaces;
+mod outbound;
+mod reader;
+mod refusal;
+mod scan;
+
+use std::fmt;
+
+use secrecy::SecretString;
+
+pub use connect::ConnectError;
+pub use inbound::{End, Inbound, Incoming};
+pub use outbound::{Outbound, Outbox};
+pub use refusal::StreamError;
+
+/// What a link needs to know.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The router's address; the name is resolved at each attempt.
+    pub server: Endpoint,
+    /// The component's own domain, as the router knows it.
+    pub domain: String,
+    /// What the handshake proves to know.
+    pub secret: SecretString,
+    /// The longest stanza that is read, in bytes on the wire.
+    pub max_stanza_bytes: usize,
+    /// How deep a stored element may be nested.
+    pub max_depth: usize,
+    /// How many children of one element are kept apart in a stanza's skeleton.
+    pub max_children: usize,
+    /// The elements whose children are wanted apart: (namespace, name).
+    pub containers: &'static [(&'static str, &'static str)],
+}
+
+/// A host, by name or by address, and a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// A name, or an address without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// A link that has logged in.
+#[derive(Debug)]
+pub struct Link {
+    /// What the router sends.
+    pub inbound: Inbound,
+    /// What we send.
+    pub outbound: Outbound,
+}
+
+impl Link {
+    /// Connects and logs in.
+    pub async fn connect(settings: &Settings) -> Result<Self, ConnectError> {
+        let (read, write) = connect::connect(&settings.server).await?.into_split();
+        let mut link = Self {
+            inbound: Inbound::new(read, settings),
+            outbound: Outbound::new(write),
+        };
+        handshake::log_in(&mut link, settings).await?;
+        Ok(link)
+    }
+}

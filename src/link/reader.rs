@@ -1,0 +1,171 @@
+//! One framed stanza → names resolved, payloads normalised, or its fault with the head that
+//! stands before it.
+//!
+//! Every stanza gets a parser of its own, so that what is wrong with it ends with it.
+
+mod build;
+mod salvage;
+
+use std::borrow::Cow;
+
+use memchr::memchr;
+use rxml::error::EndOrError;
+use rxml::parser::CommentMode;
+use rxml::{Error, Options, Parse, RawEvent, RawParser, WithOptions};
+
+use super::frame::Stanza;
+use super::namespaces::{Declared, Place, Scope};
+use super::scan::NotXml;
+use crate::stanza::{Element, Fault, Received};
+use build::Builder;
+
+/// What bounds the reading of one stanza.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How long the payloads may become with every namespace written out, in bytes.
+    pub text: usize,
+    /// How deep elements may be nested in what is kept as text; the outermost is level 1.
+    pub depth: usize,
+    /// How many children of one element are kept apart.
+    pub children: usize,
+    /// The elements (namespace, name) inside a stanza whose children are wanted apart in the
+    /// skeleton. What is under any other is kept as text alone.
+    pub containers: &'static [(&'static str, &'static str)],
+}
+
+/// Reads stanzas of one stream.
+#[derive(Debug)]
+pub struct Reader {
+    declared: Declared,
+    limits: Limits,
+}
+
+impl Reader {
+    /// A reader for the stream that this start tag opens, and the start tag's own element.
+    pub fn open(start_tag: &[u8], limits: Limits) -> Result<(Self, Element), NotXml> {
+        let none = Declared::default();
+        let scope = Scope::new(&none);
+        let mut builder = Builder::new(scope, limits, Place::Payload);
+        match parse(start_tag, start_tag.len(), &mut builder) {
+            Ok(()) => {}
+            Err(error) => return Err(NotXml(reason(&error))),
+        }
+        let (stream, scope) = builder.finish_open();
+        let declared = scope.into_declared();
+        let stream = stream.ok_or(NotXml("no stream header"))?;
+        Ok((Self { declared, limits }, stream))
+    }
+
+    /// Reads one stanza. `Err` only for what is not XML at all.
+    pub fn read(&self, stanza: &Stanza<'_>) -> Result<Received, NotXml> {
+        let bytes = unfold_line_ends(&stanza.bytes);
+        let size = stanza.bytes.len();
+        let mut builder = self.builder();
+        match parse(&bytes, stanza.longest_markup, &mut builder) {
+            Ok(()) => {}
+            Err(error) if is_about_namespaces(&error) => {
+                // The parser has stopped for good, perhaps in the middle of the very tag whose
+                // attributes say whom to answer. Take out what it refuses, and read on for the
+                // names alone.
+                let clean = salvage::without_faults(&bytes);
+                builder = self.builder();
+                builder.fault(Fault::Malformed(reason(&error)));
+                // A second refusal leaves what was read before it.
+                let _ = parse(&clean, stanza.longest_markup, &mut builder);
+            }
+            Err(error) => return Err(NotXml(reason(&error))),
+        }
+        if stanza.cut {
+            builder.fault(Fault::TooLong);
+        }
+        builder.finish(size).ok_or(NotXml("a stanza without a start tag"))
+    }
+
+    fn builder(&self) -> Builder<'_> {
+        Builder::new(Scope::new(&self.declared), self.limits, Place::Stanza)
+    }
+}
+
+fn parse(bytes: &[u8], longest_markup: usize, builder: &mut Builder<'_>) -> Result<(), Error> {
+    let mut parser = RawParser::with_options(Options {
+        // No name and no value is longer than the markup it stands in. (Text is cut at this, and
+        // reserved at this for every reference: it should not be the stanza's whole length.)
+        max_token_length: longest_markup.max(1024) + 8,
+        context: None,
+        comments: CommentMode::Discard,
+    });
+    let mut rest = bytes;
+    loop {
+        match parser.parse(&mut rest, false) {
+            Ok(Some(event)) => match event {
+                RawEvent::XmlDeclaration(..) => {}
+                RawEvent::ElementHeadOpen(_, (prefix, name)) => builder.open(prefix, name),
+                RawEvent::Attribute(_, (prefix, name), value) => {
+                    builder.attribute(prefix, name, value);
+                }
+                RawEvent::ElementHeadClose(_) => builder.head_close(),
+                RawEvent::Text(_, text) => builder.text(&text),
+                RawEvent::ElementFoot(_) => builder.foot(),
+            },
+            // All of it was read; a stream's start tag and a cut stanza end in the middle.
+            Ok(None) | Err(EndOrError::NeedMoreData) => return Ok(()),
+            Err(EndOrError::Error(error)) => return Err(error),
+        }
+    }
+}
+
+/// Whether an error is one against XML namespaces, or a construct that XMPP forbids: the stanza's
+/// end can be trusted all the same.
+fn is_about_namespaces(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::MultiColonName(_)
+            | Error::EmptyNamePart(_)
+            | Error::InvalidLocalName(_)
+            | Error::UndeclaredNamespacePrefix(_)
+            | Error::ReservedNamespacePrefix
+            | Error::ReservedNamespaceName
+            | Error::EmptyNamespaceUri
+            | Error::DuplicateAttribute
+            | Error::RestrictedXml(_)
+    )
+}
+
+/// An error in words that hold nothing of what was received.
+fn reason(error: &Error) -> &'static str {
+    match error {
+        Error::MultiColonName(_) | Error::EmptyNamePart(_) | Error::InvalidLocalName(_) => {
+            "a name with misplaced colons"
+        }
+        Error::ReservedNamespacePrefix | Error::ReservedNamespaceName => {
+            "a reserved prefix or namespace was declared"
+        }
+        Error::EmptyNamespaceUri => "a prefix cannot be undeclared",
+        Error::RestrictedXml(what) => what,
+        Error::InvalidUtf8Byte(_) => "invalid UTF-8",
+        Error::UndeclaredEntity => "an entity that is not declared",
+        Error::InvalidChar(..) => "a character that XML does not allow",
+        Error::ElementMismatch => "an end tag that matches no start tag",
+        Error::InvalidEof(_) => "the end in the middle of an element",
+        _ => "not well-formed XML",
+    }
+}
+
+/// XML 1.0 section 2.11: line ends are line feeds, before anything else is looked at. rxml takes
+/// a carriage return in an attribute's value for a forbidden character, and ejabberd sends them
+/// bare where a client had written `&#13;`.
+fn unfold_line_ends<'a>(bytes: &'a [u8]) -> Cow<'a, [u8]> {
+    let Some(first) = memchr(b'\r', bytes) else {
+        return Cow::Borrowed(bytes);
+    };
+    let mut out = bytes[..first].to_vec();
+    let mut rest = &bytes[first..];
+    while let Some(at) = memchr(b'\r', rest) {
+        out.extend_from_slice(&rest[..at]);
+        out.push(b'\n');
+        rest = &rest[at + 1..];
+        rest = rest.strip_prefix(b"\n").unwrap_or(rest);
+    }
+    out.extend_from_slice(rest);
+    Cow::Owned(out)
+}

@@ -1,0 +1,132 @@
+//! Addresses as the router vouches for them, and the owners they stand for.
+
+use std::borrow::Cow;
+
+use jid::{DomainPart, NodePart};
+
+use crate::store::Owner;
+
+/// The longest part of an address, in bytes (RFC 7622 section 3).
+const MAX_PART: usize = 1023;
+
+/// Who sent a request.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// An account: whose data it is, and its domain, normalised.
+    User(Owner, String),
+    /// A host without a local part: its domain, normalised.
+    Host(String),
+    /// What is no address at all.
+    Malformed,
+}
+
+/// Reads the address of a sender. Its resource decides nothing and is not looked at.
+///
+/// An account's address is normalised, so that letter case and Unicode variants of one address
+/// are one owner. What the `jid` crate refuses although the router vouches for it is an owner
+/// byte for byte: such accounts log in on Prosody. No normalised address can equal one that is
+/// refused, so nobody meets somebody else's data.
+pub fn sender(from: &str) -> Sender {
+    let bare = bare(from);
+    let Some((local, domain)) = bare.split_once('@') else {
+        return match domain_name(bare) {
+            Some(domain) => Sender::Host(domain.into_owned()),
+            None => Sender::Malformed,
+        };
+    };
+    if local.is_empty()
+        || local.len() > MAX_PART
+        || local.contains(|c: char| "\"&'/:<>@ ".contains(c) || c.is_control())
+    {
+        return Sender::Malformed;
+    }
+    let Some(domain) = domain_name(domain) else {
+        return Sender::Malformed;
+    };
+    let owner = match NodePart::new(local) {
+        Ok(local) => Owner::new(&format!("{}@{domain}", local.as_str())),
+        Err(_) => Owner::new(bare),
+    };
+    match owner {
+        Some(owner) => Sender::User(owner, domain.into_owned()),
+        None => Sender::Malformed,
+    }
+}
+
+/// A domain, normalised; byte for byte where the `jid` crate refuses it; `None` where it is no
+/// domain at all.
+pub fn domain_name(domain: &str) -> Option<Cow<'_, str>> {
+    if domain.is_empty()
+        || domain.len() > MAX_PART
+        || domain.contains(|c: char| "@/".contains(c) || c.is_control())
+    {
+        return None;
+    }
+    Some(match DomainPart::new(domain) {
+        Ok(Cow::Borrowed(domain)) => Cow::Borrowed(domain.as_str()),
+        Ok(Cow::Owned(domain)) => Cow::Owned(domain.into_inner()),
+        Err(_) => Cow::Borrowed(domain),
+    })
+}
+
+/// Whether this is a bare domain: neither a local part nor a resource.
+pub fn is_bare_domain(address: &str) -> bool {
+    !address.contains(['@', '/'])
+}
+
+/// An address without its resource: cut at the first `/`.
+pub fn bare(address: &str) -> &str {
+    address.split_once('/').map_or(address, |(bare, _)| bare)
+}
+
+/// The domain of an address, normalised.
+pub fn domain_of(address: &str) -> Option<Cow<'_, str>> {
+    let bare = bare(address);
+    domain_name(bare.split_once('@').map_or(bare, |(_, domain)| domain))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner(from: &str) -> String {
+        match sender(from) {
+            Sender::User(owner, _) => owner.as_str().to_owned(),
+            other => panic!("{from}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn variants_of_one_address_are_one_owner() {
+        for variant in ["alice@example.org", "ALICE@Example.Org/phone", "alice@example.org/😀 /x"] {
+            assert_eq!(owner(variant), "alice@example.org");
+        }
+        assert_eq!(owner("Straße@example.org"), owner("strasse@example.org"));
+        assert_eq!(owner("ﬁ@example.org"), owner("fi@example.org"));
+    }
+
+    #[test]
+    fn what_the_router_vouches_for_is_an_owner_even_if_jid_refuses_it() {
+        for refused in ["😀@example.org", "ȡ@example.org"] {
+            assert_eq!(owner(refused), refused);
+        }
+        assert_ne!(owner("😀@example.org"), owner("😁@example.org"));
+    }
+
+    #[test]
+    fn what_is_no_address_is_malformed() {
+        let long = format!("{}@example.org", "a".repeat(1024));
+        for from in [
+            "@example.org", "alice@", "", "a b@example.org", "a:b@example.org", "a@b@c",
+            "a\u{7}@example.org", "/x", &long,
+        ] {
+            assert_eq!(sender(from), Sender::Malformed, "{from:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_no_user() {
+        assert_eq!(sender("Example.org"), Sender::Host("example.org".into()));
+        assert_eq!(sender("example.org/x"), Sender::Host("example.org".into()));
+    }
+}

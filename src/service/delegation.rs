@@ -1,0 +1,86 @@
+//! Namespace delegation (XEP-0355): requests that a server hands over, because its users send
+//! them to their own accounts and not to us.
+
+use super::address;
+use crate::stanza::{Element, Received, ns};
+
+/// The versions that routers speak: ejabberd the first, Prosody the second.
+pub const VERSIONS: [&str; 2] = ["urn:xmpp:delegation:1", "urn:xmpp:delegation:2"];
+
+/// Whether this element is a delegation, in either version.
+pub fn is_delegation(element: &Element) -> bool {
+    VERSIONS.iter().any(|version| element.is(version, "delegation"))
+}
+
+/// The disco#info nodes by which a server asks what becomes of a namespace that it delegates:
+/// for itself, and for its users' bare JIDs.
+pub fn is_disco_node(node: &str) -> bool {
+    VERSIONS.iter().any(|version| {
+        let rest = node.strip_prefix(version);
+        let namespace = rest.and_then(|r| r.strip_prefix("::").or_else(|| r.strip_prefix(":bare:")));
+        namespace == Some(ns::PRIVATE)
+    })
+}
+
+/// Whether this message tells us that the namespace of private storage is delegated to us.
+pub fn is_advertisement(message: &Element) -> bool {
+    let mut delegations = message.children.iter().filter(|child| is_delegation(child));
+    message.attribute("type") != Some("error")
+        && delegations.any(|delegation| {
+            delegation.children.iter().any(|child| {
+                *child.name == *"delegated" && child.attribute("namespace") == Some(ns::PRIVATE)
+            })
+        })
+}
+
+/// The request inside a delegated one.
+#[derive(Debug)]
+pub struct Inner<'r> {
+    /// The IQ as the user sent it.
+    pub iq: &'r Element,
+    /// Whether it is a set, or else a get.
+    pub is_set: bool,
+    /// Its sender as received.
+    pub from: &'r str,
+}
+
+/// Unwraps a delegated request; `None` where there is no inner IQ that an answer could be
+/// wrapped for: none, two, one without an id or a sender, or one that is an answer itself.
+pub fn unwrap<'r>(delegation: &'r Element) -> Option<Inner<'r>> {
+    let forwarded = only(&delegation.children, |c| c.is(ns::FORWARD, "forwarded"))?;
+    let iq = only(&forwarded.children, |c| c.is(ns::ACCEPT, "iq"))?;
+    iq.attribute("id")?;
+    let from = iq.attribute("from").filter(|from| !from.is_empty())?;
+    let is_set = match iq.attribute("type") {
+        Some("set") => true,
+        Some("get") => false,
+        _ => return None,
+    };
+    Some(Inner { iq, is_set, from })
+}
+
+fn only(elements: &[Element], wanted: impl Fn(&Element) -> bool) -> Option<&Element> {
+    let mut found = elements.iter().filter(|element| wanted(element));
+    found.next().filter(|_| found.next().is_none())
+}
+
+/// Whether the user asks for their own data: `to` is absent, or their own address, with or
+/// without a resource.
+pub fn is_to_self(inner: &Inner<'_>) -> bool {
+    let Some(to) = inner.iq.attribute("to") else {
+        return true;
+    };
+    match (address::sender(inner.from), address::sender(to)) {
+        (address::Sender::User(own, _), address::Sender::User(other, _)) => own == other,
+        _ => false,
+    }
+}
+
+/// What the sender of an advertisement may be: a bare domain, which it returns normalised.
+pub fn advertising_domain(received: &Received) -> Option<String> {
+    let from = received.stanza.attribute("from")?;
+    if !address::is_bare_domain(from) {
+        return None;
+    }
+    Some(address::domain_name(from)?.into_owned())
+}

@@ -1,0 +1,127 @@
+//! Whom an answer goes to, and in which wrapping.
+
+use crate::stanza::{Element, Reply, StanzaError, escape_attribute, ns};
+
+/// The addresses and the id of an answer, as XEP-0049 wants it when asked directly, or as
+/// XEP-0355 wants it when a server handed the request over.
+#[derive(Debug, Clone)]
+pub struct Envelope {
+    outer: Header,
+    delegated: Option<Delegated>,
+}
+
+/// The attributes of one IQ that is an answer.
+#[derive(Debug, Clone)]
+struct Header {
+    id: Option<String>,
+    from: String,
+    to: String,
+}
+
+#[derive(Debug, Clone)]
+struct Delegated {
+    /// The version of XEP-0355 in which we were asked, and so answer.
+    namespace: String,
+    inner: Header,
+}
+
+impl Envelope {
+    /// The envelope for an answer to this IQ. `from` is our address as the sender wrote it, or
+    /// our own domain: routers close the link on a foreign one.
+    pub fn to(iq: &Element, sender: &str, from: &str) -> Self {
+        Self {
+            outer: Header {
+                id: iq.attribute("id").map(str::to_owned),
+                from: from.to_owned(),
+                to: sender.to_owned(),
+            },
+            delegated: None,
+        }
+    }
+
+    /// The same, around an answer to the IQ that was handed over inside of it. Routers compare
+    /// its addresses and its id byte for byte.
+    pub fn wrapping(mut self, inner: &Element, sender: &str, bare: &str, namespace: &str) -> Self {
+        self.delegated = Some(Delegated {
+            namespace: namespace.to_owned(),
+            inner: Header {
+                id: inner.attribute("id").map(str::to_owned),
+                from: inner.attribute("to").unwrap_or(bare).to_owned(),
+                to: sender.to_owned(),
+            },
+        });
+        self
+    }
+
+    /// An answer that carries this payload, finished XML, or none.
+    pub fn result(&self, payload: &str) -> Reply {
+        self.write("result", payload.len(), |out| out.push_str(payload))
+    }
+
+    /// An error; `child` is the request's own payload, where it is to be repeated.
+    pub fn error(&self, error: &StanzaError, child: Option<&str>) -> Reply {
+        let child = child.unwrap_or_default();
+        self.write("error", child.len() + 300, |out| {
+            out.push_str(child);
+            error.write(out);
+        })
+    }
+
+    /// No white space anywhere between the elements: Prosody drops the answer for it. And an
+    /// outer `result` whatever the inner type: ejabberd never answers its client otherwise.
+    fn write(&self, kind: &str, length: usize, payload: impl FnOnce(&mut String)) -> Reply {
+        let mut out = String::with_capacity(length + 500);
+        match &self.delegated {
+            None => {
+                self.outer.open(&mut out, None, kind);
+                payload(&mut out);
+            }
+            Some(Delegated { namespace, inner }) => {
+                self.outer.open(&mut out, None, "result");
+                out.push_str("<delegation xmlns='");
+                out.push_str(namespace);
+                out.push_str("'><forwarded xmlns='");
+                out.push_str(ns::FORWARD);
+                out.push_str("'>");
+                inner.open(&mut out, Some(ns::CLIENT), kind);
+                payload(&mut out);
+                out.push_str("</iq></forwarded></delegation>");
+            }
+        }
+        out.push_str("</iq>");
+        out
+    }
+}
+
+impl Header {
+    fn open(&self, out: &mut String, namespace: Option<&str>, kind: &str) {
+        out.push_str("<iq");
+        let attributes = [
+            ("xmlns", namespace),
+            ("type", Some(kind)),
+            ("id", self.id.as_deref()),
+            ("from", Some(&self.from)),
+            ("to", Some(&self.to)),
+        ];
+        for (name, value) in attributes {
+            if let Some(value) = value {
+                out.push(' ');
+                out.push_str(name);
+                out.push_str("='");
+                escape_attribute(value, out);
+                out.push('\'');
+            }
+        }
+        out.push('>');
+    }
+}
+
+/// The refusal of a presence subscription, between two bare addresses.
+pub fn unsubscribed(from: &str, to: &str) -> Reply {
+    let mut out = String::from("<presence type='unsubscribed' from='");
+    escape_attribute(from, &mut out);
+    out.push_str("' to='");
+    escape_attribute(to, &mut out);
+    out.push_str("'/>");
+    out
+}

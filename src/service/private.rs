@@ -1,0 +1,293 @@
+//! Private XML storage (XEP-0049): what a query asks for, and its answer.
+//!
+//! A stored element belongs to (owner, namespace, element name). `docs/SEMANTICS.md` has the
+//! whole table; each row has a scenario in the tests.
+
+use std::collections::{HashMap, HashSet};
+
+use super::Limits;
+use crate::stanza::{Condition, Element, Fault, Received, StanzaError, escape_attribute, ns};
+use crate::store::{self, Change, ChangeSet, Owner, SetError, Store, Value};
+
+/// The longest namespace and the longest element name that are stored, in bytes.
+pub const MAX_NAME_BYTES: usize = 1024;
+
+/// Whether stored elements may be in the namespaces that XEP-0049 section 2.3 reserves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reserved {
+    /// As the specification has it: refused.
+    Refuse,
+    /// Treated like any other.
+    Accept,
+}
+
+/// What a valid query asks for.
+#[derive(Debug)]
+pub enum Action {
+    /// To fetch.
+    Get(Get),
+    /// To store or delete, all of it or nothing.
+    Set(ChangeSet),
+}
+
+/// What to fetch.
+#[derive(Debug)]
+pub struct Get {
+    owner: Owner,
+    namespace: String,
+    /// In the order asked, none twice.
+    names: Vec<String>,
+    /// The longest answer, in bytes, that the router lets through.
+    limit: u64,
+}
+
+/// Reads a query. The first of the rules that it breaks decides: its shape, then the limits.
+pub fn read(
+    owner: Owner,
+    is_set: bool,
+    query: &Element,
+    received: &Received,
+    reserved: Reserved,
+    limits: &Limits,
+) -> Result<Action, StanzaError> {
+    check_shape(is_set, query, received, reserved)?;
+    if let Some(fault) = received.fault {
+        return Err(fault_error(fault, limits));
+    }
+    if is_set {
+        let changes = changes(query, received)?;
+        let limits = store::Limits {
+            max_namespace_bytes: limits.max_namespace_bytes,
+            max_user_bytes: limits.max_user_bytes,
+            max_user_elements: limits.max_user_elements,
+        };
+        Ok(Action::Set(ChangeSet {
+            owner,
+            limits,
+            changes,
+        }))
+    } else {
+        let mut names: Vec<String> = Vec::with_capacity(query.children.len());
+        let mut seen = HashSet::new();
+        for child in &query.children {
+            if seen.insert(&*child.name) {
+                names.push(child.name.to_string());
+            }
+        }
+        let namespace = query.children.first().map(|child| child.namespace.to_string());
+        Ok(Action::Get(Get {
+            owner,
+            namespace: namespace.unwrap_or_default(),
+            names,
+            limit: limits.max_namespace_bytes,
+        }))
+    }
+}
+
+fn check_shape(
+    is_set: bool,
+    query: &Element,
+    received: &Received,
+    reserved: Reserved,
+) -> Result<(), StanzaError> {
+    let not_acceptable = |text: String| Err(StanzaError::new(Condition::NotAcceptable, text));
+    let Some(first) = query.children.first() else {
+        if received.fault.is_some() {
+            return Ok(()); // it had a child, which was too large to be read
+        }
+        if is_set {
+            return not_acceptable("The query holds no element to store.".into());
+        }
+        return Err(StanzaError::new(
+            Condition::BadFormat,
+            "The query must name one element to fetch, in its own namespace.",
+        ));
+    };
+    for child in &query.children {
+        if child.namespace.is_empty() || *child.namespace == *ns::PRIVATE {
+            return not_acceptable(format!(
+                "The element <{}/> must be in a namespace of its own, not in that of the query.",
+                abridged(&child.name)
+            ));
+        }
+        if !is_set && child.namespace != first.namespace {
+            return not_acceptable("One query can fetch from one namespace only.".into());
+        }
+        if reserved == Reserved::Refuse && is_reserved(&child.namespace) {
+            return not_acceptable(format!(
+                "The namespace {:?} is reserved: access.reserved_namespaces is \"refuse\".",
+                abridged(&child.namespace)
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// XEP-0049 section 2.3.
+fn is_reserved(namespace: &str) -> bool {
+    namespace.starts_with("jabber:")
+        || namespace.starts_with("http://jabber.org/")
+        || namespace == "vcard-temp"
+}
+
+/// Whatever a request brings, what we say of it stays short.
+fn abridged(text: &str) -> String {
+    text.chars().take(100).collect()
+}
+
+/// The answer to a request with a fault that was found while it was read.
+pub fn fault_error(fault: Fault, limits: &Limits) -> StanzaError {
+    let (condition, text) = match fault {
+        Fault::TooLong => (
+            Condition::NotAcceptable,
+            format!(
+                "The request is too long: limits.max_stanza_bytes is {}.",
+                limits.max_stanza_bytes
+            ),
+        ),
+        Fault::TooDeep => (
+            Condition::NotAcceptable,
+            format!(
+                "The elements are nested too deep: limits.max_depth is {}.",
+                limits.max_depth
+            ),
+        ),
+        Fault::TooMany => (
+            Condition::ResourceConstraint,
+            format!(
+                "The request has too many elements: limits.max_user_elements is {}.",
+                limits.max_user_elements
+            ),
+        ),
+        Fault::Malformed(why) => (Condition::BadRequest, format!("The request is not valid: {why}.")),
+    };
+    StanzaError::new(condition, text)
+}
+
+/// What a set changes: for each (namespace, name) in it, the sequence that replaces the stored
+/// one, or nothing for a lone empty element.
+fn changes(query: &Element, received: &Received) -> Result<Vec<Change>, StanzaError> {
+    let mut changes: Vec<Change> = Vec::new();
+    let mut places = HashMap::new();
+    for child in &query.children {
+        let (namespace, name) = (&*child.namespace, &*child.name);
+        if namespace.len() > MAX_NAME_BYTES || name.len() > MAX_NAME_BYTES {
+            return Err(StanzaError::new(
+                Condition::NotAcceptable,
+                format!("A namespace or an element's name is over {MAX_NAME_BYTES} bytes (fixed)."),
+            ));
+        }
+        let place = *places.entry((namespace, name)).or_insert(changes.len());
+        if let Some(change) = changes.get_mut(place) {
+            // Not alone of its name any more: an empty element is a value after all.
+            let value = change.value.get_or_insert_with(|| Value {
+                text: received.xml(first_of(query, namespace, name)).to_owned(),
+                elements: 1,
+            });
+            value.text.push_str(received.xml(child));
+            value.elements += 1;
+        } else {
+            let value = (!child.bare).then(|| Value {
+                text: received.xml(child).to_owned(),
+                elements: 1,
+            });
+            changes.push(Change {
+                namespace: namespace.to_owned(),
+                name: name.to_owned(),
+                value,
+            });
+        }
+    }
+    Ok(changes)
+}
+
+fn first_of<'q>(query: &'q Element, namespace: &str, name: &str) -> &'q Element {
+    let mut children = query.children.iter();
+    children.find(|c| c.is(namespace, name)).unwrap_or(query)
+}
+
+/// Fetches. Stored elements go into the answer as they are, unparsed.
+pub fn fetch(get: &Get, store: &Store) -> Result<String, StanzaError> {
+    let mut answer = format!("<query xmlns='{}'>", ns::PRIVATE);
+    for name in &get.names {
+        let mut found = fetch_named(get, Some(name), store, &mut answer)?;
+        if found == 0 && get.names.len() == 1 {
+            // Real clients depend on it: nbxmpp stores <roster xmlns='roster:delimiter'> and asks
+            // for <storage xmlns='roster:delimiter'/>.
+            found = fetch_named(get, None, store, &mut answer)?;
+        }
+        if found == 0 {
+            answer.push('<');
+            answer.push_str(name);
+            answer.push_str(" xmlns='");
+            escape_attribute(&get.namespace, &mut answer);
+            answer.push_str("'/>");
+            // What is stored in one namespace is never too long; empty elements may become so.
+            if answer.len() as u64 > get.limit {
+                let limit = get.limit;
+                return Err(StanzaError::new(
+                    Condition::NotAcceptable,
+                    format!("The answer would be over limits.max_namespace_bytes, {limit}."),
+                ));
+            }
+        }
+    }
+    answer.push_str("</query>");
+    Ok(answer)
+}
+
+fn fetch_named(
+    get: &Get,
+    name: Option<&str>,
+    store: &Store,
+    answer: &mut String,
+) -> Result<u64, StanzaError> {
+    if get.namespace.len() > MAX_NAME_BYTES || name.is_some_and(|n| n.len() > MAX_NAME_BYTES) {
+        return Ok(0); // nothing of that name was ever stored
+    }
+    store
+        .read(&get.owner, &get.namespace, name, answer)
+        .map_err(|_| failed("The storage cannot be read; nothing is known to be lost."))
+}
+
+/// What to answer to a set that was not carried out.
+pub fn set_error(error: &SetError) -> StanzaError {
+    let over = |key: &str, limit: u64, would_be: u64| {
+        format!("{key} is {limit}, and this would make it {would_be}. What was stored stays.")
+    };
+    match error {
+        SetError::NamespaceBytes {
+            limit, would_be, ..
+        } => StanzaError::new(
+            Condition::NotAcceptable,
+            over("limits.max_namespace_bytes", *limit, *would_be),
+        ),
+        SetError::UserBytes { limit, would_be } => StanzaError::new(
+            Condition::ResourceConstraint,
+            over("limits.max_user_bytes", *limit, *would_be),
+        ),
+        SetError::UserElements { limit, would_be } => StanzaError::new(
+            Condition::ResourceConstraint,
+            over("limits.max_user_elements", *limit, *would_be),
+        ),
+        SetError::Full => StanzaError::new(
+            Condition::ResourceConstraint,
+            "The storage is full. What was stored stays; please try again later.",
+        ),
+        SetError::Failed => failed("The storage has failed. Nothing of this request is known to be stored."),
+    }
+}
+
+fn failed(text: &'static str) -> StanzaError {
+    StanzaError::new(Condition::InternalServerError, text)
+}
+
+impl Action {
+    /// Whose data it is about.
+    pub fn owner(&self) -> &Owner {
+        match self {
+            Self::Get(get) => &get.owner,
+            Self::Set(set) => &set.owner,
+        }
+    }
+}

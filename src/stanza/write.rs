@@ -1,0 +1,53 @@
+//! Writing XML conservatively: what every parser reads the same way.
+
+use minidom::Element;
+
+/// Appends character data. `>` is escaped too, so that in all we write `<` and `>` stand for
+/// tags alone (the writer measures tags by them), and a carriage return is a reference, since a
+/// parser would turn a bare one into a line feed.
+pub fn escape_text(text: &str, out: &mut String) {
+    escape(text, out, |byte| match byte {
+        b'<' => Some("&lt;"),
+        b'>' => Some("&gt;"),
+        b'&' => Some("&amp;"),
+        b'\r' => Some("&#xD;"),
+        _ => None,
+    });
+}
+
+/// Appends an attribute's value, for either kind of quote. White space other than blanks is
+/// written as references, since a parser would turn it into blanks.
+pub fn escape_attribute(value: &str, out: &mut String) {
+    escape(value, out, |byte| match byte {
+        b'<' => Some("&lt;"),
+        b'>' => Some("&gt;"),
+        b'&' => Some("&amp;"),
+        b'\'' => Some("&apos;"),
+        b'"' => Some("&quot;"),
+        b'\t' => Some("&#x9;"),
+        b'\n' => Some("&#xA;"),
+        b'\r' => Some("&#xD;"),
+        _ => None,
+    });
+}
+
+fn escape(text: &str, out: &mut String, reference: impl Fn(u8) -> Option<&'static str>) {
+    let mut rest = text;
+    // Only ASCII bytes are escaped, so every cut falls on a character boundary.
+    while let Some((at, written)) = rest
+        .bytes()
+        .enumerate()
+        .find_map(|(at, byte)| reference(byte).map(|written| (at, written)))
+    {
+        out.push_str(&rest[..at]);
+        out.push_str(written);
+        rest = &rest[at + 1..];
+    }
+    out.push_str(rest);
+}
+
+/// A payload that was built from types, as XML. Elements built from resolved names carry no
+/// prefixes, which is what keeps minidom's writer from failing.
+pub fn xml_of(payload: impl Into<Element>) -> String {
+    String::from(&payload.into())
+}
