@@ -1,6 +1,7 @@
 //! The life of the component: connect, serve, lose the link, connect again; and the end of it.
 
 mod backoff;
+mod settings;
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
@@ -9,9 +10,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{sleep, sleep_until, timeout};
 
+use crate::config::Config;
 use crate::dispatch::{Dispatch, Done};
 use crate::link::{self, ConnectError, End, Link, Outbox};
-use crate::service::Service;
 use crate::store::Store;
 use backoff::Backoff;
 
@@ -57,10 +58,10 @@ enum Ended {
 
 impl Component {
     /// A component that has not connected yet.
-    pub fn new(link: link::Settings, service: Service, store: Store) -> Self {
-        let (dispatch, done) = Dispatch::new(service, store);
+    pub fn new(config: &Config, store: Store) -> Self {
+        let (dispatch, done) = Dispatch::new(settings::service(config), store);
         Self {
-            link,
+            link: settings::link(config),
             dispatch,
             done,
             outbox: Outbox::default(),

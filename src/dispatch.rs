@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::spawn_blocking;
 
 use crate::link::Outbox;
-use crate::service::{Answer, Fetch, Plan, Request, Service, Work};
+use crate::service::{Answer, Fetch, Plan, Request, Service, Settings, Work};
 use crate::stanza::{Received, Reply};
 use crate::store::{Owner, SetError, Store};
 
@@ -89,11 +89,11 @@ pub struct Dispatch {
 
 impl Dispatch {
     /// A dispatch for this service and this store, and where its work comes back.
-    pub fn new(service: Service, store: Store) -> (Self, UnboundedReceiver<Done>) {
+    pub fn new(settings: Settings, store: Store) -> (Self, UnboundedReceiver<Done>) {
         // Unbounded, since what can be in it is bounded by what is open.
         let (done, receiver) = unbounded_channel();
         let dispatch = Self {
-            service,
+            service: Service::new(settings),
             store,
             lanes: HashMap::new(),
             sets: HashMap::new(),

@@ -7,7 +7,8 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_xmpp::connect::DnsConfig;
 
-use super::{Endpoint, StreamError};
+use super::StreamError;
+use crate::config::Endpoint;
 
 /// How long one address may take to accept.
 const CONNECT: Duration = Duration::from_secs(10);

@@ -15,9 +15,9 @@ mod reader;
 mod refusal;
 mod scan;
 
-use std::fmt;
-
 use secrecy::SecretString;
+
+use crate::config::Endpoint;
 
 pub use connect::ConnectError;
 pub use inbound::{End, Inbound, Incoming};
@@ -41,25 +41,6 @@ pub struct Settings {
     pub max_children: usize,
     /// The elements whose children are wanted apart: (namespace, name).
     pub containers: &'static [(&'static str, &'static str)],
-}
-
-/// A host, by name or by address, and a port.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint {
-    /// A name, or an address without brackets.
-    pub host: String,
-    /// The port.
-    pub port: u16,
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
-    }
 }
 
 /// A link that has logged in.

@@ -150,7 +150,7 @@ impl Service {
         if *stanza.namespace != *ns::ACCEPT {
             return Plan::Nothing;
         }
-        match &*stanza.name {
+        match stanza.name.as_str() {
             "iq" => self.iq(received),
             "message" => self.message(received),
             "presence" => self.presence(stanza),
@@ -328,7 +328,7 @@ impl Service {
         if !ours || is_set {
             return Err(unavailable("This service does not answer that here."));
         }
-        match (&*payload.namespace, &*payload.name) {
+        match (&*payload.namespace, payload.name.as_str()) {
             (xep::DISCO_INFO, "query") => disco::info(payload, profile),
             (xep::DISCO_ITEMS, "query") => disco::items(payload),
             (xep::PING, "ping") => Ok(String::new()),

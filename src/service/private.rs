@@ -107,7 +107,7 @@ fn check_shape(
         if child.namespace.is_empty() || *child.namespace == *ns::PRIVATE {
             return not_acceptable(format!(
                 "The element <{}/> must be in a namespace of its own, not in that of the query.",
-                abridged(&child.name)
+                abridged(child.name.as_str())
             ));
         }
         if !is_set && child.namespace != first.namespace {
@@ -170,7 +170,7 @@ fn changes(query: &Element, received: &Received) -> Result<Vec<Change>, StanzaEr
     let mut changes: Vec<Change> = Vec::new();
     let mut places = HashMap::new();
     for child in &query.children {
-        let (namespace, name) = (&*child.namespace, &*child.name);
+        let (namespace, name) = (&*child.namespace, child.name.as_str());
         if namespace.len() > MAX_NAME_BYTES || name.len() > MAX_NAME_BYTES {
             return Err(StanzaError::new(
                 Condition::NotAcceptable,
@@ -269,6 +269,10 @@ pub fn set_error(error: &SetError) -> StanzaError {
         SetError::UserElements { limit, would_be } => StanzaError::new(
             Condition::ResourceConstraint,
             over("limits.max_user_elements", *limit, *would_be),
+        ),
+        SetError::Unstorable => StanzaError::new(
+            Condition::NotAcceptable,
+            "A namespace or an element's name cannot be stored.",
         ),
         SetError::Full => StanzaError::new(
             Condition::ResourceConstraint,

@@ -1,0 +1,46 @@
+//! What each room is handed of the configuration.
+
+use std::time::Instant;
+
+use crate::config::{Config, ReservedNamespaces};
+use crate::{link, service};
+
+/// What the link is handed.
+pub fn link(config: &Config) -> link::Settings {
+    let limits = &config.limits;
+    link::Settings {
+        server: config.component.server.clone(),
+        domain: config.component.jid.to_string(),
+        secret: config.component.secret.clone(),
+        max_stanza_bytes: limits.max_stanza_bytes,
+        max_depth: limits.max_depth,
+        // A set of more elements than an owner may have at all is refused in any case.
+        max_children: usize::try_from(limits.max_user_elements).unwrap_or(usize::MAX),
+        containers: service::CONTAINERS,
+    }
+}
+
+/// What the service is handed.
+pub fn service(config: &Config) -> service::Settings {
+    let limits = &config.limits;
+    service::Settings {
+        profile: service::Profile {
+            domain: config.component.jid.to_string(),
+            contact: config.disco.contact.clone(),
+            os: config.disco.os.clone(),
+            started: Instant::now(),
+        },
+        domains: config.access.domains.clone(),
+        reserved: match config.access.reserved_namespaces {
+            ReservedNamespaces::Refuse => service::Reserved::Refuse,
+            ReservedNamespaces::Accept => service::Reserved::Accept,
+        },
+        limits: service::Limits {
+            max_stanza_bytes: limits.max_stanza_bytes as u64,
+            max_depth: limits.max_depth as u64,
+            max_namespace_bytes: limits.max_namespace_bytes,
+            max_user_bytes: limits.max_user_bytes,
+            max_user_elements: limits.max_user_elements,
+        },
+    }
+}
