@@ -1,0 +1,7 @@
+//! Tests of the whole program, seen from outside.
+//!
+//! `real` runs it beside a real Prosody and a real ejabberd; `scripts/test` installs what that
+//! takes.
+
+mod real;
+mod support;

@@ -1,0 +1,77 @@
+//! How the two find each other, and what is said when they do not.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use super::stage::{Start, wait_until_served};
+use crate::support::client::PATIENCE;
+use crate::support::component::{self, Component};
+use crate::support::ports;
+use crate::support::server::{COMPONENT, Options};
+use crate::support::{ejabberd, prosody};
+
+const ALICE: &str = "alice@localhost";
+
+macro_rules! on_both_servers {
+    ($($scenario:ident)*) => {
+        mod prosody_link { $(#[test] fn $scenario() { super::$scenario(super::prosody::start); })* }
+        mod ejabberd_link { $(#[test] fn $scenario() { super::$scenario(super::ejabberd::start); })* }
+    };
+}
+
+on_both_servers! {
+    the_component_may_be_there_first
+    without_delegation_it_is_reached_directly
+    a_wrong_secret_is_said_plainly
+    an_unknown_domain_is_said_plainly
+}
+
+fn the_component_may_be_there_first(start: Start) {
+    let options = Options::delegating(&[ALICE]);
+    let address = ports::address(options.ports.component);
+    let _component = Component::start(component::Options::at(address));
+    sleep(Duration::from_millis(500));
+    let server = start(options);
+    wait_until_served(&server, ALICE, &["", COMPONENT]);
+}
+
+fn without_delegation_it_is_reached_directly(start: Start) {
+    let server = start(Options {
+        delegation: false,
+        ..Options::delegating(&[ALICE])
+    });
+    let _component = Component::start(component::Options::at(server.component_address()));
+    wait_until_served(&server, ALICE, &[COMPONENT]);
+}
+
+fn a_wrong_secret_is_said_plainly(start: Start) {
+    let server = start(Options::delegating(&[]));
+    let component = Component::start(component::Options {
+        secret: "not-this-one".to_owned(),
+        ..component::Options::at(server.component_address())
+    });
+    said_plainly(component, "secret");
+}
+
+/// ejabberd says the same of an unknown domain as of a wrong secret; the component names both.
+fn an_unknown_domain_is_said_plainly(start: Start) {
+    let server = start(Options::delegating(&[]));
+    let component = Component::start(component::Options {
+        jid: "nobody.localhost".to_owned(),
+        ..component::Options::at(server.component_address())
+    });
+    said_plainly(component, "nobody.localhost");
+}
+
+/// One line that names what is wrong, repeated at most as often as it is tried again; and never
+/// the secret itself.
+fn said_plainly(mut component: Component, part: &str) {
+    let line = component.wait_for_log(part, PATIENCE);
+    sleep(Duration::from_secs(2));
+    let log = component.log();
+    assert!(log.len() <= 10, "too much is said:\n{}", log.join("\n"));
+    for word in ["panicked", "not-this-one", "s3cret"] {
+        assert!(!log.join("\n").contains(word), "{word} in {line}");
+    }
+    assert_eq!(component.exited(), None, "it goes on trying");
+}

@@ -1,0 +1,11 @@
+//! The program beside real servers.
+//!
+//! Whatever users' requests can show on a shared server is in `scenarios`; whatever takes a
+//! server or the component down has servers of its own.
+
+mod links;
+mod printed;
+mod restarts;
+mod scenarios;
+mod slixmpp;
+mod stage;

@@ -1,0 +1,181 @@
+//! The program under test.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use super::place::{Folder, Place};
+use super::process::Process;
+use super::server::{COMPONENT, HOST, OTHER_HOST, SECRET};
+
+const STOP: Duration = Duration::from_secs(10);
+
+/// How the program is to be configured.
+pub struct Options {
+    /// Where the server listens for it.
+    pub server: SocketAddr,
+    /// What it is called.
+    pub jid: String,
+    /// What it says to prove that.
+    pub secret: String,
+    /// Whose users it serves.
+    pub domains: Vec<String>,
+    /// Further sections of the configuration file.
+    pub extra: String,
+}
+
+impl Options {
+    /// A component that fits the servers of `support::server` and serves both their hosts.
+    pub fn at(server: SocketAddr) -> Options {
+        Options {
+            server,
+            jid: COMPONENT.to_owned(),
+            secret: SECRET.to_owned(),
+            domains: vec![HOST.to_owned(), OTHER_HOST.to_owned()],
+            extra: String::new(),
+        }
+    }
+
+    /// The configuration file.
+    pub fn toml(&self) -> String {
+        let Options {
+            server,
+            jid,
+            secret,
+            domains,
+            extra,
+        } = self;
+        format!(
+            "[component]\njid = \"{jid}\"\nserver = \"{server}\"\nsecret = \"{secret}\"\n\n\
+             [access]\ndomains = {domains:?}\n\n[storage]\npath = \"data\"\n\n{extra}"
+        )
+    }
+}
+
+/// What the program prints for the administrator of `router` to paste.
+pub fn print_config(options: &Options, router: &str) -> String {
+    let folder = folder(options);
+    let output = command(&folder)
+        .args(["print-config", router])
+        .output()
+        .expect("the program runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "print-config {router}: {errors}");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+fn folder(options: &Options) -> Folder {
+    let folder = Place::this_machine().folder("component");
+    folder.write("component.toml", &options.toml());
+    folder
+}
+
+fn command(folder: &Folder) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xmpp-private-storage"));
+    // A variable of the person who runs the tests would win over the file.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("PRIVATE_STORAGE_") {
+            command.env_remove(name);
+        }
+    }
+    command
+        .current_dir(folder.outside())
+        .args(["--config", "component.toml"]);
+    command
+}
+
+/// The program, running or not, with its folder.
+pub struct Component {
+    log: Arc<Log>,
+    process: Option<Process>,
+    // Last, so that the process is gone before its folder is.
+    folder: Folder,
+}
+
+impl Component {
+    /// Writes its configuration and starts it. It need not be connected yet.
+    pub fn start(options: Options) -> Component {
+        let folder = folder(&options);
+        let mut component = Component {
+            log: Arc::default(),
+            process: None,
+            folder,
+        };
+        component.launch();
+        component
+    }
+
+    /// All the lines it has logged, over all its starts.
+    pub fn log(&self) -> Vec<String> {
+        self.log.lines.lock().expect("no panic there").clone()
+    }
+
+    /// Waits for a line that holds `part`, and returns it; panics with the log if none comes.
+    #[track_caller]
+    pub fn wait_for_log(&self, part: &str, patience: Duration) -> String {
+        let deadline = Instant::now() + patience;
+        let mut lines = self.log.lines.lock().expect("no panic there");
+        loop {
+            if let Some(line) = lines.iter().find(|line| line.contains(part)) {
+                return line.clone();
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                panic!("no line with {part:?} in:\n{}", lines.join("\n"));
+            }
+            (lines, _) = self
+                .log
+                .arrived
+                .wait_timeout(lines, left)
+                .expect("no panic there");
+        }
+    }
+
+    /// Asks it to end, as a service manager does.
+    pub fn stop(&mut self) -> ExitStatus {
+        let mut process = self.process.take().expect("it runs");
+        process.stop(STOP)
+    }
+
+    /// Ends it as a power cut would.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Starts it again on the same data; ends it before, as `stop` does, if it runs.
+    pub fn restart(&mut self) {
+        if self.process.is_some() {
+            self.stop();
+        }
+        self.launch();
+    }
+
+    /// How it ended, if it has ended by itself.
+    pub fn exited(&mut self) -> Option<ExitStatus> {
+        self.process.as_mut().and_then(Process::exited)
+    }
+
+    fn launch(&mut self) {
+        let mut command = command(&self.folder);
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut process = Process::spawn(command, self.folder.outside());
+        let pipe = process.child().stderr.take().expect("a pipe");
+        let log = Arc::clone(&self.log);
+        std::thread::spawn(move || {
+            for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+                log.lines.lock().expect("no panic there").push(line);
+                log.arrived.notify_all();
+            }
+        });
+        self.process = Some(process);
+    }
+}
+
+/// Lines that a thread collects and tests wait for.
+#[derive(Default)]
+struct Log {
+    lines: Mutex<Vec<String>>,
+    arrived: Condvar,
+}

@@ -1,0 +1,180 @@
+//! A private ejabberd: its own configuration, database and ports, no TLS, no links to other
+//! servers.
+//!
+//! It is started without `ejabberdctl` and without Erlang's distribution: so there is no node
+//! name to be unique and no port mapper to be shared or left behind, any number run side by side,
+//! and any user may run it. The price is that nothing can be asked of it from outside but what
+//! XMPP offers; the accounts are made by the same command that starts it.
+
+use super::place::Place;
+use super::server::{COMPONENT, HOST, OTHER_HOST, Options, PASSWORD, SECRET, Server, place};
+
+const READY: &str = "the accounts are there";
+
+/// Starts one.
+pub fn start(options: Options) -> Server {
+    let place = place();
+    let folder = place.folder("ejabberd");
+    folder.write("ejabberd.yml", &configuration(&options));
+    folder.write("accounts", &accounts(&options));
+
+    let libraries = libraries(&place);
+    let configuration = folder.inside("ejabberd.yml");
+    let log = folder.inside("log/ejabberd.log");
+    let spool = format!("\"{}\"", folder.inside("spool"));
+    let make_accounts = make_accounts(&folder.inside("accounts"));
+    Server::start("ejabberd", folder, options.ports, Some(READY), move || {
+        let mut command = place.command("erl");
+        command
+            .env("ERL_LIBS", &libraries)
+            .env("EJABBERD_CONFIG_PATH", &configuration)
+            .env("EJABBERD_LOG_PATH", &log)
+            .env("ERL_CRASH_DUMP_BYTES", "0")
+            .env("HOME", "/")
+            .args(["-noinput", "-mnesia", "dir", &spool])
+            .args(["-s", "ejabberd", "-eval", &make_accounts]);
+        command
+    })
+}
+
+/// The accounts as Erlang terms.
+fn accounts(options: &Options) -> String {
+    let mut terms = String::new();
+    for jid in &options.accounts {
+        let (user, host) = jid.split_once('@').expect("a bare JID");
+        terms.push_str(&format!("{{<<\"{user}\">>, <<\"{host}\">>}}.\n"));
+    }
+    terms
+}
+
+/// An Erlang expression that makes the accounts in `file`. That one exists already, after a
+/// restart, is an error without consequences.
+fn make_accounts(file: &str) -> String {
+    format!(
+        "{{ok, Accounts}} = file:consult(\"{file}\"), \
+         [ejabberd_auth:try_register(User, Host, <<\"{PASSWORD}\">>) \
+         || {{User, Host}} <- Accounts], \
+         io:format(\"{READY}~n\")."
+    )
+}
+
+/// Where the package keeps ejabberd's Erlang libraries: its own script names the folder, which
+/// differs by architecture.
+fn libraries(place: &Place) -> String {
+    let script = place.outside("/usr/sbin/ejabberdctl");
+    let text = std::fs::read_to_string(&script)
+        .unwrap_or_else(|error| panic!("{}: {error}; see scripts/test", script.display()));
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("ERL_LIBS="))
+        .expect("ejabberdctl sets ERL_LIBS");
+    line.trim_matches(['\'', '"']).to_owned()
+}
+
+/// `mod_private` is absent on purpose: it would answer until the component has first connected.
+fn configuration(options: &Options) -> String {
+    let mut text = global(options);
+    match &options.host_blocks {
+        Some(blocks) => text = merge(&text, blocks),
+        None => {
+            text = merge(&text, &component(options));
+            if options.delegation {
+                text = merge(&text, &delegation());
+            }
+        }
+    }
+    text
+}
+
+fn global(options: &Options) -> String {
+    format!(
+        r#"hosts:
+  - {HOST}
+  - {OTHER_HOST}
+loglevel: info
+auth_method: internal
+listen:
+  -
+    port: {client}
+    ip: "127.0.0.1"
+    module: ejabberd_c2s
+    access: all
+modules:
+  mod_disco: {{}}
+  mod_ping: {{}}
+  mod_roster: {{}}
+"#,
+        client = options.ports.client,
+    )
+}
+
+fn component(options: &Options) -> String {
+    format!(
+        r#"listen:
+  -
+    port: {port}
+    ip: "127.0.0.1"
+    module: ejabberd_service
+    access: all
+    global_routes: false
+    hosts:
+      {COMPONENT}:
+        password: "{SECRET}"
+"#,
+        port = options.ports.component,
+    )
+}
+
+fn delegation() -> String {
+    format!(
+        r#"acl:
+  private_component:
+    server: {COMPONENT}
+access_rules:
+  delegate_private:
+    allow: private_component
+modules:
+  mod_delegation:
+    namespaces:
+      "jabber:iq:private":
+        access: delegate_private
+"#
+    )
+}
+
+/// Puts what `more` says below a top-level key to what `text` says below the same key, as an
+/// administrator does who pastes a printed block into a file.
+fn merge(text: &str, more: &str) -> String {
+    let mut sections = sections(text);
+    for (key, body) in self::sections(more) {
+        match sections.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, known)) => known.push_str(&body),
+            None => sections.push((key, body)),
+        }
+    }
+    sections
+        .into_iter()
+        .map(|(key, body)| format!("{key}\n{body}"))
+        .collect()
+}
+
+/// The top-level lines, each with the indented lines below it; comments and blank lines left out.
+fn sections(text: &str) -> Vec<(String, String)> {
+    let mut sections: Vec<(String, String)> = Vec::new();
+    let lines = text
+        .lines()
+        .filter(|line| !line.trim().is_empty() && !line.trim().starts_with('#'));
+    for line in lines {
+        match sections.last_mut() {
+            Some((_, body)) if line.starts_with(' ') => {
+                body.push_str(line);
+                body.push('\n');
+            }
+            _ => {
+                let key = line.split(" #").next().unwrap_or(line);
+                sections.push((key.trim_end().to_owned(), String::new()));
+            }
+        }
+    }
+    sections
+}

@@ -1,0 +1,16 @@
+//! What the tests stand on: real servers, the program itself, and clients.
+//!
+//! Everything here is synchronous, listens on 127.0.0.1 only, keeps its files in folders of its
+//! own, and is gone when the tests are, however they end.
+
+pub mod answers;
+pub mod client;
+pub mod component;
+pub mod cutter;
+pub mod ejabberd;
+pub mod library;
+pub mod place;
+pub mod ports;
+pub mod process;
+pub mod prosody;
+pub mod server;

@@ -1,0 +1,71 @@
+//! A private Prosody: its own configuration, data and ports, no TLS, no links to other servers.
+
+use super::server::{
+    COMPONENT, HOST, OTHER_HOST, Options, PASSWORD, SECRET, Server, is_root, place,
+};
+
+/// Starts one.
+pub fn start(options: Options) -> Server {
+    let place = place();
+    let folder = place.folder("prosody");
+    for jid in &options.accounts {
+        let (user, host) = jid.split_once('@').expect("a bare JID");
+        folder.write(
+            &format!("data/{}/accounts/{user}.dat", host.replace('.', "%2e")),
+            &format!("return {{ [\"password\"] = \"{PASSWORD}\" }};\n"),
+        );
+    }
+    let hosts = match &options.host_blocks {
+        Some(blocks) => blocks.clone(),
+        None => hosts(options.delegation),
+    };
+    let global = global(&folder.inside("data"), &options);
+    folder.write("prosody.cfg.lua", &format!("{global}\n{hosts}"));
+
+    let configuration = folder.inside("prosody.cfg.lua");
+    Server::start("Prosody", folder, options.ports, None, move || {
+        let mut command = place.command("prosody");
+        command.args(["-F", "--config", &configuration]);
+        command
+    })
+}
+
+/// `mod_private` is absent on purpose: an answer of its own would look like one of ours.
+fn global(data: &str, options: &Options) -> String {
+    format!(
+        r#"run_as_root = {root}
+data_path = "{data}"
+log = {{ info = "*console" }}
+interfaces = {{ "127.0.0.1" }}
+c2s_ports = {{ {client} }}
+c2s_direct_tls_ports = {{}}
+component_interfaces = {{ "127.0.0.1" }}
+component_ports = {{ {component} }}
+authentication = "internal_plain"
+c2s_require_encryption = false
+allow_unencrypted_plain_auth = true
+modules_enabled = {{ "roster", "saslauth", "disco", "ping", "version" }}
+modules_disabled = {{ "s2s" }}
+"#,
+        root = is_root(),
+        client = options.ports.client,
+        component = options.ports.component,
+    )
+}
+
+fn hosts(delegation: bool) -> String {
+    let (host, component) = match delegation {
+        true => (
+            format!(
+                "  modules_enabled = {{ \"delegation\" }}\n  \
+                 delegations = {{ [\"jabber:iq:private\"] = {{ jid = \"{COMPONENT}\" }} }}\n"
+            ),
+            "  modules_enabled = { \"delegation\" }\n",
+        ),
+        false => (String::new(), ""),
+    };
+    format!(
+        "VirtualHost \"{HOST}\"\n{host}VirtualHost \"{OTHER_HOST}\"\n{host}\
+         Component \"{COMPONENT}\"\n  component_secret = \"{SECRET}\"\n{component}"
+    )
+}
