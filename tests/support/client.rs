@@ -103,6 +103,11 @@ impl RawClient {
     pub fn try_request(&mut self, iq: &str, patience: Duration) -> Option<Element> {
         let id = id(iq);
         self.send(iq);
+        // Prosody on Debian 13 (expat 2.6) looks at a long tag that came in parts only when as
+        // many bytes again have come. White space between stanzas is allowed.
+        if iq.len() > 1024 {
+            self.send(&" ".repeat(iq.len()));
+        }
         let deadline = Instant::now() + patience;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());

@@ -1,0 +1,58 @@
+# Sourced by the other scripts: what they share. Debian 12 and 13 are what they know.
+
+# Where cargo puts what it builds, and the scripts what they make.
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+
+say() { printf '%s\n' "$*" >&2; }
+fail() { say "${0##*/}: $*"; exit 1; }
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+is_installed() {
+  [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+# Installs those of the named packages that are missing; says nothing when none is.
+#
+# A server so installed must not start, now or at the next boot: the scripts want its program
+# only, and a port that it takes may be somebody's.
+install_missing() {
+  local missing=() package policy=/usr/sbin/policy-rc.d made_policy=
+  command -v dpkg-query >/dev/null || fail "this needs Debian, or else: $*"
+  for package in "$@"; do
+    is_installed "$package" || missing+=("$package")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+
+  say "Installing ${missing[*]} (no service gets started)"
+  if [ ! -e "$policy" ]; then
+    made_policy=yes
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
+  fi
+  local status=0
+  { as_root apt-get -qq update &&
+    as_root env DEBIAN_FRONTEND=noninteractive \
+      apt-get -qq -y --no-install-recommends install "${missing[@]}"; } >/dev/null || status=$?
+  [ -z "$made_policy" ] || as_root rm -f "$policy"
+  [ "$status" = 0 ] || fail "apt-get could not install ${missing[*]}"
+
+  for package in "${missing[@]}"; do
+    case $package in
+      prosody | ejabberd) as_root systemctl --quiet disable "$package" 2>/dev/null || true ;;
+    esac
+  done
+}
+
+# Makes a virtual environment with the Python packages that the tests use.
+make_venv() {
+  local venv=$target/test-venv wanted=tests/clients/requirements.txt
+  cmp -s "$wanted" "$venv/requirements.txt" && return 0
+  say "Making $venv with $(grep -o '^slixmpp.*' "$wanted")"
+  rm -rf "$venv"
+  /usr/bin/python3 -m venv "$venv"
+  "$venv/bin/pip" --quiet --disable-pip-version-check install --requirement "$wanted"
+  cp "$wanted" "$venv/"
+}
