@@ -4,4 +4,5 @@
 //! takes.
 
 mod real;
+mod scripted;
 mod support;

@@ -22,6 +22,8 @@ pub struct Options {
     pub secret: String,
     /// Whose users it serves.
     pub domains: Vec<String>,
+    /// Further lines of the section `[access]`.
+    pub access: String,
     /// Further sections of the configuration file.
     pub extra: String,
 }
@@ -34,6 +36,7 @@ impl Options {
             jid: COMPONENT.to_owned(),
             secret: SECRET.to_owned(),
             domains: vec![HOST.to_owned(), OTHER_HOST.to_owned()],
+            access: String::new(),
             extra: String::new(),
         }
     }
@@ -45,11 +48,12 @@ impl Options {
             jid,
             secret,
             domains,
+            access,
             extra,
         } = self;
         format!(
             "[component]\njid = \"{jid}\"\nserver = \"{server}\"\nsecret = \"{secret}\"\n\n\
-             [access]\ndomains = {domains:?}\n\n[storage]\npath = \"data\"\n\n{extra}"
+             [access]\ndomains = {domains:?}\n{access}\n\n[storage]\npath = \"data\"\n\n{extra}"
         )
     }
 }

@@ -13,4 +13,5 @@ pub mod place;
 pub mod ports;
 pub mod process;
 pub mod prosody;
+pub mod router;
 pub mod server;

@@ -1,0 +1,269 @@
+//! The link itself: logging in, being refused, losing it, and what becomes of requests meanwhile.
+
+use std::time::{Duration, Instant};
+
+use super::stage::{Stage, get, set};
+use crate::support::component::{Component, Options};
+use crate::support::router::{HEADER, PATIENCE, Router};
+
+/// `hex(sha1("3BF96D32" + "s3cret"))`
+const DIGEST: &str = "a984b871214a298f0f743fcd25f99b10838ba12b";
+
+#[test]
+fn the_handshake_is_the_digest_of_id_and_secret_in_lower_case() {
+    let router = Router::new();
+    let _component = Component::start(Options::at(router.address()));
+    let mut session = router.accept();
+    assert_eq!(
+        session.next(),
+        "<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' \
+         xmlns:stream='http://etherx.jabber.org/streams' to='private.localhost'>"
+    );
+    session.send(HEADER.replace("id='it'", "id='3BF96D32'"));
+    assert_eq!(session.next(), format!("<handshake>{DIGEST}</handshake>"));
+}
+
+#[test]
+fn the_handshake_and_the_first_stanzas_may_come_in_one_segment() {
+    let router = Router::new();
+    let _component = Component::start(Options::at(router.address()));
+    let first = "<handshake/>".to_owned() + &get("1", "<a xmlns='urn:x'/>");
+    let mut session = router.let_in_with(HEADER, &first);
+    assert!(session.next().starts_with("<iq type='result' id='1'"));
+}
+
+#[test]
+fn bytes_may_come_one_at_a_time() {
+    let mut stage = Stage::new();
+    for byte in get("1", "<a xmlns='urn:x' k='&#xe9;'/>").as_bytes() {
+        stage.send([*byte]);
+    }
+    assert!(stage.next().starts_with("<iq type='result' id='1'"));
+}
+
+/// Each refusal is told in one line that says what to change, and the next attempt follows.
+#[test]
+fn refusals_are_told_plainly() {
+    for (condition, advice) in [
+        ("not-authorized", "check that component.secret"),
+        ("host-unknown", "check component.jid"),
+        ("conflict", "another instance"),
+        ("invalid-namespace", "component port"),
+        ("undefined-condition", "see the router's own log"),
+    ] {
+        let router = Router::new();
+        let component = Component::start(Options::at(router.address()));
+        let mut session = router.accept();
+        session.next();
+        session.send(HEADER);
+        session.next();
+        session.send(format!(
+            "<stream:error><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>\
+             <text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>in its\nown words</text>\
+             </stream:error></stream:stream>"
+        ));
+        let line = component.wait_for_log(condition, PATIENCE);
+        assert!(line.contains(advice), "{line}");
+        assert!(line.contains("in its\\nown words"), "{line}");
+        assert!(line.contains("next attempt in"), "{line}");
+        router.let_in();
+    }
+}
+
+/// As Prosody does it for a component it does not know: no id, no `from`, all in one write.
+#[test]
+fn a_refusal_may_come_with_the_header() {
+    let router = Router::new();
+    let component = Component::start(Options::at(router.address()));
+    let mut session = router.accept();
+    session.next();
+    session.send(
+        "<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' \
+         xmlns:stream='http://etherx.jabber.org/streams' version='1.0' id=''><stream:error>\
+         <host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>",
+    );
+    component.wait_for_log("check component.jid", PATIENCE);
+    let sent = session.expect_end();
+    assert!(sent.is_empty(), "it proved its secret for no id: {sent:?}");
+}
+
+#[test]
+fn what_does_not_speak_xmpp_is_told_plainly() {
+    for (greeting, why) in [
+        ("HTTP/1.1 400 Bad Request\r\n\r\n<html><body></html>", "its stream has another namespace"),
+        ("<stream xmlns='urn:x' id='1'>", "its stream has another namespace"),
+        ("\u{1}\u{2}", "does not speak XMPP"),
+        ("<!DOCTYPE html>", "does not speak XMPP"),
+    ] {
+        let router = Router::new();
+        let component = Component::start(Options::at(router.address()));
+        let mut session = router.accept();
+        session.next();
+        session.send(greeting);
+        component.wait_for_log(why, PATIENCE);
+    }
+}
+
+/// Hazard 10: the end of the connection at any byte.
+#[test]
+fn the_connection_may_end_anywhere() {
+    let stanza = set("1", "<a xmlns='urn:x' k='v'>1</a>");
+    let whole = format!("{HEADER}<handshake/>{stanza}");
+    let router = Router::new();
+    let component = Component::start(Options::at(router.address()));
+    for end in [0, 1, 30, HEADER.len() - 1, HEADER.len(), HEADER.len() + 5] {
+        let mut session = router.accept_within(2 * PATIENCE).expect("it comes back");
+        session.next();
+        session.send(&whole[..end]);
+    }
+    let attempts = component.log().iter().filter(|line| line.contains("next attempt")).count();
+    assert!(attempts >= 5, "{:?}", component.log());
+}
+
+#[test]
+fn a_stanza_that_was_cut_by_the_end_is_not_carried_out() {
+    let mut stage = Stage::new();
+    let stanza = set("1", "<a xmlns='urn:x'>1</a>");
+    stage.send(&stanza[..stanza.len() - 2]);
+    stage.let_in_again();
+    stage.fetch("<a xmlns='urn:x'/>", "<a xmlns='urn:x'/>");
+}
+
+/// Hazard 10: a router that comes up later than we do, and one that refuses at once: no busy loop.
+#[test]
+fn it_waits_for_a_router_that_is_not_up_yet() {
+    let router = Router::new();
+    let address = router.address();
+    drop(router);
+    let component = Component::start(Options::at(address));
+    let line = component.wait_for_log("cannot connect to 127.0.0.1:", PATIENCE);
+    assert!(line.contains("next attempt in 0.") || line.contains("next attempt in 1.0"), "{line}");
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(component.log().len() < 10, "{:?}", component.log());
+}
+
+#[test]
+fn after_a_link_that_worked_the_next_attempt_comes_within_a_second() {
+    let stage = Stage::new();
+    drop(stage.session);
+    let lost = Instant::now();
+    stage.router.let_in();
+    assert!(lost.elapsed() < Duration::from_millis(1500), "{:?}", lost.elapsed());
+    let line = stage.component.wait_for_log("the router closed the connection", PATIENCE);
+    assert!(line.contains("next attempt in"), "{line}");
+}
+
+/// Hazard 11: what was read is answered, also on the next link, with the old id.
+#[test]
+fn requests_read_before_a_drop_are_answered_on_the_next_link() {
+    let mut stage = Stage::new();
+    stage.send(set("1", "<a xmlns='urn:x'>1</a>") + &get("2", "<a xmlns='urn:x'/>"));
+    // The component must have read them; what it answered is left unread.
+    std::thread::sleep(Duration::from_millis(200));
+    let Stage { router, session, component } = stage;
+    session.reset();
+    let mut session = router.let_in();
+    session.send(get("3", "<a xmlns='urn:x'/>"));
+    let mut answers = Vec::new();
+    while let Some(answer) = session.next_within(Duration::from_millis(500)) {
+        answers.push(answer);
+    }
+    assert!(answers.iter().any(|a| a.contains("id='3'") && a.contains(">1</a>")), "{answers:?}");
+    drop(component);
+}
+
+/// Hazard 11: what came in the same read as the end of the stream is answered before we close.
+#[test]
+fn requests_that_come_with_the_end_of_the_stream_are_answered_first() {
+    for end in ["</stream:stream>", "<a>\0</a>", "<a></b>", "<!DOCTYPE a>"] {
+        let mut stage = Stage::new();
+        stage.send(set("1", "<a xmlns='urn:x'>1</a>") + &get("2", "<a xmlns='urn:x'/>") + end);
+        let sent = stage.expect_end().concat();
+        assert!(sent.contains("id='1'") && sent.contains("id='2'"), "{end}: {sent}");
+        assert!(sent.ends_with("</stream:stream>"), "{end}: {sent}");
+        stage.let_in_again();
+    }
+}
+
+/// What is not XML at all gets a stream error, and the link comes back.
+#[test]
+fn what_is_not_xml_ends_the_link_and_it_comes_back() {
+    let mut stage = Stage::new();
+    for bad in [
+        b"<iq>\0</iq>".as_slice(),
+        b"\x01",
+        b"<iq>\xff\xfe</iq>",
+        b"<iq>&#0;</iq>",
+        b"<iq>&undeclared;</iq>",
+        b"<iq></message>",
+        b"<iq a=b/>",
+        b"<!ENTITY a 'b'>",
+        b"<iq>\xed\xa0\x80</iq>",
+        b"<iq>]]></iq>",
+        b"<1/>",
+    ] {
+        stage.send(bad);
+        let sent = stage.expect_end();
+        assert_eq!(
+            sent,
+            [
+                "<stream:error><not-well-formed xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>\
+                 </stream:error>",
+                "</stream:stream>"
+            ],
+            "{}",
+            String::from_utf8_lossy(bad)
+        );
+        let session = stage.router.accept_within(Duration::from_secs(70));
+        let mut session = session.expect("it comes back");
+        session.next();
+        session.send(HEADER);
+        session.next();
+        session.send("<handshake/>");
+        stage.session = session;
+        if stage.component.log().len() > 12 {
+            return; // the pauses have grown long enough
+        }
+    }
+}
+
+#[test]
+fn sigterm_answers_what_was_read_and_closes_the_stream() {
+    let mut stage = Stage::new();
+    stage.send(set("1", "<a xmlns='urn:x'>1</a>"));
+    stage.next();
+    stage.send(set("2", "<a xmlns='urn:x'>2</a>"));
+    std::thread::sleep(Duration::from_millis(100));
+    let status = stage.component.stop();
+    assert_eq!(status.code(), Some(0));
+    let sent = stage.expect_end();
+    assert_eq!(sent.len(), 2, "{sent:?}");
+    assert!(sent[0].contains("id='2'"));
+    assert_eq!(sent[1], "</stream:stream>");
+    let log = stage.component.log().concat();
+    assert!(log.contains("stopping: SIGTERM") && log.contains("stopped"), "{log}");
+}
+
+/// Hazard 14, in bytes: an answer that takes more than one segment is followed by as many blanks
+/// as its longest tag has bytes.
+#[test]
+fn a_long_answer_is_followed_by_blanks() {
+    let mut stage = Stage::new();
+    let element = format!("<a xmlns='urn:x' k='{}'/>", "v".repeat(9_000));
+    stage.store(&element);
+    stage.send(get("1", "<a xmlns='urn:x'/>"));
+    let sent = stage.bytes();
+    let blanks = sent.iter().rev().take_while(|byte| **byte == b' ').count();
+    assert!(blanks >= element.len(), "{blanks} blanks behind {} bytes", sent.len());
+    stage.send(get("2", "<none xmlns='urn:none'/>"));
+    let sent = stage.bytes();
+    assert!(sent.ends_with(b"</iq>"), "a short answer needs none");
+}
+
+/// Secrets are in no log, whatever the level.
+#[test]
+fn the_secret_is_never_logged() {
+    let stage = Stage::with("[log]\nlevel = \"trace\"");
+    let log = stage.component.log().join("\n");
+    assert!(!log.contains(crate::support::server::SECRET), "{log}");
+}

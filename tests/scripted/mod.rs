@@ -1,0 +1,9 @@
+//! The program beside a router that does what the test tells it.
+
+mod delegated;
+mod direct;
+mod everything_else;
+mod limits;
+mod link;
+mod namespaces;
+mod stage;

@@ -1,0 +1,218 @@
+//! A router that does what a test tells it: for what real ones do rarely, or never.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use minidom::Element;
+
+use super::answers;
+use super::cutter::Cutter;
+
+/// How long the component may take for anything.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long nothing must come for a test to believe that nothing will.
+const SILENCE: Duration = Duration::from_millis(300);
+
+/// The header that a test need not care about.
+pub const HEADER: &str = "<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' \
+     xmlns:stream='http://etherx.jabber.org/streams' id='it' from='private.localhost'>";
+
+/// Listens where a component connects to.
+pub struct Router {
+    listener: TcpListener,
+}
+
+impl Router {
+    /// A router on a port of its own.
+    pub fn new() -> Router {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.set_nonblocking(true).expect("non-blocking");
+        Router { listener }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.listener.local_addr().expect("an address")
+    }
+
+    /// Waits for the component to connect, and says nothing yet.
+    #[track_caller]
+    pub fn accept(&self) -> Session {
+        self.accept_within(PATIENCE).expect("no connection came")
+    }
+
+    /// The same, if it comes soon enough.
+    pub fn accept_within(&self, patience: Duration) -> Option<Session> {
+        let deadline = Instant::now() + patience;
+        loop {
+            match self.listener.accept() {
+                Ok((stream, _)) => {
+                    stream.set_nonblocking(false).expect("blocking");
+                    stream.set_nodelay(true).expect("no delay");
+                    let cutter = Cutter::default();
+                    return Some(Session { stream, cutter });
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    if Instant::now() > deadline {
+                        return None;
+                    }
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                Err(error) => panic!("accept: {error}"),
+            }
+        }
+    }
+
+    /// Waits for the component, and lets it in.
+    #[track_caller]
+    pub fn let_in(&self) -> Session {
+        self.let_in_with(HEADER, "<handshake/>")
+    }
+
+    /// The same, with a header and a handshake of the test's own.
+    #[track_caller]
+    pub fn let_in_with(&self, header: &str, handshake: &str) -> Session {
+        let mut session = self.accept();
+        assert!(session.next().contains("<stream:stream"), "no header");
+        session.send(header);
+        assert!(session.next().starts_with("<handshake>"), "no handshake");
+        session.send(handshake);
+        session
+    }
+}
+
+/// One connection of the component's.
+pub struct Session {
+    stream: TcpStream,
+    cutter: Cutter,
+}
+
+impl Session {
+    /// Sends these bytes.
+    pub fn send(&mut self, xml: impl AsRef<[u8]>) {
+        self.stream.write_all(xml.as_ref()).expect("it reads");
+    }
+
+    /// Ends the connection as a router that dies does: what it has not read is lost.
+    pub fn reset(self) {
+        drop(self.stream);
+    }
+
+    /// The next thing that the component sends: its header, a stanza, the end of its stream.
+    #[track_caller]
+    pub fn next(&mut self) -> String {
+        match self.next_within(PATIENCE) {
+            Some(piece) => piece,
+            None => panic!("nothing came"),
+        }
+    }
+
+    /// The same, if it comes soon enough and before the connection ends.
+    pub fn next_within(&mut self, patience: Duration) -> Option<String> {
+        let deadline = Instant::now() + patience;
+        loop {
+            if let Some(piece) = self.cutter.piece() {
+                return Some(piece);
+            }
+            let mut bytes = [0; 65536];
+            match self.read(&mut bytes, deadline) {
+                0 => return None,
+                read => self.cutter.feed(&bytes[..read]),
+            }
+        }
+    }
+
+    /// What the component sends next, as it stands on the wire, until it pauses.
+    pub fn bytes(&mut self) -> Vec<u8> {
+        let mut all = Vec::new();
+        let mut bytes = [0; 65536];
+        let mut deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.read(&mut bytes, deadline) {
+                0 => return all,
+                read => all.extend_from_slice(&bytes[..read]),
+            }
+            deadline = Instant::now() + SILENCE;
+        }
+    }
+
+    /// Insists that the next stanza equals this one, as an infoset.
+    #[track_caller]
+    pub fn expect(&mut self, xml: &str) {
+        let received = self.next();
+        assert!(
+            parse(&received) == parse(xml),
+            "\nexpected {xml}\nreceived {received}"
+        );
+    }
+
+    /// Insists on an error like this one, but for its text, which must be there.
+    #[track_caller]
+    pub fn expect_error(&mut self, xml: &str) {
+        let received = self.next();
+        let (plain, text) = without_text(&received);
+        assert!(
+            parse(&plain) == parse(xml),
+            "\nexpected {xml}\nreceived {received}"
+        );
+        assert!(text.len() > 10, "an error without words: {received}");
+    }
+
+    /// Insists that nothing comes, and that the connection stays.
+    #[track_caller]
+    pub fn expect_nothing(&mut self) {
+        // An iq of our own is answered after all that stood before it.
+        self.send("<iq type='get' id='nothing?' from='localhost' to='private.localhost'><ping xmlns='urn:xmpp:ping'/></iq>");
+        self.expect("<iq type='result' id='nothing?' from='private.localhost' to='localhost'/>");
+    }
+
+    /// Insists that the component closes the connection, and returns what it sent before.
+    #[track_caller]
+    pub fn expect_end(&mut self) -> Vec<String> {
+        let mut pieces = Vec::new();
+        let deadline = Instant::now() + PATIENCE;
+        while let Some(piece) = self.next_within(PATIENCE) {
+            pieces.push(piece);
+        }
+        assert!(Instant::now() < deadline, "the connection stays: {pieces:?}");
+        pieces
+    }
+
+    /// 0 at the end of the connection, and at the deadline.
+    fn read(&mut self, bytes: &mut [u8], deadline: Instant) -> usize {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return 0;
+        }
+        self.stream.set_read_timeout(Some(left)).expect("a timeout");
+        match self.stream.read(bytes) {
+            Ok(read) => read,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => 0,
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => 0,
+            Err(error) => panic!("read: {error}"),
+        }
+    }
+}
+
+/// A stanza as it stands in the component's stream.
+#[track_caller]
+pub fn parse(stanza: &str) -> Element {
+    let stanza = format!("<wrapper xmlns='jabber:component:accept'>{stanza}</wrapper>");
+    let wrapper = answers::fragment(&stanza);
+    wrapper.children().next().cloned().expect("an element")
+}
+
+/// An error without its `<text/>`, and that text.
+fn without_text(stanza: &str) -> (String, String) {
+    let begin = stanza.find("<text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas' xml:lang='en'>");
+    let end = stanza.rfind("</text>");
+    let (Some(begin), Some(end)) = (begin, end) else {
+        panic!("no text in {stanza}");
+    };
+    let text = &stanza[begin..end];
+    let text = &text[text.find('>').map_or(0, |at| at + 1)..];
+    let plain = format!("{}{}", &stanza[..begin], &stanza[end + "</text>".len()..]);
+    (plain, text.to_owned())
+}
