@@ -1,0 +1,3 @@
+//! Where users' private XML is kept, so that what was acknowledged survives a power loss.
+
+pub mod durable;
