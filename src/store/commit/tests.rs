@@ -1,0 +1,259 @@
+//! The writer against an engine that counts, lies in wait and breaks.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+use crate::store::engine::{Engine, EngineError, Visit, Write};
+use crate::store::memory::Memory;
+use crate::store::suite::{ROOMY, change, get, owner, set, set_within};
+use crate::store::{ChangeSet, ReadError, SetError, Store};
+
+#[derive(Default)]
+struct Trap {
+    memory: Memory,
+    calls: Mutex<Vec<&'static str>>,
+    /// While a test holds it, flushes wait.
+    gate: Mutex<()>,
+    flushes_left: Option<AtomicUsize>,
+    check_fails: AtomicBool,
+    full: AtomicBool,
+    panics: AtomicBool,
+}
+
+impl Trap {
+    fn note(&self, call: &'static str) {
+        self.calls.lock().unwrap().push(call);
+    }
+
+    fn calls(&self) -> Vec<&'static str> {
+        std::mem::take(&mut self.calls.lock().unwrap())
+    }
+
+    fn store(self: &Arc<Self>) -> Store {
+        Store::over(Arc::clone(self) as Arc<dyn Engine>).unwrap()
+    }
+}
+
+impl Engine for Trap {
+    fn get(&self, key: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<(), EngineError> {
+        assert!(!self.panics.load(SeqCst), "a panic that the test asked for");
+        self.memory.get(key, visit)
+    }
+
+    fn scan(&self, prefix: &[u8], visit: Visit<'_>) -> Result<(), EngineError> {
+        self.memory.scan(prefix, visit)
+    }
+
+    fn write_one(&self, write: Write) -> Result<(), EngineError> {
+        self.note("one");
+        self.memory.write_one(write)
+    }
+
+    fn write_all(&self, writes: Vec<Write>) -> Result<(), EngineError> {
+        self.note("all");
+        self.memory.write_all(writes)
+    }
+
+    fn flush(&self) -> Result<(), EngineError> {
+        let _gate = self.gate.lock().unwrap();
+        self.note("flush");
+        let Some(left) = &self.flushes_left else {
+            return Ok(());
+        };
+        let spent = left
+            .fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1))
+            .is_err();
+        if spent {
+            Err(EngineError("no flush left".into()))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn check(&self) -> Result<(), EngineError> {
+        let fails = self.check_fails.load(SeqCst);
+        if fails {
+            Err(EngineError("the check failed".into()))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        !self.full.load(SeqCst)
+    }
+}
+
+type Answers = mpsc::Receiver<Result<(), SetError>>;
+
+/// Submits a first set, and the others while its flush waits, so that they become one group.
+fn in_one_group(trap: &Arc<Trap>, store: &Store, sets: Vec<ChangeSet>) -> Answers {
+    let (done, answers) = mpsc::channel();
+    let submit = |set| {
+        let done = done.clone();
+        store.submit(set, move |result| done.send(result).unwrap());
+    };
+    let gate = trap.gate.lock().unwrap();
+    submit(one("first", "first"));
+    while trap.calls.lock().unwrap().last() != Some(&"one") {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    sets.into_iter().for_each(submit);
+    drop(gate);
+    answers
+}
+
+fn one(name: &str, text: &str) -> ChangeSet {
+    let changes = vec![change("n", name, Some(text))];
+    ChangeSet {
+        owner: owner("j@c"),
+        limits: ROOMY,
+        changes,
+    }
+}
+
+#[test]
+fn a_lone_set_of_one_record_is_one_write_and_one_flush() {
+    let trap = Arc::new(Trap::default());
+    let store = trap.store();
+    set(
+        &store,
+        "j@c",
+        vec![change("n", "a", Some(&"x".repeat(64 * 1024)))],
+    );
+    assert_eq!(trap.calls(), ["one", "flush"]);
+    set(&store, "j@c", vec![change("n", "a", None)]);
+    assert_eq!(trap.calls(), ["one", "flush"]);
+    set(
+        &store,
+        "j@c",
+        vec![change("n", "a", Some(&"x".repeat(64 * 1024 + 1)))],
+    );
+    assert_eq!(trap.calls(), ["all", "flush"]);
+    set(&store, "j@c", vec![change("n", "never there", None)]);
+    assert_eq!(trap.calls(), [""; 0]);
+}
+
+#[test]
+fn what_waits_becomes_one_group_with_one_flush() {
+    let trap = Arc::new(Trap::default());
+    let store = trap.store();
+    let sets = (0..5).map(|number| one(&number.to_string(), "x")).collect();
+    let answers = in_one_group(&trap, &store, sets);
+    assert!((0..6).all(|_| answers.recv().unwrap() == Ok(())));
+    assert_eq!(
+        trap.calls(),
+        ["one", "flush", "one", "one", "one", "one", "one", "flush"]
+    );
+}
+
+#[test]
+fn sets_in_one_group_see_each_other() {
+    let trap = Arc::new(Trap::default());
+    let store = trap.store();
+    let long = "x".repeat(70_000);
+    let mut sets = vec![
+        one("a", &long),
+        one("a", "short"),
+        one("b", &long),
+        one("c", "1"),
+    ];
+    sets[1].limits.max_user_bytes = 10; // "first" and "short" fit, and "a" shrinks anyway
+    sets[3].limits.max_user_elements = 3; // "first", "a" and "b" are there already
+    let answers = in_one_group(&trap, &store, sets);
+    let answers: Vec<_> = (0..5).map(|_| answers.recv().unwrap()).collect();
+    let refused = SetError::UserElements {
+        limit: 3,
+        would_be: 4,
+    };
+    assert_eq!(answers, [Ok(()), Ok(()), Ok(()), Ok(()), Err(refused)]);
+    assert_eq!(trap.calls(), ["one", "flush", "all", "flush"]);
+    assert_eq!(get(&store, "j@c", "n", None), format!("short{long}first"));
+}
+
+#[test]
+fn a_failed_flush_fails_its_whole_group_and_the_store_for_good() {
+    let trap = Trap {
+        flushes_left: Some(AtomicUsize::new(1)),
+        ..Trap::default()
+    };
+    let trap = Arc::new(trap);
+    let store = trap.store();
+    let answers = in_one_group(&trap, &store, vec![one("a", "x"), one("b", "x")]);
+    let answers: Vec<_> = (0..3).map(|_| answers.recv().unwrap()).collect();
+    assert_eq!(
+        answers,
+        [Ok(()), Err(SetError::Failed), Err(SetError::Failed)]
+    );
+    assert!(store.failed());
+    trap.calls();
+    let later = set_within(&store, ROOMY, "k@c", vec![change("n", "a", Some("x"))]);
+    assert_eq!((later, trap.calls().len()), (Err(SetError::Failed), 0));
+    // What is not durable is shown to nobody.
+    let read = store.read(&owner("j@c"), "n", Some("a"), &mut String::new());
+    assert_eq!(read, Err(ReadError::Failed));
+}
+
+#[test]
+fn trouble_that_a_flush_swallowed_is_found_within_seconds() {
+    let trap = Arc::new(Trap::default());
+    let store = trap.store();
+    trap.check_fails.store(true, SeqCst);
+    set(&store, "j@c", vec![change("n", "a", Some("x"))]);
+    let found = (0..50).any(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        store.failed()
+    });
+    assert!(found);
+}
+
+#[test]
+fn a_full_disk_refuses_growth_but_lets_go() {
+    let trap = Arc::new(Trap::default());
+    let store = trap.store();
+    set(
+        &store,
+        "j@c",
+        vec![change("n", "a", Some("1234")), change("n", "b", Some(""))],
+    );
+    trap.full.store(true, SeqCst);
+    store.close();
+    let store = trap.store();
+    let set = |name, text| set_within(&store, ROOMY, "j@c", vec![change("n", name, text)]);
+    assert_eq!(set("c", Some("")), Err(SetError::Full));
+    assert_eq!(set("a", Some("12345")), Err(SetError::Full));
+    assert_eq!(set("a", Some("5678")), Err(SetError::Full));
+    assert_eq!(set("a", Some("123")), Ok(()));
+    assert_eq!(set("b", None), Ok(()));
+    assert_eq!(get(&store, "j@c", "n", None), "123");
+    assert!(!store.failed());
+}
+
+#[test]
+fn a_panic_is_a_failure_and_every_set_is_still_answered() {
+    let trap = Arc::new(Trap::default());
+    let store = trap.store();
+    trap.panics.store(true, SeqCst);
+    let set = || set_within(&store, ROOMY, "j@c", vec![change("n", "a", Some("x"))]);
+    assert_eq!(set(), Err(SetError::Failed));
+    assert_eq!(set(), Err(SetError::Failed));
+    store.close();
+    assert!(store.failed());
+}
+
+#[test]
+fn a_listener_may_panic_or_hold_the_last_clone() {
+    let trap = Arc::new(Trap::default());
+    let store = trap.store();
+    store.submit(one("a", "x"), |_| panic!("asked for by the test"));
+    set(&store, "j@c", vec![change("n", "b", Some("x"))]);
+    let (done, answer) = mpsc::channel();
+    let last = store.clone();
+    store.submit(one("c", "x"), move |result| {
+        drop(last);
+        done.send(result).unwrap();
+    });
+    drop(store);
+    assert_eq!(answer.recv().unwrap(), Ok(()));
+}

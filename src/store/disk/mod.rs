@@ -1,0 +1,124 @@
+//! sled, with the settings and the care that docs/STORAGE.md gives the reasons for.
+
+mod files;
+mod open;
+#[cfg(test)]
+mod tests;
+
+use std::any::Any;
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::engine::{Engine, EngineError, Visit, Write};
+
+pub(super) use open::open;
+
+/// Fixed when a database is made. A node of the tree that outgrows a quarter of it goes to a file
+/// of its own, which sled never syncs; one node has some 20 records of at most 64 KiB.
+const SEGMENT_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Below this, sets that grow are refused: a full disk would end the store, and sled then needs
+/// more than a segment to be opened again.
+const LEAST_FREE_BYTES: u64 = 64 * 1024 * 1024;
+const _: () = assert!(LEAST_FREE_BYTES >= 4 * SEGMENT_BYTES);
+
+/// An open database. The order of the fields is the order of their end: the lock goes last.
+pub(super) struct Disk {
+    db: sled::Db,
+    /// Our own descriptor of sled's log: the kernel reports a failed write-back to each
+    /// descriptor once, and sled may have lost the report made to its own.
+    log: File,
+    folder: PathBuf,
+    blobs_seen: AtomicBool,
+    _lock: File,
+}
+
+impl From<sled::Error> for EngineError {
+    fn from(error: sled::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// sled panics where it finds what it believes impossible; to us that is one more error.
+fn guarded<T>(work: impl FnOnce() -> sled::Result<T>) -> Result<T, EngineError> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => Ok(result?),
+        Err(panic) => Err(EngineError(format!("sled panicked: {}", message(&*panic)))),
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message")
+}
+
+impl Disk {
+    /// A file in `blobs/` would mean data that no sync of ours reaches.
+    fn look_for_blobs(&self) {
+        if files::has_blobs(&self.folder) && !self.blobs_seen.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                folder = %self.folder.display(),
+                "sled put data into the folder blobs/, which it never syncs: such data may not \
+                 survive a power loss; please report this"
+            );
+        }
+    }
+}
+
+impl Engine for Disk {
+    fn get(&self, key: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<(), EngineError> {
+        if let Some(value) = guarded(|| self.db.get(key))? {
+            visit(&value);
+        }
+        Ok(())
+    }
+
+    fn scan(&self, prefix: &[u8], visit: Visit<'_>) -> Result<(), EngineError> {
+        guarded(|| {
+            for item in self.db.scan_prefix(prefix) {
+                let (key, value) = item?;
+                if visit(&key, &value).is_break() {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn write_one(&self, (key, value): Write) -> Result<(), EngineError> {
+        guarded(|| match value {
+            Some(value) => self.db.insert(key, value).map(drop),
+            None => self.db.remove(key).map(drop),
+        })
+    }
+
+    fn write_all(&self, writes: Vec<Write>) -> Result<(), EngineError> {
+        let mut batch = sled::Batch::default();
+        for (key, value) in writes {
+            match value {
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
+            }
+        }
+        guarded(|| self.db.apply_batch(batch))
+    }
+
+    fn flush(&self) -> Result<(), EngineError> {
+        guarded(|| self.db.flush().map(drop))
+    }
+
+    fn check(&self) -> Result<(), EngineError> {
+        self.look_for_blobs();
+        self.log
+            .sync_data()
+            .map_err(|error| EngineError(format!("the log did not sync: {error}")))
+    }
+
+    fn has_room(&self) -> bool {
+        // Where it cannot be told, only a try can tell.
+        files::free_bytes(&self.folder).is_none_or(|free| free >= LEAST_FREE_BYTES)
+    }
+}

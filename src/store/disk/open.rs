@@ -1,0 +1,110 @@
+//! Opening a database, also after what sled itself does not get over.
+
+use std::fs::File;
+use std::io::ErrorKind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::files;
+use super::{Disk, SEGMENT_BYTES, message};
+use crate::store::error::OpenError;
+
+/// sled's background thread also frees segments, so it must run; it is no part of durability.
+const FLUSH_EVERY_MS: u64 = 1000;
+
+/// How long a database closed a moment ago may keep sled's own lock: its threads linger.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// Opens the database in this folder, which is made if it is missing.
+pub(in crate::store) fn open(folder: &Path, cache_bytes: u64) -> Result<Disk, OpenError> {
+    let made = files::make_folder(folder)?;
+    let lock = match files::lock(folder) {
+        // Even the lock's file needs an inode.
+        Err(OpenError::NoSpace { .. }) if files::give_up_ballast(folder) => files::lock(folder)?,
+        result => result?,
+    };
+    files::remove_half_snapshots(folder)?;
+    let db = recover(folder, cache_bytes)?;
+    files::sync_all(folder, made)?;
+    let log = folder.join("db");
+    let log = File::open(&log).map_err(files::failed("open", &log))?;
+    files::lay_ballast(folder);
+    let (folder, blobs_seen) = (folder.to_owned(), AtomicBool::new(false));
+    let disk = Disk {
+        db,
+        log,
+        folder,
+        blobs_seen,
+        _lock: lock,
+    };
+    disk.look_for_blobs();
+    Ok(disk)
+}
+
+/// Tries each remedy for what sled fails over; none can be applied twice, so this ends.
+fn recover(folder: &Path, cache_bytes: u64) -> Result<sled::Db, OpenError> {
+    let begun = Instant::now();
+    loop {
+        let trouble = match attempt(folder, cache_bytes) {
+            Ok(db) => return Ok(db),
+            Err(trouble) => trouble,
+        };
+        match trouble {
+            Trouble::Locked(_) if begun.elapsed() < LINGER => {
+                thread::sleep(Duration::from_millis(10));
+            }
+            Trouble::NoSpace if files::give_up_ballast(folder) => {}
+            Trouble::Damage(_) if files::set_damaged_snapshots_aside(folder)? => {}
+            trouble => return Err(trouble.into_error(folder)),
+        }
+    }
+}
+
+/// What sled fails over.
+enum Trouble {
+    Locked(std::io::Error),
+    NoSpace,
+    Damage(String),
+    Io(std::io::Error),
+}
+
+impl Trouble {
+    fn into_error(self, folder: &Path) -> OpenError {
+        let folder = folder.to_owned();
+        match self {
+            Self::NoSpace => OpenError::NoSpace { folder },
+            Self::Damage(reason) => OpenError::Damaged { folder, reason },
+            Self::Locked(source) | Self::Io(source) => OpenError::Io {
+                action: "open the store in",
+                path: folder,
+                source,
+            },
+        }
+    }
+}
+
+fn attempt(folder: &Path, cache_bytes: u64) -> Result<sled::Db, Trouble> {
+    let segment = usize::try_from(SEGMENT_BYTES).unwrap_or(usize::MAX);
+    let config = sled::Config::new()
+        .path(folder)
+        .cache_capacity(cache_bytes)
+        .flush_every_ms(Some(FLUSH_EVERY_MS))
+        .segment_size(segment);
+    match catch_unwind(AssertUnwindSafe(|| config.open())) {
+        Ok(Ok(db)) => Ok(db),
+        Ok(Err(sled::Error::Io(error))) => Err(match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Trouble::NoSpace,
+            ErrorKind::UnexpectedEof | ErrorKind::InvalidData => Trouble::Damage(error.to_string()),
+            // sled wraps it in a text.
+            ErrorKind::Other if error.to_string().contains("acquire lock") => {
+                Trouble::Locked(error)
+            }
+            _ => Trouble::Io(error),
+        }),
+        Ok(Err(error)) => Err(Trouble::Damage(error.to_string())),
+        Err(panic) => Err(Trouble::Damage(message(&*panic).to_owned())),
+    }
+}

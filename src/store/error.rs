@@ -1,0 +1,116 @@
+//! Why something was not stored, not read, or not even opened.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a set was refused. What was stored before it stays, whatever the reason.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SetError {
+    /// One namespace would hold more than it may.
+    #[error(
+        "the namespace {namespace} would take {would_be} bytes, and at most {limit} are allowed"
+    )]
+    NamespaceBytes {
+        /// The namespace.
+        namespace: String,
+        /// What it may hold.
+        limit: u64,
+        /// What it would hold.
+        would_be: u64,
+    },
+    /// The owner would hold more bytes than allowed.
+    #[error("the owner's data would take {would_be} bytes, and at most {limit} are allowed")]
+    UserBytes {
+        /// What the owner may hold.
+        limit: u64,
+        /// What the owner would hold.
+        would_be: u64,
+    },
+    /// The owner would hold more elements than allowed.
+    #[error("the owner would have {would_be} elements, and at most {limit} are allowed")]
+    UserElements {
+        /// What the owner may have.
+        limit: u64,
+        /// What the owner would have.
+        would_be: u64,
+    },
+    /// A namespace or a name that no key can hold: with a NUL, or absurdly long.
+    #[error("a namespace or a name cannot be stored")]
+    Unstorable,
+    /// The disk is nearly full. Deleting, and replacing by less, still works.
+    #[error("the disk of the store is nearly full")]
+    Full,
+    /// The store broke, or was closed; the log says why.
+    #[error("the store has failed")]
+    Failed,
+}
+
+/// Why nothing can be said about what is stored. Never the same as "nothing is stored".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// What is stored does not carry the checksum it was written with, or is incomplete.
+    #[error("the stored data is damaged")]
+    Damaged,
+    /// The store broke, or was closed; the log says why.
+    #[error("the store has failed")]
+    Failed,
+}
+
+/// Why the store cannot be opened. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error(
+        "the store in {} is in use by another process{}; stop that one first, or give this one a folder of its own",
+        folder.display(),
+        pid.as_ref().map(|pid| format!(" (pid {pid})")).unwrap_or_default()
+    )]
+    InUse {
+        /// The folder.
+        folder: PathBuf,
+        /// The process, if it left its number.
+        pid: Option<String>,
+    },
+    /// A newer release wrote it.
+    #[error(
+        "the store has format {found}, and this release knows formats up to {known}: it was written by a newer release, so run that one, or export there and import here"
+    )]
+    Newer {
+        /// The format found.
+        found: String,
+        /// The newest format known.
+        known: u32,
+    },
+    /// It holds data, but not of this program.
+    #[error(
+        "the folder holds a database that this program did not write; give the store a folder of its own"
+    )]
+    Foreign,
+    /// It cannot be read any more.
+    #[error(
+        "the store in {} is damaged ({reason}); keep a copy of the folder, then put a backup in its place, or move it away to start empty",
+        folder.display()
+    )]
+    Damaged {
+        /// The folder.
+        folder: PathBuf,
+        /// What was found.
+        reason: String,
+    },
+    /// There is no room on its disk to open it.
+    #[error("no space left to open the store in {}; free at least 64 MiB on that disk", folder.display())]
+    NoSpace {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The system refused something.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}

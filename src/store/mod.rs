@@ -1,0 +1,201 @@
+//! Where users' private XML is kept, so that what was acknowledged survives a power loss.
+//!
+//! The interface speaks of owners, elements and sets of changes, never of trees, keys or pages:
+//!
+//! ```
+//! use xmpp_private_storage::store::{Change, ChangeSet, Limits, Owner, Store, Value};
+//!
+//! let store = Store::in_memory();
+//! let owner = Owner::new("juliet@capulet.lit").ok_or("not an owner")?;
+//! let value = Value { text: "<prefs xmlns='app'>dark</prefs>".into(), elements: 1 };
+//! let change = Change { namespace: "app".into(), name: "prefs".into(), value: Some(value) };
+//! let limits = Limits { max_namespace_bytes: 100, max_user_bytes: 100, max_user_elements: 10 };
+//!
+//! let (done, answer) = std::sync::mpsc::channel();
+//! let set = ChangeSet { owner: owner.clone(), limits, changes: vec![change] };
+//! store.submit(set, move |result| drop(done.send(result)));
+//! answer.recv()??; // it is on disk now, or would be, were this not a store in memory
+//!
+//! let mut text = String::new();
+//! assert_eq!(store.read(&owner, "app", Some("prefs"), &mut text)?, 1);
+//! assert_eq!(text, "<prefs xmlns='app'>dark</prefs>");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A set goes `commit` (the writer thread groups what waits) → `plan` (limits, and which records
+//! change; `usage` knows what the owner has) → `record` (how a record looks) → an `engine`: `disk`,
+//! which is sled, or `memory`. A read goes straight to the engine and through `read`.
+//! docs/STORAGE.md says what sled is trusted with, and what not.
+//!
+//! Architecture invariants: this room knows no XMPP and no async runtime. One thread writes. A
+//! read sees every set wholly or not at all, but it may see one that is not durable yet: the
+//! caller keeps reads of an owner back while that owner's sets are under way.
+
+mod change;
+mod commit;
+mod disk;
+pub mod durable;
+mod engine;
+mod error;
+mod format;
+mod memory;
+mod plan;
+mod read;
+mod record;
+mod room;
+#[cfg(test)]
+mod suite;
+mod usage;
+
+use std::path::Path;
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+pub use change::{Change, ChangeSet, Limits, Owner, Value};
+pub use error::{OpenError, ReadError, SetError};
+
+use commit::{Done, Request, Shared, Writer};
+use engine::Engine;
+use read::Trouble;
+
+/// How to open a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The memory sled may use for its cache of pages.
+    pub cache_bytes: u64,
+}
+
+/// A store, shared by its clones; closed with the last of them.
+#[derive(Clone)]
+pub struct Store(Arc<Handle>);
+
+struct Handle {
+    shared: Arc<Shared>,
+    requests: Sender<Request>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Store {
+    /// Opens the store in this folder, which is made (for this user alone) if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// When it is in use, damaged, of a newer release, or the system refuses; each says what to do.
+    pub fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
+        let engine = disk::open(path, options.cache_bytes)?;
+        format::check(&engine, path)?;
+        Self::over(Arc::new(engine)).map_err(|source| OpenError::Io {
+            action: "start a thread for",
+            path: path.to_owned(),
+            source,
+        })
+    }
+
+    /// A store that forgets everything when it is closed.
+    ///
+    /// # Panics
+    ///
+    /// If the system starts no more threads.
+    #[must_use]
+    #[expect(
+        clippy::expect_used,
+        reason = "a tool of tests and fuzzers, with no data to lose"
+    )]
+    pub fn in_memory() -> Self {
+        Self::over(Arc::new(memory::Memory::default())).expect("a thread")
+    }
+
+    fn over(engine: Arc<dyn Engine>) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared::new(Arc::clone(&engine)));
+        let (requests, receiver) = mpsc::channel();
+        let writer = Writer::new(Arc::clone(&shared), engine, receiver);
+        let writer = thread::Builder::new()
+            .name("store".into())
+            .spawn(move || writer.run())?;
+        Ok(Self(Arc::new(Handle {
+            shared,
+            requests,
+            writer: Mutex::new(Some(writer)),
+        })))
+    }
+
+    /// Appends what is stored under (`namespace`, `name`) to `out`; without a name, everything in
+    /// the namespace, ordered by name. Returns how many elements that are.
+    ///
+    /// # Errors
+    ///
+    /// When what is stored is damaged, or the store has failed; then `out` is as it was.
+    pub fn read(
+        &self,
+        owner: &Owner,
+        namespace: &str,
+        name: Option<&str>,
+        out: &mut String,
+    ) -> Result<u64, ReadError> {
+        let shared = &self.0.shared;
+        let engine = shared.engine.read().unwrap_or_else(PoisonError::into_inner);
+        // What a failed commit left behind may be gone after a crash, so nobody gets to see it.
+        let engine = engine
+            .as_deref()
+            .filter(|_| !shared.failed())
+            .ok_or(ReadError::Failed)?;
+        read::read(engine, owner, namespace, name, out).map_err(|trouble| {
+            shared.damaged(format_args!("{owner:?} {namespace:?} {name:?}: {trouble}"));
+            match trouble {
+                Trouble::Damage(_) => ReadError::Damaged,
+                Trouble::Engine(_) => ReadError::Failed,
+            }
+        })
+    }
+
+    /// Hands a set to the writer thread, and never blocks; the caller bounds what is under way.
+    ///
+    /// `done` is called exactly once, usually from the writer thread: with `Ok` when the set is
+    /// durable, with an error when nothing of it took effect. (After `Failed` an unacknowledged
+    /// set may still be found, whole, when the store is opened again.) Sets of one owner take
+    /// effect in the order they are submitted.
+    pub fn submit(&self, set: ChangeSet, done: impl FnOnce(Result<(), SetError>) + Send + 'static) {
+        // After closing nobody receives, and dropping the set answers it.
+        drop(self.0.requests.send(Request::Set(set, Done::new(done))));
+    }
+
+    /// Whether the store broke. It stays so: nothing is read or stored until it is opened anew.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        self.0.shared.failed()
+    }
+
+    /// Waits for what was submitted, syncs, and releases the folder.
+    pub fn close(&self) {
+        self.0.close();
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("failed", &self.failed())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Handle {
+    fn close(&self) {
+        let _ = self.requests.send(Request::Close);
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(writer) = writer.take() {
+            // The last clone may be dropped by an answer, on the writer thread itself.
+            if writer.thread().id() != thread::current().id() {
+                // Its panic was caught and logged.
+                let _ = writer.join();
+            }
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

@@ -1,0 +1,259 @@
+//! From change sets to writes, with the limits checked on the state after each whole set.
+//!
+//! A [`Group`] sees the database and, over it, what its own sets are going to change, so that
+//! several sets of one owner in one group see each other.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::change::{ChangeSet, Limits, Owner, Value};
+use super::engine::{Engine, EngineError, Write};
+use super::error::SetError;
+use super::record::{self, Record, Scale, Stored};
+use super::usage::{Cache, Usage};
+
+/// Why a set has no plan.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// It must not take effect.
+    Set(SetError),
+    /// What is stored cannot be read.
+    Engine(EngineError),
+}
+
+impl From<EngineError> for Refusal {
+    fn from(error: EngineError) -> Self {
+        Self::Engine(error)
+    }
+}
+
+/// The sets that are going to take effect together.
+pub(super) struct Group<'a> {
+    engine: &'a dyn Engine,
+    cache: &'a mut Cache,
+    has_room: bool,
+    usages: HashMap<Owner, Usage>,
+    /// What the sequences already changed by this group will take, by the prefix of their keys.
+    sequences: HashMap<Vec<u8>, Option<Stored>>,
+    writes: Vec<Write>,
+    single: bool,
+}
+
+/// The writes of a group, in the order of its sets.
+pub(super) enum Writes {
+    /// Each is a whole set, so each may take effect alone.
+    Single(Vec<Write>),
+    /// A part of them would be a part of a set.
+    Together(Vec<Write>),
+}
+
+impl Writes {
+    pub(super) fn is_empty(&self) -> bool {
+        let (Self::Single(writes) | Self::Together(writes)) = self;
+        writes.is_empty()
+    }
+}
+
+/// One sequence, before and after.
+struct Step<'a> {
+    namespace: &'a str,
+    prefix: Vec<u8>,
+    old: Option<Stored>,
+    new: Option<Stored>,
+    records: Vec<Record>,
+}
+
+impl<'a> Group<'a> {
+    pub(super) fn new(engine: &'a dyn Engine, cache: &'a mut Cache, has_room: bool) -> Self {
+        let (usages, sequences) = (HashMap::new(), HashMap::new());
+        Self {
+            engine,
+            cache,
+            has_room,
+            usages,
+            sequences,
+            writes: Vec::new(),
+            single: true,
+        }
+    }
+
+    /// Adds a set; one that is refused leaves no trace.
+    pub(super) fn add(&mut self, set: &ChangeSet) -> Result<(), Refusal> {
+        let mut last = BTreeMap::new();
+        for change in &set.changes {
+            if !record::storable(&set.owner, &change.namespace, &change.name) {
+                return Err(Refusal::Set(SetError::Unstorable));
+            }
+            last.insert(
+                (change.namespace.as_str(), change.name.as_str()),
+                change.value.as_ref(),
+            );
+        }
+        let mut steps = Vec::with_capacity(last.len());
+        for ((namespace, name), value) in last {
+            steps.extend(self.step(&set.owner, namespace, name, value)?);
+        }
+        let usage = self.usage(&set.owner)?;
+        check_limits(usage, &set.limits, &steps).map_err(Refusal::Set)?;
+        // What is only replaced needs space, too: the database appends before it frees.
+        if !self.has_room && !shrinks(&steps) {
+            return Err(Refusal::Set(SetError::Full));
+        }
+        self.take(&set.owner, steps);
+        Ok(())
+    }
+
+    /// What to write.
+    pub(super) fn writes(&mut self) -> Writes {
+        let writes = std::mem::take(&mut self.writes);
+        if self.single {
+            Writes::Single(writes)
+        } else {
+            Writes::Together(writes)
+        }
+    }
+
+    /// The writes were durable: what the group counted with is true now.
+    pub(super) fn succeeded(self) {
+        for (owner, usage) in self.usages {
+            self.cache.put(owner, usage);
+        }
+    }
+
+    /// `None` if there is nothing to do: what is to be deleted is not there.
+    fn step<'b>(
+        &self,
+        owner: &Owner,
+        namespace: &'b str,
+        name: &str,
+        value: Option<&Value>,
+    ) -> Result<Option<Step<'b>>, Refusal> {
+        let prefix = record::prefix(owner, Some(namespace), Some(name));
+        let old = self.stored(&prefix)?;
+        let (new, records) = match value {
+            None if old.is_none() => return Ok(None),
+            None => (None, Vec::new()),
+            Some(value) => {
+                let (new, records) =
+                    record::encode(&prefix, value).ok_or(Refusal::Set(SetError::Unstorable))?;
+                (Some(new), records)
+            }
+        };
+        Ok(Some(Step {
+            namespace,
+            prefix,
+            old,
+            new,
+            records,
+        }))
+    }
+
+    fn stored(&self, prefix: &[u8]) -> Result<Option<Stored>, EngineError> {
+        if let Some(stored) = self.sequences.get(prefix) {
+            return Ok(*stored);
+        }
+        let key = record::key(prefix, 0);
+        let (mut found, mut whole) = (None, true);
+        self.engine.get(&key, &mut |record| {
+            whole = record::decode_first(&key, record).is_ok();
+            found = Some(Scale::default().weigh(&key, record));
+        })?;
+        if whole {
+            return Ok(found);
+        }
+        let (mut scale, mut sum) = (Scale::default(), Stored::default());
+        self.engine.scan(prefix, &mut |key, record| {
+            let stored = scale.weigh(key, record);
+            sum.bytes += stored.bytes;
+            sum.chunks = sum.chunks.saturating_add(stored.chunks);
+            std::ops::ControlFlow::Continue(())
+        })?;
+        Ok(Some(sum))
+    }
+
+    fn usage(&mut self, owner: &Owner) -> Result<&Usage, EngineError> {
+        if !self.usages.contains_key(owner) {
+            let usage = match self.cache.take(owner) {
+                Some(usage) => usage,
+                None => Usage::count(self.engine, owner)?,
+            };
+            self.usages.insert(owner.clone(), usage);
+        }
+        Ok(self.usages.entry(owner.clone()).or_default())
+    }
+
+    fn take(&mut self, owner: &Owner, steps: Vec<Step<'_>>) {
+        let before = self.writes.len();
+        let usage = self.usages.entry(owner.clone()).or_default();
+        for step in steps {
+            let (old, new) = (step.old.unwrap_or_default(), step.new.unwrap_or_default());
+            usage.change(step.namespace, old, new);
+            self.writes.extend(
+                step.records
+                    .into_iter()
+                    .map(|(key, value)| (key, Some(value))),
+            );
+            // A shorter text leaves chunks behind that nothing would ever read again.
+            let stale = new.chunks..old.chunks;
+            self.writes
+                .extend(stale.map(|chunk| (record::key(&step.prefix, chunk), None)));
+            self.sequences.insert(step.prefix, step.new);
+        }
+        self.single &= self.writes.len() - before <= 1;
+    }
+}
+
+/// Whether the set takes space from nobody: it deletes, or leaves less than there was.
+fn shrinks(steps: &[Step<'_>]) -> bool {
+    let (old, new) = totals(steps, |stored| stored.bytes);
+    steps.iter().all(|step| step.new.is_none()) || new < old
+}
+
+/// A total over its limit is refused only where it grew: limits may have been lowered since, and
+/// then the way back under them must stay open.
+fn check_limits(usage: &Usage, limits: &Limits, steps: &[Step<'_>]) -> Result<(), SetError> {
+    let excess = |limit: u64, was: u64, (old, new): (u64, u64)| {
+        let would_be = was.saturating_sub(old).saturating_add(new);
+        (would_be > limit && would_be > was).then_some(would_be)
+    };
+    // The steps come in the order of their namespaces.
+    for steps in steps.chunk_by(|a, b| a.namespace == b.namespace) {
+        let (limit, bytes) = (
+            limits.max_namespace_bytes,
+            totals(steps, |stored| stored.bytes),
+        );
+        let namespace = steps.first().map_or("", |step| step.namespace);
+        if let Some(would_be) = excess(limit, usage.namespace(namespace), bytes) {
+            let namespace = namespace.to_owned();
+            return Err(SetError::NamespaceBytes {
+                namespace,
+                limit,
+                would_be,
+            });
+        }
+    }
+    let limit = limits.max_user_bytes;
+    if let Some(would_be) = excess(limit, usage.bytes, totals(steps, |stored| stored.bytes)) {
+        return Err(SetError::UserBytes { limit, would_be });
+    }
+    let limit = limits.max_user_elements;
+    if let Some(would_be) = excess(
+        limit,
+        usage.elements,
+        totals(steps, |stored| stored.elements),
+    ) {
+        return Err(SetError::UserElements { limit, would_be });
+    }
+    Ok(())
+}
+
+/// What the steps take away and what they bring.
+fn totals(steps: &[Step<'_>], of: fn(&Stored) -> u64) -> (u64, u64) {
+    let sum = |side: fn(&Step<'_>) -> Option<Stored>| {
+        steps
+            .iter()
+            .filter_map(side)
+            .map(|stored| of(&stored))
+            .sum()
+    };
+    (sum(|step| step.old), sum(|step| step.new))
+}
