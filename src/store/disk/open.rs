@@ -26,7 +26,6 @@ pub(in crate::store) fn open(folder: &Path, cache_bytes: u64) -> Result<Disk, Op
         Err(OpenError::NoSpace { .. }) if files::give_up_ballast(folder) => files::lock(folder)?,
         result => result?,
     };
-    files::remove_half_snapshots(folder)?;
     let db = recover(folder, cache_bytes)?;
     files::sync_all(folder, made)?;
     let log = folder.join("db");
@@ -48,6 +47,8 @@ pub(in crate::store) fn open(folder: &Path, cache_bytes: u64) -> Result<Disk, Op
 fn recover(folder: &Path, cache_bytes: u64) -> Result<sled::Db, OpenError> {
     let begun = Instant::now();
     loop {
+        // A kill leaves them, and so does an attempt that fails for want of space.
+        files::remove_half_snapshots(folder)?;
         let trouble = match attempt(folder, cache_bytes) {
             Ok(db) => return Ok(db),
             Err(trouble) => trouble,
