@@ -79,3 +79,22 @@ fn said_plainly(mut component: Component, part: &str) {
     }
     assert_eq!(component.exited(), None, "it goes on trying");
 }
+
+/// A harness that hides why a server did not start costs its user an afternoon.
+#[test]
+#[should_panic(expected = "prosody.cfg.lua")]
+fn prosody_shows_what_it_does_not_understand() {
+    prosody::start(Options {
+        host_blocks: Some("VirtualHost (".to_owned()),
+        ..Options::delegating(&[])
+    });
+}
+
+#[test]
+#[should_panic(expected = "Failed to read YAML file")]
+fn ejabberd_shows_what_it_does_not_understand() {
+    ejabberd::start(Options {
+        host_blocks: Some("modules: [\n".to_owned()),
+        ..Options::delegating(&[])
+    });
+}
