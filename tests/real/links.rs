@@ -63,15 +63,38 @@ fn an_unknown_domain_is_said_plainly(start: Start) {
     said_plainly(component, "nobody.localhost");
 }
 
-/// One line that names what is wrong, repeated at most as often as it is tried again; and never
-/// the secret itself.
+/// A warning or error names what is wrong, is repeated at most as often as it is tried again, and
+/// never holds the secret itself.
 fn said_plainly(mut component: Component, part: &str) {
-    let line = component.wait_for_log(part, PATIENCE);
+    component.wait_for_log(part, PATIENCE);
     sleep(Duration::from_secs(2));
     let log = component.log();
-    assert!(log.len() <= 10, "too much is said:\n{}", log.join("\n"));
+    let said = log.join("\n");
+    let complains = |line: &String| line.contains("WARN") || line.contains("ERROR");
+    let plain = |line: &String| complains(line) && line.contains(part);
+    assert!(log.iter().any(plain), "no complaint names {part}:\n{said}");
+    assert!(log.len() <= 10, "too much is said:\n{said}");
     for word in ["panicked", "not-this-one", "s3cret"] {
-        assert!(!log.join("\n").contains(word), "{word} in {line}");
+        assert!(!said.contains(word), "{word} is said:\n{said}");
     }
     assert_eq!(component.exited(), None, "it goes on trying");
+}
+
+/// A harness that hides why a server did not start costs its user an afternoon.
+#[test]
+#[should_panic(expected = "prosody.cfg.lua")]
+fn prosody_shows_what_it_does_not_understand() {
+    prosody::start(Options {
+        host_blocks: Some("VirtualHost (".to_owned()),
+        ..Options::delegating(&[])
+    });
+}
+
+#[test]
+#[should_panic(expected = "Failed to read YAML file")]
+fn ejabberd_shows_what_it_does_not_understand() {
+    ejabberd::start(Options {
+        host_blocks: Some("modules: [\n".to_owned()),
+        ..Options::delegating(&[])
+    });
 }

@@ -9,3 +9,4 @@ mod restarts;
 mod scenarios;
 mod slixmpp;
 mod stage;
+mod tryout;

@@ -1,7 +1,9 @@
 //! The program under test.
 
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -73,6 +75,9 @@ pub fn print_config(options: &Options, router: &str) -> String {
 fn folder(options: &Options) -> Folder {
     let folder = Place::this_machine().folder("component");
     folder.write("component.toml", &options.toml());
+    // It holds the secret: were it for everybody to read, that would be warned of.
+    let path = folder.outside().join("component.toml");
+    std::fs::set_permissions(path, Permissions::from_mode(0o600)).expect("a file of ours");
     folder
 }
 
