@@ -87,6 +87,18 @@ impl Element {
     }
 }
 
+/// An element whose children are wanted apart in the skeleton. All that it stands in must be
+/// containers too, up to the stanza: the same element anywhere else is the user's data.
+#[derive(Debug, Clone, Copy)]
+pub struct Container {
+    /// The local name of the element it stands in.
+    pub parent: &'static str,
+    /// Its namespace, after the rewriting of XEP-0044.
+    pub namespace: &'static str,
+    /// Its local name.
+    pub name: &'static str,
+}
+
 /// What was wrong with a stanza. It costs that stanza, never the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {

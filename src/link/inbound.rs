@@ -139,7 +139,10 @@ impl Inbound {
                     self.stream = Some(stream);
                 }
                 (Frame::Stanza(stanza), Some(reader)) => {
-                    let received = reader.read(&stanza)?;
+                    let Some(received) = reader.read(&stanza)? else {
+                        tracing::debug!("dropped a stanza whose start tag is over the limit");
+                        continue;
+                    };
                     match StreamError::read(&received) {
                         Some(error) => self.end = Some(End::StreamError(error)),
                         None => self.ready.push_back(received),

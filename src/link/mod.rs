@@ -18,6 +18,7 @@ mod scan;
 use secrecy::SecretString;
 
 use crate::config::Endpoint;
+use crate::stanza::Container;
 
 pub use connect::ConnectError;
 pub use inbound::{End, Inbound, Incoming};
@@ -39,8 +40,8 @@ pub struct Settings {
     pub max_depth: usize,
     /// How many children of one element are kept apart in a stanza's skeleton.
     pub max_children: usize,
-    /// The elements whose children are wanted apart: (namespace, name).
-    pub containers: &'static [(&'static str, &'static str)],
+    /// The elements whose children are wanted apart.
+    pub containers: &'static [Container],
 }
 
 /// A link that has logged in.

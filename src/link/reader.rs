@@ -16,7 +16,7 @@ use rxml::{Error, Options, Parse, RawEvent, RawParser, WithOptions};
 use super::frame::Stanza;
 use super::namespaces::{Declared, Place, Scope};
 use super::scan::NotXml;
-use crate::stanza::{Element, Fault, Received};
+use crate::stanza::{Container, Element, Fault, Received};
 use build::Builder;
 
 /// What bounds the reading of one stanza.
@@ -28,10 +28,11 @@ pub struct Limits {
     pub depth: usize,
     /// How many children of one element are kept apart.
     pub children: usize,
-    /// The elements (namespace, name) inside a stanza whose children are wanted apart in the
-    /// skeleton. What is under any other is kept as text alone.
-    pub containers: &'static [(&'static str, &'static str)],
+    /// The elements whose children are wanted apart in the skeleton. What is under any other is
+    /// kept as text alone.
+    pub containers: &'static [Container],
 }
+
 
 /// Reads stanzas of one stream.
 #[derive(Debug)]
@@ -56,8 +57,9 @@ impl Reader {
         Ok((Self { declared, limits }, stream))
     }
 
-    /// Reads one stanza. `Err` only for what is not XML at all.
-    pub fn read(&self, stanza: &Stanza<'_>) -> Result<Received, NotXml> {
+    /// Reads one stanza: `None` where not even its start tag could be read, `Err` only for what
+    /// is not XML at all.
+    pub fn read(&self, stanza: &Stanza<'_>) -> Result<Option<Received>, NotXml> {
         let bytes = unfold_line_ends(&stanza.bytes);
         let size = stanza.bytes.len();
         let mut builder = self.builder();
@@ -78,7 +80,7 @@ impl Reader {
         if stanza.cut {
             builder.fault(Fault::TooLong);
         }
-        builder.finish(size).ok_or(NotXml("a stanza without a start tag"))
+        Ok(builder.finish(size))
     }
 
     fn builder(&self) -> Builder<'_> {

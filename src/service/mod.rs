@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use xmpp_parsers::ns as xep;
 
-use crate::stanza::{Condition, Element, Fault, Received, Reply, StanzaError, ns};
+use crate::stanza::{Condition, Container, Element, Fault, Received, Reply, StanzaError, ns};
 use crate::store::{ChangeSet, Owner, SetError, Store};
 
 use address::Sender;
@@ -26,14 +26,28 @@ use private::{Action, Get};
 pub use address::domain_name;
 pub use private::Reserved;
 
-/// The elements of a stanza whose children decide what is done with it: (namespace, name).
-pub const CONTAINERS: &[(&str, &str)] = &[
-    (ns::PRIVATE, "query"),
-    (delegation::VERSIONS[0], "delegation"),
-    (delegation::VERSIONS[1], "delegation"),
-    (ns::FORWARD, "forwarded"),
-    (ns::ACCEPT, "iq"),
+/// The elements of a stanza whose children decide what is done with it.
+pub const CONTAINERS: &[Container] = &[
+    container("iq", ns::PRIVATE, "query"),
+    container("iq", delegation::VERSIONS[0], "delegation"),
+    container("iq", delegation::VERSIONS[1], "delegation"),
+    container("message", delegation::VERSIONS[0], "delegation"),
+    container("message", delegation::VERSIONS[1], "delegation"),
+    container("delegation", ns::FORWARD, "forwarded"),
+    container("forwarded", ns::ACCEPT, "iq"),
 ];
+
+const fn container(
+    parent: &'static str,
+    namespace: &'static str,
+    name: &'static str,
+) -> Container {
+    Container {
+        parent,
+        namespace,
+        name,
+    }
+}
 
 /// The longest payload that an error repeats, in bytes.
 const MAX_REPEATED: usize = 64 * 1024;
@@ -177,6 +191,14 @@ impl Service {
             Some("set") => true,
             _ => return answer.refuse(bad_request("The type must be get or set.")),
         };
+        if let [payload] = iq.children.as_slice()
+            && delegation::is_delegation(payload)
+            && iq.attribute("id").is_some()
+        {
+            // Whatever its faults, they are answered inside of it if they can be.
+            let answer = answer.repeating(payload, received);
+            return self.delegated(received, payload, from, is_set, answer);
+        }
         if let Err(error) = self.check_form(iq, received) {
             return answer.refuse(error);
         }
@@ -185,9 +207,6 @@ impl Service {
             return answer.refuse(private::fault_error(Fault::TooLong, &self.settings.limits));
         };
         let answer = answer.repeating(payload, received);
-        if delegation::is_delegation(payload) {
-            return self.delegated(received, payload, from, is_set, answer);
-        }
         if payload.is(ns::PRIVATE, "query") {
             return self.private(received, payload, is_set, answer, || {
                 self.check_direct(from, iq.attribute("to"))

@@ -210,8 +210,13 @@ fn first_of<'q>(query: &'q Element, namespace: &str, name: &str) -> &'q Element 
 pub fn fetch(get: &Get, store: &Store) -> Result<String, StanzaError> {
     let mut answer = format!("<query xmlns='{}'>", ns::PRIVATE);
     for name in &get.names {
-        let mut found = fetch_named(get, Some(name), store, &mut answer)?;
-        if found == 0 && get.names.len() == 1 {
+        // Nothing of an overlong name was ever stored, and no key of the store could hold it.
+        let storable = get.namespace.len() <= MAX_NAME_BYTES && name.len() <= MAX_NAME_BYTES;
+        let mut found = 0;
+        if storable {
+            found = fetch_named(get, Some(name), store, &mut answer)?;
+        }
+        if found == 0 && storable && get.names.len() == 1 {
             // Real clients depend on it: nbxmpp stores <roster xmlns='roster:delimiter'> and asks
             // for <storage xmlns='roster:delimiter'/>.
             found = fetch_named(get, None, store, &mut answer)?;
@@ -242,9 +247,6 @@ fn fetch_named(
     store: &Store,
     answer: &mut String,
 ) -> Result<u64, StanzaError> {
-    if get.namespace.len() > MAX_NAME_BYTES || name.is_some_and(|n| n.len() > MAX_NAME_BYTES) {
-        return Ok(0); // nothing of that name was ever stored
-    }
     store
         .read(&get.owner, &get.namespace, name, answer)
         .map_err(|_| failed("The storage cannot be read; nothing is known to be lost."))

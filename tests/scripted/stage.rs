@@ -41,6 +41,11 @@ impl Stage {
         }
     }
 
+    /// The router dies.
+    pub fn lose_link(&mut self) {
+        self.session.die();
+    }
+
     /// Waits for the component's next connection and lets it in.
     #[track_caller]
     pub fn let_in_again(&mut self) {

@@ -96,8 +96,8 @@ impl Session {
     }
 
     /// Ends the connection as a router that dies does: what it has not read is lost.
-    pub fn reset(self) {
-        drop(self.stream);
+    pub fn die(&mut self) {
+        let _ = self.stream.shutdown(std::net::Shutdown::Both);
     }
 
     /// The next thing that the component sends: its header, a stanza, the end of its stream.

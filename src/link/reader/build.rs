@@ -110,12 +110,14 @@ impl<'s> Builder<'s> {
             in_skeleton = parent.container;
             too_many = in_skeleton && parent.element.children.len() >= self.limits.children;
         }
+        // The text keeps what the sender wrote; the skeleton is what we act on.
+        let written = namespace.clone();
         let (namespace, application) = rewrite(place, namespace, &tag.name);
         if too_many {
             self.fault(Fault::TooMany);
             in_skeleton = false;
         }
-        let begin = self.write_start(&namespace, &tag.name, &attributes, in_skeleton);
+        let begin = self.write_start(&written, &tag.name, &attributes, in_skeleton);
         if in_skeleton {
             self.enter(namespace, tag.name, attributes, begin, application);
         }
@@ -217,9 +219,11 @@ impl<'s> Builder<'s> {
         attributes
     }
 
+    /// What an undeclared prefix stands for: a namespace that equals no other, least of all none,
+    /// or else `z:from` would pass for `from`.
     fn undeclared(&mut self) -> Namespace {
         self.fault(Fault::Malformed("a prefix that is not declared"));
-        Namespace::from("")
+        Namespace::from("\0")
     }
 
     /// Writes a payload's start tag, and returns where it begins.
@@ -254,8 +258,14 @@ impl<'s> Builder<'s> {
         begin: usize,
         application: Application,
     ) {
-        let listed = |(namespace_, name_): &(&str, &str)| *namespace == **namespace_ && *name == **name_;
-        let container = self.depth == 1 || self.limits.containers.iter().any(listed);
+        let container = match self.skeleton.last() {
+            None => true,
+            Some(parent) => self.limits.containers.iter().any(|listed| {
+                *parent.element.name == *listed.parent
+                    && *namespace == *listed.namespace
+                    && *name == *listed.name
+            }),
+        };
         let place_of_children = if container && *namespace == *ns::ACCEPT {
             Place::ChildOf(application)
         } else if container && *namespace == *ns::FORWARD && *name == *"forwarded" {
