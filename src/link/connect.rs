@@ -31,9 +31,9 @@ pub enum ConnectError {
     /// What is there speaks something else.
     #[error("{0} does not speak XMPP: {1}; is this its component port?")]
     NotXmpp(Endpoint, &'static str),
-    /// The router said no.
-    #[error(transparent)]
-    Refused(#[from] StreamError),
+    /// The router said no to this domain.
+    #[error("{0} does not let {1} in: {2}")]
+    Refused(Endpoint, String, StreamError),
 }
 
 /// Connects to the first address of the endpoint that accepts. The name is resolved anew each

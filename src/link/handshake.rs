@@ -84,7 +84,7 @@ async fn wait<T>(
 fn refused(settings: &Settings, end: End) -> ConnectError {
     let server = settings.server.clone();
     match end {
-        End::StreamError(error) => ConnectError::Refused(error),
+        End::StreamError(error) => ConnectError::Refused(server, settings.domain.clone(), error),
         End::NotXml(why) => ConnectError::NotXmpp(server, why),
         End::Closed | End::Eof | End::Io(_) => ConnectError::Closed(server),
     }

@@ -6,4 +6,4 @@ mod everything_else;
 mod limits;
 mod link;
 mod namespaces;
-mod stage;
+pub mod stage;

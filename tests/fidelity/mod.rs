@@ -1,0 +1,48 @@
+//! What a get returns equals what was set, as an infoset: whatever it is, however it was written.
+
+mod infoset;
+mod writing;
+
+use std::cell::RefCell;
+
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+
+use crate::scripted::stage::{Stage, get, set};
+use crate::support::router::parse;
+
+/// Each is a set and a get through the socket.
+const CASES: u32 = 2_000;
+
+#[test]
+fn what_a_get_returns_equals_what_was_set() {
+    let stage = RefCell::new(Stage::with("[limits]\nmax_depth = 1024"));
+    let config = Config {
+        cases: CASES,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let case = (infoset::stored(), writing::styles());
+    let outcome = TestRunner::new(config).run(&case, |(elements, styles)| {
+        let mut stage = stage.borrow_mut();
+        let first = &elements[0];
+        let written: String = elements.iter().map(|e| writing::write(e, &styles)).collect();
+        stage.send(set("1", &written));
+        let answer = stage.next();
+        if !answer.starts_with("<iq type='result'") {
+            return Err(TestCaseError::fail(format!("{written}\n{answer}")));
+        }
+        let asked = format!("<{} xmlns='{}'/>", first.name, writing::attribute(&first.namespace));
+        stage.send(get("2", &asked));
+        let answer = stage.next();
+        let query = parse(&answer);
+        let query = query.children().next().expect("a query");
+        let fetched: Vec<_> = query.children().map(infoset::of).collect();
+        if fetched != elements {
+            return Err(TestCaseError::fail(format!("{written}\n{answer}")));
+        }
+        Ok(())
+    });
+    if let Err(failure) = outcome {
+        panic!("{failure}");
+    }
+}
