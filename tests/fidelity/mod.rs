@@ -15,7 +15,7 @@ const CASES: u32 = 2_000;
 
 #[test]
 fn what_a_get_returns_equals_what_was_set() {
-    let stage = RefCell::new(Stage::with("[limits]\nmax_depth = 1024"));
+    let stage = RefCell::new(Stage::with("[limits]\nmax_depth = 1024\nmax_user_elements = 1000000\nmax_user_bytes = 1000000000"));
     let config = Config {
         cases: CASES,
         failure_persistence: None,
