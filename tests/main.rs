@@ -5,5 +5,6 @@
 
 mod fidelity;
 mod real;
+mod rooms;
 mod scripted;
 mod support;

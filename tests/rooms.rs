@@ -1,0 +1,125 @@
+//! Who may import whom: the rooms of `docs/ARCHITECTURE.md`, held by their `use` lines.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each room with the rooms of this crate that it may know of. A room may use itself.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("main", &["cli"]),
+    ("cli", &["admin", "component", "config", "exit", "start"]),
+    ("admin", &["component", "config", "exit", "start", "store"]),
+    ("component", &["config", "dispatch", "link", "service", "store"]),
+    ("start", &["config", "store"]),
+    ("dispatch", &["link", "service", "stanza", "store"]),
+    ("link", &["config", "stanza"]),
+    ("service", &["stanza", "store"]),
+    ("stanza", &[]),
+    ("store", &[]),
+    ("config", &[]),
+    ("exit", &[]),
+];
+
+/// Crates that belong to certain rooms alone.
+const CRATES: &[(&str, &[&str])] = &[
+    ("sled", &["store"]),
+    ("seccompiler", &["store"]),
+    ("rxml", &["link", "stanza"]),
+    ("tokio_xmpp", &["link"]),
+    ("tokio", &["admin", "cli", "component", "dispatch", "link", "start"]),
+    ("clap", &["cli"]),
+    ("toml", &["config"]),
+];
+
+#[test]
+fn every_room_imports_only_what_stands_below_it() {
+    let mut seen = BTreeSet::new();
+    for (file, room) in sources() {
+        let (_, allowed) = ROOMS
+            .iter()
+            .find(|(name, _)| *name == room)
+            .unwrap_or_else(|| panic!("{} stands in no known room", file.display()));
+        for used in imports(&file, "crate::").chain(imports(&file, "xmpp_private_storage::")) {
+            assert!(
+                used == room || allowed.contains(&used.as_str()),
+                "{} uses {used}, which {room} must not know of",
+                file.display()
+            );
+        }
+        seen.insert(room);
+    }
+    assert_eq!(seen.len(), ROOMS.len(), "a room is empty: {seen:?}");
+}
+
+#[test]
+fn some_crates_belong_to_certain_rooms() {
+    for (name, rooms) in CRATES {
+        let users: BTreeMap<String, PathBuf> = sources()
+            .filter(|(file, _)| imports(file, &format!("{name}::")).next().is_some())
+            .map(|(file, room)| (room, file))
+            .collect();
+        assert!(!users.is_empty(), "{name} is not used at all");
+        for (room, file) in users {
+            assert!(rooms.contains(&room.as_str()), "{} uses {name}", file.display());
+        }
+    }
+}
+
+/// Invariant: nothing a peer sends may end the process, so nothing may unwrap what it sent.
+#[test]
+fn the_rooms_that_meet_strangers_do_not_unwrap() {
+    for (file, room) in sources() {
+        if !["link", "service", "stanza", "dispatch", "component"].contains(&room.as_str()) {
+            continue;
+        }
+        let text = fs::read_to_string(&file).expect("readable");
+        let program = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for forbidden in [".unwrap()", ".expect(", "panic!(", "unreachable!(", "todo!("] {
+            assert!(!program.contains(forbidden), "{forbidden} in {}", file.display());
+        }
+    }
+}
+
+/// The first path segment after `prefix` wherever a file names it.
+fn imports(file: &Path, prefix: &str) -> impl Iterator<Item = String> {
+    let text = fs::read_to_string(file).expect("readable");
+    let names: Vec<String> = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .flat_map(|line| line.match_indices(prefix).map(move |(at, _)| (line, at)))
+        .filter(|(line, at)| !line[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':'))
+        .flat_map(|(line, at)| {
+            let rest = &line[at + prefix.len()..];
+            let list = rest.strip_prefix('{').and_then(|list| list.split('}').next());
+            let names: Vec<&str> = list.map_or_else(|| vec![rest], |list| list.split(',').collect());
+            names
+        })
+        .filter_map(|name| name.trim().split(|c: char| !c.is_alphanumeric() && c != '_').next())
+        .map(str::to_owned)
+        .collect();
+    names.into_iter()
+}
+
+/// Every source file with the room it stands in.
+fn sources() -> impl Iterator<Item = (PathBuf, String)> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    collect(&src, &mut files);
+    files.into_iter().filter_map(move |file| {
+        let inside = file.strip_prefix(&src).ok()?;
+        let first = inside.iter().next()?.to_str()?;
+        let room = first.trim_end_matches(".rs").to_owned();
+        (room != "lib").then_some((file, room))
+    })
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else {
+            files.push(path);
+        }
+    }
+}
