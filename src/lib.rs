@@ -1,1 +1,3 @@
 //! Private XML storage for XMPP, as an external component.
+
+pub mod config;

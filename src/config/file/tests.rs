@@ -1,0 +1,228 @@
+//! Each refusal, word for word: the message is the feature.
+
+use super::*;
+
+fn refused(text: &str) -> String {
+    apply(&mut Draft::default(), Path::new("component.toml"), text).join("\n")
+}
+
+#[test]
+fn what_is_not_toml_is_told_without_its_line() {
+    assert_eq!(
+        refused("[component]\nsecret = s3cret\n"),
+        "component.toml:2:10: not TOML: string values must be quoted, expected literal string"
+    );
+    assert_eq!(
+        refused("[component]\nsecret = \"s3cret\n"),
+        "component.toml:2:17: not TOML: invalid basic string, expected `\"`"
+    );
+    assert_eq!(
+        refused("[component]\nsecret = \"s3cret\"\nsecret = \"s3cret\"\n"),
+        "component.toml:3:1: not TOML: duplicate key"
+    );
+}
+
+#[test]
+fn what_is_unknown_is_told_with_what_may_be_meant() {
+    for (text, message) in [
+        (
+            "[component]\nsercet = \"s3cret\"",
+            "2:1: unknown key sercet in [component], did you mean secret?",
+        ),
+        (
+            "[component]\npassword = \"s3cret\"",
+            "2:1: unknown key password in [component], \
+                 expected one of jid, server, secret, secret_file",
+        ),
+        (
+            "[component]\ndomains = [\"example.org\"]",
+            "2:1: domains belongs under [access], not [component]",
+        ),
+        (
+            "jid = \"private.example.org\"",
+            "1:1: jid belongs under [component]",
+        ),
+        (
+            "verbose = 1",
+            "1:1: unknown key verbose outside of every section",
+        ),
+        (
+            "\n[limit]\nmax_depth = 7",
+            "2:2: unknown section [limit], did you mean [limits]?",
+        ),
+        (
+            "[bookmarks]\nmode = \"pep\"",
+            "1:2: unknown section [bookmarks], expected one of \
+                 [component], [access], [limits], [storage], [log], [disco]",
+        ),
+        (
+            "component = \"private.example.org\"",
+            "1:1: found a text named component, expected a section, [component]",
+        ),
+        (
+            "[[component]]\njid = \"private.example.org\"",
+            "1:3: found a list named component, expected a section, [component]",
+        ),
+    ] {
+        assert_eq!(refused(text), format!("component.toml:{message}"));
+    }
+}
+
+#[test]
+fn values_are_refused_with_what_was_found_and_what_was_expected() {
+    for (text, message) in [
+        (
+            "component.jid = \"user@private.example.org\"",
+            "1:17: component.jid: found \"user@private.example.org\", \
+                 expected the component's domain alone, such as \"private.example.org\"",
+        ),
+        (
+            "component.jid = \"private.example.org/res\"",
+            "1:17: component.jid: found \"private.example.org/res\", \
+                 expected the component's domain alone, such as \"private.example.org\"",
+        ),
+        (
+            "component.server = \"localhost\"",
+            "1:20: component.server: found \"localhost\", \
+                 expected host:port, such as \"127.0.0.1:5347\" or \"[::1]:5347\"",
+        ),
+        (
+            "component.server = 5347",
+            "1:20: component.server: found 5347, \
+                 expected host:port, such as \"127.0.0.1:5347\" or \"[::1]:5347\"",
+        ),
+        (
+            "component.secret = 123456",
+            "1:20: component.secret: found a number, expected the secret as a text in quotes",
+        ),
+        (
+            "component.secret = [\"s3cret\"]",
+            "1:20: component.secret: found a list, expected the secret as a text in quotes",
+        ),
+        (
+            "component.secret_file = \"\"",
+            "1:25: component.secret_file: found \"\", expected the path of a file",
+        ),
+        (
+            "access.domains = \"example.org\"",
+            "1:18: access.domains: found \"example.org\", \
+                 expected a list of domains, such as [\"example.org\"]",
+        ),
+        (
+            "access.domains = [\"example.org\", \"a b\"]",
+            "1:18: access.domains: found \"a b\", expected a domain, such as \"example.org\"",
+        ),
+        (
+            "access.domains = []",
+            "1:18: access.domains: found an empty list, expected a list of domains, \
+                 such as [\"example.org\"], or no such key: the parent domain of component.jid",
+        ),
+        (
+            "access.delegation = true",
+            "1:21: access.delegation: found true, expected \"optional\" or \"required\"",
+        ),
+        (
+            "access.reserved_namespaces = \"allow\"",
+            "1:30: access.reserved_namespaces: found \"allow\", \
+                 expected \"refuse\" or \"accept\"",
+        ),
+        (
+            "limits.max_stanza_bytes = 9_999",
+            "1:27: limits.max_stanza_bytes: found 9999, \
+                 expected a number of bytes from 10000 to 67108864",
+        ),
+        (
+            "limits.max_stanza_bytes = \"262144\"",
+            "1:27: limits.max_stanza_bytes: found \"262144\", \
+                 expected a number of bytes from 10000 to 67108864, without quotes",
+        ),
+        (
+            "limits.max_namespace_bytes = 67108865",
+            "1:30: limits.max_namespace_bytes: found 67108865, \
+                 expected a number of bytes from 1024 to 67108864",
+        ),
+        (
+            "limits.max_user_bytes = 1e7",
+            "1:25: limits.max_user_bytes: found 1e7, \
+                 expected a number of bytes from 1024 to 1099511627776",
+        ),
+        (
+            "limits.max_user_elements = 0",
+            "1:28: limits.max_user_elements: found 0, \
+                 expected a number of elements from 1 to 1000000",
+        ),
+        (
+            "limits.max_depth = -1",
+            "1:20: limits.max_depth: found -1, expected a number of levels from 16 to 1024",
+        ),
+        (
+            "storage.path = false",
+            "1:16: storage.path: found false, expected the path of a folder",
+        ),
+        (
+            "storage.cache_bytes = 99999999999999999999999",
+            "1:23: storage.cache_bytes: found 99999999999999999999999, \
+                 expected a number of bytes from 1048576 to 68719476736",
+        ),
+        (
+            "log.level = \"inof\"",
+            "1:13: log.level: found \"inof\", expected a level (\"error\", \"warn\", \"info\", \
+                 \"debug\", \"trace\", \"off\") or target=level, several separated by commas",
+        ),
+        (
+            "log.format = 1979-05-27",
+            "1:14: log.format: found a date, expected \"text\" or \"json\"",
+        ),
+        (
+            "disco.contact = [\"admin@example.org\"]",
+            "1:17: disco.contact: found \"admin@example.org\", \
+                 expected an address with mailto:, xmpp: or https: before it",
+        ),
+        (
+            "disco.contact = \"mailto:admin@example.org\"",
+            "1:17: disco.contact: found \"mailto:admin@example.org\", \
+                 expected a list of addresses, such as [\"mailto:admin@example.org\"]",
+        ),
+        (
+            "disco.os = \"two\\nlines\"",
+            "1:12: disco.os: found \"two\\nlines\", \
+                 expected a text of one line, such as \"Debian 13\"",
+        ),
+    ] {
+        assert_eq!(refused(text), format!("component.toml:{message}"));
+    }
+}
+
+#[test]
+fn all_mistakes_are_told_from_the_top() {
+    let text = "[limits]\nmax_depth = 1\n[component]\njid = \"a b\"\nserver = \"here\"\n";
+    let refused = refused(text);
+    let places: Vec<&str> = refused
+        .lines()
+        .filter_map(|line| line.split(": ").next())
+        .collect();
+    assert_eq!(
+        places,
+        [
+            "component.toml:2:13",
+            "component.toml:4:7",
+            "component.toml:5:10"
+        ]
+    );
+}
+
+#[test]
+fn columns_count_characters_and_long_values_are_shortened() {
+    let text = format!(
+        "disco = {{ os = \"Dëbian\", contact = [\"{}\"] }}",
+        "ä".repeat(99)
+    );
+    assert_eq!(
+        refused(&text),
+        format!(
+            "component.toml:1:36: disco.contact: found \"{}…\", \
+                 expected an address with mailto:, xmpp: or https: before it",
+            "ä".repeat(80)
+        )
+    );
+}

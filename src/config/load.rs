@@ -1,0 +1,201 @@
+//! From the file and the environment to one checked [`Config`].
+
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use jid::BareJid;
+
+use super::draft::Draft;
+use super::environment::{CONFIG, Environment};
+use super::keys::{DOMAINS, JID, MAX_NAMESPACE_BYTES};
+use super::read::{Text, read};
+use super::{Access, Component, Config, ConfigError, Source, file, secret};
+
+/// Where a configuration file is looked for when nobody names one, in this order.
+const PLACES: [&str; 2] = [
+    "./component.toml",
+    "/etc/xmpp-private-storage/component.toml",
+];
+
+impl Config {
+    /// Reads the configuration from the first of: the file that is named `explicit`ly, the one that
+    /// `$PRIVATE_STORAGE_CONFIG` names, `./component.toml`, and
+    /// `/etc/xmpp-private-storage/component.toml`. Without any, the environment has to say it all.
+    /// A file that is named must be there.
+    ///
+    /// `environment` is usually [`std::env::vars_os`]. The twin of each key in it wins over the
+    /// file; a variable that is set to nothing counts as not set.
+    ///
+    /// # Errors
+    ///
+    /// When something that must be known is missing, unknown, or not as it must be: every such
+    /// mistake, one a line.
+    pub fn load<K, V>(
+        explicit: Option<&Path>,
+        environment: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Config, ConfigError>
+    where
+        K: Into<OsString>,
+        V: Into<OsString>,
+    {
+        load(
+            explicit,
+            &Environment::new(environment),
+            &PLACES.map(Path::new),
+        )
+    }
+}
+
+pub(super) fn load(
+    explicit: Option<&Path>,
+    environment: &Environment,
+    places: &[&Path],
+) -> Result<Config, ConfigError> {
+    let file = find(explicit, environment, places).map_err(|message| ConfigError(vec![message]))?;
+    let mut draft = Draft::default();
+    let mut wrong = Vec::new();
+    if let Some((path, text)) = &file {
+        wrong.extend(file::apply(&mut draft, path, &text.text));
+    }
+    wrong.extend(environment.apply(&mut draft));
+    // What follows judges the whole: with a part refused, it would speak of what nobody has said.
+    if !wrong.is_empty() {
+        return Err(ConfigError(wrong));
+    }
+
+    let (source, text) = match file {
+        Some((path, text)) => (Source::File(path), Some(text)),
+        None => (Source::Environment, None),
+    };
+    let mut warnings = Vec::from_iter(environment.warning());
+    let jid = draft.jid.take().ok_or_else(|| no_jid(&source, places));
+    if source == Source::Environment && jid.is_err() {
+        // Nothing is configured yet: one thing to say, not three.
+        wrong.extend(jid.err());
+        return Err(ConfigError(wrong));
+    }
+    let secret = secret::find(&mut draft, environment, text.as_ref(), &mut warnings);
+    let domains = jid.as_ref().ok().map(|jid| domains(&mut draft, jid));
+    let namespace = fit_namespace(&mut draft);
+    match (jid, secret, domains, namespace) {
+        (Ok(jid), Ok(secret), Some(Ok(domains)), Ok(())) => Ok(Config {
+            component: Component {
+                jid,
+                server: draft.server,
+                secret,
+            },
+            access: Access {
+                domains,
+                delegation: draft.delegation,
+                reserved_namespaces: draft.reserved_namespaces,
+            },
+            limits: draft.limits,
+            storage: draft.storage,
+            log: draft.log,
+            disco: draft.disco,
+            source,
+            warnings,
+        }),
+        (jid, secret, domains, namespace) => {
+            wrong.extend(jid.err());
+            wrong.extend(secret.err());
+            wrong.extend(domains.and_then(Result::err));
+            wrong.extend(namespace.err());
+            Err(ConfigError(wrong))
+        }
+    }
+}
+
+/// The configuration file, if there is one.
+fn find(
+    explicit: Option<&Path>,
+    environment: &Environment,
+    places: &[&Path],
+) -> Result<Option<(PathBuf, Text)>, String> {
+    let unreadable = |path: &Path, by: &str, error| {
+        format!(
+            "{}: cannot read the configuration{by}: {error}",
+            path.display()
+        )
+    };
+    if let Some(path) = explicit {
+        let text = read(path).map_err(|error| unreadable(path, " that --config names", error))?;
+        return Ok(Some((path.to_owned(), text)));
+    }
+    if let Some(path) = environment.config() {
+        let by = format!(" that {CONFIG} names");
+        let text = read(path).map_err(|error| unreadable(path, &by, error))?;
+        return Ok(Some((path.to_owned(), text)));
+    }
+    for path in places {
+        match read(path) {
+            Ok(text) => return Ok(Some((path.to_path_buf(), text))),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            // It is there, so it is meant: to go on without it would be a surprise.
+            Err(error) => return Err(unreadable(path, "", error)),
+        }
+    }
+    Ok(None)
+}
+
+fn no_jid(source: &Source, places: &[&Path]) -> String {
+    match source {
+        Source::File(path) => format!(
+            "{}: component.jid is not set: expected the component's domain as jid under [component], \
+             or as PRIVATE_STORAGE_COMPONENT_JID",
+            path.display()
+        ),
+        Source::Environment => {
+            let places: Vec<String> = places.iter().map(|it| it.display().to_string()).collect();
+            format!(
+                "nothing is configured: found no {}, and neither {CONFIG} nor \
+                 PRIVATE_STORAGE_COMPONENT_JID is set; copy component.example.toml to component.toml \
+                 and edit it, or name your file with --config",
+                places.join(" and no ")
+            )
+        }
+    }
+}
+
+/// The domains to serve: those that were given, or the parent of our own.
+fn domains(draft: &mut Draft, jid: &BareJid) -> Result<Vec<String>, String> {
+    let own = jid.as_str();
+    match draft.domains.take() {
+        // No router gives us a domain and keeps users of the same name; it is somebody's mistake.
+        Some(domains) if domains.iter().any(|domain| domain == own) => {
+            let what =
+                format!("found \"{own}\", which is component.jid, expected its users' domains");
+            Err(draft.told(DOMAINS, &what))
+        }
+        Some(domains) => Ok(domains),
+        None => match own.split_once('.') {
+            Some((_, parent)) => Ok(vec![parent.to_owned()]),
+            None => {
+                let what = format!(
+                    "found \"{own}\", which has no parent domain, \
+                     expected access.domains to say whose users are served"
+                );
+                Err(draft.told(JID, &what))
+            }
+        },
+    }
+}
+
+/// One namespace cannot hold more than the whole. Whoever lowers the whole has lowered the default
+/// of the part with it.
+fn fit_namespace(draft: &mut Draft) -> Result<(), String> {
+    let limits = &mut draft.limits;
+    if limits.max_namespace_bytes <= limits.max_user_bytes {
+        return Ok(());
+    }
+    if !draft.places.contains_key(&MAX_NAMESPACE_BYTES) {
+        limits.max_namespace_bytes = limits.max_user_bytes;
+        return Ok(());
+    }
+    let what = format!(
+        "found {}, expected at most limits.max_user_bytes, which is {}",
+        limits.max_namespace_bytes, limits.max_user_bytes
+    );
+    Err(draft.told(MAX_NAMESPACE_BYTES, &what))
+}

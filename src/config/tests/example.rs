@@ -1,0 +1,69 @@
+//! The example: what an administrator starts from must be true.
+
+use super::super::keys::KEYS;
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../../component.example.toml");
+const SECRET: (&str, &str) = ("PRIVATE_STORAGE_COMPONENT_SECRET", "s3cret");
+
+#[test]
+fn it_loads_and_says_the_defaults() {
+    let folder = Folder::new();
+    let example = folder.load(EXAMPLE, &[SECRET]).expect("a configuration");
+    let defaults = from(&LEAST).expect("a configuration");
+    let source = Source::Environment;
+    assert_eq!(
+        format!("{:#?}", Config { source, ..example }),
+        format!("{defaults:#?}")
+    );
+}
+
+#[test]
+fn it_is_refused_until_the_secret_is_changed() {
+    let folder = Folder::new();
+    let refused = folder.told(folder.load(EXAMPLE, &[]));
+    assert!(
+        refused.contains("found the example's \"change me\""),
+        "{refused}"
+    );
+}
+
+/// Each line that is a key, or would be without the `# ` before it.
+fn keys() -> Vec<(String, String, String)> {
+    let mut section = "";
+    let mut keys = Vec::new();
+    for line in EXAMPLE.lines() {
+        if let Some(name) = line.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
+            section = name;
+        }
+        let line = line.strip_prefix("# ").unwrap_or(line);
+        if let Some((name, value)) = line.split_once(" = ")
+            && name.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+        {
+            keys.push((section.to_owned(), name.to_owned(), value.to_owned()));
+        }
+    }
+    keys
+}
+
+#[test]
+fn it_names_every_key_in_the_order_of_the_table() {
+    let named: Vec<String> = keys()
+        .iter()
+        .map(|(section, name, _)| format!("{section}.{name}"))
+        .collect();
+    let known: Vec<String> = KEYS.iter().map(|key| key.to_string()).collect();
+    assert_eq!(named, known);
+}
+
+#[test]
+fn what_is_commented_out_is_right_as_well() {
+    let folder = Folder::new();
+    let text: String = keys()
+        .iter()
+        .map(|(section, name, value)| format!("{section}.{name} = {value}\n"))
+        .collect();
+    let config = folder.load(&text, &[SECRET]).expect("a configuration");
+    assert_eq!(config.disco.contact, ["mailto:admin@example.org"]);
+    assert_eq!(config.disco.os.as_deref(), Some("Debian 13"));
+}

@@ -1,0 +1,120 @@
+//! Each key, by the file and by its variable.
+
+use super::super::keys::KEYS;
+use super::*;
+
+/// Each key's twin, a value as the file writes it, and the same as a variable.
+const TWINS: [(&str, &str, &str); 18] = [
+    (
+        "COMPONENT_JID",
+        "\"other.example.net\"",
+        "other.example.net",
+    ),
+    ("COMPONENT_SERVER", "\"[::1]:8888\"", "[::1]:8888"),
+    ("COMPONENT_SECRET", "\"other\"", "other"),
+    ("COMPONENT_SECRET_FILE", "\"/dev/null\"", "/dev/null"),
+    (
+        "ACCESS_DOMAINS",
+        "[\"a.example\", \"b.example\"]",
+        "a.example,b.example",
+    ),
+    ("ACCESS_DELEGATION", "\"required\"", "required"),
+    ("ACCESS_RESERVED_NAMESPACES", "\"accept\"", "accept"),
+    ("LIMITS_MAX_STANZA_BYTES", "262_144", "262144"),
+    ("LIMITS_MAX_NAMESPACE_BYTES", "0x1000", "4096"),
+    ("LIMITS_MAX_USER_BYTES", "1048576", " 1048576 "),
+    ("LIMITS_MAX_USER_ELEMENTS", "7", "7"),
+    ("LIMITS_MAX_DEPTH", "64", "64"),
+    ("STORAGE_PATH", "\"/var/lib/x\"", "/var/lib/x"),
+    ("STORAGE_CACHE_BYTES", "1048576", "1048576"),
+    ("LOG_LEVEL", "\"warn,sled=info\"", "warn,sled=info"),
+    ("LOG_FORMAT", "\"json\"", "json"),
+    (
+        "DISCO_CONTACT",
+        "[\"mailto:a@b.example\", \"xmpp:c@d.example\"]",
+        "mailto:a@b.example, xmpp:c@d.example",
+    ),
+    ("DISCO_OS", "\"Debian 13\"", "Debian 13"),
+];
+
+/// All that a configuration says, but for where it was said; the secret in the open.
+fn said(result: Result<Config, ConfigError>) -> String {
+    use secrecy::ExposeSecret;
+    match result {
+        Ok(config) => {
+            let secret = config.component.secret.expose_secret().to_owned();
+            let source = Source::Environment;
+            format!("{:?} {secret}", Config { source, ..config })
+        }
+        // Of the one key that is refused here: an empty file holds no secret.
+        Err(error) => error
+            .to_string()
+            .split_once("/dev/null: ")
+            .map_or_else(|| panic!("{error}"), |(_, what)| what.to_owned()),
+    }
+}
+
+/// As `LEAST`, but without what the key itself says.
+fn file(section: &str, name: &str, value: &str) -> String {
+    let least = [
+        ("component", "jid", "\"private.example.org\""),
+        ("component", "secret", "\"s3cret\""),
+    ];
+    let mut text = String::new();
+    for (other_section, other, least) in least {
+        let replaced = other == name || (other == "secret" && name == "secret_file");
+        if !(section == other_section && replaced) {
+            text.push_str(&format!("{other_section}.{other} = {least}\n"));
+        }
+    }
+    text + &format!("{section}.{name} = {value}\n")
+}
+
+#[test]
+fn each_key_has_a_twin_that_says_the_same_and_wins() {
+    let folder = Folder::new();
+    let least = said(from(&LEAST));
+    for key in KEYS {
+        let variable = key.variable();
+        let (_, in_file, in_variable) = *TWINS
+            .iter()
+            .find(|(twin, ..)| variable == format!("PRIVATE_STORAGE_{twin}"))
+            .unwrap_or_else(|| panic!("{variable} is missing from this test"));
+
+        let by_file = said(folder.load(&file(key.section, key.name, in_file), &[]));
+        assert_ne!(by_file, least, "{key} in the file changes something");
+
+        let overridden = file("component", "none", "").replace("component.none = \n", "");
+        let by_variable = said(folder.load(&overridden, &[(&variable, in_variable)]));
+        assert_eq!(by_variable, by_file, "{variable} says the same as {key}");
+    }
+    assert_eq!(TWINS.len(), KEYS.len());
+}
+
+#[test]
+fn variables_win_over_the_file() {
+    let folder = Folder::new();
+    let text = "[component]\njid = \"private.example.org\"\nsecret = \"s3cret\"\n\
+                [access]\ndomains = [\"a.example\", \"b.example\"]\n[limits]\nmax_depth = 100\n";
+    let config = folder
+        .load(
+            text,
+            &[
+                ("PRIVATE_STORAGE_LIMITS_MAX_DEPTH", "200"),
+                ("PRIVATE_STORAGE_ACCESS_DOMAINS", "c.example"),
+                ("PRIVATE_STORAGE_COMPONENT_JID", ""),
+            ],
+        )
+        .expect("a configuration");
+    assert_eq!(config.limits.max_depth, 200);
+    assert_eq!(
+        config.access.domains,
+        ["c.example"],
+        "a list replaces a list"
+    );
+    assert_eq!(
+        config.component.jid.as_str(),
+        "private.example.org",
+        "a variable that is set to nothing is not set"
+    );
+}
