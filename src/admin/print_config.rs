@@ -1,0 +1,177 @@
+//! The block for a router's own configuration, filled in from ours and ready to paste.
+//!
+//! Delegation takes half a dozen lines in a router, and a client hangs or gets errors when one of
+//! them is missing; nobody should have to put them together by hand. The comments say what becomes
+//! of what the router did before, for that is what surprises later.
+//!
+//! **The secret is printed**: the router needs it. What these functions return belongs into a
+//! router's configuration or before an administrator's eyes, never into a log.
+
+use std::fmt::Write;
+use std::net::{IpAddr, Ipv4Addr};
+
+use secrecy::ExposeSecret;
+
+use crate::config::{Config, Endpoint};
+
+/// The port that Prosody opens for components unless it is told another.
+const PROSODY_PORT: u16 = 5347;
+
+/// The block for Prosody, 0.12 or later, in Lua. Holds the secret.
+pub fn prosody(config: &Config) -> String {
+    let jid = lua(config.component.jid.as_str());
+    let secret = lua(config.component.secret.expose_secret());
+    let mut block = String::from(
+        "-- For Prosody's configuration. It needs mod_delegation from prosody-modules.\n\
+         -- The lines under each VirtualHost go INTO the block of that name that is there already\n\
+         -- (where it has a modules_enabled, add \"delegation\" to that).\n\
+         --\n\
+         -- Bookmarks: where mod_bookmarks is loaded, as in Debian's default file, rooms stay in PEP and\n\
+         -- modern clients see no change. Old ones, which ask private storage, find no rooms after the\n\
+         -- switch: mod_bookmarks kept none there, so there are none to import either.\n",
+    );
+    for domain in &config.access.domains {
+        let _ = write!(
+            block,
+            "\n\
+             VirtualHost {domain}\n  \
+               modules_enabled = {{ \"delegation\" }}\n  \
+               modules_disabled = {{ \"private\" }} -- what it has stored is kept, but no longer served\n  \
+               delegations = {{ [\"jabber:iq:private\"] = {{ jid = {jid} }} }}\n",
+            domain = lua(domain),
+        );
+    }
+    let _ = write!(
+        block,
+        "\n\
+         Component {jid}\n  \
+           component_secret = {secret}\n  \
+           modules_enabled = {{ \"delegation\" }} -- on both sides, or clients get errors\n",
+    );
+    block.push_str(&prosody_listener(&config.component.server));
+    block
+}
+
+/// What Prosody must be told for us to reach it, where its own defaults are not enough.
+fn prosody_listener(server: &Endpoint) -> String {
+    let mut lines = String::new();
+    if server.port != PROSODY_PORT {
+        let _ = writeln!(lines, "-- component_ports = {{ {} }}", server.port);
+    }
+    if !server.is_loopback() {
+        // A name may mean another address on the router's machine than on ours.
+        let (address, hint) = match server.address() {
+            Some(address) => (address.to_string(), ""),
+            None => (
+                "*".to_owned(),
+                "better the one address that we reach it by; ",
+            ),
+        };
+        let _ = writeln!(
+            lines,
+            "-- component_interfaces = {{ {} }} -- {hint}the link is not encrypted: keep it private",
+            lua(&address)
+        );
+    }
+    if !lines.is_empty() {
+        lines.insert_str(
+            0,
+            &format!(
+                "\n-- For Prosody to listen at {server}, put into the global part, above every host:\n"
+            ),
+        );
+    }
+    lines
+}
+
+/// The block for ejabberd, 23.01 or later, in YAML. Holds the secret.
+pub fn ejabberd(config: &Config) -> String {
+    let jid = yaml(config.component.jid.as_str());
+    let secret = yaml(config.component.secret.expose_secret());
+    let server = &config.component.server;
+    let (ip, hint) = match server.address() {
+        Some(address) if address.is_loopback() => (address, ""),
+        Some(address) => (address, "   # the link is not encrypted: keep it private"),
+        None if server.is_loopback() => (Ipv4Addr::LOCALHOST.into(), ""),
+        None => (
+            IpAddr::from([0u16; 8]),
+            "   # every address; better the one that we reach it by: the link is not encrypted",
+        ),
+    };
+    let mut block = format!(
+        "# For ejabberd.yml. Each part goes under the key of that name that is there already.\n\
+         listen:\n  \
+           -\n    \
+             port: {port}\n    \
+             ip: {ip}{hint}\n    \
+             module: ejabberd_service\n    \
+             access: all\n    \
+             global_routes: false   # else stanzas for other hosts may come to us\n    \
+             hosts:\n      \
+               {jid}:\n        \
+                 password: {secret}\n\
+         acl:\n  \
+           private_component:\n    \
+             server: {jid}\n\
+         access_rules:\n  \
+           delegate_private:\n    \
+             allow: private_component\n",
+        port = server.port,
+        ip = yaml(&ip.to_string()),
+    );
+    let domains = config.access.domains.join(", ");
+    let _ = write!(
+        block,
+        "# Under modules it delegates every host. If this server has hosts other than {domains},\n\
+         # put it under append_host_config, HOST, modules of each of those instead.\n\
+         modules:\n  \
+           mod_delegation:\n    \
+             namespaces:\n      \
+               \"jabber:iq:private\":\n        \
+                 access: delegate_private\n\
+         # mod_private, before ejabberd 24.06: take it out, or it answers from its own store until we\n\
+         # first connect. Since 24.06: leave it in if you ever ban accounts, for bans are kept in it.\n\
+         # mod_privilege, if any host loads it: 24.10 to 24.12 then drop all that we send; from 25.03\n\
+         # on each host above must also grant us a privilege, or gets no delegation.\n",
+    );
+    block
+}
+
+/// As a Lua string.
+fn lua(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            '\n' => quoted.push_str("\\n"),
+            // Three digits, or a digit that follows would be taken for one of them.
+            c if c.is_ascii_control() => {
+                let _ = write!(quoted, "\\{:03}", u32::from(c));
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// As a YAML string in double quotes, the one style that can hold every character.
+fn yaml(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            '\n' => quoted.push_str("\\n"),
+            // Controls, YAML's own line breaks, and what it does not count as printable.
+            c if c.is_control() || "\u{2028}\u{2029}\u{feff}\u{fffe}\u{ffff}".contains(c) => {
+                let _ = write!(quoted, "\\u{:04x}", u32::from(c));
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+use super::*;
+
+/// The lines that follow the least that must be said.
+fn config(more: &str) -> Config {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    let text = format!("component.jid = \"private.example.org\"\n{more}");
+    std::fs::write(file.path(), text).expect("a written file");
+    Config::load(Some(file.path()), [("", "")]).expect("a configuration")
+}
+
+const SECRET: &str = "component.secret = \"s3cret\"\n";
+
+/// Without comments and empty lines: what the router reads.
+fn read(block: &str, comment: &str) -> String {
+    let lines = block
+        .lines()
+        .map(|line| line.split(comment).next().unwrap_or_default().trim_end());
+    lines
+        .filter(|line| !line.is_empty())
+        .map(|line| format!("{line}\n"))
+        .collect()
+}
+
+#[test]
+fn prosody_for_one_domain() {
+    let block = prosody(&config(SECRET));
+    assert_eq!(
+        read(&block, "--"),
+        r#"VirtualHost "example.org"
+  modules_enabled = { "delegation" }
+  modules_disabled = { "private" }
+  delegations = { ["jabber:iq:private"] = { jid = "private.example.org" } }
+Component "private.example.org"
+  component_secret = "s3cret"
+  modules_enabled = { "delegation" }
+"#
+    );
+    assert!(block.contains("INTO the block of that name"));
+    assert!(block.contains("Bookmarks:"));
+    assert!(
+        !block.contains("component_ports"),
+        "the default needs no word"
+    );
+    assert!(!block.contains("component_interfaces"));
+}
+
+#[test]
+fn prosody_for_several_domains() {
+    let more = format!("{SECRET}access.domains = [\"a.example\", \"b.example\"]\n");
+    let block = prosody(&config(&more));
+    assert_eq!(block.matches("\nVirtualHost ").count(), 2);
+    assert!(block.contains("\nVirtualHost \"a.example\"\n"));
+    assert!(block.contains("\nVirtualHost \"b.example\"\n"));
+    assert_eq!(block.matches("delegations = ").count(), 2);
+    assert_eq!(block.matches("\nComponent ").count(), 1);
+}
+
+#[test]
+fn prosody_is_told_where_to_listen_if_it_would_not_by_itself() {
+    let listener = |server: &str| {
+        let more = format!("{SECRET}component.server = \"{server}\"\n");
+        let block = prosody(&config(&more));
+        let start = block
+            .find("\n-- For Prosody to listen")
+            .unwrap_or(block.len());
+        block[start..].trim_start().to_owned()
+    };
+    assert_eq!(listener("localhost:5347"), "");
+    assert_eq!(listener("[::1]:5347"), "");
+    assert_eq!(
+        listener("localhost:8888"),
+        "-- For Prosody to listen at localhost:8888, put into the global part, above every host:\n\
+         -- component_ports = { 8888 }\n"
+    );
+    assert_eq!(
+        listener("192.0.2.1:5347"),
+        "-- For Prosody to listen at 192.0.2.1:5347, put into the global part, above every host:\n\
+         -- component_interfaces = { \"192.0.2.1\" } -- the link is not encrypted: keep it private\n"
+    );
+    assert_eq!(
+        listener("prosody:8888"),
+        "-- For Prosody to listen at prosody:8888, put into the global part, above every host:\n\
+         -- component_ports = { 8888 }\n\
+         -- component_interfaces = { \"*\" } -- better the one address that we reach it by; \
+         the link is not encrypted: keep it private\n"
+    );
+}
+
+#[test]
+fn ejabberd_as_it_was_measured_to_work() {
+    let block = ejabberd(&config(SECRET));
+    assert_eq!(
+        read(&block, "#"),
+        r#"listen:
+  -
+    port: 5347
+    ip: "127.0.0.1"
+    module: ejabberd_service
+    access: all
+    global_routes: false
+    hosts:
+      "private.example.org":
+        password: "s3cret"
+acl:
+  private_component:
+    server: "private.example.org"
+access_rules:
+  delegate_private:
+    allow: private_component
+modules:
+  mod_delegation:
+    namespaces:
+      "jabber:iq:private":
+        access: delegate_private
+"#
+    );
+    assert!(block.contains("mod_private, before ejabberd 24.06: take it out"));
+    assert!(block.contains("hosts other than example.org,"));
+}
+
+#[test]
+fn ejabberd_listens_where_we_look_for_it() {
+    for (server, ip, port) in [
+        ("localhost:8888", "127.0.0.1", 8888),
+        ("[::1]:5347", "::1", 5347),
+        ("192.0.2.1:5347", "192.0.2.1", 5347),
+        ("ejabberd:5347", "::", 5347),
+    ] {
+        let more = format!("{SECRET}component.server = \"{server}\"\n");
+        let block = ejabberd(&config(&more));
+        let expected = format!("    port: {port}\n    ip: \"{ip}\"\n");
+        assert!(read(&block, "#").contains(&expected), "{block}");
+    }
+}
+
+#[test]
+fn any_secret_is_one_string_of_the_language() {
+    // As TOML writes it: quotes, backslash, line ends, NUL before a digit, a bell, another
+    // alphabet.
+    let secret = r#"component.secret = "q\" a' b\\ n\nr\rz\u00001 \u0007 \u0085 \u2028 é#--]]""#;
+    let config = config(&format!("{secret}\n"));
+    let lua = r#""q\" a' b\\ n\nr\013z\0001 \007 "#;
+    assert!(prosody(&config).contains(&format!(
+        "component_secret = {lua}\u{85} \u{2028} é#--]]\"\n"
+    )));
+    let yaml = r#""q\" a' b\\ n\nr\u000dz\u00001 \u0007 \u0085 \u2028 é#--]]""#;
+    assert!(ejabberd(&config).contains(&format!("password: {yaml}\n")));
+}
