@@ -1,4 +1,3 @@
 //! What an administrator does beside the running service.
 
-pub mod check;
 pub mod print_config;

@@ -1,11 +1,11 @@
 //! The block for a router's own configuration, filled in from ours and ready to paste.
 //!
-//! Delegation takes half a dozen lines in a router, and a client hangs or gets errors when one of them
-//! is missing; nobody should have to put them together by hand. The comments say what becomes of what
-//! the router did before, for that is what surprises later.
+//! Delegation takes half a dozen lines in a router, and a client hangs or gets errors when one of
+//! them is missing; nobody should have to put them together by hand. The comments say what becomes
+//! of what the router did before, for that is what surprises later.
 //!
-//! **The secret is printed**: the router needs it. What these functions return belongs into a router's
-//! configuration or before an administrator's eyes, never into a log.
+//! **The secret is printed**: the router needs it. What these functions return belongs into a
+//! router's configuration or before an administrator's eyes, never into a log.
 
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr};

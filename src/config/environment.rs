@@ -17,8 +17,8 @@ const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
 /// The variables that concern us.
 ///
-/// One that is set to nothing counts as not set: `NAME=${NAME:-}` is how compose files and unit files
-/// pass on what nobody has decided.
+/// One that is set to nothing counts as not set: `NAME=${NAME:-}` is how compose files and unit
+/// files pass on what nobody has decided.
 pub(super) struct Environment(BTreeMap<String, OsString>);
 
 impl Environment {

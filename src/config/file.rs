@@ -26,18 +26,16 @@ pub(super) fn apply(draft: &mut Draft, path: &Path, text: &str) -> Vec<String> {
     };
     let mut wrong: Vec<(usize, String)> = Vec::new();
     for (section, entries) in document.get_ref() {
-        let DeValue::Table(entries) = entries.get_ref() else {
-            let start = section.span().start;
-            let what = unknown_section(section.get_ref(), Some(entries.get_ref()));
-            wrong.push((start, format!("{}: {what}", place(section.span()))));
-            continue;
+        let known = KEYS.iter().any(|key| key.section == section.get_ref());
+        let entries = match entries.get_ref() {
+            DeValue::Table(entries) if known => entries,
+            other => {
+                let what = unknown_section(section.get_ref(), known, other);
+                let told = format!("{}: {what}", place(section.span()));
+                wrong.push((section.span().start, told));
+                continue;
+            }
         };
-        if !KEYS.iter().any(|key| key.section == section.get_ref()) {
-            let start = section.span().start;
-            let what = unknown_section(section.get_ref(), None);
-            wrong.push((start, format!("{}: {what}", place(section.span()))));
-            continue;
-        }
         for (name, value) in entries {
             let known = KEYS
                 .iter()
@@ -62,29 +60,25 @@ pub(super) fn apply(draft: &mut Draft, path: &Path, text: &str) -> Vec<String> {
     wrong.into_iter().map(|(_, message)| message).collect()
 }
 
-/// A section that does not exist, or a key that stands where only sections do.
-fn unknown_section(section: &str, value: Option<&DeValue<'_>>) -> String {
-    let known = KEYS.iter().map(|key| key.section);
-    match value {
-        Some(value) if known.clone().any(|name| name == section) => {
-            let found = Given::File(value).kind();
-            format!("found {found} named {section}, expected a section, [{section}]")
-        }
-        Some(_) => {
-            let meant = KEYS.iter().find(|key| key.name == section);
-            match meant {
-                Some(key) => format!("{section} belongs under [{}]", key.section),
-                None => format!("unknown key {section} outside of every section"),
-            }
-        }
-        None => match nearest(section, known) {
-            Some(meant) => format!("unknown section [{section}], did you mean [{meant}]?"),
-            None => format!(
-                "unknown section [{section}], expected one of {}",
-                sections()
-            ),
-        },
+/// A section that does not exist, or a value that stands where only sections do.
+fn unknown_section(name: &str, known: bool, found: &DeValue<'_>) -> String {
+    if known {
+        let found = Given::File(found).kind();
+        return format!("found {found} named {name}, expected a section, [{name}]");
     }
+    if !matches!(found, DeValue::Table(_)) {
+        return match KEYS.iter().find(|key| key.name == name) {
+            Some(key) => format!("{name} belongs under [{}]", key.section),
+            None => format!("unknown key {name} outside of every section"),
+        };
+    }
+    let mut sections: Vec<&str> = KEYS.iter().map(|key| key.section).collect();
+    sections.dedup();
+    let meant = match nearest(name, sections.iter().copied()) {
+        Some(meant) => format!("did you mean [{meant}]?"),
+        None => format!("expected one of [{}]", sections.join("], [")),
+    };
+    format!("unknown section [{name}], {meant}")
 }
 
 fn unknown_key(section: &str, name: &str) -> String {
@@ -98,15 +92,6 @@ fn unknown_key(section: &str, name: &str) -> String {
         None => format!("expected one of {}", names.collect::<Vec<_>>().join(", ")),
     };
     format!("unknown key {name} in [{section}], {meant}")
-}
-
-fn sections() -> String {
-    let mut sections: Vec<String> = KEYS
-        .iter()
-        .map(|key| format!("[{}]", key.section))
-        .collect();
-    sections.dedup();
-    sections.join(", ")
 }
 
 /// Line and column of a byte of the text, as editors count them.

@@ -1,8 +1,8 @@
 //! The one table of what can be configured, and what each key accepts.
 //!
-//! The file and the environment both read by this table, so a key that stands here has its twin, its
-//! check and its place in every message; there is nowhere else to add one (but the example, and a
-//! test asks for that).
+//! The file and the environment both read by this table, so a key that stands here has its twin,
+//! its check and its place in every message; there is nowhere else to add one (but the example, and
+//! a test asks for that).
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -252,7 +252,8 @@ fn path(text: &str) -> Option<PathBuf> {
 }
 
 /// `Targets` takes a bare word for a target to be traced, an empty one for the level "error", and a
-/// space for a part of a name: whoever mistypes "info" would get no log at all, and no word about it.
+/// space for a part of a name: whoever mistypes "info" would get no log at all, and no word about
+/// it.
 fn filter(text: &str) -> Option<String> {
     let directives: Vec<&str> = text.split(',').map(str::trim).collect();
     let meant = |directive: &&str| match directive.split_once('=') {

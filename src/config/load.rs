@@ -24,8 +24,8 @@ impl Config {
     /// `/etc/xmpp-private-storage/component.toml`. Without any, the environment has to say it all.
     /// A file that is named must be there.
     ///
-    /// `environment` is usually [`std::env::vars_os`]. The twin of each key in it wins over the file;
-    /// a variable that is set to nothing counts as not set.
+    /// `environment` is usually [`std::env::vars_os`]. The twin of each key in it wins over the
+    /// file; a variable that is set to nothing counts as not set.
     ///
     /// # Errors
     ///

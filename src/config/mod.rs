@@ -1,8 +1,9 @@
-//! What an administrator decides: one file and the environment, read once into a checked [`Config`].
+//! What an administrator decides: one file and the environment, read once into a checked
+//! [`Config`].
 //!
 //! Everything is checked here, at the start, so that no other part of the program meets a value it
-//! cannot use, and so that a mistake is told where it was made: with the file, the line and what was
-//! expected there. All mistakes are told at once.
+//! cannot use, and so that a mistake is told where it was made: with the file, the line and what
+//! was expected there. All mistakes are told at once.
 //!
 //! `keys` is the one table of what can be configured. `file` and `environment` are its two readers,
 //! `secret` finds the secret, and `load` puts them together.
@@ -47,15 +48,16 @@ pub struct Config {
     pub disco: Disco,
     /// Where this configuration came from.
     pub source: Source,
-    /// What an administrator should know although it stops nothing: to be logged once logging stands.
+    /// What an administrator should know although it stops nothing: to be logged once logging
+    /// stands.
     pub warnings: Vec<String>,
 }
 
 /// `[component]`: who we are, and to which router we connect.
 #[derive(Debug, Clone)]
 pub struct Component {
-    /// Our own address as the router knows it: a domain, normalised, without local part and resource.
-    /// There is no default.
+    /// Our own address as the router knows it: a domain, normalised, without local part and
+    /// resource. There is no default.
     pub jid: BareJid,
     /// Where the router listens for components. Default: `127.0.0.1:5347`.
     pub server: Endpoint,
@@ -103,8 +105,8 @@ pub struct Limits {
     /// less) to 64 MiB; default 1 MiB.
     pub max_stanza_bytes: usize,
     /// What one owner may keep in one namespace, in bytes of the stored form: what one answer can
-    /// carry. 1 KiB to 64 MiB, and never over `max_user_bytes`; default 384 KiB, or `max_user_bytes`
-    /// where that is less.
+    /// carry. 1 KiB to 64 MiB, and never over `max_user_bytes`; default 384 KiB, or
+    /// `max_user_bytes` where that is less.
     pub max_namespace_bytes: u64,
     /// What one owner may keep altogether, in bytes of the stored form. 1 KiB to 1 TiB; default
     /// 10 MiB.
@@ -134,7 +136,8 @@ pub struct Storage {
     /// The folder of the database; a relative one is relative to the working directory. Default:
     /// `data`.
     pub path: PathBuf,
-    /// How much memory the database may use for its cache, in bytes. 1 MiB to 64 GiB; default 64 MiB.
+    /// How much memory the database may use for its cache, in bytes. 1 MiB to 64 GiB; default 64
+    /// MiB.
     pub cache_bytes: u64,
 }
 

@@ -19,8 +19,8 @@ pub(super) fn nearest<'a>(
         .map(|(_, name)| name)
 }
 
-/// How many letters have to be added, dropped, replaced or swapped with their neighbour to come from
-/// one word to the other (optimal string alignment).
+/// How many letters have to be added, dropped, replaced or swapped with their neighbour to come
+/// from one word to the other (optimal string alignment).
 fn distance(from: &str, to: &str) -> usize {
     let from: Vec<char> = from.chars().collect();
     let to: Vec<char> = to.chars().collect();

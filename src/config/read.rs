@@ -39,8 +39,8 @@ pub(super) fn read(path: &Path) -> io::Result<Text> {
 }
 
 impl Text {
-    /// Judges a file that holds the secret: one that all others can write is refused, for they could
-    /// put their own there; one that they can read gets the warning that is returned.
+    /// Judges a file that holds the secret: one that all others can write is refused, for they
+    /// could put their own there; one that they can read gets the warning that is returned.
     pub fn guard(&self) -> Result<Option<String>, String> {
         let (writable, readable) = (self.mode & 0o002 != 0, self.mode & 0o004 != 0);
         let can = match (readable, writable) {

@@ -135,7 +135,8 @@ fn ejabberd_listens_where_we_look_for_it() {
 
 #[test]
 fn any_secret_is_one_string_of_the_language() {
-    // As TOML writes it: quotes, backslash, line ends, NUL before a digit, a bell, another alphabet.
+    // As TOML writes it: quotes, backslash, line ends, NUL before a digit, a bell, another
+    // alphabet.
     let secret = r#"component.secret = "q\" a' b\\ n\nr\rz\u00001 \u0007 \u0085 \u2028 é#--]]""#;
     let config = config(&format!("{secret}\n"));
     let lua = r#""q\" a' b\\ n\nr\013z\0001 \007 "#;
