@@ -61,7 +61,10 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             let _ = error.print();
-            let asked_for = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            let asked_for = matches!(
+                error.kind(),
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+            );
             return ExitCode::from(if asked_for { 0 } else { exit::USAGE });
         }
     };
@@ -128,7 +131,8 @@ fn run(config: &Config) -> ExitCode {
 
 /// Resolves when somebody asks the process to end.
 async fn stop_signal() {
-    let signals = signal(SignalKind::terminate()).and_then(|t| Ok((t, signal(SignalKind::interrupt())?)));
+    let signals =
+        signal(SignalKind::terminate()).and_then(|t| Ok((t, signal(SignalKind::interrupt())?)));
     match signals {
         Ok((mut terminate, mut interrupt)) => tokio::select! {
             _ = terminate.recv() => tracing::info!("stopping: SIGTERM"),

@@ -100,7 +100,10 @@ impl Component {
                 Err(error) => error.to_string(),
             };
             let pause = backoff.next();
-            tell(&Event::Down(format!("{why}; next attempt in {:.1} s", pause.as_secs_f32())));
+            tell(&Event::Down(format!(
+                "{why}; next attempt in {:.1} s",
+                pause.as_secs_f32()
+            )));
             let mut pause = std::pin::pin!(sleep(pause));
             loop {
                 tokio::select! {

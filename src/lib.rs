@@ -1,4 +1,34 @@
-//! Private XML storage for XMPP, as an external component.
+//! Private XML storage (XEP-0049) for XMPP, as an external component (XEP-0114).
+//!
+//! The program is [`cli::main`]; the rest is public for tests, fuzzers and benches. From the
+//! bottom up:
+//!
+//! | room | what lives there |
+//! | --- | --- |
+//! | [`stanza`] | the vocabulary: what was received, what is answered |
+//! | [`store`] | where elements are kept, durably |
+//! | [`config`] | one file and the environment → one checked `Config` |
+//! | [`link`] | one connection to a router: bytes → stanzas, replies → bytes |
+//! | [`service`] | what is done with a stanza: one file per extension |
+//! | [`dispatch`] | the open requests: order, fairness, bounds |
+//! | [`component`] | connect, serve, lose the link, connect again |
+//! | [`admin`] | what an administrator does beside the service |
+//! | [`cli`] | arguments, logs, exit codes |
+//!
+//! The path of one request: `link::inbound` reads bytes, `link::frame` cuts them into stanzas,
+//! `link::reader` resolves names and normalises payloads; `component` hands each stanza to
+//! `dispatch::accept`, which asks `service::plan` and queues what needs the store by owner;
+//! `store` reads at once or writes in a group commit; the reply goes to `link::outbound`.
+//! `docs/ARCHITECTURE.md` has the invariants.
 
 pub mod admin;
+pub mod cli;
+pub mod component;
 pub mod config;
+pub mod dispatch;
+pub mod exit;
+pub mod link;
+pub mod service;
+pub mod stanza;
+pub mod start;
+pub mod store;

@@ -9,7 +9,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     ("cli", &["admin", "component", "config", "exit", "start"]),
     ("admin", &["component", "config", "exit", "start", "store"]),
-    ("component", &["config", "dispatch", "link", "service", "store"]),
+    (
+        "component",
+        &["config", "dispatch", "link", "service", "store"],
+    ),
     ("start", &["config", "store"]),
     ("dispatch", &["link", "service", "stanza", "store"]),
     ("link", &["config", "stanza"]),
@@ -26,7 +29,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("seccompiler", &["store"]),
     ("rxml", &["link", "stanza"]),
     ("tokio_xmpp", &["link"]),
-    ("tokio", &["admin", "cli", "component", "dispatch", "link", "start"]),
+    (
+        "tokio",
+        &["admin", "cli", "component", "dispatch", "link", "start"],
+    ),
     ("clap", &["cli"]),
     ("toml", &["config"]),
 ];
@@ -60,7 +66,11 @@ fn some_crates_belong_to_certain_rooms() {
             .collect();
         assert!(!users.is_empty(), "{name} is not used at all");
         for (room, file) in users {
-            assert!(rooms.contains(&room.as_str()), "{} uses {name}", file.display());
+            assert!(
+                rooms.contains(&room.as_str()),
+                "{} uses {name}",
+                file.display()
+            );
         }
     }
 }
@@ -74,8 +84,18 @@ fn the_rooms_that_meet_strangers_do_not_unwrap() {
         }
         let text = fs::read_to_string(&file).expect("readable");
         let program = text.split("#[cfg(test)]").next().unwrap_or_default();
-        for forbidden in [".unwrap()", ".expect(", "panic!(", "unreachable!(", "todo!("] {
-            assert!(!program.contains(forbidden), "{forbidden} in {}", file.display());
+        for forbidden in [
+            ".unwrap()",
+            ".expect(",
+            "panic!(",
+            "unreachable!(",
+            "todo!(",
+        ] {
+            assert!(
+                !program.contains(forbidden),
+                "{forbidden} in {}",
+                file.display()
+            );
         }
     }
 }
@@ -87,14 +107,23 @@ fn imports(file: &Path, prefix: &str) -> impl Iterator<Item = String> {
         .lines()
         .filter(|line| !line.trim_start().starts_with("//"))
         .flat_map(|line| line.match_indices(prefix).map(move |(at, _)| (line, at)))
-        .filter(|(line, at)| !line[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':'))
+        .filter(|(line, at)| {
+            !line[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':')
+        })
         .flat_map(|(line, at)| {
             let rest = &line[at + prefix.len()..];
-            let list = rest.strip_prefix('{').and_then(|list| list.split('}').next());
-            let names: Vec<&str> = list.map_or_else(|| vec![rest], |list| list.split(',').collect());
+            let list = rest
+                .strip_prefix('{')
+                .and_then(|list| list.split('}').next());
+            let names: Vec<&str> =
+                list.map_or_else(|| vec![rest], |list| list.split(',').collect());
             names
         })
-        .filter_map(|name| name.trim().split(|c: char| !c.is_alphanumeric() && c != '_').next())
+        .filter_map(|name| {
+            name.trim()
+                .split(|c: char| !c.is_alphanumeric() && c != '_')
+                .next()
+        })
         .map(str::to_owned)
         .collect();
     names.into_iter()

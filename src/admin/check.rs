@@ -29,7 +29,9 @@ pub fn run(config: &Config, connect: bool) -> ExitCode {
             if connect {
                 // A second connection would be refused by Prosody, and would take the delegation
                 // from the first on ejabberd as soon as it ends.
-                bad("router: not tried while the service runs; its own log says how it is connected");
+                bad(
+                    "router: not tried while the service runs; its own log says how it is connected",
+                );
                 return ExitCode::from(exit::UNAVAILABLE);
             }
             return ExitCode::SUCCESS;

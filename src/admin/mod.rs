@@ -1,3 +1,4 @@
 //! What an administrator does beside the running service.
 
+pub mod check;
 pub mod print_config;

@@ -20,10 +20,14 @@ pub enum ConnectError {
     #[error("cannot resolve {0}: {1}; is the name in component.server right?")]
     Resolve(String, io::Error),
     /// Nothing accepts the connection.
-    #[error("cannot connect to {0}: {1}; is the router up, and does it listen there for components?")]
+    #[error(
+        "cannot connect to {0}: {1}; is the router up, and does it listen there for components?"
+    )]
     Connect(Endpoint, String),
     /// The router accepted the connection and said nothing, or not enough.
-    #[error("{0} accepted the connection but did not {1} within {2} s; is this its component port?")]
+    #[error(
+        "{0} accepted the connection but did not {1} within {2} s; is this its component port?"
+    )]
     Silent(Endpoint, &'static str, u64),
     /// The router closed the connection before the login was complete.
     #[error("{0} closed the connection before the login was complete; is this its component port?")]

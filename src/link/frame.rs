@@ -225,7 +225,14 @@ mod tests {
         let input = "<s><a>0123456789</a><b/><c x='0123456789'/><d></d></s>";
         assert_eq!(
             frames(10, input),
-            ["open <s>", "cut <a>0123456", "stanza <b/>", "cut <c x='0123", "stanza <d></d>", "close"]
+            [
+                "open <s>",
+                "cut <a>0123456",
+                "stanza <b/>",
+                "cut <c x='0123",
+                "stanza <d></d>",
+                "close"
+            ]
         );
     }
 

@@ -25,7 +25,10 @@ pub async fn log_in(link: &mut Link, settings: &Settings) -> Result<(), ConnectE
     let opened = wait(settings, "open a stream", link.inbound.open()).await?;
     let stream = opened.map_err(|end| refused(settings, end))?;
     if !stream.is(ns::STREAMS, "stream") {
-        return Err(ConnectError::NotXmpp(server.clone(), "its stream has another namespace"));
+        return Err(ConnectError::NotXmpp(
+            server.clone(),
+            "its stream has another namespace",
+        ));
     }
     // Without an id there is nothing to prove ourselves with: Prosody sends such a header only
     // to say in the same breath what is wrong.

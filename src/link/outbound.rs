@@ -158,7 +158,11 @@ mod tests {
         outbox.push(tag.clone());
         outbox.gather();
         assert_eq!(outbox.chunk.len(), 4 + 2 * tag.len());
-        assert!(outbox.chunk[4 + tag.len()..].iter().all(|byte| *byte == b' '));
+        assert!(
+            outbox.chunk[4 + tag.len()..]
+                .iter()
+                .all(|byte| *byte == b' ')
+        );
     }
 
     #[test]

@@ -33,7 +33,6 @@ pub struct Limits {
     pub containers: &'static [Container],
 }
 
-
 /// Reads stanzas of one stream.
 #[derive(Debug)]
 pub struct Reader {

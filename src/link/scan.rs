@@ -158,7 +158,12 @@ impl Scanner {
 
     /// `?>` is looked for as `\0?>` with its first byte already seen, so that all three ends are
     /// found by one rule: two bytes that may repeat, and `>`.
-    fn until(&mut self, rest: &[u8], end: &'static [u8; 3], seen: usize) -> (usize, Option<Markup>) {
+    fn until(
+        &mut self,
+        rest: &[u8],
+        end: &'static [u8; 3],
+        seen: usize,
+    ) -> (usize, Option<Markup>) {
         let least = usize::from(end[0] == 0);
         let mut seen = seen.max(least);
         for (at, byte) in rest.iter().enumerate() {

@@ -98,7 +98,11 @@ mod tests {
 
     #[test]
     fn variants_of_one_address_are_one_owner() {
-        for variant in ["alice@example.org", "ALICE@Example.Org/phone", "alice@example.org/😀 /x"] {
+        for variant in [
+            "alice@example.org",
+            "ALICE@Example.Org/phone",
+            "alice@example.org/😀 /x",
+        ] {
             assert_eq!(owner(variant), "alice@example.org");
         }
         assert_eq!(owner("Straße@example.org"), owner("strasse@example.org"));
@@ -117,8 +121,15 @@ mod tests {
     fn what_is_no_address_is_malformed() {
         let long = format!("{}@example.org", "a".repeat(1024));
         for from in [
-            "@example.org", "alice@", "", "a b@example.org", "a:b@example.org", "a@b@c",
-            "a\u{7}@example.org", "/x", &long,
+            "@example.org",
+            "alice@",
+            "",
+            "a b@example.org",
+            "a:b@example.org",
+            "a@b@c",
+            "a\u{7}@example.org",
+            "/x",
+            &long,
         ] {
             assert_eq!(sender(from), Sender::Malformed, "{from:?}");
         }

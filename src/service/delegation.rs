@@ -9,7 +9,9 @@ pub const VERSIONS: [&str; 2] = ["urn:xmpp:delegation:1", "urn:xmpp:delegation:2
 
 /// Whether this element is a delegation, in either version.
 pub fn is_delegation(element: &Element) -> bool {
-    VERSIONS.iter().any(|version| element.is(version, "delegation"))
+    VERSIONS
+        .iter()
+        .any(|version| element.is(version, "delegation"))
 }
 
 /// The disco#info nodes by which a server asks what becomes of a namespace that it delegates:
@@ -17,7 +19,8 @@ pub fn is_delegation(element: &Element) -> bool {
 pub fn is_disco_node(node: &str) -> bool {
     VERSIONS.iter().any(|version| {
         let rest = node.strip_prefix(version);
-        let namespace = rest.and_then(|r| r.strip_prefix("::").or_else(|| r.strip_prefix(":bare:")));
+        let namespace =
+            rest.and_then(|r| r.strip_prefix("::").or_else(|| r.strip_prefix(":bare:")));
         namespace == Some(ns::PRIVATE)
     })
 }

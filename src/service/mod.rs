@@ -37,11 +37,7 @@ pub const CONTAINERS: &[Container] = &[
     container("forwarded", ns::ACCEPT, "iq"),
 ];
 
-const fn container(
-    parent: &'static str,
-    namespace: &'static str,
-    name: &'static str,
-) -> Container {
+const fn container(parent: &'static str, namespace: &'static str, name: &'static str) -> Container {
     Container {
         parent,
         namespace,
@@ -294,7 +290,8 @@ impl Service {
             return answer.refuse(bad_request("A delegated request comes in a set."));
         }
         let Some(inner) = delegation::unwrap(delegation) else {
-            let text = "The delegation must hold one forwarded iq of type get or set, with from and id.";
+            let text =
+                "The delegation must hold one forwarded iq of type get or set, with from and id.";
             return answer.refuse(bad_request(text));
         };
         let answer = answer.wrapping(&inner, &delegation.namespace);
@@ -309,7 +306,9 @@ impl Service {
         };
         let answer = answer.repeating(payload, received);
         if !payload.is(ns::PRIVATE, "query") {
-            return answer.refuse(unavailable("Only private storage is delegated to this service."));
+            return answer.refuse(unavailable(
+                "Only private storage is delegated to this service.",
+            ));
         }
         self.private(received, payload, inner.is_set, answer, || {
             self.check_delegated(&inner, from)
@@ -394,7 +393,9 @@ impl Service {
         match iq.children.len() {
             1 => Ok(()),
             0 if received.fault == Some(Fault::TooLong) => Ok(()), // it did not fit
-            _ => Err(bad_request("An iq of type get or set has exactly one child.")),
+            _ => Err(bad_request(
+                "An iq of type get or set has exactly one child.",
+            )),
         }
     }
 
@@ -461,7 +462,9 @@ impl Answer {
 
     fn wrapping(mut self, inner: &Inner<'_>, namespace: &str) -> Self {
         let bare = address::bare(inner.from);
-        self.envelope = self.envelope.wrapping(inner.iq, inner.from, bare, namespace);
+        self.envelope = self
+            .envelope
+            .wrapping(inner.iq, inner.from, bare, namespace);
         self.repeated = None;
         self
     }
@@ -511,9 +514,15 @@ fn not_served() -> StanzaError {
 }
 
 fn not_yours() -> StanzaError {
-    StanzaError::new(Condition::Forbidden, "Private storage is for its owner alone.")
+    StanzaError::new(
+        Condition::Forbidden,
+        "Private storage is for its owner alone.",
+    )
 }
 
 fn jid_malformed() -> StanzaError {
-    StanzaError::new(Condition::JidMalformed, "The sender's address is not valid.")
+    StanzaError::new(
+        Condition::JidMalformed,
+        "The sender's address is not valid.",
+    )
 }

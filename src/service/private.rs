@@ -74,7 +74,10 @@ pub fn read(
                 names.push(child.name.to_string());
             }
         }
-        let namespace = query.children.first().map(|child| child.namespace.to_string());
+        let namespace = query
+            .children
+            .first()
+            .map(|child| child.namespace.to_string());
         Ok(Action::Get(Get {
             owner,
             namespace: namespace.unwrap_or_default(),
@@ -159,7 +162,10 @@ pub fn fault_error(fault: Fault, limits: &Limits) -> StanzaError {
                 limits.max_user_elements
             ),
         ),
-        Fault::Malformed(why) => (Condition::BadRequest, format!("The request is not valid: {why}.")),
+        Fault::Malformed(why) => (
+            Condition::BadRequest,
+            format!("The request is not valid: {why}."),
+        ),
     };
     StanzaError::new(condition, text)
 }
@@ -280,7 +286,9 @@ pub fn set_error(error: &SetError) -> StanzaError {
             Condition::ResourceConstraint,
             "The storage is full. What was stored stays; please try again later.",
         ),
-        SetError::Failed => failed("The storage has failed. Nothing of this request is known to be stored."),
+        SetError::Failed => {
+            failed("The storage has failed. Nothing of this request is known to be stored.")
+        }
     }
 }
 

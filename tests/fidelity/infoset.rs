@@ -72,10 +72,7 @@ fn item() -> impl Strategy<Value = Item> {
         children: Vec::new(),
     });
     leaf.prop_recursive(6, 40, 5, |inner| {
-        let child = prop_oneof![
-            text().prop_map(Child::Text),
-            inner.prop_map(Child::Element),
-        ];
+        let child = prop_oneof![text().prop_map(Child::Text), inner.prop_map(Child::Element),];
         (namespace(), name(), attributes(), vec(child, 0..5)).prop_map(
             |(namespace, name, attributes, children)| Item {
                 namespace,
@@ -137,7 +134,11 @@ fn attributes() -> impl Strategy<Value = Vec<(String, String, String)>> {
         Just((XML.to_owned(), "id".to_owned())),
         Just((XML.to_owned(), "base".to_owned())),
     ];
-    let named = prop_oneof![(Just(String::new()), name()), (own_namespace(), name()), xml];
+    let named = prop_oneof![
+        (Just(String::new()), name()),
+        (own_namespace(), name()),
+        xml
+    ];
     vec((named, text()), 0..4).prop_map(|attributes| {
         let mut attributes: Vec<_> = attributes
             .into_iter()

@@ -15,7 +15,9 @@ const CASES: u32 = 2_000;
 
 #[test]
 fn what_a_get_returns_equals_what_was_set() {
-    let stage = RefCell::new(Stage::with("[limits]\nmax_depth = 1024\nmax_user_elements = 1000000\nmax_user_bytes = 1000000000"));
+    let stage = RefCell::new(Stage::with(
+        "[limits]\nmax_depth = 1024\nmax_user_elements = 1000000\nmax_user_bytes = 1000000000",
+    ));
     let config = Config {
         cases: CASES,
         failure_persistence: None,
@@ -25,13 +27,20 @@ fn what_a_get_returns_equals_what_was_set() {
     let outcome = TestRunner::new(config).run(&case, |(elements, styles)| {
         let mut stage = stage.borrow_mut();
         let first = &elements[0];
-        let written: String = elements.iter().map(|e| writing::write(e, &styles)).collect();
+        let written: String = elements
+            .iter()
+            .map(|e| writing::write(e, &styles))
+            .collect();
         stage.send(set("1", &written));
         let answer = stage.next();
         if !answer.starts_with("<iq type='result'") {
             return Err(TestCaseError::fail(format!("{written}\n{answer}")));
         }
-        let asked = format!("<{} xmlns='{}'/>", first.name, writing::attribute(&first.namespace));
+        let asked = format!(
+            "<{} xmlns='{}'/>",
+            first.name,
+            writing::attribute(&first.namespace)
+        );
         stage.send(get("2", &asked));
         let answer = stage.next();
         let query = parse(&answer);

@@ -85,7 +85,11 @@ impl<I: Iterator<Item = u8>> Writer<I> {
         } else {
             attributes + &declarations
         };
-        let default = if prefixed { default } else { Some(item.namespace.as_str()) };
+        let default = if prefixed {
+            default
+        } else {
+            Some(item.namespace.as_str())
+        };
         if item.children.is_empty() && self.choose(2) == 0 {
             self.out += &format!("<{name}{both}/>");
         } else {
@@ -103,7 +107,11 @@ impl<I: Iterator<Item = u8>> Writer<I> {
 
     /// A prefix for this namespace: one in scope, or one declared here, perhaps anew.
     fn prefix(&mut self, namespace: &str, declarations: &mut String) -> String {
-        let known = self.prefixes.iter().rev().find(|(_, bound)| bound == namespace);
+        let known = self
+            .prefixes
+            .iter()
+            .rev()
+            .find(|(_, bound)| bound == namespace);
         if let Some((prefix, _)) = known.cloned() {
             let hidden = self.prefixes.iter().rev().find(|(name, _)| *name == prefix);
             if hidden.is_some_and(|(_, bound)| bound == namespace) {
@@ -118,7 +126,11 @@ impl<I: Iterator<Item = u8>> Writer<I> {
         let prefix = format!("p{number}");
         // What this tag has used already must keep its meaning.
         let taken = self.prefixes.iter().any(|(name, _)| *name == prefix);
-        let prefix = if taken { format!("q{}", self.prefixes.len()) } else { prefix };
+        let prefix = if taken {
+            format!("q{}", self.prefixes.len())
+        } else {
+            prefix
+        };
         *declarations += &format!(" xmlns:{prefix}='{}'", attribute(namespace));
         self.prefixes.push((prefix.clone(), namespace.to_owned()));
         prefix

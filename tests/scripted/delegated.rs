@@ -66,7 +66,10 @@ fn both_versions_are_answered_in_their_own_form() {
         let received = stage.next();
         assert_eq!(received, answer(version, "result", "alice@localhost", ""));
         stage.send(wrapped(version, "localhost", &inner("get", "", GET)));
-        assert_eq!(stage.next(), answer(version, "result", "alice@localhost", set));
+        assert_eq!(
+            stage.next(),
+            answer(version, "result", "alice@localhost", set)
+        );
     }
 }
 
@@ -82,8 +85,16 @@ fn the_data_is_the_same_whichever_way_it_is_asked_for() {
 #[test]
 fn the_inner_addresses_are_echoed_as_received() {
     let mut stage = Stage::new();
-    for to in ["alice@localhost", "ALICE@LocalHost", "alice@localhost/other"] {
-        stage.send(wrapped(V2, "localhost", &inner("get", &format!("to='{to}'"), GET)));
+    for to in [
+        "alice@localhost",
+        "ALICE@LocalHost",
+        "alice@localhost/other",
+    ] {
+        stage.send(wrapped(
+            V2,
+            "localhost",
+            &inner("get", &format!("to='{to}'"), GET),
+        ));
         stage.expect(&answer(V2, "result", to, GET));
     }
 }
@@ -99,8 +110,17 @@ fn the_letter_case_of_the_host_does_not_matter() {
 #[test]
 fn the_data_of_another_is_forbidden() {
     let mut stage = Stage::new();
-    for to in ["bob@localhost", "localhost", "alice@test2.localhost", "private.localhost"] {
-        stage.send(wrapped(V2, "localhost", &inner("get", &format!("to='{to}'"), GET)));
+    for to in [
+        "bob@localhost",
+        "localhost",
+        "alice@test2.localhost",
+        "private.localhost",
+    ] {
+        stage.send(wrapped(
+            V2,
+            "localhost",
+            &inner("get", &format!("to='{to}'"), GET),
+        ));
         let expected = refusal(GET, "auth", 403, "forbidden");
         stage.expect_error(&expected.replace(" from='alice@localhost'", &format!(" from='{to}'")));
     }
@@ -160,7 +180,11 @@ fn the_rules_of_private_storage_hold_inside() {
     for (kind, content, condition) in [
         ("get", "", "bad-format"),
         ("set", "", "not-acceptable"),
-        ("get", "<a xmlns='urn:x'/><a xmlns='urn:y'/>", "not-acceptable"),
+        (
+            "get",
+            "<a xmlns='urn:x'/><a xmlns='urn:y'/>",
+            "not-acceptable",
+        ),
         ("set", "<a xmlns='jabber:x'/>", "not-acceptable"),
     ] {
         stage.send(wrapped(V2, "localhost", &inner(kind, "", &query(content))));
@@ -235,7 +259,9 @@ fn an_advertisement_is_told_in_the_log_once_and_only_from_a_served_host() {
     stage.send(advertisement("localhost") + &advertisement("localhost"));
     stage.expect_nothing();
     let log = stage.component.log();
-    let told = log.iter().filter(|line| line.contains("delegation is active for localhost"));
+    let told = log
+        .iter()
+        .filter(|line| line.contains("delegation is active for localhost"));
     assert_eq!(told.count(), 1, "{log:?}");
 }
 

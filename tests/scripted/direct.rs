@@ -17,7 +17,10 @@ fn a_set_may_carry_several_namespaces_and_keeps_the_order_of_one_name() {
     stage.store(
         "<a xmlns='urn:x'>1</a><a xmlns='urn:y'>2</a><b xmlns='urn:x'/><a xmlns='urn:x'>3</a>",
     );
-    stage.fetch("<a xmlns='urn:x'/>", "<a xmlns='urn:x'>1</a><a xmlns='urn:x'>3</a>");
+    stage.fetch(
+        "<a xmlns='urn:x'/>",
+        "<a xmlns='urn:x'>1</a><a xmlns='urn:x'>3</a>",
+    );
     stage.fetch("<a xmlns='urn:y'/>", "<a xmlns='urn:y'>2</a>");
 }
 
@@ -120,7 +123,12 @@ fn white_space_beside_the_children_of_query_is_ignored() {
 #[test]
 fn reserved_namespaces_are_refused() {
     let mut stage = Stage::new();
-    for namespace in ["jabber:iq:roster", "jabber:x", "http://jabber.org/protocol/x", "vcard-temp"] {
+    for namespace in [
+        "jabber:iq:roster",
+        "jabber:x",
+        "http://jabber.org/protocol/x",
+        "vcard-temp",
+    ] {
         for kind in ["get", "set"] {
             let element = format!("<a xmlns='{namespace}'>1</a>");
             stage.send(request(kind, "1", "alice@localhost/phone", &element));
@@ -146,14 +154,28 @@ fn the_data_of_another_is_forbidden() {
     let query = "<query xmlns='jabber:iq:private'><a xmlns='urn:x'/></query>";
     for (from, to, answering) in [
         ("bob@localhost/x", "alice@localhost", "private.localhost"),
-        ("bob@localhost/x", "alice@private.localhost", "alice@private.localhost"),
-        ("bob@localhost/x", "private.localhost/alice", "private.localhost/alice"),
+        (
+            "bob@localhost/x",
+            "alice@private.localhost",
+            "alice@private.localhost",
+        ),
+        (
+            "bob@localhost/x",
+            "private.localhost/alice",
+            "private.localhost/alice",
+        ),
         ("localhost", "private.localhost", "private.localhost"),
-        ("test2.localhost/x", "private.localhost", "private.localhost"),
+        (
+            "test2.localhost/x",
+            "private.localhost",
+            "private.localhost",
+        ),
         ("alice@localhost/x", "bob@localhost", "private.localhost"),
     ] {
         for kind in ["get", "set"] {
-            stage.send(format!("<iq type='{kind}' id='1' from='{from}' to='{to}'>{query}</iq>"));
+            stage.send(format!(
+                "<iq type='{kind}' id='1' from='{from}' to='{to}'>{query}</iq>"
+            ));
             stage.expect_error(&format!(
                 "<iq type='error' id='1' from='{answering}' to='{from}'>{query}\
                  <error type='auth' code='403'>\
@@ -168,7 +190,12 @@ fn the_data_of_another_is_forbidden() {
 fn users_never_meet_each_others_data() {
     let mut stage = Stage::new();
     stage.store("<a xmlns='urn:x'>alice's</a>");
-    for other in ["bob@localhost/x", "alice@test2.localhost/x", "alic@localhost", "alicee@localhost"] {
+    for other in [
+        "bob@localhost/x",
+        "alice@test2.localhost/x",
+        "alic@localhost",
+        "alicee@localhost",
+    ] {
         stage.send(request("get", "1", other, "<a xmlns='urn:x'/>"));
         stage.expect(&format!(
             "<iq type='result' id='1' from='private.localhost' to='{other}'>\
@@ -195,7 +222,11 @@ fn a_domain_that_is_not_served_is_told_so_and_nothing_is_stored() {
 fn variants_of_one_address_are_one_owner() {
     let mut stage = Stage::new();
     stage.store("<a xmlns='urn:x'>1</a>");
-    for from in ["ALICE@localhost/x", "alice@LocalHost", "\u{ff41}lice@localhost/\u{1f600} /x"] {
+    for from in [
+        "ALICE@localhost/x",
+        "alice@LocalHost",
+        "\u{ff41}lice@localhost/\u{1f600} /x",
+    ] {
         stage.send(request("get", "1", from, "<a xmlns='urn:x'/>"));
         stage.expect(&format!(
             "<iq type='result' id='1' from='private.localhost' to='{from}'>\
@@ -208,9 +239,13 @@ fn variants_of_one_address_are_one_owner() {
 #[test]
 fn accounts_that_jid_refuses_are_owners_byte_for_byte() {
     let mut stage = Stage::new();
-    for (number, from) in ["\u{1f600}@localhost", "\u{1e9e}@localhost/x", "\u{221}@localhost"]
-        .into_iter()
-        .enumerate()
+    for (number, from) in [
+        "\u{1f600}@localhost",
+        "\u{1e9e}@localhost/x",
+        "\u{221}@localhost",
+    ]
+    .into_iter()
+    .enumerate()
     {
         let value = format!("<a xmlns='urn:x'>{number}</a>");
         stage.send(request("set", "1", from, &value));
@@ -229,7 +264,13 @@ fn accounts_that_jid_refuses_are_owners_byte_for_byte() {
 fn what_is_no_address_is_jid_malformed() {
     let mut stage = Stage::new();
     let query = "<query xmlns='jabber:iq:private'><a xmlns='urn:x'/></query>";
-    for from in ["@localhost", "alice@", "al ice@localhost", "al:ice@localhost", "a@b@localhost"] {
+    for from in [
+        "@localhost",
+        "alice@",
+        "al ice@localhost",
+        "al:ice@localhost",
+        "a@b@localhost",
+    ] {
         stage.send(request("get", "1", from, "<a xmlns='urn:x'/>"));
         stage.expect_error(&format!(
             "<iq type='error' id='1' from='private.localhost' to='{from}'>{query}\
@@ -279,7 +320,14 @@ fn what_cannot_be_answered_is_dropped() {
 fn ids_are_echoed_exactly() {
     let mut stage = Stage::new();
     let long = "x".repeat(10_000);
-    for id in ["", "&apos;&quot;&lt;&gt;&amp;", "\u{1f600}", "&#xA;&#x9;", " a ", &long] {
+    for id in [
+        "",
+        "&apos;&quot;&lt;&gt;&amp;",
+        "\u{1f600}",
+        "&#xA;&#x9;",
+        " a ",
+        &long,
+    ] {
         stage.send(get(id, "<a xmlns='urn:x'/>"));
         stage.expect(&format!(
             "<iq type='result' id='{id}' from='private.localhost' to='alice@localhost/phone'>\
@@ -318,7 +366,10 @@ fn requests_of_one_user_take_effect_in_order() {
     let mut stage = Stage::new();
     let mut all = String::new();
     for round in 0..200 {
-        all += &set(&format!("s{round}"), &format!("<a xmlns='urn:x'>{round}</a>"));
+        all += &set(
+            &format!("s{round}"),
+            &format!("<a xmlns='urn:x'>{round}</a>"),
+        );
         all += &get(&format!("g{round}"), "<a xmlns='urn:x'/>");
     }
     stage.send(all);

@@ -17,7 +17,10 @@ fn result(payload: &str) -> String {
 #[test]
 fn discovery_names_what_is_spoken() {
     let mut stage = Stage::new();
-    stage.send(ask("private.localhost", &format!("<query xmlns='{INFO}'/>")));
+    stage.send(ask(
+        "private.localhost",
+        &format!("<query xmlns='{INFO}'/>"),
+    ));
     let features: String = [
         INFO,
         "http://jabber.org/protocol/disco#items",
@@ -42,12 +45,25 @@ fn discovery_names_what_is_spoken() {
 
 #[test]
 fn contact_addresses_are_told_where_configured() {
-    let mut stage = Stage::with("[disco]\ncontact = [\"mailto:admin@example.org\"]\nos = \"Plan 9\"");
-    stage.send(ask("private.localhost", &format!("<query xmlns='{INFO}'/>")));
+    let mut stage =
+        Stage::with("[disco]\ncontact = [\"mailto:admin@example.org\"]\nos = \"Plan 9\"");
+    stage.send(ask(
+        "private.localhost",
+        &format!("<query xmlns='{INFO}'/>"),
+    ));
     let answer = stage.next();
-    assert!(answer.contains("http://jabber.org/network/serverinfo"), "{answer}");
-    assert!(answer.contains("<value>mailto:admin@example.org</value>"), "{answer}");
-    stage.send(ask("private.localhost", "<query xmlns='jabber:iq:version'/>"));
+    assert!(
+        answer.contains("http://jabber.org/network/serverinfo"),
+        "{answer}"
+    );
+    assert!(
+        answer.contains("<value>mailto:admin@example.org</value>"),
+        "{answer}"
+    );
+    stage.send(ask(
+        "private.localhost",
+        "<query xmlns='jabber:iq:version'/>",
+    ));
     assert!(stage.next().contains("<os>Plan 9</os>"));
 }
 
@@ -68,11 +84,19 @@ fn unknown_nodes_are_not_found() {
 fn the_small_services_answer_everybody() {
     let mut stage = Stage::new();
     let ping = "<ping xmlns='urn:xmpp:ping'/>";
-    for from in ["alice@localhost/phone", "localhost", "eve@elsewhere.example", "private.localhost"] {
+    for from in [
+        "alice@localhost/phone",
+        "localhost",
+        "eve@elsewhere.example",
+        "private.localhost",
+    ] {
         stage.send(ask("private.localhost", ping).replace("alice@localhost/phone", from));
         stage.expect(&result("").replace("alice@localhost/phone", from));
     }
-    stage.send(ask("private.localhost", "<query xmlns='jabber:iq:version'/>"));
+    stage.send(ask(
+        "private.localhost",
+        "<query xmlns='jabber:iq:version'/>",
+    ));
     stage.expect(&result(&format!(
         "<query xmlns='jabber:iq:version'><name>xmpp-private-storage</name>\
          <version>{}</version></query>",
@@ -80,10 +104,16 @@ fn the_small_services_answer_everybody() {
     )));
     stage.send(ask("private.localhost", "<query xmlns='jabber:iq:last'/>"));
     let last = stage.next();
-    assert!(last.contains("<query xmlns='jabber:iq:last' seconds='"), "{last}");
+    assert!(
+        last.contains("<query xmlns='jabber:iq:last' seconds='"),
+        "{last}"
+    );
     stage.send(ask("private.localhost", "<time xmlns='urn:xmpp:time'/>"));
     let time = stage.next();
-    assert!(time.contains("<tzo>+00:00</tzo>") && time.contains("Z</utc>"), "{time}");
+    assert!(
+        time.contains("<tzo>+00:00</tzo>") && time.contains("Z</utc>"),
+        "{time}"
+    );
 }
 
 #[test]
@@ -118,7 +148,13 @@ fn unknown_requests_are_unavailable() {
         for kind in ["get", "set"] {
             let iq = ask("private.localhost", payload).replace("'get'", &format!("'{kind}'"));
             stage.send(iq);
-            stage.expect_error(&error_with("1", payload, "cancel", 503, "service-unavailable"));
+            stage.expect_error(&error_with(
+                "1",
+                payload,
+                "cancel",
+                503,
+                "service-unavailable",
+            ));
         }
     }
 }

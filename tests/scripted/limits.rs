@@ -8,7 +8,10 @@ const SMALL: &str = "[limits]\nmax_stanza_bytes = 20000\nmax_namespace_bytes = 2
 /// A value in its stored form of exactly so many bytes.
 fn of_size(name: &str, namespace: &str, bytes: usize) -> String {
     let empty = format!("<{name} xmlns='{namespace}'></{name}>").len();
-    format!("<{name} xmlns='{namespace}'>{}</{name}>", "x".repeat(bytes - empty))
+    format!(
+        "<{name} xmlns='{namespace}'>{}</{name}>",
+        "x".repeat(bytes - empty)
+    )
 }
 
 /// The text of the error that comes next.
@@ -143,8 +146,11 @@ fn names_and_namespaces_have_a_limit_of_their_own() {
 /// names asks for must stay below it too.
 #[test]
 fn no_answer_grows_beyond_what_a_namespace_may_hold() {
-    let mut stage = Stage::with(&SMALL.replace("max_user_elements = 20", "max_user_elements = 500"));
-    let names: String = (0..300).map(|n| format!("<name-{n} xmlns='urn:x'/>")).collect();
+    let mut stage =
+        Stage::with(&SMALL.replace("max_user_elements = 20", "max_user_elements = 500"));
+    let names: String = (0..300)
+        .map(|n| format!("<name-{n} xmlns='urn:x'/>"))
+        .collect();
     stage.send(get("1", &names));
     assert!(text(&mut stage).contains("max_namespace_bytes"));
 }

@@ -90,8 +90,14 @@ fn a_refusal_may_come_with_the_header() {
 #[test]
 fn what_does_not_speak_xmpp_is_told_plainly() {
     for (greeting, why) in [
-        ("HTTP/1.1 400 Bad Request\r\n\r\n<html><body></html>", "its stream has another namespace"),
-        ("<stream xmlns='urn:x' id='1'>", "its stream has another namespace"),
+        (
+            "HTTP/1.1 400 Bad Request\r\n\r\n<html><body></html>",
+            "its stream has another namespace",
+        ),
+        (
+            "<stream xmlns='urn:x' id='1'>",
+            "its stream has another namespace",
+        ),
         ("\u{1}\u{2}", "does not speak XMPP"),
         ("<!DOCTYPE html>", "does not speak XMPP"),
     ] {
@@ -116,7 +122,11 @@ fn the_connection_may_end_anywhere() {
         session.next();
         session.send(&whole[..end]);
     }
-    let attempts = component.log().iter().filter(|line| line.contains("next attempt")).count();
+    let attempts = component
+        .log()
+        .iter()
+        .filter(|line| line.contains("next attempt"))
+        .count();
     assert!(attempts >= 5, "{:?}", component.log());
 }
 
@@ -138,7 +148,10 @@ fn it_waits_for_a_router_that_is_not_up_yet() {
     drop(router);
     let component = Component::start(Options::at(address));
     let line = component.wait_for_log("cannot connect to 127.0.0.1:", PATIENCE);
-    assert!(line.contains("next attempt in 0.") || line.contains("next attempt in 1.0"), "{line}");
+    assert!(
+        line.contains("next attempt in 0.") || line.contains("next attempt in 1.0"),
+        "{line}"
+    );
     std::thread::sleep(Duration::from_secs(2));
     assert!(component.log().len() < 10, "{:?}", component.log());
 }
@@ -149,8 +162,14 @@ fn after_a_link_that_worked_the_next_attempt_comes_within_a_second() {
     stage.lose_link();
     let lost = Instant::now();
     stage.router.let_in();
-    assert!(lost.elapsed() < Duration::from_millis(1500), "{:?}", lost.elapsed());
-    let line = stage.component.wait_for_log("the router closed the connection", PATIENCE);
+    assert!(
+        lost.elapsed() < Duration::from_millis(1500),
+        "{:?}",
+        lost.elapsed()
+    );
+    let line = stage
+        .component
+        .wait_for_log("the router closed the connection", PATIENCE);
     assert!(line.contains("next attempt in"), "{line}");
 }
 
@@ -168,7 +187,12 @@ fn requests_read_before_a_drop_are_answered_on_the_next_link() {
     while let Some(answer) = stage.next_within(Duration::from_millis(500)) {
         answers.push(answer);
     }
-    assert!(answers.iter().any(|a| a.contains("id='3'") && a.contains(">1</a>")), "{answers:?}");
+    assert!(
+        answers
+            .iter()
+            .any(|a| a.contains("id='3'") && a.contains(">1</a>")),
+        "{answers:?}"
+    );
 }
 
 /// Hazard 11: what came in the same read as the end of the stream is answered before we close.
@@ -178,7 +202,10 @@ fn requests_that_come_with_the_end_of_the_stream_are_answered_first() {
         let mut stage = Stage::new();
         stage.send(set("1", "<a xmlns='urn:x'>1</a>") + &get("2", "<a xmlns='urn:x'/>") + end);
         let sent = stage.expect_end().concat();
-        assert!(sent.contains("id='1'") && sent.contains("id='2'"), "{end}: {sent}");
+        assert!(
+            sent.contains("id='1'") && sent.contains("id='2'"),
+            "{end}: {sent}"
+        );
         assert!(sent.ends_with("</stream:stream>"), "{end}: {sent}");
         stage.let_in_again();
     }
@@ -240,7 +267,10 @@ fn sigterm_answers_what_was_read_and_closes_the_stream() {
     assert!(sent[0].contains("id='2'"));
     assert_eq!(sent[1], "</stream:stream>");
     let log = stage.component.log().concat();
-    assert!(log.contains("stopping: SIGTERM") && log.contains("stopped"), "{log}");
+    assert!(
+        log.contains("stopping: SIGTERM") && log.contains("stopped"),
+        "{log}"
+    );
 }
 
 /// Hazard 14, in bytes: an answer that takes more than one segment is followed by as many blanks
@@ -253,7 +283,11 @@ fn a_long_answer_is_followed_by_blanks() {
     stage.send(get("1", "<a xmlns='urn:x'/>"));
     let sent = stage.bytes();
     let blanks = sent.iter().rev().take_while(|byte| **byte == b' ').count();
-    assert!(blanks >= element.len(), "{blanks} blanks behind {} bytes", sent.len());
+    assert!(
+        blanks >= element.len(),
+        "{blanks} blanks behind {} bytes",
+        sent.len()
+    );
     stage.send(get("2", "<none xmlns='urn:none'/>"));
     let sent = stage.bytes();
     assert!(sent.ends_with(b"</iq>"), "a short answer needs none");

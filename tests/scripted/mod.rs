@@ -2,6 +2,7 @@
 
 mod delegated;
 mod direct;
+mod durable;
 mod everything_else;
 mod limits;
 mod link;

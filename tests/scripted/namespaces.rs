@@ -24,13 +24,22 @@ fn answer(to: &str) -> String {
 fn headers_of_every_form_open_a_stream() {
     let streams = "http://etherx.jabber.org/streams";
     for (header, prefix) in [
-        (format!("<s:stream xmlns:s='{streams}' xmlns='jabber:component:accept' id='it'>"), ""),
+        (
+            format!("<s:stream xmlns:s='{streams}' xmlns='jabber:component:accept' id='it'>"),
+            "",
+        ),
         (
             format!("<stream xmlns='{streams}' xmlns:c='jabber:component:accept' id='it'>"),
             "c:",
         ),
-        (format!("<stream:stream xmlns:stream='{streams}' xmlns='jabber:client' id='it'>"), ""),
-        (format!("<stream:stream xmlns:stream='{streams}' xmlns='jabber:server' id='it'>"), ""),
+        (
+            format!("<stream:stream xmlns:stream='{streams}' xmlns='jabber:client' id='it'>"),
+            "",
+        ),
+        (
+            format!("<stream:stream xmlns:stream='{streams}' xmlns='jabber:server' id='it'>"),
+            "",
+        ),
         (
             format!("<iq:stream\n id=\"it\" xmlns:x='jabber:client' xmlns:iq=\"{streams}\"\t>"),
             "x:",
@@ -52,8 +61,12 @@ fn a_stanza_in_the_namespace_of_clients_or_servers_is_rewritten() {
     let mut stage = Stage::new();
     for namespace in ["jabber:client", "jabber:server", "jabber:component:accept"] {
         for stanza in [
-            format!("<iq xmlns='{namespace}' type='get' id='1' from='a@localhost' to='private.localhost'>{GET}</iq>"),
-            format!("<p:iq xmlns:p='{namespace}' type='get' id='1' from='a@localhost' to='private.localhost'>{GET}</p:iq>"),
+            format!(
+                "<iq xmlns='{namespace}' type='get' id='1' from='a@localhost' to='private.localhost'>{GET}</iq>"
+            ),
+            format!(
+                "<p:iq xmlns:p='{namespace}' type='get' id='1' from='a@localhost' to='private.localhost'>{GET}</p:iq>"
+            ),
         ] {
             stage.send(stanza);
             assert_eq!(stage.next(), answer("a@localhost"));
@@ -139,10 +152,15 @@ fn faults_against_namespaces_cost_their_stanza_only() {
         stage.send(set("1", &fault));
         let received = stage.next();
         assert!(received.contains("<bad-request "), "{fault}\n{received}");
-        assert!(received.starts_with("<iq type='error' id='1' "), "{fault}\n{received}");
+        assert!(
+            received.starts_with("<iq type='error' id='1' "),
+            "{fault}\n{received}"
+        );
         assert!(!received.contains("foo"), "it was repeated: {received}");
         // In a message there is nobody to answer.
-        stage.send(format!("<message from='a@localhost' to='private.localhost'>{fault}</message>"));
+        stage.send(format!(
+            "<message from='a@localhost' to='private.localhost'>{fault}</message>"
+        ));
         stage.expect_nothing();
     }
     stage.fetch("<foo xmlns='urn:x'/>", "<foo xmlns='urn:x'/>");
@@ -211,17 +229,25 @@ fn comments_cost_nothing() {
 fn a_bare_carriage_return_in_an_attribute_costs_nothing() {
     let mut stage = Stage::new();
     stage.store("<a xmlns='urn:x' k='1\r2\r\n3'>4\r5\r\n6</a>");
-    stage.fetch("<a xmlns='urn:x'/>", "<a xmlns='urn:x' k='1 2 3'>4\n5\n6</a>");
+    stage.fetch(
+        "<a xmlns='urn:x'/>",
+        "<a xmlns='urn:x' k='1 2 3'>4\n5\n6</a>",
+    );
 }
 
 /// Hazard 6: look-ups are hashed, so that nobody buys quadratic work.
 #[test]
 fn ten_thousand_declarations_hold_nobody_up() {
     let mut stage = Stage::new();
-    let declarations: String = (0..10_000).map(|n| format!(" xmlns:p{n}='urn:{n}'")).collect();
+    let declarations: String = (0..10_000)
+        .map(|n| format!(" xmlns:p{n}='urn:{n}'"))
+        .collect();
     let attributes: String = (0..60_000).map(|n| format!(" a{n}='1'")).collect();
     let begun = std::time::Instant::now();
-    stage.send(set("1", &format!("<a xmlns='urn:x'{declarations}><p9999:b p77:k='1'/></a>")));
+    stage.send(set(
+        "1",
+        &format!("<a xmlns='urn:x'{declarations}><p9999:b p77:k='1'/></a>"),
+    ));
     stage.send(set("2", &format!("<a xmlns='urn:x'{attributes}/>")));
     for _ in 0..2 {
         stage.next();

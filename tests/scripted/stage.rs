@@ -28,7 +28,8 @@ impl Stage {
         Stage::configured(|options| options.access = lines.to_owned())
     }
 
-    fn configured(change: impl FnOnce(&mut Options)) -> Stage {
+    /// With options of the test's own.
+    pub fn configured(change: impl FnOnce(&mut Options)) -> Stage {
         let router = Router::new();
         let mut options = Options::at(router.address());
         change(&mut options);
@@ -56,7 +57,9 @@ impl Stage {
     #[track_caller]
     pub fn store(&mut self, elements: &str) {
         self.send(set("stored", elements));
-        self.expect("<iq type='result' id='stored' from='private.localhost' to='alice@localhost/phone'/>");
+        self.expect(
+            "<iq type='result' id='stored' from='private.localhost' to='alice@localhost/phone'/>",
+        );
     }
 
     /// Alice asks for these elements, and gets those.

@@ -28,6 +28,8 @@ pub struct Options {
     pub access: String,
     /// Further sections of the configuration file.
     pub extra: String,
+    /// A program, with its arguments, that runs the component in its turn: none, or a tracer.
+    pub under: Vec<String>,
 }
 
 impl Options {
@@ -40,6 +42,7 @@ impl Options {
             domains: vec![HOST.to_owned(), OTHER_HOST.to_owned()],
             access: String::new(),
             extra: String::new(),
+            under: Vec::new(),
         }
     }
 
@@ -52,6 +55,7 @@ impl Options {
             domains,
             access,
             extra,
+            under: _,
         } = self;
         format!(
             "[component]\njid = \"{jid}\"\nserver = \"{server}\"\nsecret = \"{secret}\"\n\n\
@@ -63,7 +67,7 @@ impl Options {
 /// What the program prints for the administrator of `router` to paste.
 pub fn print_config(options: &Options, router: &str) -> String {
     let folder = folder(options);
-    let output = command(&folder)
+    let output = command(&folder, &[])
         .args(["print-config", router])
         .output()
         .expect("the program runs");
@@ -81,8 +85,16 @@ fn folder(options: &Options) -> Folder {
     folder
 }
 
-fn command(folder: &Folder) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xmpp-private-storage"));
+fn command(folder: &Folder, under: &[String]) -> Command {
+    let program = env!("CARGO_BIN_EXE_xmpp-private-storage");
+    let mut command = match under {
+        [] => Command::new(program),
+        [tracer, arguments @ ..] => {
+            let mut command = Command::new(tracer);
+            command.args(arguments).arg(program);
+            command
+        }
+    };
     // A variable of the person who runs the tests would win over the file.
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("PRIVATE_STORAGE_") {
@@ -98,6 +110,7 @@ fn command(folder: &Folder) -> Command {
 /// The program, running or not, with its folder.
 pub struct Component {
     log: Arc<Log>,
+    under: Vec<String>,
     process: Option<Process>,
     // Last, so that the process is gone before its folder is.
     folder: Folder,
@@ -109,6 +122,7 @@ impl Component {
         let folder = folder(&options);
         let mut component = Component {
             log: Arc::default(),
+            under: options.under,
             process: None,
             folder,
         };
@@ -167,7 +181,7 @@ impl Component {
     }
 
     fn launch(&mut self) {
-        let mut command = command(&self.folder);
+        let mut command = command(&self.folder, &self.under);
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut process = Process::spawn(command, self.folder.outside());
         let pipe = process.child().stderr.take().expect("a pipe");

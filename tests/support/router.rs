@@ -176,7 +176,10 @@ impl Session {
         while let Some(piece) = self.next_within(PATIENCE) {
             pieces.push(piece);
         }
-        assert!(Instant::now() < deadline, "the connection stays: {pieces:?}");
+        assert!(
+            Instant::now() < deadline,
+            "the connection stays: {pieces:?}"
+        );
         pieces
     }
 

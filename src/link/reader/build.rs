@@ -98,10 +98,16 @@ impl<'s> Builder<'s> {
             None => self.undeclared(),
         };
         if *namespace == *ns::XML {
-            self.fault(Fault::Malformed("an element in the namespace of the prefix xml"));
+            self.fault(Fault::Malformed(
+                "an element in the namespace of the prefix xml",
+            ));
         }
         let parent_is_in_skeleton = self.depth == self.skeleton.len() + 1;
-        let mut place = if self.depth == 1 { self.place } else { Place::Payload };
+        let mut place = if self.depth == 1 {
+            self.place
+        } else {
+            Place::Payload
+        };
         let mut in_skeleton = self.depth == 1;
         let mut too_many = false;
         if parent_is_in_skeleton && let Some(parent) = self.skeleton.last_mut() {
@@ -174,10 +180,7 @@ impl<'s> Builder<'s> {
         (element.filter(|_| self.fault.is_none()), self.scope)
     }
 
-    fn resolve_attributes(
-        &mut self,
-        raw: Vec<(Option<NcName>, NcName, String)>,
-    ) -> Vec<Attribute> {
+    fn resolve_attributes(&mut self, raw: Vec<(Option<NcName>, NcName, String)>) -> Vec<Attribute> {
         // First what is declared, since it holds for the whole tag wherever it stands in it.
         let mut declared = Vec::new();
         let mut others = Vec::with_capacity(raw.len());
@@ -234,7 +237,11 @@ impl<'s> Builder<'s> {
         attributes: &[Attribute],
         whole: bool,
     ) -> usize {
-        let containers = self.skeleton.iter().take_while(|open| open.container).count();
+        let containers = self
+            .skeleton
+            .iter()
+            .take_while(|open| open.container)
+            .count();
         if self.depth - containers > self.limits.depth {
             self.fault(Fault::TooDeep);
         }

@@ -61,7 +61,9 @@ impl RawAttribute<'_> {
         match self.name.strip_prefix(b"xmlns") {
             Some(rest) if rest.is_empty() || rest.starts_with(b":") => {
                 let prefix = rest.strip_prefix(b":");
-                let reserved = [ns::XML, ns::XMLNS].map(str::as_bytes).contains(&self.value);
+                let reserved = [ns::XML, ns::XMLNS]
+                    .map(str::as_bytes)
+                    .contains(&self.value);
                 is_allowed_name(self.name)
                     && !matches!(prefix, Some(b"xml" | b"xmlns"))
                     && !(prefix.is_some() && self.value.is_empty())

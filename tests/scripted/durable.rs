@@ -1,0 +1,121 @@
+//! A set is answered only once it is on the disk: seen in what the program asks of the kernel.
+//!
+//! sled ends a flush in `sync_file_range`, which sends the disk no flush: everything would be lost
+//! with the power. The program makes that call fail, and sled syncs the whole file instead.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use super::stage::{Stage, set};
+use crate::support::component::Options;
+
+const SETS: usize = 20;
+
+/// System calls in the order in which they ended.
+struct Trace(Vec<String>);
+
+impl Trace {
+    /// Of a component that has carried out `SETS` sets, one after another.
+    fn record(value: impl Fn(usize) -> String) -> Trace {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("trace");
+        let mut stage = Stage::configured(|options: &mut Options| {
+            options.under = ["strace", "-f", "-y", "-s", "65536", "-qq", "-o"]
+                .map(str::to_owned)
+                .to_vec();
+            options.under.push(file.display().to_string());
+            options.under.extend(["-e".to_owned(), CALLS.to_owned()]);
+        });
+        for number in 0..SETS {
+            stage.send(set(&format!("set-{number}."), &value(number)));
+            assert!(stage.next().contains("type='result'"));
+        }
+        // strace writes a line when it has seen the call end.
+        let last = format!("set-{}.", SETS - 1);
+        let deadline = Instant::now() + Duration::from_secs(5);
+        loop {
+            let text = fs::read_to_string(&file).expect("a trace");
+            let answered = |line: &str| is_answer(line, &last);
+            if text.lines().any(answered) || Instant::now() > deadline {
+                return Trace(ended(&text));
+            }
+        }
+    }
+
+    fn first(&self, from: usize, wanted: impl Fn(&str) -> bool) -> usize {
+        let found = self.0[from..].iter().position(|line| wanted(line));
+        from + found.unwrap_or_else(|| panic!("not found in:\n{}", self.0[from..].join("\n")))
+    }
+}
+
+const CALLS: &str = "trace=openat,pwrite64,fsync,fdatasync,sync_file_range,\
+     read,recvfrom,write,writev,sendto,sendmsg";
+
+fn is_answer(line: &str, id: &str) -> bool {
+    line.contains("type='result'") && line.contains(&format!("id='{id}'"))
+}
+
+/// Calls whose end was written on a line of its own are put together again.
+fn ended(text: &str) -> Vec<String> {
+    let mut begun = std::collections::HashMap::new();
+    let mut ended = Vec::new();
+    for line in text.lines() {
+        let (thread, rest) = line.split_once(' ').unwrap_or((line, ""));
+        if let Some(begin) = rest.strip_suffix(" <unfinished ...>") {
+            begun.insert(thread.to_owned(), begin.to_owned());
+        } else if let Some((_, end)) = rest.split_once(" resumed>") {
+            let begin = begun.remove(thread).unwrap_or_default();
+            ended.push(begin + end);
+        } else {
+            ended.push(rest.trim_start().to_owned());
+        }
+    }
+    ended
+}
+
+fn is_of_the_log(line: &str) -> bool {
+    line.contains("/data/db>")
+}
+
+#[track_caller]
+fn every_set_is_on_the_disk_when_it_is_answered(value: impl Fn(usize) -> String) {
+    let trace = Trace::record(value);
+    let mut from = 0;
+    for number in 0..SETS {
+        let id = format!("set-{number}.");
+        let asked = trace.first(from, |line| {
+            line.contains(&format!("id='{id}'")) && !line.contains("type='result'")
+        });
+        let answered = trace.first(asked, |line| is_answer(line, &id));
+        let between = &trace.0[asked..answered];
+        let written = between
+            .iter()
+            .rposition(|line| line.contains("pwrite64(") && is_of_the_log(line));
+        let written = written.unwrap_or_else(|| panic!("nothing written for {id}: {between:#?}"));
+        let synced = between[written..].iter().any(|line| {
+            (line.contains("fsync(") || line.contains("fdatasync("))
+                && is_of_the_log(line)
+                && line.ends_with("= 0")
+        });
+        assert!(synced, "{id} was answered before a sync: {between:#?}");
+        from = answered;
+    }
+    let deceived = trace
+        .0
+        .iter()
+        .find(|line| line.contains("sync_file_range(") && !line.contains("= -1 ENOSYS"));
+    assert_eq!(deceived, None, "the kernel was believed to have synced");
+}
+
+#[test]
+fn a_set_of_one_element_is_on_the_disk_when_it_is_answered() {
+    every_set_is_on_the_disk_when_it_is_answered(|number| format!("<a xmlns='urn:x'>{number}</a>"));
+}
+
+#[test]
+fn a_set_of_several_elements_is_on_the_disk_when_it_is_answered() {
+    every_set_is_on_the_disk_when_it_is_answered(|number| {
+        let large = number.to_string().repeat(40_000);
+        format!("<a xmlns='urn:x'>{number}</a><b xmlns='urn:y'>{large}</b>")
+    });
+}
