@@ -1,6 +1,7 @@
 //! The life of the component: connect, serve, lose the link, connect again; and the end of it.
 
 mod backoff;
+mod liveness;
 mod settings;
 
 use std::collections::BTreeSet;
@@ -11,10 +12,12 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{sleep, sleep_until, timeout};
 
 use crate::config::Config;
-use crate::dispatch::{Dispatch, Done};
+use crate::dispatch::{Dispatch, Done, Told};
 use crate::link::{self, ConnectError, End, Link, Outbox};
+use crate::stanza::Received;
 use crate::store::Store;
 use backoff::Backoff;
+use liveness::{Liveness, Verdict};
 
 /// How long a reply may wait for a link before whoever asked has given up.
 const KEEP_REPLIES: Duration = Duration::from_secs(60);
@@ -48,24 +51,65 @@ pub struct Component {
     outbox: Outbox,
     /// The domains that have told us on this link that they delegate.
     delegated: BTreeSet<String>,
+    liveness: Liveness,
 }
 
 /// Why serving one link ended.
+#[derive(Debug, Clone)]
 enum Ended {
     Lost(String),
     Stopped,
 }
 
+/// Nothing more is read from a link, and what has been read is answered.
+#[derive(Debug)]
+struct Leaving {
+    deadline: Instant,
+    farewell: &'static str,
+    ended: Ended,
+}
+
+impl Leaving {
+    fn new(farewell: &'static str, ended: Ended) -> Self {
+        Self {
+            deadline: Instant::now() + DRAIN,
+            farewell,
+            ended,
+        }
+    }
+
+    /// How to leave after the router's side has ended like this. `Err` where nobody reads what we
+    /// write any more: then it waits for the next link.
+    fn after(end: End) -> Result<Self, Ended> {
+        let lost = |why: &str| Ended::Lost(why.to_owned());
+        match end {
+            End::Closed => Ok(Self::new(
+                END_OF_STREAM,
+                lost("the router closed the stream"),
+            )),
+            End::NotXml(what) => Ok(Self::new(
+                NOT_WELL_FORMED,
+                Ended::Lost(format!("what the router sent is not XML: {what}")),
+            )),
+            End::Eof => Err(lost("the router closed the connection")),
+            End::Io(error) => Err(Ended::Lost(error.to_string())),
+            End::StreamError(error) => Err(Ended::Lost(error.to_string())),
+        }
+    }
+}
+
 impl Component {
     /// A component that has not connected yet.
     pub fn new(config: &Config, store: Store) -> Self {
-        let (dispatch, done) = Dispatch::new(settings::service(config), store);
+        let (dispatch, done) =
+            Dispatch::new(settings::service(config), settings::bounds(config), store);
         Self {
             link: settings::link(config),
             dispatch,
             done,
             outbox: Outbox::default(),
             delegated: BTreeSet::new(),
+            liveness: settings::liveness(config),
         }
     }
 
@@ -111,7 +155,7 @@ impl Component {
                     () = &mut stop => return self.left_unanswered().await,
                     Some(done) = self.done.recv() => self.dispatch.finish(done, &mut self.outbox),
                 }
-                self.dispatch.start_gets(&self.outbox);
+                self.dispatch.start(&self.outbox);
             }
         }
         self.left_unanswered().await
@@ -128,66 +172,81 @@ impl Component {
             mut inbound,
             mut outbound,
         } = link;
-        // Set once nothing more is to be read: by when to be done, and how to take leave.
-        let mut leaving: Option<(tokio::time::Instant, &str, Ended)> = None;
+        self.liveness.begin(&mut self.outbox);
+        // Set once nothing more is to be read.
+        let mut leaving: Option<Leaving> = None;
         loop {
-            self.dispatch.start_gets(&self.outbox);
-            if self.dispatch.open() == 0
-                && self.outbox.is_empty()
-                && let Some((_, farewell, ended)) = leaving
-            {
-                let _ = timeout(Duration::from_secs(1), outbound.send(farewell)).await;
-                return ended;
-            }
-            let reading = leaving.is_none();
-            let deadline = leaving.as_ref().map(|(deadline, ..)| *deadline);
-            tokio::select! {
-                incoming = inbound.read(), if reading && self.dispatch.has_room(&self.outbox) => {
-                    for received in incoming.stanzas {
-                        if let Some(domain) = self.dispatch.accept(received, &mut self.outbox)
-                            && self.delegated.insert(domain.clone())
-                        {
-                            tell(&Event::Delegated(domain));
+            self.dispatch.start(&self.outbox);
+            let reading = leaving.is_none() && self.dispatch.has_room(&self.outbox);
+            let wake = match &leaving {
+                Some(leaving) if self.dispatch.count() == 0 && self.outbox.is_empty() => {
+                    let farewell = outbound.send(leaving.farewell);
+                    let _ = timeout(Duration::from_secs(1), farewell).await;
+                    return leaving.ended.clone();
+                }
+                Some(leaving) => leaving.deadline,
+                None => {
+                    self.liveness.lives(inbound.heard());
+                    if !reading && self.outbox.is_empty() {
+                        // It is we who are busy.
+                        self.liveness.lives(Instant::now());
+                    }
+                    match self.liveness.look(Instant::now(), &mut self.outbox) {
+                        Verdict::Wait(moment) => moment,
+                        Verdict::Dead(silent) => {
+                            let silent = silent.as_secs();
+                            return Ended::Lost(format!(
+                                "the router has been silent for {silent} s"
+                            ));
                         }
                     }
-                    let by = tokio::time::Instant::now() + DRAIN;
-                    leaving = match incoming.end {
+                }
+            };
+            tokio::select! {
+                incoming = inbound.read(), if reading => {
+                    for received in incoming.stanzas {
+                        self.accept(received, tell);
+                    }
+                    leaving = match incoming.end.map(Leaving::after) {
                         None => None,
-                        Some(End::Closed) => {
-                            let why = "the router closed the stream".to_owned();
-                            Some((by, END_OF_STREAM, Ended::Lost(why)))
-                        }
-                        Some(End::NotXml(what)) => {
-                            let why = format!("what the router sent is not XML: {what}");
-                            Some((by, NOT_WELL_FORMED, Ended::Lost(why)))
-                        }
-                        // Nobody reads what we write now. It waits for the next link.
-                        Some(End::Eof) => {
-                            return Ended::Lost("the router closed the connection".to_owned());
-                        }
-                        Some(End::Io(error)) => return Ended::Lost(error.to_string()),
-                        Some(End::StreamError(error)) => return Ended::Lost(error.to_string()),
+                        Some(Ok(leaving)) => Some(leaving),
+                        Some(Err(lost)) => return lost,
                     };
                 }
                 written = outbound.write(&mut self.outbox), if !self.outbox.is_empty() => {
-                    if let Err(error) = written {
-                        return match leaving {
-                            Some((.., ended)) => ended,
-                            None => Ended::Lost(error.to_string()),
-                        };
+                    match written {
+                        // While nothing is read, it shows by what it takes that it lives.
+                        Ok(()) if !reading => self.liveness.lives(Instant::now()),
+                        Ok(()) => {}
+                        Err(error) => {
+                            return leaving.map_or(Ended::Lost(error.to_string()), |l| l.ended);
+                        }
                     }
                 }
                 Some(done) = self.done.recv() => self.dispatch.finish(done, &mut self.outbox),
-                () = &mut stop, if reading => {
-                    let by = tokio::time::Instant::now() + DRAIN;
-                    leaving = Some((by, END_OF_STREAM, Ended::Stopped));
+                () = &mut stop, if leaving.is_none() => {
+                    leaving = Some(Leaving::new(END_OF_STREAM, Ended::Stopped));
                 }
-                () = sleep_until(deadline.unwrap_or_else(tokio::time::Instant::now)), if deadline.is_some() => {
-                    if let Some((.., ended)) = leaving {
-                        return ended;
+                () = sleep_until(wake.into()) => {
+                    if let Some(leaving) = leaving {
+                        return leaving.ended;
                     }
                 }
             }
+        }
+    }
+
+    fn accept(&mut self, received: Received, tell: &mut impl FnMut(&Event)) {
+        match self.dispatch.accept(received, &mut self.outbox) {
+            Some(Told::Delegated(domain)) => {
+                if self.delegated.insert(domain.clone()) {
+                    tell(&Event::Delegated(domain));
+                }
+            }
+            Some(Told::Answered { id, from }) => {
+                self.liveness.answered(&id, &from, &mut self.outbox);
+            }
+            None => {}
         }
     }
 
@@ -207,15 +266,15 @@ impl Component {
     /// At the very end: what has been read is carried out, answered or not.
     async fn left_unanswered(mut self) -> usize {
         let _ = timeout(DRAIN, async {
-            while self.dispatch.open() > 0 {
-                self.dispatch.start_gets(&self.outbox);
+            while self.dispatch.count() > 0 {
+                self.dispatch.start(&self.outbox);
                 if let Some(done) = self.done.recv().await {
                     self.dispatch.finish(done, &mut self.outbox);
                 }
             }
         })
         .await;
-        self.dispatch.open() + self.outbox.len()
+        self.dispatch.count() + self.outbox.len()
     }
 }
 

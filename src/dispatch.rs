@@ -4,10 +4,13 @@
 //! - requests of one owner take effect in the order they came, and a get starts only when no
 //!   write of its owner is on its way to the disk: it shows nothing that a crash could take back;
 //! - every request that was accepted is answered, whatever link is up by then;
-//! - what is held is bounded in bytes: see [`Dispatch::has_room`].
+//! - owners take turns: one who asks for a lot waits, and not those who ask for little;
+//! - what is held is bounded in bytes, for each owner and for all (see [`Bounds`]).
 //!
 //! Gets run in batches on threads of their own, since a read may wait for the disk; sets go to
 //! the store's writer thread. Both come back as [`Done`].
+
+mod lane;
 
 use std::collections::{HashMap, VecDeque};
 
@@ -15,15 +18,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::spawn_blocking;
 
 use crate::link::Outbox;
-use crate::service::{Answer, Fetch, Plan, Request, Service, Settings, Work};
+use crate::service::{Answer, Fetch, Plan, Request, Service, Settings};
 use crate::stanza::{Received, Reply};
-use crate::store::{Owner, SetError, Store};
-
-/// How many bytes of requests may be open before reading from the router stops.
-const MAX_OPEN: usize = 32 * 1024 * 1024;
-
-/// How many bytes of replies may wait for the router before reading from it stops.
-const MAX_UNSENT: usize = 8 * 1024 * 1024;
+use crate::store::{ChangeSet, Owner, SetError, Store};
+use lane::{Lane, Next};
 
 /// How many batches of gets run at once.
 const BATCHES: usize = 4;
@@ -33,6 +31,32 @@ const BATCH: usize = 64;
 
 /// A batch stops early when its replies have this many bytes.
 const BATCH_BYTES: usize = 1024 * 1024;
+
+/// What may be under way at once, in bytes; as configured.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Requests that have no reply yet. Where there are more, nothing is read from the router,
+    /// and TCP makes it wait.
+    pub open: usize,
+    /// Those of one owner. What comes beyond is refused; one request is always taken.
+    pub open_of_owner: usize,
+    /// Replies that the router has not taken. Where there are more, nothing is read from it.
+    pub unsent: usize,
+}
+
+/// What a stanza tells us, beside what it asks.
+#[derive(Debug)]
+pub enum Told {
+    /// This domain delegates private storage to us.
+    Delegated(String),
+    /// An IQ of ours was answered, with this id from this address.
+    Answered {
+        /// The id that we gave it.
+        id: String,
+        /// Who answered.
+        from: String,
+    },
+}
 
 /// Work that came back.
 #[derive(Debug)]
@@ -47,7 +71,7 @@ enum Outcome {
     },
 }
 
-/// A get that may start.
+/// A get that has its turn.
 #[derive(Debug)]
 struct Get {
     owner: Owner,
@@ -64,23 +88,19 @@ struct OpenSet {
     answer: Answer,
 }
 
-/// The requests of one owner.
-#[derive(Debug, Default)]
-struct Lane {
-    waiting: VecDeque<Request>,
-    reading: usize,
-    writing: usize,
-}
-
 /// The open requests.
 #[derive(Debug)]
 pub struct Dispatch {
     service: Service,
     store: Store,
+    bounds: Bounds,
     lanes: HashMap<Owner, Lane>,
+    /// The owners whose next request may start; each stands here at most once.
+    turns: VecDeque<Owner>,
+    /// The gets that have had their turn and wait for a batch.
+    ready: VecDeque<Get>,
     sets: HashMap<u64, OpenSet>,
     next_set: u64,
-    gets: VecDeque<Get>,
     batches: usize,
     open: usize,
     open_bytes: usize,
@@ -89,16 +109,22 @@ pub struct Dispatch {
 
 impl Dispatch {
     /// A dispatch for this service and this store, and where its work comes back.
-    pub fn new(settings: Settings, store: Store) -> (Self, UnboundedReceiver<Done>) {
+    pub fn new(
+        settings: Settings,
+        bounds: Bounds,
+        store: Store,
+    ) -> (Self, UnboundedReceiver<Done>) {
         // Unbounded, since what can be in it is bounded by what is open.
         let (done, receiver) = unbounded_channel();
         let dispatch = Self {
             service: Service::new(settings),
             store,
+            bounds,
             lanes: HashMap::new(),
+            turns: VecDeque::new(),
+            ready: VecDeque::new(),
             sets: HashMap::new(),
             next_set: 0,
-            gets: VecDeque::new(),
             batches: 0,
             open: 0,
             open_bytes: 0,
@@ -107,133 +133,149 @@ impl Dispatch {
         (dispatch, receiver)
     }
 
-    /// Takes a stanza: its reply goes to the outbox, now or once its work is done. Returns the
-    /// domain that has just told us that it delegates, if that is what the stanza says.
-    pub fn accept(&mut self, received: Received, outbox: &mut Outbox) -> Option<String> {
+    /// Takes a stanza: its reply goes to the outbox, now or once its work is done. Returns what
+    /// it tells us, if anything.
+    pub fn accept(&mut self, received: Received, outbox: &mut Outbox) -> Option<Told> {
         match self.service.plan(&received) {
-            Plan::Nothing => {}
-            Plan::Reply(reply) => outbox.push(reply),
-            Plan::Delegated { domain } => return Some(domain),
+            Plan::Nothing => None,
+            Plan::Reply(reply) => {
+                outbox.push(reply);
+                None
+            }
+            Plan::Delegated { domain } => Some(Told::Delegated(domain)),
+            Plan::Answered { id, from } => Some(Told::Answered { id, from }),
             Plan::Store(request) => {
-                self.open += 1;
-                self.open_bytes += request.size;
-                let owner = request.owner.clone();
-                let lane = self.lanes.entry(owner.clone()).or_default();
-                lane.waiting.push_back(request);
-                self.advance(&owner);
+                self.open(request, outbox);
+                None
             }
         }
-        None
     }
 
     /// Takes back work that is done.
     pub fn finish(&mut self, Done(outcome): Done, outbox: &mut Outbox) {
         match outcome {
             Outcome::Set(number, result) => {
-                let Some(set) = self.sets.remove(&number) else {
-                    return;
-                };
-                outbox.push(set.answer.set(&result));
-                self.close(&set.owner, set.size, |lane| lane.writing -= 1);
+                if let Some(set) = self.sets.remove(&number) {
+                    outbox.push(set.answer.set(&result));
+                    self.close(&set.owner, set.size, Lane::set_is_done);
+                }
             }
             Outcome::Gets { done, left } => {
                 self.batches -= 1;
                 for get in left.into_iter().rev() {
-                    self.gets.push_front(get);
+                    self.ready.push_front(get);
                 }
                 for (owner, size, reply) in done {
                     outbox.push(reply);
-                    self.close(&owner, size, |lane| lane.reading -= 1);
+                    self.close(&owner, size, Lane::get_is_done);
                 }
             }
         }
     }
 
-    /// Starts the gets that may start, as long as their replies have somewhere to go.
-    pub fn start_gets(&mut self, outbox: &Outbox) {
-        while self.batches < BATCHES && !self.gets.is_empty() && outbox.bytes() < MAX_UNSENT {
-            let count = self.gets.len().min(BATCH);
-            let batch: Vec<Get> = self.gets.drain(..count).collect();
-            let store = self.store.clone();
-            let back = self.done.clone();
-            self.batches += 1;
-            spawn_blocking(move || {
-                // The receiver is gone only when nobody waits for an answer any more.
-                let _ = back.send(Done(run(batch, &store)));
-            });
+    /// Starts what may start: one request of each owner in turn; gets as long as their replies
+    /// have somewhere to go.
+    pub fn start(&mut self, outbox: &Outbox) {
+        while let Some(owner) = self.turns.pop_front() {
+            self.start_next_of(owner);
+        }
+        while self.batches < BATCHES
+            && !self.ready.is_empty()
+            && outbox.bytes() < self.bounds.unsent
+        {
+            let count = self.ready.len().min(BATCH);
+            let batch = self.ready.drain(..count).collect();
+            self.run(batch);
         }
     }
 
-    /// Whether there is room for more requests. Where there is none, nothing more is read from
-    /// the router, and TCP makes it wait.
+    /// Whether there is room for more requests.
     pub fn has_room(&self, outbox: &Outbox) -> bool {
-        self.open_bytes < MAX_OPEN && outbox.bytes() < MAX_UNSENT
+        self.open_bytes < self.bounds.open && outbox.bytes() < self.bounds.unsent
     }
 
     /// How many requests have no reply yet.
-    pub fn open(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.open
     }
 
-    fn close(&mut self, owner: &Owner, size: usize, note: impl FnOnce(&mut Lane)) {
-        self.open -= 1;
-        self.open_bytes -= size;
-        if let Some(lane) = self.lanes.get_mut(owner) {
-            note(lane);
+    fn open(&mut self, request: Request, outbox: &mut Outbox) {
+        let owner = request.owner.clone();
+        let lane = self.lanes.entry(owner.clone()).or_default();
+        if lane.bytes() > 0 && lane.bytes() + request.size > self.bounds.open_of_owner {
+            outbox.push(request.answer.too_much_at_once(self.bounds.open_of_owner));
+            return;
         }
-        self.advance(owner);
+        self.open += 1;
+        self.open_bytes += request.size;
+        if lane.enter(request) {
+            self.turns.push_back(owner);
+        }
     }
 
-    /// Starts what may start of one owner's requests, in order.
-    fn advance(&mut self, owner: &Owner) {
+    fn close(&mut self, owner: &Owner, size: usize, note: fn(&mut Lane, usize) -> bool) {
+        self.open -= 1;
+        self.open_bytes -= size;
         let Some(lane) = self.lanes.get_mut(owner) else {
             return;
         };
-        while let Some(request) = lane.waiting.pop_front_if(|next| match next.work {
-            Work::Get(_) => lane.writing == 0,
-            Work::Set(_) => lane.reading == 0,
-        }) {
-            let Request {
-                owner,
-                size,
-                work,
-                answer,
-            } = request;
-            match work {
-                Work::Get(fetch) => {
-                    lane.reading += 1;
-                    self.gets.push_back(Get {
-                        owner,
-                        size,
-                        fetch,
-                        answer,
-                    });
-                }
-                Work::Set(changes) => {
-                    lane.writing += 1;
-                    let number = self.next_set;
-                    self.next_set += 1;
-                    let set = OpenSet {
-                        owner,
-                        size,
-                        answer,
-                    };
-                    self.sets.insert(number, set);
-                    let back = self.done.clone();
-                    self.store.submit(changes, move |result| {
-                        let _ = back.send(Done(Outcome::Set(number, result)));
-                    });
-                }
-            }
-        }
-        if lane.waiting.is_empty() && lane.reading == 0 && lane.writing == 0 {
+        if note(lane, size) {
+            self.turns.push_back(owner.clone());
+        } else if lane.is_empty() {
             self.lanes.remove(owner);
         }
+    }
+
+    fn start_next_of(&mut self, owner: Owner) {
+        let Some(lane) = self.lanes.get_mut(&owner) else {
+            return;
+        };
+        let next = lane.start_next();
+        if lane.may_start() {
+            self.turns.push_back(owner.clone());
+        }
+        match next {
+            Some(Next::Get(fetch, size, answer)) => self.ready.push_back(Get {
+                owner,
+                size,
+                fetch,
+                answer,
+            }),
+            Some(Next::Set(changes, size, answer)) => self.submit(
+                changes,
+                OpenSet {
+                    owner,
+                    size,
+                    answer,
+                },
+            ),
+            None => {}
+        }
+    }
+
+    fn submit(&mut self, changes: ChangeSet, set: OpenSet) {
+        let number = self.next_set;
+        self.next_set += 1;
+        self.sets.insert(number, set);
+        let back = self.done.clone();
+        self.store.submit(changes, move |result| {
+            // The receiver is gone only when nobody waits for an answer any more.
+            let _ = back.send(Done(Outcome::Set(number, result)));
+        });
+    }
+
+    fn run(&mut self, batch: Vec<Get>) {
+        let store = self.store.clone();
+        let back = self.done.clone();
+        self.batches += 1;
+        spawn_blocking(move || {
+            let _ = back.send(Done(read(batch, &store)));
+        });
     }
 }
 
 /// Reads, on a thread that may wait for the disk.
-fn run(batch: Vec<Get>, store: &Store) -> Outcome {
+fn read(batch: Vec<Get>, store: &Store) -> Outcome {
     let mut done = Vec::with_capacity(batch.len());
     let mut bytes = 0;
     let mut batch = batch.into_iter();

@@ -11,7 +11,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("admin", &["component", "config", "exit", "start", "store"]),
     (
         "component",
-        &["config", "dispatch", "link", "service", "store"],
+        &["config", "dispatch", "link", "service", "stanza", "store"],
     ),
     ("start", &["config", "store"]),
     ("dispatch", &["link", "service", "stanza", "store"]),

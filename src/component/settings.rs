@@ -3,7 +3,26 @@
 use std::time::Instant;
 
 use crate::config::{Config, ReservedNamespaces};
+use crate::dispatch::Bounds;
 use crate::{link, service};
+
+use super::liveness::Liveness;
+
+/// What bounds the open requests.
+pub fn bounds(config: &Config) -> Bounds {
+    Bounds {
+        open: config.limits.max_open_bytes,
+        open_of_owner: config.limits.max_user_open_bytes,
+        unsent: config.limits.max_unsent_bytes,
+    }
+}
+
+/// How the router is watched. Any host that is served will do; the first is as good as another.
+pub fn liveness(config: &Config) -> Liveness {
+    let domain = config.component.jid.to_string();
+    let host = config.access.domains.first().unwrap_or(&domain);
+    Liveness::new(config.component.ping, &domain, host)
+}
 
 /// What the link is handed.
 pub fn link(config: &Config) -> link::Settings {

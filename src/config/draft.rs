@@ -35,10 +35,10 @@ impl fmt::Display for Place {
 }
 
 /// A configuration in the making: the defaults, and over them whatever was given.
-#[derive(Default)]
 pub(super) struct Draft {
     pub jid: Option<BareJid>,
     pub server: Endpoint,
+    pub ping_seconds: u64,
     pub secret: Option<SecretString>,
     pub secret_file: Option<PathBuf>,
     pub domains: Option<Vec<String>>,
@@ -50,6 +50,26 @@ pub(super) struct Draft {
     pub disco: Disco,
     /// Where each key was last given: for what can be judged only when all are known.
     pub places: BTreeMap<Id, Place>,
+}
+
+impl Default for Draft {
+    fn default() -> Self {
+        Draft {
+            jid: None,
+            server: Endpoint::default(),
+            ping_seconds: 60,
+            secret: None,
+            secret_file: None,
+            domains: None,
+            delegation: Delegation::default(),
+            reserved_namespaces: ReservedNamespaces::default(),
+            limits: Limits::default(),
+            storage: Storage::default(),
+            log: Log::default(),
+            disco: Disco::default(),
+            places: BTreeMap::new(),
+        }
+    }
 }
 
 impl Draft {

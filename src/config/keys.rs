@@ -97,6 +97,14 @@ pub(super) const KEYS: &[Key] = &[
         },
     },
     Key {
+        section: "component",
+        name: "ping_seconds",
+        set: |draft, given| {
+            draft.ping_seconds = given.whole(1..=3_600, "a number of seconds")?;
+            Ok(())
+        },
+    },
+    Key {
         section: "access",
         name: "domains",
         set: |draft, given| {
@@ -177,6 +185,30 @@ pub(super) const KEYS: &[Key] = &[
         name: "max_depth",
         set: |draft, given| {
             draft.limits.max_depth = given.whole(16..=1_024, "a number of levels")?;
+            Ok(())
+        },
+    },
+    Key {
+        section: "limits",
+        name: "max_open_bytes",
+        set: |draft, given| {
+            draft.limits.max_open_bytes = given.whole(1 << 20..=64 << 30, BYTES)?;
+            Ok(())
+        },
+    },
+    Key {
+        section: "limits",
+        name: "max_user_open_bytes",
+        set: |draft, given| {
+            draft.limits.max_user_open_bytes = given.whole(1 << 10..=64 << 30, BYTES)?;
+            Ok(())
+        },
+    },
+    Key {
+        section: "limits",
+        name: "max_unsent_bytes",
+        set: |draft, given| {
+            draft.limits.max_unsent_bytes = given.whole(1 << 20..=64 << 30, BYTES)?;
             Ok(())
         },
     },

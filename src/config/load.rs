@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jid::BareJid;
 
@@ -83,6 +84,7 @@ pub(super) fn load(
             component: Component {
                 jid,
                 server: draft.server,
+                ping: Duration::from_secs(draft.ping_seconds),
                 secret,
             },
             access: Access {

@@ -25,6 +25,7 @@ pub use endpoint::Endpoint;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jid::BareJid;
 use secrecy::SecretString;
@@ -61,6 +62,9 @@ pub struct Component {
     pub jid: BareJid,
     /// Where the router listens for components. Default: `127.0.0.1:5347`.
     pub server: Endpoint,
+    /// `ping_seconds`: after so long without a word from the router it is asked whether it is still
+    /// there, and after twice as long given up. A second to an hour; default a minute.
+    pub ping: Duration,
     /// What proves to the router that we are `jid`: from `secret`, from `secret_file`, or from
     /// `$CREDENTIALS_DIRECTORY/secret`. There is no default.
     pub secret: SecretString,
@@ -116,6 +120,15 @@ pub struct Limits {
     /// How deep a stored element may nest, itself being level 1. 16 to 1,024 (ejabberd itself dies
     /// of 3,500); default 256.
     pub max_depth: usize,
+    /// How many bytes of requests may be open at once; where there are more, nothing is read from
+    /// the router. 1 MiB to 64 GiB; default 32 MiB.
+    pub max_open_bytes: usize,
+    /// How many of them may be one owner's; what comes beyond is refused. One request is always
+    /// taken. 1 KiB to 64 GiB; default 4 MiB.
+    pub max_user_open_bytes: usize,
+    /// How many bytes of answers may wait for the router; where there are more, nothing is read
+    /// from it. 1 MiB to 64 GiB; default 8 MiB.
+    pub max_unsent_bytes: usize,
 }
 
 impl Default for Limits {
@@ -126,6 +139,9 @@ impl Default for Limits {
             max_user_bytes: 10 << 20,
             max_user_elements: 1_000,
             max_depth: 256,
+            max_open_bytes: 32 << 20,
+            max_user_open_bytes: 4 << 20,
+            max_unsent_bytes: 8 << 20,
         }
     }
 }

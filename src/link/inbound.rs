@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::time::Instant;
 
 use tokio::io::AsyncReadExt;
 use tokio::net::tcp::OwnedReadHalf;
@@ -52,6 +53,7 @@ pub struct Inbound {
     stream: Option<Element>,
     ready: VecDeque<Received>,
     end: Option<End>,
+    heard: Instant,
 }
 
 impl Inbound {
@@ -75,7 +77,13 @@ impl Inbound {
             stream: None,
             ready: VecDeque::new(),
             end: None,
+            heard: Instant::now(),
         }
+    }
+
+    /// When the last byte came, whatever it was.
+    pub fn heard(&self) -> Instant {
+        self.heard
     }
 
     /// Waits for the stream's header. Cancel safe.
@@ -118,7 +126,10 @@ impl Inbound {
         if self.unread.is_empty() {
             match self.socket.read(&mut self.buffer).await {
                 Ok(0) => return Err(End::Eof),
-                Ok(read) => self.unread = 0..read,
+                Ok(read) => {
+                    self.unread = 0..read;
+                    self.heard = Instant::now();
+                }
                 Err(error) => return Err(End::Io(error)),
             }
         }

@@ -13,6 +13,9 @@ use crate::stanza::Reply;
 /// How much is gathered into one write.
 const WRITE: usize = 64 * 1024;
 
+/// How many bytes of replies are kept that have been written and not confirmed.
+const MAX_SENT: usize = 4 * 1024 * 1024;
+
 /// A flush up to this size arrives in one piece.
 const ONE_SEGMENT: usize = 1024;
 
@@ -45,57 +48,113 @@ impl Outbound {
     }
 }
 
-/// The replies that wait to be written. It outlives a link: what one link could not take whole
-/// is sent anew on the next.
+/// What waits to be written, and what has been written and may yet be lost. It outlives a link:
+/// what one link could not take whole, or took and perhaps never delivered, is sent on the next.
+///
+/// A socket takes bytes that its peer never reads. So replies are kept until the router has
+/// answered a ping that was sent behind them; on a new link the others are sent again. At worst a
+/// reply comes twice, and the second is ignored; without it, a client may wait for ever.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    /// Replies of which not all has been written, each with when it was made.
-    replies: VecDeque<(Instant, Reply)>,
-    bytes: usize,
-    /// The bytes being written: the first so many replies, and padding.
+    waiting: VecDeque<Entry>,
+    waiting_bytes: usize,
+    /// Written, and not known to have been read. The oldest are given up past a bound.
+    sent: VecDeque<Entry>,
+    sent_bytes: usize,
+    /// The bytes being written: the first so many entries, and padding.
     chunk: Vec<u8>,
     written: usize,
-    /// Where each of those replies ends in the chunk.
+    /// Where each of those entries ends in the chunk.
     ends: VecDeque<usize>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    xml: Reply,
+    made: Instant,
+    /// The number of a ping; `None` for a reply.
+    ping: Option<u64>,
 }
 
 impl Outbox {
     /// Queues a reply.
     pub fn push(&mut self, reply: Reply) {
-        self.bytes += reply.len();
-        self.replies.push_back((Instant::now(), reply));
+        self.enqueue(reply, None);
+    }
+
+    /// Queues a ping. Its answer is [`Outbox::confirm`]ed by its number.
+    pub fn push_ping(&mut self, number: u64, xml: String) {
+        self.enqueue(xml, Some(number));
+    }
+
+    /// The router has answered this ping: it has read all that was sent before.
+    pub fn confirm(&mut self, number: u64) {
+        let ping = self
+            .sent
+            .iter()
+            .position(|entry| entry.ping == Some(number));
+        let read = ping.map_or(0, |at| at + 1);
+        for entry in self.sent.drain(..read) {
+            self.sent_bytes -= entry.xml.len();
+        }
+    }
+
+    /// Whether replies have been written that no ping has confirmed.
+    pub fn has_unconfirmed(&self) -> bool {
+        self.sent.iter().any(|entry| entry.ping.is_none())
     }
 
     /// Whether everything has been written.
     pub fn is_empty(&self) -> bool {
-        self.replies.is_empty() && self.written == self.chunk.len()
+        self.waiting.is_empty() && self.written == self.chunk.len()
     }
 
-    /// How many bytes wait, give or take a chunk.
+    /// How many bytes wait to be written, give or take a chunk.
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.waiting_bytes
     }
 
-    /// How many replies wait.
+    /// How many replies wait to be written.
     pub fn len(&self) -> usize {
-        self.replies.len()
+        self.waiting
+            .iter()
+            .filter(|entry| entry.ping.is_none())
+            .count()
     }
 
-    /// The link is gone: what it did not take whole begins anew on the next one.
+    /// The link is gone: what it did not take whole, or may not have delivered, is to be sent on
+    /// the next one, but for pings.
     pub fn rewind(&mut self) {
         self.chunk = Vec::new();
         self.written = 0;
         self.ends.clear();
+        self.waiting_bytes += self.sent_bytes;
+        self.sent_bytes = 0;
+        while let Some(entry) = self.sent.pop_back() {
+            self.waiting.push_front(entry);
+        }
+        self.forget(|entry| entry.ping.is_some());
     }
 
     /// Drops the replies made before this moment, and says how many. Only between two links.
     pub fn drop_older_than(&mut self, moment: Instant) -> usize {
-        let mut dropped = 0;
-        while let Some((_, reply)) = self.replies.pop_front_if(|(made, _)| *made < moment) {
-            self.bytes -= reply.len();
-            dropped += 1;
-        }
-        dropped
+        self.forget(|entry| entry.made < moment)
+    }
+
+    fn forget(&mut self, unwanted: impl Fn(&Entry) -> bool) -> usize {
+        let before = self.waiting.len();
+        self.waiting.retain(|entry| !unwanted(entry));
+        self.waiting_bytes = self.waiting.iter().map(|entry| entry.xml.len()).sum();
+        before - self.waiting.len()
+    }
+
+    fn enqueue(&mut self, xml: String, ping: Option<u64>) {
+        self.waiting_bytes += xml.len();
+        self.waiting.push_back(Entry {
+            xml,
+            made: Instant::now(),
+            ping,
+        });
     }
 
     fn gather(&mut self) {
@@ -105,8 +164,8 @@ impl Outbox {
         self.chunk.clear();
         self.chunk.shrink_to(2 * WRITE);
         self.written = 0;
-        for (_, reply) in &self.replies {
-            self.chunk.extend_from_slice(reply.as_bytes());
+        for entry in &self.waiting {
+            self.chunk.extend_from_slice(entry.xml.as_bytes());
             self.ends.push_back(self.chunk.len());
             if self.chunk.len() >= WRITE {
                 break;
@@ -121,9 +180,16 @@ impl Outbox {
     fn advance(&mut self, written: usize) {
         self.written += written;
         while self.ends.pop_front_if(|end| *end <= self.written).is_some() {
-            if let Some((_, reply)) = self.replies.pop_front() {
-                self.bytes -= reply.len();
+            if let Some(entry) = self.waiting.pop_front() {
+                self.waiting_bytes -= entry.xml.len();
+                self.sent_bytes += entry.xml.len();
+                self.sent.push_back(entry);
             }
+        }
+        while self.sent_bytes > MAX_SENT
+            && let Some(entry) = self.sent.pop_front()
+        {
+            self.sent_bytes -= entry.xml.len();
         }
     }
 }
@@ -173,20 +239,58 @@ mod tests {
         assert_eq!(outbox.chunk, b"<a/>");
     }
 
-    #[test]
-    fn what_a_link_did_not_take_whole_is_written_anew() {
+    fn outbox(replies: &[&str]) -> Outbox {
         let mut outbox = Outbox::default();
-        for reply in ["<a/>", "<b/>", "<c/>"] {
-            outbox.push(reply.into());
+        for reply in replies {
+            outbox.push((*reply).to_owned());
         }
+        outbox
+    }
+
+    /// What the next link would be sent.
+    fn sent_anew(outbox: &mut Outbox) -> String {
+        outbox.rewind();
+        outbox.gather();
+        String::from_utf8(outbox.chunk.clone()).unwrap()
+    }
+
+    #[test]
+    fn what_a_link_did_not_take_whole_or_confirm_is_written_anew() {
+        let mut outbox = outbox(&["<a/>", "<b/>", "<c/>"]);
         outbox.gather();
         outbox.advance(6);
         assert_eq!((outbox.len(), outbox.bytes()), (2, 8));
-        outbox.rewind();
-        outbox.gather();
-        assert_eq!(outbox.chunk, b"<b/><c/>");
-        outbox.advance(8);
-        assert!(outbox.is_empty());
+        assert_eq!(sent_anew(&mut outbox), "<a/><b/><c/>");
+        outbox.advance(12);
+        assert!(outbox.is_empty() && outbox.has_unconfirmed());
         assert_eq!(outbox.bytes(), 0);
+    }
+
+    #[test]
+    fn what_a_ping_has_confirmed_is_not_sent_again() {
+        let mut outbox = outbox(&["<a/>"]);
+        outbox.push_ping(7, "<ping/>".into());
+        outbox.push("<b/>".into());
+        outbox.gather();
+        outbox.advance(15);
+        outbox.confirm(6);
+        assert!(outbox.has_unconfirmed(), "another ping confirms nothing");
+        outbox.confirm(7);
+        assert_eq!(sent_anew(&mut outbox), "<b/>");
+        outbox.advance(4);
+        outbox.confirm(7);
+        assert!(outbox.has_unconfirmed(), "an old ping confirms nothing");
+    }
+
+    #[test]
+    fn what_is_kept_for_another_link_is_bounded() {
+        let large = "x".repeat(MAX_SENT / 4);
+        let mut outbox = outbox(&[&large, &large, &large, &large, "<a/>"]);
+        while !outbox.is_empty() {
+            outbox.gather();
+            outbox.advance(outbox.chunk.len() - outbox.written);
+        }
+        assert!(outbox.sent_bytes <= MAX_SENT);
+        assert!(sent_anew(&mut outbox).ends_with("<a/>") || outbox.len() == 4);
     }
 }

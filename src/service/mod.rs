@@ -52,6 +52,9 @@ const MAX_REPEATED: usize = 64 * 1024;
 /// repeated payload.
 const MAX_AROUND: usize = 80 * 1024;
 
+/// What a request costs beside its own bytes: about as much again for each as it takes to hold it.
+const OVERHEAD: usize = 512;
+
 /// The longest error without what it repeats, in bytes.
 const MAX_ERROR: usize = 1024;
 
@@ -101,7 +104,14 @@ pub enum Plan {
     Reply(Reply),
     /// The store is asked first.
     Store(Request),
-    /// A served domain delegates private storage to us, in this version of XEP-0355.
+    /// Somebody has answered an IQ of ours.
+    Answered {
+        /// The id that we gave it.
+        id: String,
+        /// Who answered, as received.
+        from: String,
+    },
+    /// A served domain delegates private storage to us.
     Delegated {
         /// The domain, normalised.
         domain: String,
@@ -172,7 +182,13 @@ impl Service {
         let iq = &received.stanza;
         let kind = iq.attribute("type");
         if matches!(kind, Some("result" | "error")) {
-            return Plan::Nothing;
+            return match (iq.attribute("id"), iq.attribute("from")) {
+                (Some(id), Some(from)) if received.fault.is_none() => Plan::Answered {
+                    id: id.to_owned(),
+                    from: from.to_owned(),
+                },
+                _ => Plan::Nothing,
+            };
         }
         let Some(from) = iq.attribute("from").filter(|from| !from.is_empty()) else {
             tracing::debug!("dropped an iq without a sender: it cannot be answered");
@@ -261,7 +277,7 @@ impl Service {
         match action {
             Ok(action) => Plan::Store(Request {
                 owner: action.owner().clone(),
-                size: received.size + received.text.len(),
+                size: received.size + received.text.len() + OVERHEAD,
                 work: match action {
                     Action::Get(get) => Work::Get(Fetch(get)),
                     Action::Set(set) => Work::Set(set),
@@ -450,6 +466,15 @@ impl Answer {
             Ok(()) => self.result(""),
             Err(error) => self.error(&private::set_error(error)),
         }
+    }
+
+    /// The answer to a request of somebody who has too many open already.
+    pub fn too_much_at_once(&self, limit: usize) -> Reply {
+        let text = format!(
+            "Too much at once: limits.max_user_open_bytes is {limit}. Please wait for the answers \
+             to what you have asked before."
+        );
+        self.error(&StanzaError::new(Condition::ResourceConstraint, text))
     }
 
     /// What an error repeats of the request: its one payload, if it was read without a fault.

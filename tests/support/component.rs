@@ -24,6 +24,8 @@ pub struct Options {
     pub secret: String,
     /// Whose users it serves.
     pub domains: Vec<String>,
+    /// Further lines of the section `[component]`.
+    pub component: String,
     /// Further lines of the section `[access]`.
     pub access: String,
     /// Further sections of the configuration file.
@@ -40,6 +42,7 @@ impl Options {
             jid: COMPONENT.to_owned(),
             secret: SECRET.to_owned(),
             domains: vec![HOST.to_owned(), OTHER_HOST.to_owned()],
+            component: String::new(),
             access: String::new(),
             extra: String::new(),
             under: Vec::new(),
@@ -53,12 +56,13 @@ impl Options {
             jid,
             secret,
             domains,
+            component,
             access,
             extra,
             under: _,
         } = self;
         format!(
-            "[component]\njid = \"{jid}\"\nserver = \"{server}\"\nsecret = \"{secret}\"\n\n\
+            "[component]\njid = \"{jid}\"\nserver = \"{server}\"\nsecret = \"{secret}\"\n{component}\n\n\
              [access]\ndomains = {domains:?}\n{access}\n\n[storage]\npath = \"data\"\n\n{extra}"
         )
     }

@@ -32,7 +32,7 @@ fn what_is_unknown_is_told_with_what_may_be_meant() {
         (
             "[component]\npassword = \"s3cret\"",
             "2:1: unknown key password in [component], \
-                 expected one of jid, server, secret, secret_file",
+                 expected one of jid, server, secret, secret_file, ping_seconds",
         ),
         (
             "[component]\ndomains = [\"example.org\"]",

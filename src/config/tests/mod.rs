@@ -91,6 +91,9 @@ fn defaults() {
             max_user_bytes: 10_485_760,
             max_user_elements: 1_000,
             max_depth: 256,
+            max_open_bytes: 33_554_432,
+            max_user_open_bytes: 4_194_304,
+            max_unsent_bytes: 8_388_608,
         }
     );
     assert_eq!(

@@ -4,7 +4,7 @@ use super::super::keys::KEYS;
 use super::*;
 
 /// Each key's twin, a value as the file writes it, and the same as a variable.
-const TWINS: [(&str, &str, &str); 18] = [
+const TWINS: [(&str, &str, &str); 22] = [
     (
         "COMPONENT_JID",
         "\"other.example.net\"",
@@ -13,6 +13,7 @@ const TWINS: [(&str, &str, &str); 18] = [
     ("COMPONENT_SERVER", "\"[::1]:8888\"", "[::1]:8888"),
     ("COMPONENT_SECRET", "\"other\"", "other"),
     ("COMPONENT_SECRET_FILE", "\"/dev/null\"", "/dev/null"),
+    ("COMPONENT_PING_SECONDS", "7", "7"),
     (
         "ACCESS_DOMAINS",
         "[\"a.example\", \"b.example\"]",
@@ -25,6 +26,9 @@ const TWINS: [(&str, &str, &str); 18] = [
     ("LIMITS_MAX_USER_BYTES", "1048576", " 1048576 "),
     ("LIMITS_MAX_USER_ELEMENTS", "7", "7"),
     ("LIMITS_MAX_DEPTH", "64", "64"),
+    ("LIMITS_MAX_OPEN_BYTES", "2_097_152", "2097152"),
+    ("LIMITS_MAX_USER_OPEN_BYTES", "2048", "2048"),
+    ("LIMITS_MAX_UNSENT_BYTES", "2_097_152", "2097152"),
     ("STORAGE_PATH", "\"/var/lib/x\"", "/var/lib/x"),
     ("STORAGE_CACHE_BYTES", "1048576", "1048576"),
     ("LOG_LEVEL", "\"warn,sled=info\"", "warn,sled=info"),

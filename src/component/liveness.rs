@@ -1,0 +1,170 @@
+//! Whether the router is still there, and has read what it was sent: pings (XEP-0199), and what
+//! follows from their answers.
+//!
+//! The served host is pinged, and not ourselves through the router: with mod_privilege, ejabberd
+//! since 25.03 never answers that, and answers this.
+
+use std::time::{Duration, Instant};
+
+use crate::link::Outbox;
+use crate::stanza::escape_attribute;
+
+/// How soon replies that no ping has confirmed are followed by one.
+const CONFIRM: Duration = Duration::from_secs(1);
+
+/// Pings on one link.
+#[derive(Debug)]
+pub struct Liveness {
+    /// How long the router may be silent before it is asked, and again until it is given up.
+    patience: Duration,
+    from: String,
+    to: String,
+    /// When the router last showed that it lives.
+    alive: Instant,
+    /// The last ping, and whether it has its answer.
+    last: Option<(u64, Instant, bool)>,
+    number: u64,
+    /// Whether any ping was ever answered. There are routers that drop them all, and those must
+    /// not be given up for it.
+    answered: bool,
+}
+
+/// What is to be done now.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing before this moment.
+    Wait(Instant),
+    /// The router has been silent for too long.
+    Dead(Duration),
+}
+
+impl Liveness {
+    /// For a component of this domain that serves that host.
+    pub fn new(patience: Duration, from: &str, to: &str) -> Self {
+        Self {
+            patience,
+            from: from.to_owned(),
+            to: to.to_owned(),
+            alive: Instant::now(),
+            last: None,
+            number: 0,
+            answered: false,
+        }
+    }
+
+    /// A new link is up: the first ping shows whether this router answers any.
+    pub fn begin(&mut self, outbox: &mut Outbox) {
+        self.alive = Instant::now();
+        self.ping(outbox);
+    }
+
+    /// The router has shown at this moment that it lives.
+    pub fn lives(&mut self, moment: Instant) {
+        self.alive = self.alive.max(moment);
+    }
+
+    /// Somebody has answered an IQ of this id. Only the host's own answer to our own ping counts.
+    pub fn answered(&mut self, id: &str, from: &str, outbox: &mut Outbox) {
+        let Some((number, at, false)) = self.last else {
+            return;
+        };
+        if from == self.to && id == ping_id(number) {
+            self.last = Some((number, at, true));
+            self.answered = true;
+            outbox.confirm(number);
+        }
+    }
+
+    /// Pings if it is time to, and says what comes next.
+    pub fn look(&mut self, now: Instant, outbox: &mut Outbox) -> Verdict {
+        let silent = now.saturating_duration_since(self.alive);
+        if silent >= 2 * self.patience && self.answered {
+            return Verdict::Dead(silent);
+        }
+        let at = self.next_ping(outbox);
+        if at <= now {
+            self.ping(outbox);
+        }
+        let given_up = self.alive + 2 * self.patience;
+        let next = self.next_ping(outbox);
+        Verdict::Wait(if given_up > now {
+            next.min(given_up)
+        } else {
+            next
+        })
+    }
+
+    /// When the next ping is due.
+    fn next_ping(&self, outbox: &Outbox) -> Instant {
+        match self.last {
+            None => self.alive,
+            Some((_, at, true)) if outbox.has_unconfirmed() => at + CONFIRM,
+            Some((_, at, _)) => (self.alive + self.patience).max(at + self.patience),
+        }
+    }
+
+    fn ping(&mut self, outbox: &mut Outbox) {
+        self.number += 1;
+        self.last = Some((self.number, Instant::now(), false));
+        let mut ping = format!("<iq type='get' id='{}' from='", ping_id(self.number));
+        escape_attribute(&self.from, &mut ping);
+        ping.push_str("' to='");
+        escape_attribute(&self.to, &mut ping);
+        ping.push_str("'><ping xmlns='urn:xmpp:ping'/></iq>");
+        outbox.push_ping(self.number, ping);
+    }
+}
+
+fn ping_id(number: u64) -> String {
+    format!("alive-{number}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn liveness() -> (Liveness, Outbox, Instant) {
+        let mut outbox = Outbox::default();
+        let mut liveness = Liveness::new(PATIENCE, "private.example.org", "example.org");
+        liveness.begin(&mut outbox);
+        (liveness, outbox, Instant::now())
+    }
+
+    #[test]
+    fn a_silent_router_is_asked_and_then_given_up() {
+        let (mut liveness, mut outbox, now) = liveness();
+        liveness.answered("alive-1", "example.org", &mut outbox);
+        assert!(matches!(liveness.look(now, &mut outbox), Verdict::Wait(_)));
+        assert_eq!(outbox.bytes(), ping_bytes());
+        liveness.look(now + PATIENCE, &mut outbox);
+        assert_eq!(outbox.bytes(), 2 * ping_bytes());
+        let late = now + 2 * PATIENCE;
+        assert!(matches!(liveness.look(late, &mut outbox), Verdict::Dead(_)));
+        liveness.lives(late);
+        assert!(matches!(liveness.look(late, &mut outbox), Verdict::Wait(_)));
+    }
+
+    #[test]
+    fn a_router_that_never_answered_a_ping_is_not_given_up() {
+        let (mut liveness, mut outbox, now) = liveness();
+        for minutes in 1..10 {
+            let verdict = liveness.look(now + minutes * PATIENCE, &mut outbox);
+            assert!(matches!(verdict, Verdict::Wait(_)));
+        }
+    }
+
+    #[test]
+    fn nobody_else_can_answer_for_the_host() {
+        let (mut liveness, mut outbox, _) = liveness();
+        liveness.answered("alive-1", "mallory@example.org/x", &mut outbox);
+        liveness.answered("alive-2", "example.org", &mut outbox);
+        assert!(!liveness.answered);
+    }
+
+    fn ping_bytes() -> usize {
+        let (_, outbox, _) = liveness();
+        outbox.bytes()
+    }
+}
