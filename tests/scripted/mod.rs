@@ -4,6 +4,7 @@ mod delegated;
 mod direct;
 mod durable;
 mod everything_else;
+mod fairness;
 mod limits;
 mod link;
 mod namespaces;
