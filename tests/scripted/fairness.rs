@@ -17,10 +17,10 @@ fn a_flood_of_gets_does_not_hold_up_another_user() {
     let mut stage = Stage::new();
     flood(&mut stage, 1000);
     stage.send(request(
-        "set",
+        "get",
         "bob",
         "bob@localhost/x",
-        "<b xmlns='urn:x'>1</b>",
+        "<b xmlns='urn:x'/>",
     ));
     let mut before = 0;
     while !stage.next().contains("id='bob'") {
