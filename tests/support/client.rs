@@ -21,17 +21,34 @@ pub struct RawClient {
     stream: TcpStream,
     cutter: Cutter,
     jid: String,
+    declarations: String,
 }
 
 impl RawClient {
     /// Logs `jid` in and binds a resource of the server's choice.
     pub fn login(server: &Server, jid: &str) -> RawClient {
+        RawClient::login_declaring(server, jid, "")
+    }
+
+    /// The same, with further attributes of the stream's start tag.
+    pub fn login_declaring(server: &Server, jid: &str, declarations: &str) -> RawClient {
+        RawClient::log_in(server, jid, declarations, "")
+    }
+
+    /// The same, with a resource of the client's choice, as XML.
+    pub fn login_as(server: &Server, jid: &str, resource: &str) -> RawClient {
+        let resource = format!("<resource>{resource}</resource>");
+        RawClient::log_in(server, jid, "", &resource)
+    }
+
+    fn log_in(server: &Server, jid: &str, declarations: &str, resource: &str) -> RawClient {
         let stream = TcpStream::connect(server.client_address()).expect("a server that listens");
         let _ = stream.set_nodelay(true);
         let mut client = RawClient {
             stream,
             cutter: Cutter::default(),
             jid: jid.to_owned(),
+            declarations: declarations.to_owned(),
         };
         let (user, host) = jid.split_once('@').expect("a bare JID");
         client.open(host);
@@ -43,9 +60,10 @@ impl RawClient {
         assert!(answer.starts_with("<success"), "{jid}: {answer}");
 
         let features = client.open(host);
-        let bound = client.request(
-            "<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>",
-        );
+        let bound = client.request(&format!(
+            "<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>{resource}\
+             </bind></iq>"
+        ));
         let bind = bound.children().next().expect("a bind element");
         client.jid = bind.children().next().expect("a JID").text();
         if features.contains("urn:ietf:params:xml:ns:xmpp-session") {
@@ -138,7 +156,8 @@ impl RawClient {
         self.cutter = Cutter::default();
         self.send(&format!(
             "<?xml version='1.0'?><stream:stream to='{host}' version='1.0' \
-             xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
+             xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' {}>",
+            self.declarations
         ));
         self.expect("a stream header");
         self.expect("stream features")

@@ -11,7 +11,7 @@ pub fn start(options: Options) -> Server {
     for jid in &options.accounts {
         let (user, host) = jid.split_once('@').expect("a bare JID");
         folder.write(
-            &format!("data/{}/accounts/{user}.dat", host.replace('.', "%2e")),
+            &format!("data/{}/accounts/{}.dat", encoded(host), encoded(user)),
             &format!("return {{ [\"password\"] = \"{PASSWORD}\" }};\n"),
         );
     }
@@ -28,6 +28,17 @@ pub fn start(options: Options) -> Server {
         command.args(["-F", "--config", &configuration]);
         command
     })
+}
+
+/// A name as Prosody's internal storage has it in a file's name.
+fn encoded(name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    name.bytes()
+        .map(|byte| match plain(byte) {
+            true => char::from(byte).to_string(),
+            false => format!("%{byte:02x}"),
+        })
+        .collect()
 }
 
 /// `mod_private` is absent on purpose: an answer of its own would look like one of ours.
