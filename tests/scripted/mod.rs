@@ -3,6 +3,7 @@
 mod delegated;
 mod direct;
 mod everything_else;
+mod hunt;
 mod limits;
 mod link;
 mod namespaces;
