@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{sleep, sleep_until, timeout, timeout_at};
 
 use crate::config::Config;
 use crate::dispatch::{Dispatch, Done};
@@ -21,6 +21,9 @@ const KEEP_REPLIES: Duration = Duration::from_secs(60);
 
 /// How long the answers to what was read may take when the stream is over or we are to stop.
 const DRAIN: Duration = Duration::from_millis(4500);
+
+/// How long a router may take to read our leave; with [`DRAIN`] it makes less than 5 s.
+const FAREWELL: Duration = Duration::from_millis(400);
 
 /// Closes the stream that is not XML, as RFC 6120 section 4.9 has it.
 const NOT_WELL_FORMED: &str = "<stream:error><not-well-formed \
@@ -53,7 +56,8 @@ pub struct Component {
 /// Why serving one link ended.
 enum Ended {
     Lost(String),
-    Stopped,
+    /// We are to stop; by when at the latest.
+    Stopped(tokio::time::Instant),
 }
 
 impl Component {
@@ -78,10 +82,11 @@ impl Component {
     ) -> usize {
         let mut stop = std::pin::pin!(stop);
         let mut backoff = Backoff::default();
-        loop {
+        let drain = || tokio::time::Instant::now() + DRAIN;
+        let by = loop {
             let connected = tokio::select! {
                 connected = connect(&self.link) => connected,
-                () = &mut stop => break,
+                () = &mut stop => break drain(),
             };
             let why = match connected {
                 Ok(link) => {
@@ -93,7 +98,7 @@ impl Component {
                     self.delegated.clear();
                     backoff.link_lasted(since.elapsed());
                     match ended {
-                        Ended::Stopped => break,
+                        Ended::Stopped(by) => break by,
                         Ended::Lost(why) => why,
                     }
                 }
@@ -105,13 +110,13 @@ impl Component {
             loop {
                 tokio::select! {
                     () = &mut pause => break,
-                    () = &mut stop => return self.left_unanswered().await,
+                    () = &mut stop => return self.left_unanswered(drain()).await,
                     Some(done) = self.done.recv() => self.dispatch.finish(done, &mut self.outbox),
                 }
                 self.dispatch.start_gets(&self.outbox);
             }
-        }
-        self.left_unanswered().await
+        };
+        self.left_unanswered(by).await
     }
 
     /// Serves one link to its end.
@@ -133,10 +138,11 @@ impl Component {
                 && self.outbox.is_empty()
                 && let Some((_, farewell, ended)) = leaving
             {
-                let _ = timeout(Duration::from_secs(1), outbound.send(farewell)).await;
+                let _ = timeout(FAREWELL, outbound.send(farewell)).await;
                 return ended;
             }
             let reading = leaving.is_none();
+            let stopping = matches!(leaving, Some((.., Ended::Stopped(_))));
             let deadline = leaving.as_ref().map(|(deadline, ..)| *deadline);
             tokio::select! {
                 incoming = inbound.read(), if reading && self.dispatch.has_room(&self.outbox) => {
@@ -175,9 +181,13 @@ impl Component {
                     }
                 }
                 Some(done) = self.done.recv() => self.dispatch.finish(done, &mut self.outbox),
-                () = &mut stop, if reading => {
+                () = &mut stop, if !stopping => {
                     let by = tokio::time::Instant::now() + DRAIN;
-                    leaving = Some((by, END_OF_STREAM, Ended::Stopped));
+                    let (until, farewell) = match leaving {
+                        Some((until, farewell, _)) => (until, farewell),
+                        None => (by, END_OF_STREAM),
+                    };
+                    leaving = Some((until, farewell, Ended::Stopped(by)));
                 }
                 () = sleep_until(deadline.unwrap_or_else(tokio::time::Instant::now)), if deadline.is_some() => {
                     if let Some((.., ended)) = leaving {
@@ -201,9 +211,10 @@ impl Component {
         }
     }
 
-    /// At the very end: what has been read is carried out, answered or not.
-    async fn left_unanswered(mut self) -> usize {
-        let _ = timeout(DRAIN, async {
+    /// At the very end: what has been read is carried out, answered or not. What serving the last
+    /// link has used of the time is gone.
+    async fn left_unanswered(mut self, by: tokio::time::Instant) -> usize {
+        let _ = timeout_at(by, async {
             while self.dispatch.open() > 0 {
                 self.dispatch.start_gets(&self.outbox);
                 if let Some(done) = self.done.recv().await {

@@ -1,6 +1,8 @@
 //! What was once wrong although every row of the table had its test, each with the story of how.
 
-use super::stage::{Stage, request};
+use std::time::{Duration, Instant};
+
+use super::stage::{Stage, get, request};
 
 /// Routers normalise addresses by Unicode 3.2 and let through what is newer; the `jid` crate
 /// normalises by today's Unicode and looks for what is newer only afterwards, when U+1D43 has
@@ -37,4 +39,28 @@ fn an_account_that_a_newer_unicode_would_call_alice_is_not_alice() {
         "<diary xmlns='urn:x'/>",
         "<diary xmlns='urn:x'>Alice's own</diary>",
     );
+}
+
+/// The end of the process waited for the answers twice: once on the link, for a router that no
+/// longer read them, and then once more for gets that could not even start, since their answers
+/// had nowhere to go. That made 9 seconds of the 5 that are promised.
+#[test]
+fn a_router_that_stopped_reading_delays_the_end_by_5_seconds_at_most() {
+    let mut stage = Stage::new();
+    let value = format!("<a xmlns='urn:x'>{}</a>", "x".repeat(300_000));
+    stage.store(&value);
+    for id in 0..200 {
+        stage.send(get(&id.to_string(), "<a xmlns='urn:x'/>"));
+    }
+    std::thread::sleep(Duration::from_secs(1)); // until all is full
+    let asked = Instant::now();
+    let status = stage.component.stop();
+    let took = asked.elapsed();
+    assert!(
+        status.success() && took < Duration::from_secs(6),
+        "{status} after {took:?}"
+    );
+    stage
+        .component
+        .wait_for_log("were left without an answer", Duration::from_secs(1));
 }
