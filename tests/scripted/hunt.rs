@@ -64,3 +64,48 @@ fn a_router_that_stopped_reading_delays_the_end_by_5_seconds_at_most() {
         .component
         .wait_for_log("were left without an answer", Duration::from_secs(1));
 }
+
+/// What one stanza of a megabyte may cost before anybody else is answered. A debug build is slow.
+const PATIENCE: Duration = Duration::from_millis(if cfg!(debug_assertions) { 1500 } else { 300 });
+
+/// How long the next one waits behind such a stanza of somebody's.
+fn costs(payload: &str) -> Duration {
+    let stanza =
+        format!("<message from='alice@localhost' to='private.localhost'>{payload}</message>");
+    assert!(
+        (900_000..1_048_576).contains(&stanza.len()),
+        "{}",
+        stanza.len()
+    );
+    let mut stage = Stage::new();
+    stage.expect_nothing();
+    let begun = Instant::now();
+    stage.send(stanza);
+    stage.expect_nothing();
+    begun.elapsed()
+}
+
+/// Names are looked up by their hash, which is of no use where the names are long: a namespace of
+/// half a megabyte was hashed anew for each of its 40,000 attributes, and one user's stanza held
+/// up all others for five seconds.
+#[test]
+fn long_namespaces_cost_nobody_else_anything() {
+    let attributes = |prefixes: [&str; 2]| -> String {
+        let each = |at: usize| format!(" {}:a{at}=''", prefixes[at % 2]);
+        (0..40_000).map(each).collect()
+    };
+    let one = format!(" xmlns:p='{}'", "p".repeat(500_000));
+    let two = format!(" xmlns:p='{0}' xmlns:q='{0}'", "p".repeat(230_000));
+    for payload in [
+        format!("<a{one}{}/>", attributes(["p", "p"])),
+        format!("<a{two}{}/>", attributes(["p", "q"])),
+        format!("<p:a{two}>{}</p:a>", "<q:x/>".repeat(80_000)),
+    ] {
+        let took = costs(&payload);
+        assert!(
+            took < PATIENCE,
+            "{took:?} for …{}",
+            &payload[payload.len() - 50..]
+        );
+    }
+}
