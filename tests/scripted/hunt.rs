@@ -109,3 +109,16 @@ fn long_namespaces_cost_nobody_else_anything() {
         );
     }
 }
+
+/// The parser looks for the end of a text in all that it was handed, once for each kilobyte that
+/// it cuts from it: plain text cost its length squared.
+#[test]
+fn long_text_costs_nobody_else_anything() {
+    for text in ["x", "\r", "é"] {
+        let took = costs(&format!(
+            "<body>{}</body>",
+            text.repeat(1_000_000 / text.len())
+        ));
+        assert!(took < PATIENCE, "{took:?} for {text:?}");
+    }
+}
