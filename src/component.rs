@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{sleep, sleep_until, timeout, timeout_at};
 
 use crate::config::Config;
 use crate::dispatch::{Dispatch, Done, Told};
@@ -24,6 +24,9 @@ const KEEP_REPLIES: Duration = Duration::from_secs(60);
 
 /// How long the answers to what was read may take when the stream is over or we are to stop.
 const DRAIN: Duration = Duration::from_millis(4500);
+
+/// How long a router may take to read our leave; with [`DRAIN`] it makes less than 5 s.
+const FAREWELL: Duration = Duration::from_millis(400);
 
 /// Closes the stream that is not XML, as RFC 6120 section 4.9 has it.
 const NOT_WELL_FORMED: &str = "<stream:error><not-well-formed \
@@ -58,7 +61,8 @@ pub struct Component {
 #[derive(Debug, Clone)]
 enum Ended {
     Lost(String),
-    Stopped,
+    /// We are to stop; by when at the latest.
+    Stopped(Instant),
 }
 
 /// Nothing more is read from a link, and what has been read is answered.
@@ -76,6 +80,12 @@ impl Leaving {
             farewell,
             ended,
         }
+    }
+
+    /// How to leave because we are to stop.
+    fn stopping() -> Self {
+        let ended = Ended::Stopped(Instant::now() + DRAIN);
+        Self::new(END_OF_STREAM, ended)
     }
 
     /// How to leave after the router's side has ended like this. `Err` where nobody reads what we
@@ -122,24 +132,24 @@ impl Component {
     ) -> usize {
         let mut stop = std::pin::pin!(stop);
         let mut backoff = Backoff::default();
-        loop {
+        let by = loop {
             let connected = tokio::select! {
                 connected = connect(&self.link) => connected,
-                () = &mut stop => break,
+                () = &mut stop => break Instant::now() + DRAIN,
             };
             let why = match connected {
                 Ok(link) => {
                     let since = Instant::now();
                     tell(&Event::Up);
                     self.forget_stale_replies();
-                    let ended = self.serve(link, stop.as_mut(), &mut tell).await;
+                    let why = match self.serve(link, stop.as_mut(), &mut tell).await {
+                        Ended::Stopped(by) => break by,
+                        Ended::Lost(why) => why,
+                    };
                     self.outbox.rewind();
                     self.delegated.clear();
                     backoff.link_lasted(since.elapsed());
-                    match ended {
-                        Ended::Stopped => break,
-                        Ended::Lost(why) => why,
-                    }
+                    why
                 }
                 Err(error) => error.to_string(),
             };
@@ -152,13 +162,13 @@ impl Component {
             loop {
                 tokio::select! {
                     () = &mut pause => break,
-                    () = &mut stop => return self.left_unanswered().await,
+                    () = &mut stop => return self.left_unanswered(Instant::now() + DRAIN).await,
                     Some(done) = self.done.recv() => self.dispatch.finish(done, &mut self.outbox),
                 }
                 self.dispatch.start(&self.outbox);
             }
-        }
-        self.left_unanswered().await
+        };
+        self.left_unanswered(by).await
     }
 
     /// Serves one link to its end.
@@ -175,13 +185,14 @@ impl Component {
         self.liveness.begin(&mut self.outbox);
         // Set once nothing more is to be read.
         let mut leaving: Option<Leaving> = None;
+        let mut stopping = false;
         loop {
             self.dispatch.start(&self.outbox);
             let reading = leaving.is_none() && self.dispatch.has_room(&self.outbox);
             let wake = match &leaving {
                 Some(leaving) if self.dispatch.count() == 0 && self.outbox.is_empty() => {
                     let farewell = outbound.send(leaving.farewell);
-                    let _ = timeout(Duration::from_secs(1), farewell).await;
+                    let _ = timeout(FAREWELL, farewell).await;
                     return leaving.ended.clone();
                 }
                 Some(leaving) => leaving.deadline,
@@ -224,8 +235,9 @@ impl Component {
                     }
                 }
                 Some(done) = self.done.recv() => self.dispatch.finish(done, &mut self.outbox),
-                () = &mut stop, if leaving.is_none() => {
-                    leaving = Some(Leaving::new(END_OF_STREAM, Ended::Stopped));
+                () = &mut stop, if !stopping => {
+                    stopping = true;
+                    leaving = Some(Leaving::stopping());
                 }
                 () = sleep_until(wake.into()) => {
                     if let Some(leaving) = leaving {
@@ -264,8 +276,8 @@ impl Component {
     }
 
     /// At the very end: what has been read is carried out, answered or not.
-    async fn left_unanswered(mut self) -> usize {
-        let _ = timeout(DRAIN, async {
+    async fn left_unanswered(mut self, by: Instant) -> usize {
+        let _ = timeout_at(by.into(), async {
             while self.dispatch.count() > 0 {
                 self.dispatch.start(&self.outbox);
                 if let Some(done) = self.done.recv().await {

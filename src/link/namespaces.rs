@@ -3,7 +3,7 @@
 //! Names are matched by namespace and local name everywhere else; this is the one place that
 //! knows of prefixes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use rxml::NcName;
@@ -31,6 +31,15 @@ impl Default for Declared {
     }
 }
 
+impl Declared {
+    /// The same name, if it is one of the stream's own. They are few and short.
+    fn name(&self, name: &str) -> Option<&Namespace> {
+        let own = [&self.none, &self.default, &self.xml];
+        let mut all = own.into_iter().chain(self.prefixes.values());
+        all.find(|known| ***known == *name)
+    }
+}
+
 /// The declarations in force at one point of a stanza. Look-ups are hashed: 10,000 declarations
 /// fit into 200 KB, and whoever sends them must not buy quadratic work with them.
 #[derive(Debug)]
@@ -41,6 +50,9 @@ pub struct Scope<'s> {
     prefixes: HashMap<NcName, Vec<Namespace>>,
     /// Which prefix was declared at which depth, in order: what leaving an element undoes.
     declared: Vec<(usize, NcName)>,
+    /// Every name declared, once: names that are equal are one, so nobody compares or hashes a
+    /// long one again for each of its uses.
+    names: HashSet<Namespace>,
 }
 
 impl<'s> Scope<'s> {
@@ -51,16 +63,13 @@ impl<'s> Scope<'s> {
             defaults: Vec::new(),
             prefixes: HashMap::new(),
             declared: Vec::new(),
+            names: HashSet::new(),
         }
     }
 
     /// A declaration on the element at `depth`: `xmlns:prefix`, or `xmlns` where there is none.
     pub fn declare(&mut self, depth: usize, prefix: Option<NcName>, namespace: &str) {
-        let namespace = match &*namespace {
-            "" => self.outer.none.clone(),
-            name if name == &*self.outer.default => self.outer.default.clone(),
-            name => Arc::from(name),
-        };
+        let namespace = self.name(namespace);
         match prefix {
             None => self.defaults.push((depth, namespace)),
             Some(prefix) => {
@@ -68,6 +77,15 @@ impl<'s> Scope<'s> {
                 self.prefixes.entry(prefix).or_default().push(namespace);
             }
         }
+    }
+
+    fn name(&mut self, name: &str) -> Namespace {
+        if let Some(known) = self.outer.name(name).or_else(|| self.names.get(name)) {
+            return known.clone();
+        }
+        let new: Namespace = Arc::from(name);
+        self.names.insert(new.clone());
+        new
     }
 
     /// Forgets what the element at `depth` declared.

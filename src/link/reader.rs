@@ -33,6 +33,10 @@ pub struct Limits {
     pub containers: &'static [Container],
 }
 
+/// How much the parser is handed at once. It looks for the end of a text in all that it is handed,
+/// and again for each token that it cuts from it: what is handed whole costs its length squared.
+const PIECE: usize = 4096;
+
 /// Reads stanzas of one stream.
 #[derive(Debug)]
 pub struct Reader {
@@ -95,24 +99,27 @@ fn parse(bytes: &[u8], longest_markup: usize, builder: &mut Builder<'_>) -> Resu
         context: None,
         comments: CommentMode::Discard,
     });
-    let mut rest = bytes;
-    loop {
-        match parser.parse(&mut rest, false) {
-            Ok(Some(event)) => match event {
-                RawEvent::XmlDeclaration(..) => {}
-                RawEvent::ElementHeadOpen(_, (prefix, name)) => builder.open(prefix, name),
-                RawEvent::Attribute(_, (prefix, name), value) => {
-                    builder.attribute(prefix, name, value);
-                }
-                RawEvent::ElementHeadClose(_) => builder.head_close(),
-                RawEvent::Text(_, text) => builder.text(&text),
-                RawEvent::ElementFoot(_) => builder.foot(),
-            },
-            // All of it was read; a stream's start tag and a cut stanza end in the middle.
-            Ok(None) | Err(EndOrError::NeedMoreData) => return Ok(()),
-            Err(EndOrError::Error(error)) => return Err(error),
+    for mut piece in bytes.chunks(PIECE) {
+        loop {
+            match parser.parse(&mut piece, false) {
+                Ok(Some(event)) => match event {
+                    RawEvent::XmlDeclaration(..) => {}
+                    RawEvent::ElementHeadOpen(_, (prefix, name)) => builder.open(prefix, name),
+                    RawEvent::Attribute(_, (prefix, name), value) => {
+                        builder.attribute(prefix, name, value);
+                    }
+                    RawEvent::ElementHeadClose(_) => builder.head_close(),
+                    RawEvent::Text(_, text) => builder.text(&text),
+                    RawEvent::ElementFoot(_) => builder.foot(),
+                },
+                // All of the piece was read.
+                Ok(None) | Err(EndOrError::NeedMoreData) => break,
+                Err(EndOrError::Error(error)) => return Err(error),
+            }
         }
     }
+    // A stream's start tag and a cut stanza end in the middle.
+    Ok(())
 }
 
 /// Whether an error is one against XML namespaces, or a construct that XMPP forbids: the stanza's

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use jid::{DomainPart, NodePart};
+use stringprep::tables::unassigned_code_point;
 
 use crate::store::Owner;
 
@@ -44,8 +45,10 @@ pub fn sender(from: &str) -> Sender {
         return Sender::Malformed;
     };
     let owner = match NodePart::new(local) {
-        Ok(local) => Owner::new(&format!("{}@{domain}", local.as_str())),
-        Err(_) => Owner::new(bare),
+        Ok(local) if !is_newer_than_routers(bare) => {
+            Owner::new(&format!("{}@{domain}", local.as_str()))
+        }
+        _ => Owner::new(bare),
     };
     match owner {
         Some(owner) => Sender::User(owner, domain.into_owned()),
@@ -62,11 +65,22 @@ pub fn domain_name(domain: &str) -> Option<Cow<'_, str>> {
     {
         return None;
     }
+    if is_newer_than_routers(domain) {
+        return Some(Cow::Borrowed(domain));
+    }
     Some(match DomainPart::new(domain) {
         Ok(Cow::Borrowed(domain)) => Cow::Borrowed(domain.as_str()),
         Ok(Cow::Owned(domain)) => Cow::Owned(domain.into_inner()),
         Err(_) => Cow::Borrowed(domain),
     })
+}
+
+/// Whether an address holds a character that Unicode 3.2 does not have, and so stringprep leaves
+/// to each implementation: routers let it through as it is. The `jid` crate refuses it only where
+/// it survives the normalisation of today's Unicode, which makes `a` of U+1D43, and of one account
+/// another.
+fn is_newer_than_routers(address: &str) -> bool {
+    !address.is_ascii() && address.chars().any(unassigned_code_point)
 }
 
 /// Whether this is a bare domain: neither a local part nor a resource.
@@ -115,6 +129,24 @@ mod tests {
             assert_eq!(owner(refused), refused);
         }
         assert_ne!(owner("😀@example.org"), owner("😁@example.org"));
+    }
+
+    #[test]
+    fn what_routers_keep_apart_is_not_made_one_by_a_newer_unicode() {
+        for (apart, from) in [
+            ("alice@example.org", "\u{1d43}lice@example.org"), // Unicode 4.0, NFKC: a
+            ("\u{627}@example.org", "\u{1ee00}@example.org"),  // Unicode 6.1, NFKC: U+0627
+        ] {
+            assert_ne!(owner(from), owner(apart));
+            assert_eq!(owner(from), from, "byte for byte");
+        }
+        assert_eq!(
+            sender("alice@ex\u{1d43}mple.org"),
+            Sender::User(
+                Owner::new("alice@ex\u{1d43}mple.org").unwrap(),
+                "ex\u{1d43}mple.org".into()
+            )
+        );
     }
 
     #[test]

@@ -52,9 +52,6 @@ const MAX_REPEATED: usize = 64 * 1024;
 /// repeated payload.
 const MAX_AROUND: usize = 80 * 1024;
 
-/// What a request costs beside its own bytes: about as much again for each as it takes to hold it.
-const OVERHEAD: usize = 512;
-
 /// The longest error without what it repeats, in bytes.
 const MAX_ERROR: usize = 1024;
 
@@ -277,7 +274,7 @@ impl Service {
         match action {
             Ok(action) => Plan::Store(Request {
                 owner: action.owner().clone(),
-                size: received.size + received.text.len() + OVERHEAD,
+                size: received.size + received.text.len(),
                 work: match action {
                     Action::Get(get) => Work::Get(Fetch(get)),
                     Action::Set(set) => Work::Set(set),

@@ -5,6 +5,7 @@ mod direct;
 mod durable;
 mod everything_else;
 mod fairness;
+mod hunt;
 mod limits;
 mod link;
 mod namespaces;

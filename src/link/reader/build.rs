@@ -1,6 +1,7 @@
 //! Parser events → a stanza's skeleton and the normalised text of its payloads.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use rxml::NcName;
 
@@ -216,7 +217,12 @@ impl<'s> Builder<'s> {
                 value,
             });
         }
-        if !all_differ(attributes.iter().map(|a| (&a.namespace, &a.name))) {
+        // Equal namespaces are one and the same (see `Scope`), and may be too long to hash for each.
+        if !all_differ(
+            attributes
+                .iter()
+                .map(|a| (Arc::as_ptr(&a.namespace), &a.name)),
+        ) {
             self.fault(Fault::Malformed("an attribute given twice"));
         }
         attributes

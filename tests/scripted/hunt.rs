@@ -1,0 +1,124 @@
+//! What was once wrong although every row of the table had its test, each with the story of how.
+
+use std::time::{Duration, Instant};
+
+use super::stage::{Stage, get, request};
+
+/// Routers normalise addresses by Unicode 3.2 and let through what is newer; the `jid` crate
+/// normalises by today's Unicode and looks for what is newer only afterwards, when U+1D43 has
+/// become an `a`. So whoever registered `ᵃlice` beside `alice` read and wrote what was Alice's.
+#[test]
+fn an_account_that_a_newer_unicode_would_call_alice_is_not_alice() {
+    let mut stage = Stage::new();
+    stage.store("<diary xmlns='urn:x'>Alice's own</diary>");
+    for (id, namesake) in [
+        "\u{1d43}lice@localhost/x",
+        "alic\u{1d49}@localhost",
+        "alice@loc\u{1d43}lhost",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        stage.send(request(
+            "get",
+            &id.to_string(),
+            namesake,
+            "<diary xmlns='urn:x'/>",
+        ));
+        let answer = stage.next();
+        assert!(!answer.contains("Alice's own"), "{namesake} reads {answer}");
+        stage.send(request(
+            "set",
+            "set",
+            namesake,
+            "<diary xmlns='urn:x'>not hers</diary>",
+        ));
+        stage.next();
+    }
+    stage.fetch(
+        "<diary xmlns='urn:x'/>",
+        "<diary xmlns='urn:x'>Alice's own</diary>",
+    );
+}
+
+/// The end of the process waited for the answers twice: once on the link, for a router that no
+/// longer read them, and then once more for gets that could not even start, since their answers
+/// had nowhere to go. That made 9 seconds of the 5 that are promised.
+#[test]
+fn a_router_that_stopped_reading_delays_the_end_by_5_seconds_at_most() {
+    let mut stage = Stage::new();
+    let value = format!("<a xmlns='urn:x'>{}</a>", "x".repeat(300_000));
+    stage.store(&value);
+    for id in 0..200 {
+        stage.send(get(&id.to_string(), "<a xmlns='urn:x'/>"));
+    }
+    std::thread::sleep(Duration::from_secs(1)); // until all is full
+    let asked = Instant::now();
+    let status = stage.component.stop();
+    let took = asked.elapsed();
+    assert!(
+        status.success() && took < Duration::from_secs(6),
+        "{status} after {took:?}"
+    );
+    stage
+        .component
+        .wait_for_log("were left without an answer", Duration::from_secs(1));
+}
+
+/// What one stanza of a megabyte may cost before anybody else is answered. A debug build is slow.
+const PATIENCE: Duration = Duration::from_millis(if cfg!(debug_assertions) { 1500 } else { 300 });
+
+/// How long the next one waits behind such a stanza of somebody's.
+fn costs(payload: &str) -> Duration {
+    let stanza =
+        format!("<message from='alice@localhost' to='private.localhost'>{payload}</message>");
+    assert!(
+        (900_000..1_048_576).contains(&stanza.len()),
+        "{}",
+        stanza.len()
+    );
+    let mut stage = Stage::new();
+    stage.expect_nothing();
+    let begun = Instant::now();
+    stage.send(stanza);
+    stage.expect_nothing();
+    begun.elapsed()
+}
+
+/// Names are looked up by their hash, which is of no use where the names are long: a namespace of
+/// half a megabyte was hashed anew for each of its 40,000 attributes, and one user's stanza held
+/// up all others for five seconds.
+#[test]
+fn long_namespaces_cost_nobody_else_anything() {
+    let attributes = |prefixes: [&str; 2]| -> String {
+        let each = |at: usize| format!(" {}:a{at}=''", prefixes[at % 2]);
+        (0..40_000).map(each).collect()
+    };
+    let one = format!(" xmlns:p='{}'", "p".repeat(500_000));
+    let two = format!(" xmlns:p='{0}' xmlns:q='{0}'", "p".repeat(230_000));
+    for payload in [
+        format!("<a{one}{}/>", attributes(["p", "p"])),
+        format!("<a{two}{}/>", attributes(["p", "q"])),
+        format!("<p:a{two}>{}</p:a>", "<q:x/>".repeat(80_000)),
+    ] {
+        let took = costs(&payload);
+        assert!(
+            took < PATIENCE,
+            "{took:?} for …{}",
+            &payload[payload.len() - 50..]
+        );
+    }
+}
+
+/// The parser looks for the end of a text in all that it was handed, once for each kilobyte that
+/// it cuts from it: plain text cost its length squared.
+#[test]
+fn long_text_costs_nobody_else_anything() {
+    for text in ["x", "\r", "é"] {
+        let took = costs(&format!(
+            "<body>{}</body>",
+            text.repeat(1_000_000 / text.len())
+        ));
+        assert!(took < PATIENCE, "{took:?} for {text:?}");
+    }
+}
