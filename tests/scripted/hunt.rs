@@ -122,3 +122,15 @@ fn long_text_costs_nobody_else_anything() {
         assert!(took < PATIENCE, "{took:?} for {text:?}");
     }
 }
+
+/// A request was held for as many bytes as it had on the wire, when what is kept for its answer
+/// takes a kilobyte at least: 32 MiB of small ones took 180, for a router that did not read.
+#[test]
+fn small_requests_are_held_for_what_they_cost() {
+    let mut stage = Stage::new();
+    let one = request("get", "1", "a@localhost", "<a xmlns='u'/>");
+    let taken = stage.send_until_stuck(&one.repeat(500));
+    let requests = taken / one.len();
+    // With what is in the buffers of two sockets, and answered already.
+    assert!(requests < 220_000, "{requests} requests were taken");
+}
