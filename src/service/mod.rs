@@ -55,6 +55,9 @@ const MAX_AROUND: usize = 80 * 1024;
 /// The longest error without what it repeats, in bytes.
 const MAX_ERROR: usize = 1024;
 
+/// What it takes to hold any request, however short: its addresses, its place in the queues.
+const HELD: usize = 1024;
+
 /// How the service is set up.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -274,7 +277,7 @@ impl Service {
         match action {
             Ok(action) => Plan::Store(Request {
                 owner: action.owner().clone(),
-                size: received.size + received.text.len(),
+                size: received.size + received.text.len() + HELD,
                 work: match action {
                     Action::Get(get) => Work::Get(Fetch(get)),
                     Action::Set(set) => Work::Set(set),

@@ -183,11 +183,11 @@ fn changes(query: &Element, received: &Received) -> Result<Vec<Change>, StanzaEr
                 format!("A namespace or an element's name is over {MAX_NAME_BYTES} bytes (fixed)."),
             ));
         }
-        let place = *places.entry((namespace, name)).or_insert(changes.len());
+        let (place, first) = *places.entry((namespace, name)).or_insert((changes.len(), child));
         if let Some(change) = changes.get_mut(place) {
             // Not alone of its name any more: an empty element is a value after all.
             let value = change.value.get_or_insert_with(|| Value {
-                text: received.xml(first_of(query, namespace, name)).to_owned(),
+                text: received.xml(first).to_owned(),
                 elements: 1,
             });
             value.text.push_str(received.xml(child));
@@ -205,11 +205,6 @@ fn changes(query: &Element, received: &Received) -> Result<Vec<Change>, StanzaEr
         }
     }
     Ok(changes)
-}
-
-fn first_of<'q>(query: &'q Element, namespace: &str, name: &str) -> &'q Element {
-    let mut children = query.children.iter();
-    children.find(|c| c.is(namespace, name)).unwrap_or(query)
 }
 
 /// Fetches. Stored elements go into the answer as they are, unparsed.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::stage::{Stage, get, request};
+use super::stage::{Stage, get, request, set};
 
 /// Routers normalise addresses by Unicode 3.2 and let through what is newer; the `jid` crate
 /// normalises by today's Unicode and looks for what is newer only afterwards, when U+1D43 has
@@ -121,4 +121,29 @@ fn long_text_costs_nobody_else_anything() {
         ));
         assert!(took < PATIENCE, "{took:?} for {text:?}");
     }
+}
+
+/// A request was held for as many bytes as it had on the wire, when what is kept for its answer
+/// takes a kilobyte at least: 32 MiB of small ones took 180, for a router that did not read.
+#[test]
+fn small_requests_are_held_for_what_they_cost() {
+    let mut stage = Stage::new();
+    let one = request("get", "1", "a@localhost", "<a xmlns='u'/>");
+    let taken = stage.send_until_stuck(&one.repeat(500));
+    let requests = taken / one.len();
+    // With what is in the buffers of two sockets, and answered already.
+    assert!(requests < 220_000, "{requests} requests were taken");
+}
+
+/// Where an empty element comes twice it is a value after all, and the first was looked for among
+/// all children once more: with a large limits.max_user_elements that is work squared.
+#[test]
+fn many_empty_elements_cost_nobody_else_anything() {
+    let mut stage = Stage::with("[limits]\nmax_user_elements = 1000000\n");
+    let once: String = (0..25_000).map(|n| format!("<a{n} xmlns='u'/>")).collect();
+    let begun = Instant::now();
+    stage.send(set("1", &once.repeat(2)));
+    stage.send(get("2", ""));
+    assert!(stage.next().contains("id='2'"), "that needs no store");
+    assert!(begun.elapsed() < PATIENCE / 2, "{:?}", begun.elapsed());
 }

@@ -101,6 +101,17 @@ impl Session {
         self.stream.write_all(xml.as_ref()).expect("it reads");
     }
 
+    /// Sends this again and again until the component stops reading; says how many bytes it took.
+    pub fn send_until_stuck(&mut self, xml: &str) -> usize {
+        let patience = Some(Duration::from_secs(2));
+        self.stream.set_write_timeout(patience).expect("a timeout");
+        let mut taken = 0;
+        while let Ok(written) = self.stream.write(&xml.as_bytes()[taken % xml.len()..]) {
+            taken += written;
+        }
+        taken
+    }
+
     /// Ends the connection as a router that dies does: what it has not read is lost.
     pub fn die(&mut self) {
         let _ = self.stream.shutdown(std::net::Shutdown::Both);
