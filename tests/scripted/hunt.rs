@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::stage::{Stage, get, request, set};
+use super::stage::{Stage, error_with, get, request, set};
 
 /// Routers normalise addresses by Unicode 3.2 and let through what is newer; the `jid` crate
 /// normalises by today's Unicode and looks for what is newer only afterwards, when U+1D43 has
@@ -146,4 +146,16 @@ fn many_empty_elements_cost_nobody_else_anything() {
     stage.send(get("2", ""));
     assert!(stage.next().contains("id='2'"), "that needs no store");
     assert!(begun.elapsed() < PATIENCE / 2, "{:?}", begun.elapsed());
+}
+
+/// The children of any element were counted up to limits.max_user_elements: where that was 1, the
+/// second payload of an iq was never seen, and the first was answered as if it were alone.
+#[test]
+fn two_payloads_are_two_however_few_elements_a_user_may_have() {
+    let mut stage = Stage::with("[limits]\nmax_user_elements = 1\n");
+    stage.send(
+        "<iq type='get' id='1' from='alice@localhost/phone' to='private.localhost'>\
+         <ping xmlns='urn:xmpp:ping'/><x xmlns='urn:x'/></iq>",
+    );
+    stage.expect_error(&error_with("1", "", "modify", 400, "bad-request"));
 }
