@@ -133,9 +133,21 @@ impl Component {
         let mut stop = std::pin::pin!(stop);
         let mut backoff = Backoff::default();
         let by = loop {
-            let connected = tokio::select! {
-                connected = connect(&self.link) => connected,
-                () = &mut stop => break Instant::now() + DRAIN,
+            let connected = {
+                let mut connecting = std::pin::pin!(connect(&self.link));
+                loop {
+                    tokio::select! {
+                        connected = &mut connecting => break Some(connected),
+                        () = &mut stop => break None,
+                        Some(done) = self.done.recv() => {
+                            self.dispatch.finish(done, &mut self.outbox);
+                            self.dispatch.start(&self.outbox);
+                        }
+                    }
+                }
+            };
+            let Some(connected) = connected else {
+                break Instant::now() + DRAIN;
             };
             let why = match connected {
                 Ok(link) => {
@@ -250,15 +262,13 @@ impl Component {
 
     fn accept(&mut self, received: Received, tell: &mut impl FnMut(&Event)) {
         match self.dispatch.accept(received, &mut self.outbox) {
-            Some(Told::Delegated(domain)) => {
-                if self.delegated.insert(domain.clone()) {
-                    tell(&Event::Delegated(domain));
-                }
+            Some(Told::Delegated(domain)) if self.delegated.insert(domain.clone()) => {
+                tell(&Event::Delegated(domain));
             }
             Some(Told::Answered { id, from }) => {
                 self.liveness.answered(&id, &from, &mut self.outbox);
             }
-            None => {}
+            Some(Told::Delegated(_)) | None => {}
         }
     }
 

@@ -13,6 +13,7 @@
 mod lane;
 
 use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::spawn_blocking;
@@ -280,7 +281,9 @@ fn read(batch: Vec<Get>, store: &Store) -> Outcome {
     let mut bytes = 0;
     let mut batch = batch.into_iter();
     for get in batch.by_ref() {
-        let reply = get.fetch.carry_out(store, &get.answer);
+        // A panic would take the whole batch with it, and all its answers.
+        let reply = catch_unwind(AssertUnwindSafe(|| get.fetch.carry_out(store, &get.answer)));
+        let reply = reply.unwrap_or_else(|_| get.answer.broken());
         bytes += reply.len();
         done.push((get.owner, get.size, reply));
         if bytes >= BATCH_BYTES {

@@ -35,7 +35,9 @@ pub fn link(config: &Config) -> link::Settings {
         max_depth: limits.max_depth,
         // A set of more elements than an owner may have at all is refused in any case. Of what must
         // be there once, such as the payload of an iq, two are told from one.
-        max_children: usize::try_from(limits.max_user_elements).unwrap_or(usize::MAX).max(2),
+        max_children: usize::try_from(limits.max_user_elements)
+            .unwrap_or(usize::MAX)
+            .max(2),
         containers: service::CONTAINERS,
     }
 }

@@ -95,7 +95,7 @@ impl Outbox {
             .position(|entry| entry.ping == Some(number));
         let read = ping.map_or(0, |at| at + 1);
         for entry in self.sent.drain(..read) {
-            self.sent_bytes -= entry.xml.len();
+            self.sent_bytes -= entry.xml.capacity();
         }
     }
 
@@ -144,12 +144,12 @@ impl Outbox {
     fn forget(&mut self, unwanted: impl Fn(&Entry) -> bool) -> usize {
         let before = self.waiting.len();
         self.waiting.retain(|entry| !unwanted(entry));
-        self.waiting_bytes = self.waiting.iter().map(|entry| entry.xml.len()).sum();
+        self.waiting_bytes = self.waiting.iter().map(|entry| entry.xml.capacity()).sum();
         before - self.waiting.len()
     }
 
     fn enqueue(&mut self, xml: String, ping: Option<u64>) {
-        self.waiting_bytes += xml.len();
+        self.waiting_bytes += xml.capacity();
         self.waiting.push_back(Entry {
             xml,
             made: Instant::now(),
@@ -181,15 +181,15 @@ impl Outbox {
         self.written += written;
         while self.ends.pop_front_if(|end| *end <= self.written).is_some() {
             if let Some(entry) = self.waiting.pop_front() {
-                self.waiting_bytes -= entry.xml.len();
-                self.sent_bytes += entry.xml.len();
+                self.waiting_bytes -= entry.xml.capacity();
+                self.sent_bytes += entry.xml.capacity();
                 self.sent.push_back(entry);
             }
         }
         while self.sent_bytes > MAX_SENT
             && let Some(entry) = self.sent.pop_front()
         {
-            self.sent_bytes -= entry.xml.len();
+            self.sent_bytes -= entry.xml.capacity();
         }
     }
 }

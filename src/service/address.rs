@@ -93,12 +93,6 @@ pub fn bare(address: &str) -> &str {
     address.split_once('/').map_or(address, |(bare, _)| bare)
 }
 
-/// The domain of an address, normalised.
-pub fn domain_of(address: &str) -> Option<Cow<'_, str>> {
-    let bare = bare(address);
-    domain_name(bare.split_once('@').map_or(bare, |(_, domain)| domain))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -67,18 +67,6 @@ fn only(elements: &[Element], wanted: impl Fn(&Element) -> bool) -> Option<&Elem
     found.next().filter(|_| found.next().is_none())
 }
 
-/// Whether the user asks for their own data: `to` is absent, or their own address, with or
-/// without a resource.
-pub fn is_to_self(inner: &Inner<'_>) -> bool {
-    let Some(to) = inner.iq.attribute("to") else {
-        return true;
-    };
-    match (address::sender(inner.from), address::sender(to)) {
-        (address::Sender::User(own, _), address::Sender::User(other, _)) => own == other,
-        _ => false,
-    }
-}
-
 /// What the sender of an advertisement may be: a bare domain, which it returns normalised.
 pub fn advertising_domain(received: &Received) -> Option<String> {
     let from = received.stanza.attribute("from")?;

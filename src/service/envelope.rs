@@ -70,7 +70,8 @@ impl Envelope {
     /// No white space anywhere between the elements: Prosody drops the answer for it. And an
     /// outer `result` whatever the inner type: ejabberd never answers its client otherwise.
     fn write(&self, kind: &str, length: usize, payload: impl FnOnce(&mut String)) -> Reply {
-        let mut out = String::with_capacity(length + 500);
+        let around = if self.delegated.is_some() { 512 } else { 192 };
+        let mut out = String::with_capacity(length + around);
         match &self.delegated {
             None => {
                 self.outer.open(&mut out, None, kind);

@@ -4,27 +4,29 @@
 //! network; what needs the store comes out as a [`Request`], which whoever runs the service
 //! carries out in the owner's order. One file per extension.
 
+mod access;
 mod address;
+mod answer;
 mod delegation;
 mod disco;
 mod envelope;
 mod private;
+mod request;
+mod settings;
 mod small;
-
-use std::time::Instant;
 
 use xmpp_parsers::ns as xep;
 
-use crate::stanza::{Condition, Container, Element, Fault, Received, Reply, StanzaError, ns};
-use crate::store::{ChangeSet, Owner, SetError, Store};
+use crate::stanza::{Condition, Container, Element, Fault, Received, StanzaError, ns};
+use crate::store::Owner;
 
-use address::Sender;
-use delegation::Inner;
 use envelope::Envelope;
-use private::{Action, Get};
+use private::Action;
 
-pub use address::domain_name;
+pub use answer::Answer;
 pub use private::Reserved;
+pub use request::{Fetch, Plan, Request, Work};
+pub use settings::{Limits, Profile, Settings};
 
 /// The elements of a stanza whose children decide what is done with it.
 pub const CONTAINERS: &[Container] = &[
@@ -45,112 +47,8 @@ const fn container(parent: &'static str, namespace: &'static str, name: &'static
     }
 }
 
-/// The longest payload that an error repeats, in bytes.
-const MAX_REPEATED: usize = 64 * 1024;
-
-/// What an answer may have beside what is stored in one namespace, in bytes: ids, addresses, a
-/// repeated payload.
-const MAX_AROUND: usize = 80 * 1024;
-
-/// The longest error without what it repeats, in bytes.
-const MAX_ERROR: usize = 1024;
-
 /// What it takes to hold any request, however short: its addresses, its place in the queues.
 const HELD: usize = 1024;
-
-/// How the service is set up.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// What we say of ourselves.
-    pub profile: Profile,
-    /// The domains whose users are served, and who may delegate; normalised.
-    pub domains: Vec<String>,
-    /// What becomes of reserved namespaces.
-    pub reserved: Reserved,
-    /// The limits, as configured.
-    pub limits: Limits,
-}
-
-/// What we say of ourselves.
-#[derive(Debug, Clone)]
-pub struct Profile {
-    /// Our own domain, normalised.
-    pub domain: String,
-    /// Addresses of whoever is responsible, as URIs (XEP-0157).
-    pub contact: Vec<String>,
-    /// The operating system, where it is to be told.
-    pub os: Option<String>,
-    /// Since when we have been up.
-    pub started: Instant,
-}
-
-/// The limits, as configured; bytes, levels and elements.
-#[derive(Debug, Clone, Copy)]
-#[allow(missing_docs)] // they are described where they are configured
-pub struct Limits {
-    pub max_stanza_bytes: u64,
-    pub max_depth: u64,
-    pub max_namespace_bytes: u64,
-    pub max_user_bytes: u64,
-    pub max_user_elements: u64,
-}
-
-/// What is to be done with a stanza.
-#[derive(Debug)]
-pub enum Plan {
-    /// Nothing: it asks for no answer, or cannot be answered.
-    Nothing,
-    /// This is the answer.
-    Reply(Reply),
-    /// The store is asked first.
-    Store(Request),
-    /// Somebody has answered an IQ of ours.
-    Answered {
-        /// The id that we gave it.
-        id: String,
-        /// Who answered, as received.
-        from: String,
-    },
-    /// A served domain delegates private storage to us.
-    Delegated {
-        /// The domain, normalised.
-        domain: String,
-    },
-}
-
-/// A valid request for the store.
-#[derive(Debug)]
-pub struct Request {
-    /// Whose data it is about. Requests of one owner take effect in the order they came.
-    pub owner: Owner,
-    /// What it costs to hold it, in bytes.
-    pub size: usize,
-    /// What is to be done.
-    pub work: Work,
-    /// How to answer it.
-    pub answer: Answer,
-}
-
-/// What a request wants of the store.
-#[derive(Debug)]
-pub enum Work {
-    /// To read.
-    Get(Fetch),
-    /// To write.
-    Set(ChangeSet),
-}
-
-/// What is to be read.
-#[derive(Debug)]
-pub struct Fetch(Get);
-
-/// Where the answer goes, and what an error would repeat.
-#[derive(Debug)]
-pub struct Answer {
-    envelope: Envelope,
-    repeated: Option<String>,
-    longest: usize,
-}
 
 /// The service.
 #[derive(Debug)]
@@ -194,7 +92,8 @@ impl Service {
             tracing::debug!("dropped an iq without a sender: it cannot be answered");
             return Plan::Nothing;
         };
-        let answer = self.answer(Envelope::to(iq, from, self.own_address(iq)));
+        let envelope = Envelope::to(iq, from, self.settings.own_address(iq));
+        let answer = Answer::new(envelope, self.settings.limits.max_namespace_bytes);
         if !answer.fits() {
             return Plan::Nothing;
         }
@@ -221,43 +120,12 @@ impl Service {
         let answer = answer.repeating(payload, received);
         if payload.is(ns::PRIVATE, "query") {
             return self.private(received, payload, is_set, answer, || {
-                self.check_direct(from, iq.attribute("to"))
+                access::direct(&self.settings, from, iq.attribute("to"))
             });
         }
         match self.small_service(iq, payload, is_set) {
             Ok(result) => Plan::Reply(answer.result(&result)),
             Err(error) => answer.refuse(error),
-        }
-    }
-
-    /// Who may ask for what, when asked directly.
-    fn check_direct(&self, from: &str, to: Option<&str>) -> Result<Owner, StanzaError> {
-        let sender = address::sender(from);
-        let owner = self.served(sender)?;
-        let to_us = to.is_none_or(|to| address::is_bare_domain(to) && self.is_own_domain(to));
-        let to_self = || match address::sender(to.unwrap_or_default()) {
-            Sender::User(other, _) => other == owner,
-            _ => false,
-        };
-        if to_us || to_self() {
-            Ok(owner)
-        } else {
-            Err(not_yours())
-        }
-    }
-
-    /// The owner that a sender is, if its domain is served.
-    fn served(&self, sender: Sender) -> Result<Owner, StanzaError> {
-        match sender {
-            Sender::Malformed => Err(jid_malformed()),
-            Sender::User(_, domain) | Sender::Host(domain) if !self.is_served(&domain) => {
-                Err(not_served())
-            }
-            Sender::User(owner, _) => Ok(owner),
-            Sender::Host(_) => Err(StanzaError::new(
-                Condition::Forbidden,
-                "Only users have private storage.",
-            )),
         }
     }
 
@@ -327,27 +195,8 @@ impl Service {
             ));
         }
         self.private(received, payload, inner.is_set, answer, || {
-            self.check_delegated(&inner, from)
+            access::delegated(&self.settings, &inner, from)
         })
-    }
-
-    /// Who may ask for what, when a server hands the request over: its own users, for their own
-    /// data.
-    fn check_delegated(&self, inner: &Inner<'_>, host: &str) -> Result<Owner, StanzaError> {
-        let sender = address::sender(inner.from);
-        if sender == Sender::Malformed {
-            return Err(jid_malformed());
-        }
-        let host = address::domain_name(host).filter(|host| self.is_served(host));
-        let Some(host) = host else {
-            return Err(not_served());
-        };
-        match sender {
-            Sender::User(owner, domain) if *domain == *host && delegation::is_to_self(inner) => {
-                Ok(owner)
-            }
-            _ => Err(not_yours()),
-        }
     }
 
     /// What we answer in our own name, at our own bare domain.
@@ -359,8 +208,13 @@ impl Service {
     ) -> Result<String, StanzaError> {
         let profile = &self.settings.profile;
         let ours = iq.attribute("to").is_none_or(address::is_bare_domain);
-        if !ours || is_set {
-            return Err(unavailable("This service does not answer that here."));
+        if is_set {
+            return Err(unavailable("This service does not know that request."));
+        }
+        if !ours {
+            return Err(unavailable(
+                "This service does not answer that at this address.",
+            ));
         }
         match (&*payload.namespace, payload.name.as_str()) {
             (xep::DISCO_INFO, "query") => disco::info(payload, profile),
@@ -379,7 +233,7 @@ impl Service {
         if received.fault.is_none()
             && delegation::is_advertisement(&received.stanza)
             && let Some(domain) = delegation::advertising_domain(received)
-            && self.is_served(&domain)
+            && self.settings.serves(&domain)
         {
             return Plan::Delegated { domain };
         }
@@ -391,7 +245,7 @@ impl Service {
         let from = presence.attribute("from").filter(|from| !from.is_empty());
         match (presence.attribute("type"), from) {
             (Some("subscribe"), Some(from)) => Plan::Reply(envelope::unsubscribed(
-                address::bare(self.own_address(presence)),
+                address::bare(self.settings.own_address(presence)),
                 address::bare(from),
             )),
             _ => Plan::Nothing,
@@ -414,116 +268,6 @@ impl Service {
             )),
         }
     }
-
-    fn answer(&self, envelope: Envelope) -> Answer {
-        let stored = usize::try_from(self.settings.limits.max_namespace_bytes);
-        Answer {
-            envelope,
-            repeated: None,
-            longest: stored.unwrap_or(usize::MAX).saturating_add(MAX_AROUND),
-        }
-    }
-
-    /// Our address as the sender wrote it, if it is one of ours.
-    fn own_address<'e>(&'e self, stanza: &'e Element) -> &'e str {
-        match stanza.attribute("to") {
-            Some(to) if self.is_in_own_domain(to) => to,
-            _ => &self.settings.profile.domain,
-        }
-    }
-
-    fn is_in_own_domain(&self, address: &str) -> bool {
-        let domain = &self.settings.profile.domain;
-        match address::sender(address) {
-            Sender::Malformed => false,
-            _ => address::domain_of(address).is_some_and(|d| *d == **domain),
-        }
-    }
-
-    fn is_own_domain(&self, domain: &str) -> bool {
-        address::domain_name(domain).is_some_and(|d| *d == *self.settings.profile.domain)
-    }
-
-    fn is_served(&self, domain: &str) -> bool {
-        self.settings.domains.iter().any(|served| served == domain)
-    }
-}
-
-impl Fetch {
-    /// Reads the store. This may wait for the disk.
-    pub fn carry_out(&self, store: &Store, answer: &Answer) -> Reply {
-        match private::fetch(&self.0, store) {
-            Ok(payload) => answer.result(&payload),
-            Err(error) => answer.error(&error),
-        }
-    }
-}
-
-impl Answer {
-    /// The answer to a set, once it is durable or refused.
-    pub fn set(&self, result: &Result<(), SetError>) -> Reply {
-        match result {
-            Ok(()) => self.result(""),
-            Err(error) => self.error(&private::set_error(error)),
-        }
-    }
-
-    /// The answer to a request of somebody who has too many open already.
-    pub fn too_much_at_once(&self, limit: usize) -> Reply {
-        let text = format!(
-            "Too much at once: limits.max_user_open_bytes is {limit}. Please wait for the answers \
-             to what you have asked before."
-        );
-        self.error(&StanzaError::new(Condition::ResourceConstraint, text))
-    }
-
-    /// What an error repeats of the request: its one payload, if it was read without a fault.
-    fn repeating(mut self, payload: &Element, received: &Received) -> Self {
-        let xml = received.xml(payload);
-        let repeat = received.fault.is_none() && xml.len() <= MAX_REPEATED;
-        self.repeated = repeat.then(|| xml.to_owned());
-        self
-    }
-
-    fn wrapping(mut self, inner: &Inner<'_>, namespace: &str) -> Self {
-        let bare = address::bare(inner.from);
-        self.envelope = self
-            .envelope
-            .wrapping(inner.iq, inner.from, bare, namespace);
-        self.repeated = None;
-        self
-    }
-
-    /// Whether any answer to this request would get through the router: one that is over the
-    /// router's own limit ends the link for everybody.
-    fn fits(&self) -> bool {
-        let fits = self.envelope.result("").len() + MAX_ERROR <= self.longest;
-        if !fits {
-            tracing::debug!("dropped an iq whose id and addresses make any answer too long");
-        }
-        fits
-    }
-
-    fn refuse(self, error: StanzaError) -> Plan {
-        Plan::Reply(self.error(&error))
-    }
-
-    fn result(&self, payload: &str) -> Reply {
-        let reply = self.envelope.result(payload);
-        if reply.len() > self.longest {
-            let text = "The id and the addresses of the request are too long for its answer.";
-            return self.error(&StanzaError::new(Condition::NotAcceptable, text));
-        }
-        reply
-    }
-
-    fn error(&self, error: &StanzaError) -> Reply {
-        let reply = self.envelope.error(error, self.repeated.as_deref());
-        if reply.len() <= self.longest {
-            return reply;
-        }
-        self.envelope.error(error, None)
-    }
 }
 
 fn bad_request(text: &'static str) -> StanzaError {
@@ -532,22 +276,4 @@ fn bad_request(text: &'static str) -> StanzaError {
 
 fn unavailable(text: &'static str) -> StanzaError {
     StanzaError::new(Condition::ServiceUnavailable, text)
-}
-
-fn not_served() -> StanzaError {
-    unavailable("The users of this domain are not served: access.domains does not name it.")
-}
-
-fn not_yours() -> StanzaError {
-    StanzaError::new(
-        Condition::Forbidden,
-        "Private storage is for its owner alone.",
-    )
-}
-
-fn jid_malformed() -> StanzaError {
-    StanzaError::new(
-        Condition::JidMalformed,
-        "The sender's address is not valid.",
-    )
 }

@@ -52,7 +52,12 @@ pub fn read(
 ) -> Result<Action, StanzaError> {
     check_shape(is_set, query, received, reserved)?;
     if let Some(fault) = received.fault {
-        return Err(fault_error(fault, limits));
+        let mut error = fault_error(fault, limits);
+        if !is_set {
+            // Nothing that is asked for can become less by waiting.
+            error.condition = Condition::NotAcceptable;
+        }
+        return Err(error);
     }
     if is_set {
         let changes = changes(query, received)?;
@@ -183,7 +188,9 @@ fn changes(query: &Element, received: &Received) -> Result<Vec<Change>, StanzaEr
                 format!("A namespace or an element's name is over {MAX_NAME_BYTES} bytes (fixed)."),
             ));
         }
-        let (place, first) = *places.entry((namespace, name)).or_insert((changes.len(), child));
+        let (place, first) = *places
+            .entry((namespace, name))
+            .or_insert((changes.len(), child));
         if let Some(change) = changes.get_mut(place) {
             // Not alone of its name any more: an empty element is a value after all.
             let value = change.value.get_or_insert_with(|| Value {

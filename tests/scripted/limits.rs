@@ -167,3 +167,11 @@ fn everything_stored_in_a_namespace_can_be_fetched_in_one_answer() {
     }
     stage.fetch("<everything xmlns='urn:x'/>", &all);
 }
+
+#[test]
+fn a_get_of_too_many_names_is_told_not_to_wait() {
+    let mut stage = Stage::with(SMALL);
+    let names: String = (0..100).map(|n| format!("<n{n} xmlns='urn:x'/>")).collect();
+    stage.send(get("1", &names));
+    stage.expect_error(&error_with("1", "", "modify", 406, "not-acceptable"));
+}

@@ -58,19 +58,19 @@ struct RawAttribute<'a> {
 
 impl RawAttribute<'_> {
     fn is_allowed(&self) -> bool {
-        match self.name.strip_prefix(b"xmlns") {
-            Some(rest) if rest.is_empty() || rest.starts_with(b":") => {
-                let prefix = rest.strip_prefix(b":");
-                let reserved = [ns::XML, ns::XMLNS]
-                    .map(str::as_bytes)
-                    .contains(&self.value);
-                is_allowed_name(self.name)
-                    && !matches!(prefix, Some(b"xml" | b"xmlns"))
-                    && !(prefix.is_some() && self.value.is_empty())
-                    && !reserved
-            }
-            _ => is_allowed_name(self.name),
+        if !is_allowed_name(self.name) {
+            return false;
         }
+        let value = match self.name {
+            b"xmlns" => self.value,
+            b"xmlns:xml" | b"xmlns:xmlns" => return false,
+            name if name.starts_with(b"xmlns:") && self.value.is_empty() => return false,
+            name if name.starts_with(b"xmlns:") => self.value,
+            _ => return true,
+        };
+        // A reserved name may be spelled with references; few other names need any.
+        let reserved = [ns::XML, ns::XMLNS].map(str::as_bytes).contains(&value);
+        !reserved && !value.contains(&b'&')
     }
 }
 

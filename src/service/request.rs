@@ -1,0 +1,69 @@
+//! What comes of a stanza, and what becomes of a request until it is answered.
+
+use super::answer::Answer;
+use super::private::{self, Get};
+use crate::stanza::Reply;
+use crate::store::{ChangeSet, Owner, Store};
+
+/// What is to be done with a stanza.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most stanzas are requests for the store, and a plan is moved once"
+)]
+pub enum Plan {
+    /// Nothing: it asks for no answer, or cannot be answered.
+    Nothing,
+    /// This is the answer.
+    Reply(Reply),
+    /// The store is asked first.
+    Store(Request),
+    /// Somebody has answered an IQ of ours.
+    Answered {
+        /// The id that we gave it.
+        id: String,
+        /// Who answered, as received.
+        from: String,
+    },
+    /// A served domain delegates private storage to us.
+    Delegated {
+        /// The domain, normalised.
+        domain: String,
+    },
+}
+
+/// A valid request for the store.
+#[derive(Debug)]
+pub struct Request {
+    /// Whose data it is about. Requests of one owner take effect in the order they came.
+    pub owner: Owner,
+    /// What it costs to hold it, in bytes.
+    pub size: usize,
+    /// What is to be done.
+    pub work: Work,
+    /// How to answer it.
+    pub answer: Answer,
+}
+
+/// What a request wants of the store.
+#[derive(Debug)]
+pub enum Work {
+    /// To read.
+    Get(Fetch),
+    /// To write.
+    Set(ChangeSet),
+}
+
+/// What is to be read.
+#[derive(Debug)]
+pub struct Fetch(pub(super) Get);
+
+impl Fetch {
+    /// Reads the store. This may wait for the disk.
+    pub fn carry_out(&self, store: &Store, answer: &Answer) -> Reply {
+        match private::fetch(&self.0, store) {
+            Ok(payload) => answer.result(&payload),
+            Err(error) => answer.error(&error),
+        }
+    }
+}
