@@ -1,6 +1,7 @@
 //! Requests that a server hands over (XEP-0355), and those who only pretend to be one.
 
 use super::stage::Stage;
+use crate::support::router::PATIENCE;
 
 const V1: &str = "urn:xmpp:delegation:1";
 const V2: &str = "urn:xmpp:delegation:2";
@@ -258,6 +259,9 @@ fn an_advertisement_is_told_in_the_log_once_and_only_from_a_served_host() {
     assert!(!stage.component.log().concat().contains("delegat"));
     stage.send(advertisement("localhost") + &advertisement("localhost"));
     stage.expect_nothing();
+    stage
+        .component
+        .wait_for_log("delegation is active for localhost", PATIENCE);
     let log = stage.component.log();
     let told = log
         .iter()
