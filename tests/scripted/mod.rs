@@ -1,5 +1,6 @@
 //! The program beside a router that does what the test tells it.
 
+mod command_line;
 mod delegated;
 mod direct;
 mod durable;

@@ -4,6 +4,7 @@ use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -132,6 +133,11 @@ impl Component {
         };
         component.launch();
         component
+    }
+
+    /// Its working folder, with its configuration and its data.
+    pub fn folder(&self) -> &Path {
+        self.folder.outside()
     }
 
     /// All the lines it has logged, over all its starts.
