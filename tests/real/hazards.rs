@@ -200,9 +200,10 @@ fn odd_ids(stage: &Stage) {
             let iq = private("get", to, "<a xmlns='urn:x'/>");
             let begin = iq.find("id='").expect("an id") + 4;
             let end = begin + iq[begin..].find('\'').expect("its end");
-            scene
-                .mallory
-                .send(&format!("{}{id}{}", &iq[..begin], &iq[end..]));
+            // Prosody 13 looks at a long tag that came in parts when as much again has come.
+            let blanks = " ".repeat(id.len());
+            let iq = format!("{}{id}{}{blanks}", &iq[..begin], &iq[end..]);
+            scene.mallory.send(&iq);
             let expected = fragment(&format!("<iq id='{id}'/>"));
             let answer = next_iq(&mut scene.mallory);
             assert_eq!(answer.attr("id"), expected.attr("id"));
