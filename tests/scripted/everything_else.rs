@@ -176,6 +176,7 @@ fn a_foreign_address_is_answered_from_our_own() {
     stage.expect(&result("").replace("private.localhost", "PRIVATE.localhost"));
 }
 
+/// Hazard 7: not even what no client would send ends the stream.
 #[test]
 fn messages_and_presences_get_no_answer() {
     let mut stage = Stage::new();

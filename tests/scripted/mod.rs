@@ -1,5 +1,6 @@
 //! The program beside a router that does what the test tells it.
 
+mod addresses;
 mod command_line;
 mod delegated;
 mod direct;
@@ -9,5 +10,6 @@ mod fairness;
 mod hunt;
 mod limits;
 mod link;
+mod login;
 mod namespaces;
 pub mod stage;
