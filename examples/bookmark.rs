@@ -14,13 +14,13 @@ use std::time::Duration;
 
 use clap::Parser;
 use futures::StreamExt;
+use minidom::rxml::{Namespace as RxmlNamespace, NcName};
 use minidom::{Element, Node};
 use tokio::time::timeout;
 use tokio_xmpp::connect::{DnsConfig, TcpServerConnector};
 use tokio_xmpp::xmlstream::Timeouts;
-use tokio_xmpp::{Client, Event, Stanza};
+use tokio_xmpp::{Client, Event, IqRequest, IqResponse};
 use xmpp_parsers::bookmarks::{Conference, Storage};
-use xmpp_parsers::iq::Iq;
 use xmpp_parsers::jid::{BareJid, Jid};
 use xmpp_parsers::private::Query;
 
@@ -68,13 +68,10 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         _ => return Err("the connection ended".into()),
     }
 
-    let mut bookmarks = match request(&mut client, get("look")).await? {
-        Iq::Result {
-            payload: Some(query),
-            ..
-        } => Query::try_from(query)?,
-        answer => return Err(format!("refused: {}", readable(&answer.into())).into()),
-    };
+    let kept = request(&mut client, get())
+        .await?
+        .ok_or("an empty answer")?;
+    let mut bookmarks = Query::try_from(kept)?;
     let room = BareJid::from_str(&arguments.room)?;
     let rooms = &mut bookmarks.storage.conferences;
     rooms.retain(|bookmark| bookmark.jid != room);
@@ -86,8 +83,9 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         password: None,
     });
 
-    show(&mut client, set("store", bookmarks.clone())).await?;
-    let fetched = show(&mut client, get("fetch")).await?;
+    let stored = IqRequest::Set(bookmarks.clone().into());
+    show(&mut client, stored).await?;
+    let fetched = show(&mut client, get()).await?;
     client.send_end().await?;
     match fetched.map(Query::try_from).transpose()? {
         Some(fetched) if fetched == bookmarks => Ok(()),
@@ -96,49 +94,44 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
 }
 
 /// Makes a request where people can watch; what the result holds.
-async fn show(client: &mut Client, iq: Iq) -> Result<Option<Element>, Box<dyn Error>> {
-    println!("sent\n{}", readable(&iq.clone().into()));
-    let answer = request(client, iq).await?;
-    println!("received\n{}", readable(&answer.clone().into()));
-    match answer {
-        Iq::Result { payload, .. } => Ok(payload),
-        _ => Err("the request was refused".into()),
+async fn show(client: &mut Client, asked: IqRequest) -> Result<Option<Element>, Box<dyn Error>> {
+    let (kind, payload) = match &asked {
+        IqRequest::Get(payload) => ("get", payload),
+        IqRequest::Set(payload) => ("set", payload),
+    };
+    println!("sent\n{}", readable(&iq(kind, Some(payload))));
+    let answer = request(client, asked).await?;
+    println!("received\n{}", readable(&iq("result", answer.as_ref())));
+    Ok(answer)
+}
+
+/// Asks the own account, and waits for the result.
+async fn request(client: &mut Client, asked: IqRequest) -> Result<Option<Element>, Box<dyn Error>> {
+    match client.send_iq(None, asked).await.await? {
+        IqResponse::Result(payload) => Ok(payload),
+        IqResponse::Error(error) => Err(format!("the request was refused: {error:?}").into()),
     }
 }
 
-/// Sends `iq` and waits for what comes back with its id.
-async fn request(client: &mut Client, iq: Iq) -> Result<Iq, Box<dyn Error>> {
-    let id = iq.id().to_owned();
-    client.send_stanza(Stanza::from(iq)).await?;
-    while let Some(event) = client.next().await {
-        match event {
-            Event::Stanza(Stanza::Iq(answer)) if answer.id() == id => return Ok(answer),
-            Event::Disconnected(error) => return Err(error.into()),
-            _ => {}
-        }
-    }
-    Err("the connection ended".into())
-}
-
-fn get(id: &str) -> Iq {
+fn get() -> IqRequest {
     let question = Query {
         storage: Storage::new(),
     };
-    Iq::Get {
-        from: None,
-        to: None,
-        id: id.to_owned(),
-        payload: question.into(),
-    }
+    IqRequest::Get(question.into())
 }
 
-fn set(id: &str, bookmarks: Query) -> Iq {
-    Iq::Set {
-        from: None,
-        to: None,
-        id: id.to_owned(),
-        payload: bookmarks.into(),
+/// The stanza around a payload; the library gives it its id.
+fn iq(kind: &str, payload: Option<&Element>) -> Element {
+    let mut iq = Element::bare("iq", "jabber:client");
+    iq.set_attr(
+        RxmlNamespace::NONE,
+        NcName::try_from("type").expect("a name"),
+        kind,
+    );
+    if let Some(payload) = payload {
+        iq.append_child(payload.clone());
     }
+    iq
 }
 
 /// The stanza with a line for each element.

@@ -117,7 +117,14 @@ fn run(config: &Config) -> ExitCode {
     let unanswered = runtime.block_on(component.run(stop_signal(), |event| match event {
         Event::Up => tracing::info!("logged in to {server} as {jid}"),
         Event::Delegated(domain) => tracing::info!("delegation is active for {domain}"),
-        Event::Down(why) => tracing::warn!("{why}"),
+        Event::Undelegated(domains) => tracing::warn!(
+            "no delegation from {}: clients there do not reach this service, except those that ask \
+             it by its address; `print-config` prints what the router needs",
+            domains.join(", ")
+        ),
+        Event::Down { why, pause } => {
+            tracing::warn!("{why}; next attempt in {:.1} s", pause.as_secs_f32());
+        }
     }));
     runtime.shutdown_background();
     store.close();

@@ -25,6 +25,9 @@ const KEEP_REPLIES: Duration = Duration::from_secs(60);
 /// How long the answers to what was read may take when the stream is over or we are to stop.
 const DRAIN: Duration = Duration::from_millis(4500);
 
+/// How long after a login the served domains have to delegate before it is told that they do not.
+const DELEGATION: Duration = Duration::from_secs(10);
+
 /// How long a router may take to read our leave; with [`DRAIN`] it makes less than 5 s.
 const FAREWELL: Duration = Duration::from_millis(400);
 
@@ -41,8 +44,15 @@ pub enum Event {
     Up,
     /// A served domain delegates private storage to it.
     Delegated(String),
-    /// A login failed, or a link was lost; with the reason.
-    Down(String),
+    /// These served domains have not delegated a while after the login.
+    Undelegated(Vec<String>),
+    /// A login failed, or a link was lost.
+    Down {
+        /// Why.
+        why: String,
+        /// How long until the next attempt.
+        pause: Duration,
+    },
 }
 
 /// The component.
@@ -52,7 +62,9 @@ pub struct Component {
     dispatch: Dispatch,
     done: UnboundedReceiver<Done>,
     outbox: Outbox,
-    /// The domains that have told us on this link that they delegate.
+    /// The domains that are served.
+    domains: Vec<String>,
+    /// Those of them that have told us on this link that they delegate.
     delegated: BTreeSet<String>,
     liveness: Liveness,
 }
@@ -118,6 +130,7 @@ impl Component {
             dispatch,
             done,
             outbox: Outbox::default(),
+            domains: config.access.domains.clone(),
             delegated: BTreeSet::new(),
             liveness: settings::liveness(config),
         }
@@ -166,10 +179,7 @@ impl Component {
                 Err(error) => error.to_string(),
             };
             let pause = backoff.next();
-            tell(&Event::Down(format!(
-                "{why}; next attempt in {:.1} s",
-                pause.as_secs_f32()
-            )));
+            tell(&Event::Down { why, pause });
             let mut pause = std::pin::pin!(sleep(pause));
             loop {
                 tokio::select! {
@@ -198,6 +208,8 @@ impl Component {
         // Set once nothing more is to be read.
         let mut leaving: Option<Leaving> = None;
         let mut stopping = false;
+        let mut undelegated = std::pin::pin!(sleep(DELEGATION));
+        let mut told_undelegated = false;
         loop {
             self.dispatch.start(&self.outbox);
             let reading = leaving.is_none() && self.dispatch.has_room(&self.outbox);
@@ -250,6 +262,14 @@ impl Component {
                 () = &mut stop, if !stopping => {
                     stopping = true;
                     leaving = Some(Leaving::stopping());
+                }
+                () = &mut undelegated, if !told_undelegated => {
+                    told_undelegated = true;
+                    let missing = |domain: &&String| !self.delegated.contains(*domain);
+                    let missing: Vec<String> = self.domains.iter().filter(missing).cloned().collect();
+                    if !missing.is_empty() {
+                        tell(&Event::Undelegated(missing));
+                    }
                 }
                 () = sleep_until(wake.into()) => {
                     if let Some(leaving) = leaving {

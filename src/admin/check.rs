@@ -57,6 +57,7 @@ pub fn run(config: &Config, connect: bool) -> ExitCode {
 async fn look_at_router(component: Component, config: &Config) -> u8 {
     let (seen_enough, mut enough) = watch::channel(false);
     let mut up = false;
+    let mut told = false;
     let mut delegated = BTreeSet::new();
     let wanted = &config.access.domains;
     let stop = async move {
@@ -75,25 +76,41 @@ async fn look_at_router(component: Component, config: &Config) -> u8 {
                 let all = wanted.iter().all(|domain| delegated.contains(domain));
                 seen_enough.send_replace(all);
             }
-            Event::Down(why) => {
+            Event::Down { why, .. } => {
+                told = true;
                 bad(&format!("router: {why}"));
                 seen_enough.send_replace(true);
             }
+            Event::Undelegated(_) => {} // what is missing is told at the end
         })
         .await;
     if !up {
+        if !told {
+            let (server, patience) = (&config.component.server, PATIENCE.as_secs());
+            bad(&format!(
+                "router: {server} did not let us in within {patience} s; is this its component port, \
+                 and does no firewall stand between?"
+            ));
+        }
         return exit::UNAVAILABLE;
     }
+    let required = config.access.delegation == Delegation::Required;
     let missing: Vec<&String> = wanted.iter().filter(|d| !delegated.contains(*d)).collect();
     for domain in &missing {
-        bad(&format!(
+        let line = format!(
             "delegation: none from {domain}: its users' clients do not reach this service, \
              except those that ask it by its address; `print-config` prints what the router needs"
-        ));
+        );
+        if required {
+            bad(&line);
+        } else {
+            println!("! {line}");
+        }
     }
-    match config.access.delegation {
-        Delegation::Required if !missing.is_empty() => exit::UNAVAILABLE,
-        _ => 0,
+    if required && !missing.is_empty() {
+        exit::UNAVAILABLE
+    } else {
+        0
     }
 }
 

@@ -53,8 +53,9 @@ impl StreamError {
                  (ejabberd says the same when it does not know the component at all)"
             }
             "host-unknown" => {
-                "the router has no component of this name: check component.jid, and that the \
-                 router's configuration names it as a component, not as a virtual host"
+                "the router has no component of this name: check component.jid, that the router's \
+                 configuration names it as a component and not as a virtual host, and that \
+                 component.server is the port for components (5347) and not for clients (5222)"
             }
             "conflict" => {
                 "the router has a connection of this name already: another instance, or our own \

@@ -73,7 +73,7 @@ pub enum OpenError {
     },
     /// A newer release wrote it.
     #[error(
-        "the store has format {found}, and this release knows formats up to {known}: it was written by a newer release, so run that one, or export there and import here"
+        "the store has format {found}, and this release knows formats up to {known}: it was written by a newer release, so run that one"
     )]
     Newer {
         /// The format found.

@@ -163,3 +163,25 @@ fn logs_can_be_json() {
     assert!(line.starts_with('{') && line.ends_with('}'), "{line}");
     assert!(line.contains("\"level\":\"INFO\""), "{line}");
 }
+
+/// A port that something else listens on is told as well, though nothing is ever said there.
+#[test]
+fn check_connect_does_not_end_without_a_word() {
+    let router = Router::new();
+    let folder = folder();
+    let toml = GOOD.replace("127.0.0.1:1", &router.address().to_string());
+    let output = run(&folder, &toml, &["check", "--connect"]);
+    assert_eq!(output.status.code(), Some(69));
+    let told = text(&output.stdout);
+    assert!(told.contains("did not let us in within 5 s"), "{told}");
+}
+
+/// Whoever forgot to configure the router learns of it from the log.
+#[test]
+fn a_domain_that_does_not_delegate_is_told_once() {
+    let mut stage = Stage::new();
+    let patience = 2 * PATIENCE;
+    let line = stage.component.wait_for_log("no delegation from", patience);
+    assert!(line.contains("localhost, test2.localhost"), "{line}");
+    stage.expect_nothing();
+}

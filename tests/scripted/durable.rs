@@ -34,10 +34,10 @@ impl Trace {
         let last = format!("set-{}.", SETS - 1);
         let deadline = Instant::now() + Duration::from_secs(5);
         loop {
-            let text = fs::read_to_string(&file).expect("a trace");
-            let answered = |line: &str| is_answer(line, &last);
-            if text.lines().any(answered) || Instant::now() > deadline {
-                return Trace(ended(&text));
+            let calls = ended(&fs::read_to_string(&file).expect("a trace"));
+            let answered = |call: &String| is_answer(call, &last);
+            if calls.iter().any(answered) || Instant::now() > deadline {
+                return Trace(calls);
             }
         }
     }
