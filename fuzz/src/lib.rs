@@ -1,0 +1,29 @@
+//! What is fuzzed, and what is held against it. Each target is a plain function, so that the
+//! ordinary tests can replay the corpus without a fuzzer (`tests/corpus.rs` includes this file).
+//!
+//! Input that begins with `<` is taken as XML, so that a hazard can be written down by hand;
+//! any other is a source of choices for [`generate`].
+
+mod frames;
+mod generate;
+mod infoset;
+mod model;
+mod reader;
+mod request;
+mod service;
+
+pub use frames::frames;
+pub use reader::reader;
+pub use service::service;
+
+/// A stream's header as routers send it.
+const HEADER: &str = "<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' \
+     xmlns:stream='http://etherx.jabber.org/streams' id='it' from='private.example.org'>";
+
+/// What ends it.
+const END: &str = "</stream:stream>";
+
+/// Whether the input is XML written by hand, or else choices.
+fn is_xml(input: &[u8]) -> bool {
+    input.starts_with(b"<")
+}

@@ -1,0 +1,275 @@
+//! The service over a store in memory: one request after another, each carried out at once.
+
+use std::sync::mpsc;
+use std::time::Instant;
+
+use arbitrary::Unstructured;
+use xmpp_private_storage::link::frame::{Frame, Framer};
+use xmpp_private_storage::link::reader::{Limits as ReaderLimits, Reader};
+use xmpp_private_storage::service::{Limits, Plan, Profile, Reserved, Service, Settings, Work};
+use xmpp_private_storage::stanza::Received;
+use xmpp_private_storage::store::Store;
+
+use super::infoset::{self, Token};
+use super::model::{Expected, Model};
+use super::reader::LIMITS;
+use super::request::{Iq, Payload, Requests, Who, is_ours};
+use super::{END, HEADER, is_xml};
+
+const ACCEPT: &str = "jabber:component:accept";
+const CLIENT: &str = "jabber:client";
+
+/// Exactly one reply to every request that can be answered, none to anything else; its addresses
+/// and its id are the request's; it is sound XML; it says what the model says; and nobody gets
+/// to see what others have stored.
+pub fn service(input: &[u8]) {
+    if is_xml(input) {
+        as_written(input);
+    } else {
+        // Choices that end early leave no request behind.
+        let _ = generated(&mut Unstructured::new(input));
+    }
+}
+
+/// The service, its store, and the link's way in.
+struct Stage {
+    reader: Reader,
+    service: Service,
+    store: Store,
+}
+
+impl Stage {
+    /// With limits that nobody meets, or narrow ones.
+    fn new(is_narrow: bool) -> Self {
+        let wide = |narrow: u64| if is_narrow { narrow } else { 1 << 20 };
+        let limits = ReaderLimits {
+            children: 1 << 20,
+            ..LIMITS
+        };
+        let (reader, _) = Reader::open(HEADER.as_bytes(), limits).expect("a header");
+        let service = Service::new(Settings {
+            profile: Profile {
+                domain: "private.example.org".into(),
+                contact: vec!["mailto:a&b@example.org".into()],
+                os: None,
+                started: Instant::now(),
+            },
+            domains: vec!["example.org".into(), "second.example".into()],
+            reserved: Reserved::Refuse,
+            limits: Limits {
+                max_stanza_bytes: 1 << 14,
+                max_depth: 24,
+                max_namespace_bytes: wide(100),
+                max_user_bytes: wide(150),
+                max_user_elements: wide(3),
+            },
+        });
+        Self {
+            reader,
+            service,
+            store: Store::in_memory(),
+        }
+    }
+
+    fn received(&self, stanzas: &[u8]) -> Vec<Received> {
+        let (mut framer, mut rest) = (Framer::new(1 << 20), stanzas);
+        framer.next(&mut HEADER.as_bytes()).expect("a header");
+        let mut received = Vec::new();
+        while let Ok(Some(Frame::Stanza(stanza))) = framer.next(&mut rest) {
+            match self.reader.read(&stanza) {
+                Ok(read) => received.extend(read),
+                Err(_) => break,
+            }
+        }
+        received
+    }
+
+    /// Plans, carries out, answers.
+    fn reply(&self, received: &Received) -> Option<String> {
+        let request = match self.service.plan(received) {
+            Plan::Nothing | Plan::Delegated { .. } => return None,
+            Plan::Reply(reply) => return Some(reply),
+            Plan::Store(request) => request,
+        };
+        Some(match request.work {
+            Work::Get(fetch) => fetch.carry_out(&self.store, &request.answer),
+            Work::Set(changes) => {
+                assert_eq!(changes.owner, request.owner);
+                let (done, result) = mpsc::channel();
+                self.store
+                    .submit(changes, move |result| drop(done.send(result)));
+                request
+                    .answer
+                    .set(&result.recv().expect("an answer of the store"))
+            }
+        })
+    }
+}
+
+/// Stanzas written by hand: what holds of every answer.
+fn as_written(stanzas: &[u8]) {
+    let stage = Stage::new(false);
+    for received in stage.received(stanzas) {
+        let reply = stage.reply(&received);
+        let stanza = &received.stanza;
+        let kind = stanza.attribute("type");
+        let from = stanza.attribute("from").filter(|from| !from.is_empty());
+        let is_request = stanza.is(ACCEPT, "iq") && !matches!(kind, Some("result" | "error"));
+        let is_subscription = stanza.is(ACCEPT, "presence") && kind == Some("subscribe");
+        let (Some(from), true) = (from, is_request || is_subscription) else {
+            assert_eq!(reply, None);
+            continue;
+        };
+        let reply = read(&reply.expect("one reply"));
+        if is_request {
+            assert!(reply[0].opens(ACCEPT, "iq"));
+            assert_eq!(reply[0].attribute("to"), Some(from));
+            assert_eq!(reply[0].attribute("id"), stanza.attribute("id"));
+        } else {
+            assert!(reply[0].opens(ACCEPT, "presence"));
+            assert_eq!(reply[0].attribute("type"), Some("unsubscribed"));
+        }
+    }
+}
+
+fn generated(choices: &mut Unstructured<'_>) -> arbitrary::Result<()> {
+    let is_narrow = choices.ratio(1, 4)?;
+    let stage = Stage::new(is_narrow);
+    let mut model = Model::default();
+    while !choices.is_empty() {
+        let iq = Requests(choices).iq()?;
+        let mut xml = String::new();
+        iq.write(ACCEPT, &mut xml);
+        let received = stage.received(xml.as_bytes());
+        assert_eq!(received.len(), 1, "{xml}");
+        let reply = stage.reply(&received[0]);
+        let before = model.clone();
+        let expected = model.answer(&iq);
+        let Some(reply) = reply else {
+            assert_eq!(expected, Expected::Nothing, "{xml}");
+            continue;
+        };
+        let said = format!("{xml}\n{reply}\nexpected {expected:?}");
+        alone(&iq, &reply);
+        let reply = read(&reply);
+        header(&iq, &reply, &said);
+        if is_narrow && is_over_a_limit(&reply) {
+            model = before;
+        } else {
+            body(&iq, &reply, expected, &said);
+        }
+    }
+    Ok(())
+}
+
+/// The reply as the router reads it: on the stream, without a namespace of its own.
+fn read(reply: &str) -> Vec<Token> {
+    let stream = infoset::of(format!("{HEADER}{reply}{END}").as_bytes());
+    let children = infoset::children(&stream);
+    assert_eq!(children.len(), 1, "{reply}");
+    children[0].to_vec()
+}
+
+/// Whoever is answered, only their own marks are in it, or those that they sent.
+fn alone(iq: &Iq, reply: &str) {
+    let mut sent = String::new();
+    iq.write(ACCEPT, &mut sent);
+    let user = match &*iq.elements() {
+        [Payload::Delegation(_, inner)] => inner.first().and_then(|iq| iq.from.as_ref()),
+        _ => iq.from.as_ref(),
+    };
+    let own = match user.map(|user| user.who) {
+        Some(Who::User(name, _)) => format!("{{{name}}}"),
+        _ => String::new(),
+    };
+    for (at, _) in reply.match_indices('{') {
+        let end = reply[at..]
+            .find('}')
+            .map_or(reply.len(), |end| at + end + 1);
+        let mark = &reply[at..end];
+        assert!(mark == own || sent.contains(mark), "{sent}\n{reply}");
+    }
+}
+
+fn header(iq: &Iq, reply: &[Token], said: &str) {
+    let text = |address: &Option<super::request::Address>| address.as_ref().map(|a| a.text.clone());
+    assert!(reply[0].opens(ACCEPT, "iq"), "{said}");
+    assert_eq!(
+        reply[0].attribute("to").map(str::to_owned),
+        text(&iq.from),
+        "{said}"
+    );
+    assert_eq!(reply[0].attribute("id"), iq.id.as_deref(), "{said}");
+    let from = text(&iq.to).filter(|to| is_ours(to));
+    let from = from.unwrap_or_else(|| "private.example.org".into());
+    assert_eq!(reply[0].attribute("from"), Some(&*from), "{said}");
+}
+
+fn body(iq: &Iq, reply: &[Token], expected: Expected, said: &str) {
+    let kind = reply[0].attribute("type");
+    let payloads = infoset::children(reply);
+    match expected {
+        Expected::Nothing => panic!("a reply: {said}"),
+        Expected::Something => assert!(matches!(kind, Some("result" | "error")), "{said}"),
+        Expected::Stored => assert_eq!((kind, payloads.len()), (Some("result"), 0), "{said}"),
+        Expected::Error(condition) => {
+            assert_eq!(
+                (kind, condition_of(reply)),
+                (Some("error"), Some(condition)),
+                "{said}"
+            );
+        }
+        Expected::Elements(elements) => {
+            assert_eq!((kind, payloads.len()), (Some("result"), 1), "{said}");
+            let query = payloads[0];
+            assert!(query[0].opens("jabber:iq:private", "query"), "{said}");
+            assert_eq!(query[1..query.len() - 1], elements, "{said}");
+        }
+        Expected::Wrapped(expected) => {
+            assert_eq!(kind, Some("result"), "{said}");
+            let inner = inner_of(reply).expect(said);
+            let [Payload::Delegation(_, iqs)] = &*iq.elements() else {
+                panic!("no delegation: {said}");
+            };
+            let text = |a: &Option<super::request::Address>| a.as_ref().map(|a| a.text.clone());
+            let (from, id) = (text(&iqs[0].from), iqs[0].id.as_deref());
+            assert_eq!(inner[0].attribute("to").map(str::to_owned), from, "{said}");
+            assert_eq!(inner[0].attribute("id"), id, "{said}");
+            let bare = from.map(|from| from.split('/').next().unwrap_or_default().to_owned());
+            let to = text(&iqs[0].to).or(bare);
+            assert_eq!(inner[0].attribute("from").map(str::to_owned), to, "{said}");
+            body(&iqs[0], inner, *expected, said);
+        }
+    }
+}
+
+/// The IQ in a wrapped answer.
+fn inner_of(reply: &[Token]) -> Option<&[Token]> {
+    let only = |element| match infoset::children(element).as_slice() {
+        [only] => Some(*only),
+        _ => None,
+    };
+    let iq = only(only(only(reply)?)?)?;
+    iq[0].opens(CLIENT, "iq").then_some(iq)
+}
+
+/// The condition of an error, in the namespace of its IQ.
+fn condition_of(iq: &[Token]) -> Option<&str> {
+    let error = *infoset::children(iq).last()?;
+    match (error.first()?, error.get(1)?) {
+        (
+            Token::Start { name, .. },
+            Token::Start {
+                name: condition, ..
+            },
+        ) if name == "error" => Some(condition),
+        _ => None,
+    }
+}
+
+/// Whether a set was refused for a limit: then nothing of it may be stored.
+fn is_over_a_limit(reply: &[Token]) -> bool {
+    let iq = inner_of(reply).unwrap_or(reply);
+    let limit = |token: &Token| matches!(token, Token::Text(text) if text.contains("limits."));
+    condition_of(iq).is_some() && iq.iter().any(limit)
+}
