@@ -87,7 +87,7 @@ impl Stage {
     /// Plans, carries out, answers.
     fn reply(&self, received: &Received) -> Option<String> {
         let request = match self.service.plan(received) {
-            Plan::Nothing | Plan::Delegated { .. } => return None,
+            Plan::Nothing | Plan::Delegated { .. } | Plan::Answered { .. } => return None,
             Plan::Reply(reply) => return Some(reply),
             Plan::Store(request) => request,
         };
