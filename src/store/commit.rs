@@ -150,20 +150,24 @@ impl Writer {
             }
             return;
         };
-        // Sets that are dropped on the way are told that they failed.
-        let carried_out = catch_unwind(AssertUnwindSafe(|| self.carry_out(&*engine, sets)));
+        let mut planned = Vec::with_capacity(sets.len());
+        let carry_out = || self.carry_out(&*engine, sets, &mut planned);
+        let carried_out = catch_unwind(AssertUnwindSafe(carry_out));
         drop(engine);
         match carried_out {
             Ok(Ok(())) => {}
             Ok(Err(error)) => self.fail(&error.to_string()),
             Err(_) => self.fail("its writer thread panicked"),
         }
+        // What is left in here is told that it failed: only now that nobody can see it any more.
+        drop(planned);
     }
 
     fn carry_out(
         &mut self,
         engine: &dyn Engine,
         sets: Vec<(ChangeSet, Done)>,
+        planned: &mut Vec<(Done, Result<(), SetError>, usize)>,
     ) -> Result<(), EngineError> {
         let has_room = self.room.look(engine);
         let mut group = Group::new(engine, &mut self.cache, has_room);
@@ -176,14 +180,14 @@ impl Writer {
                 (done, Err(SetError::Failed), 0)
             }
         };
-        let planned: Vec<_> = sets.into_iter().map(plan).collect();
+        planned.extend(sets.into_iter().map(plan));
         let writes = group.writes();
         if !writes.is_empty() {
             self.unchecked.get_or_insert_with(Instant::now);
             write(&self.shared, engine, writes)?;
         }
         group.succeeded();
-        for (done, result, bytes) in planned {
+        for (done, result, bytes) in planned.drain(..) {
             self.room.taken(bytes);
             done.tell(result);
         }

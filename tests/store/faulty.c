@@ -31,6 +31,10 @@ ssize_t pwrite64(int fd, const void *data, size_t length, off64_t at) {
     return fails("write", fd) ? -1 : syscall(SYS_pwrite64, fd, data, length, at);
 }
 
+ssize_t read(int fd, void *data, size_t length) {
+    return fails("read", fd) ? -1 : syscall(SYS_read, fd, data, length);
+}
+
 ssize_t pread64(int fd, void *data, size_t length, off64_t at) {
     return fails("read", fd) ? -1 : syscall(SYS_pread64, fd, data, length, at);
 }

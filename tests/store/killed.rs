@@ -19,7 +19,7 @@ fn whenever_it_is_killed_each_acknowledged_set_is_there() {
     let (mut sent, mut acknowledged) = (0, 0);
     for round in 0..ROUNDS {
         let mut stage = stage(keeping(&data));
-        if sent > 0 {
+        if acknowledged > 0 {
             let found = (acknowledged..=sent).rev().find(|number| {
                 let wanted = pair(*number).replace('\'', "\"");
                 let (a, b) = wanted.split_at(wanted.find("<b").expect("two"));

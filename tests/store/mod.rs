@@ -19,11 +19,13 @@ use std::time::{Duration, Instant};
 
 use crate::scripted::stage::{Stage, get, set};
 use crate::support::component::{Component, Options};
-use crate::support::ports;
-use crate::support::router::Session;
+use crate::support::router::{HEADER, Router, Session};
 
 /// How long a store may take to come back after its disk has.
 const REVIVAL: Duration = Duration::from_secs(30);
+
+/// More than one answer holds, so that there is something to lose.
+const LIMITS: &str = "[limits]\nmax_namespace_bytes = 8000000\nmax_user_bytes = 8000000\n";
 
 /// Has the component keep its store in this folder: the environment wins over its file.
 fn keeping(folder: &Path) -> Vec<String> {
@@ -33,25 +35,53 @@ fn keeping(folder: &Path) -> Vec<String> {
 
 /// A component started by way of these programs, and its router.
 fn stage(under: Vec<String>) -> Stage {
-    Stage::configured(|options| options.under = under)
+    Stage::configured(|options| {
+        options.under = under;
+        options.extra = LIMITS.to_owned();
+    })
 }
 
 /// Starts a component that must refuse the store, and returns what it says.
 #[track_caller]
 fn refused(under: Vec<String>) -> String {
-    let mut options = Options::at(ports::address(ports::free()));
-    options.under = under;
-    let mut component = Component::start(options);
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while Instant::now() < deadline {
-        if let Some(status) = component.exited() {
-            let said = component.log().join("\n");
-            assert_eq!(status.code(), Some(74), "{said}");
-            return said;
-        }
-        std::thread::sleep(Duration::from_millis(5));
+    match start(under) {
+        Start::Refused(said) => said,
+        Start::Serves(stage) => panic!("it runs: {:#?}", stage.component.log()),
     }
-    panic!("it runs: {}", component.log().join("\n"));
+}
+
+/// How a start went.
+enum Start {
+    Serves(Stage),
+    Refused(String),
+}
+
+/// Starts a component that may refuse the store.
+#[track_caller]
+fn start(under: Vec<String>) -> Start {
+    let router = Router::new();
+    let mut options = Options::at(router.address());
+    options.under = under;
+    options.extra = LIMITS.to_owned();
+    let mut component = Component::start(options);
+    loop {
+        if let Some(status) = component.exited() {
+            let said = component.wait_for_log("ERROR", Duration::from_secs(5));
+            assert_eq!(status.code(), Some(74), "{said}");
+            return Start::Refused(said);
+        }
+        if let Some(mut session) = router.accept_within(Duration::from_millis(20)) {
+            assert!(session.next().contains("<stream:stream"), "no header");
+            session.send(HEADER);
+            assert!(session.next().starts_with("<handshake>"), "no handshake");
+            session.send("<handshake/>");
+            return Start::Serves(Stage {
+                router,
+                session,
+                component,
+            });
+        }
+    }
 }
 
 /// Sends a set of Alice's, and returns the answer.
@@ -84,7 +114,7 @@ fn assert_error(answer: &str, kind: &str, condition: &str) {
 
 #[track_caller]
 fn assert_failed(answer: &str) {
-    assert_error(answer, "wait", "internal-server-error");
+    assert_error(answer, "cancel", "internal-server-error");
 }
 
 #[track_caller]

@@ -170,6 +170,19 @@ pub(super) fn distrust_the_cache(folder: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
+/// Insists that the whole log can be read. Where sled cannot read a part of it, it takes that for
+/// the end, and clears what comes behind.
+pub(super) fn read_through(folder: &Path) -> Result<(), OpenError> {
+    let path = folder.join("db");
+    let read = || {
+        let mut log = File::open(&path)?;
+        let mut buffer = vec![0; 1024 * 1024];
+        while log.read(&mut buffer)? > 0 {}
+        Ok(())
+    };
+    read().map_err(failed("read", &path))
+}
+
 /// Insists that a database is there.
 ///
 /// sled makes one where there is none. Where there was one, its disk may be gone, or somebody
@@ -182,19 +195,25 @@ pub(super) fn insist_on_a_log(folder: &Path) -> Result<(), OpenError> {
 /// Makes the log, or insists on it where there was one.
 ///
 /// It comes before the settings that sled makes, and those and the first data before the ballast:
-/// so settings without a log tell of a loss, and so does ballast with an empty one.
+/// so settings without a log tell of a loss, and so does ballast with an empty one. A log without
+/// settings is not ours; sled would clear it.
 pub(super) fn make_log_or_miss_it(folder: &Path) -> Result<(), OpenError> {
     let path = folder.join("db");
+    let length = fs::metadata(&path).map_or(0, |found| found.len());
     if folder.join("conf").exists() {
         insist_on_a_log(folder)?;
-        let is_empty = fs::metadata(&path).is_ok_and(|found| found.len() == 0);
-        if is_empty && has_ballast(folder) {
+        if length == 0 && has_ballast(folder) {
             return Err(OpenError::Damaged {
                 folder: folder.to_owned(),
                 reason: "its file `db` is empty".to_owned(),
             });
         }
         return Ok(());
+    }
+    if length > 0 {
+        return Err(OpenError::Foreign {
+            folder: folder.to_owned(),
+        });
     }
     let mut options = OpenOptions::new();
     let made = options.append(true).create(true).mode(0o600).open(&path);

@@ -69,6 +69,7 @@ fn open_in(folder: &Path, cache_bytes: u64, made: bool) -> Result<Disk, OpenErro
         files::distrust_the_cache(folder)?;
     }
     files::make_log_or_miss_it(folder)?;
+    files::read_through(folder)?;
     let db = recover(folder, cache_bytes)?;
     files::sync_all(folder, made)?;
     let log = folder.join("db");
