@@ -3,6 +3,7 @@
 use tokio::runtime::{Builder, Runtime};
 
 use crate::config::Config;
+use crate::exit;
 use crate::store::{OpenError, Options, Store, durable};
 
 /// Why the service cannot start.
@@ -27,6 +28,8 @@ pub fn start(config: &Config) -> Result<(Runtime, Store), StartError> {
         cache_bytes: config.storage.cache_bytes,
     };
     let store = Store::open(&config.storage.path, &options)?;
+    // A service manager starts the service again; nobody would open the store otherwise.
+    store.when_lost(|| std::process::exit(exit::STORE.into()));
     let runtime = Builder::new_multi_thread().enable_all().build()?;
     Ok((runtime, store))
 }

@@ -8,4 +8,5 @@ mod fidelity;
 mod real;
 mod rooms;
 mod scripted;
+mod store;
 mod support;

@@ -1,20 +1,21 @@
 //! The writer thread: it takes all sets that wait, applies them, syncs once, then answers.
 //!
 //! Invariants: a set is answered `Ok` only after a sync that followed it; sets take effect in the
-//! order they were submitted; every set is answered exactly once, whatever fails; after the first
-//! error nothing is written any more.
+//! order they were submitted; every set is answered exactly once, whatever fails; after an error
+//! nothing is read or written until the engine has been opened anew.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::change::ChangeSet;
-use super::engine::{Engine, EngineError};
+use super::engine::{Engine, EngineError, Source};
 use super::error::SetError;
 use super::plan::{Group, Refusal, Writes};
+use super::revive::{LONGEST_PAUSE, Revival, SHORTEST_PAUSE};
 use super::room::Room;
+use super::shared::{Done, Shared};
 use super::usage::Cache;
 
 /// Bounds of a group: past them a longer group is hardly faster, and answers come late.
@@ -27,147 +28,91 @@ const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// The room for remembered usage: that of some 50,000 owners with a few namespaces each.
 const CACHE_BYTES: usize = 16 * 1024 * 1024;
 
-/// What the writer thread and the readers share.
-pub(super) struct Shared {
-    /// Readers hold it while they read, and the writer while it applies (not while it syncs), so
-    /// that nobody sees half a set. `None` once closed.
-    pub(super) engine: RwLock<Option<Arc<dyn Engine>>>,
-    failed: AtomicBool,
-    damage_seen: AtomicBool,
-}
-
-impl Shared {
-    pub(super) fn new(engine: Arc<dyn Engine>) -> Self {
-        let engine = RwLock::new(Some(engine));
-        Self {
-            engine,
-            failed: AtomicBool::new(false),
-            damage_seen: AtomicBool::new(false),
-        }
-    }
-
-    pub(super) fn failed(&self) -> bool {
-        self.failed.load(Ordering::Acquire)
-    }
-
-    fn fail(&self, reason: &str) {
-        if !self.failed.swap(true, Ordering::AcqRel) {
-            tracing::error!(
-                "the store has failed and takes no more changes: {reason}; look at the disk and at \
-                 the system's log, then restart the service"
-            );
-        }
-    }
-
-    /// Reports data that cannot be read; once, because anybody can ask for it again and again.
-    pub(super) fn damaged(&self, details: std::fmt::Arguments<'_>) {
-        if !self.damage_seen.swap(true, Ordering::Relaxed) {
-            tracing::error!(
-                "some stored data is damaged and cannot be read; look at the disk, and consider a \
-                 backup (the log at level debug says what is affected)"
-            );
-        }
-        tracing::debug!("damaged data: {details}");
-    }
-}
-
-type Listener = Box<dyn FnOnce(Result<(), SetError>) + Send>;
-
-/// Whom to tell how a set went. Told that it failed if dropped before.
-pub(super) struct Done(Option<Listener>);
-
-impl Done {
-    pub(super) fn new(done: impl FnOnce(Result<(), SetError>) + Send + 'static) -> Self {
-        Self(Some(Box::new(done)))
-    }
-
-    fn tell(mut self, result: Result<(), SetError>) {
-        self.tell_once(result);
-    }
-
-    fn tell_once(&mut self, result: Result<(), SetError>) {
-        let Some(done) = self.0.take() else { return };
-        // One listener's panic must not cost the others their answers.
-        if catch_unwind(AssertUnwindSafe(|| done(result))).is_err() {
-            tracing::error!("the answer to a set was lost in a panic");
-        }
-    }
-}
-
-impl Drop for Done {
-    fn drop(&mut self) {
-        self.tell_once(Err(SetError::Failed));
-    }
-}
+/// An engine that works this long has really been brought back: should it break again, the first
+/// attempt comes soon.
+const STEADY_AFTER: Duration = Duration::from_secs(60);
 
 /// What is sent to the writer thread.
 pub(super) enum Request {
     Set(ChangeSet, Done),
+    /// The engine broke, and was opened anew.
+    Revived(Arc<dyn Engine>),
     Close,
 }
 
 /// The writer thread's own.
 pub(super) struct Writer {
     shared: Arc<Shared>,
-    engine: Arc<dyn Engine>,
+    /// `None` while broken.
+    engine: Option<Arc<dyn Engine>>,
+    source: Arc<dyn Source>,
     requests: Receiver<Request>,
+    to_self: Sender<Request>,
     cache: Cache,
     room: Room,
     /// When the oldest write was made that no check has followed yet.
     unchecked: Option<Instant>,
+    revival: Option<Revival>,
+    revived: Option<Instant>,
+    pause: Duration,
 }
 
 impl Writer {
     pub(super) fn new(
         shared: Arc<Shared>,
         engine: Arc<dyn Engine>,
-        requests: Receiver<Request>,
+        source: Arc<dyn Source>,
+        (to_self, requests): (Sender<Request>, Receiver<Request>),
     ) -> Self {
+        shared.serve(Some(Arc::clone(&engine)));
         Self {
             shared,
-            engine,
+            engine: Some(engine),
+            source,
             requests,
+            to_self,
             cache: Cache::new(CACHE_BYTES),
             room: Room::default(),
             unchecked: None,
+            revival: None,
+            revived: None,
+            pause: SHORTEST_PAUSE,
         }
     }
 
     /// Serves until it is told to close.
-    pub(super) fn run(self) {
-        let shared = Arc::clone(&self.shared);
-        if catch_unwind(AssertUnwindSafe(|| self.serve())).is_err() {
-            shared.fail("its writer thread panicked");
-        }
-    }
-
-    fn serve(mut self) {
-        let mut open = true;
-        while open {
-            let (sets, still_open) = self.gather();
-            open = still_open;
+    pub(super) fn run(mut self) {
+        loop {
+            let (sets, next) = self.gather();
             if !sets.is_empty() {
                 self.commit(sets);
             }
             let due = self
                 .unchecked
                 .is_some_and(|since| since.elapsed() >= CHECK_EVERY);
-            if due || (!open && !self.shared.failed()) {
+            let closing = matches!(next, Some(Request::Close));
+            if due || closing {
                 self.check();
             }
+            match next {
+                Some(Request::Close) => break,
+                Some(Request::Revived(engine)) => self.revived(engine),
+                _ => {}
+            }
         }
-        let mut engine = self
-            .shared
-            .engine
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
         // Readers never keep it, so with our own it is gone, and its lock with it.
-        *engine = None;
-        drop(self.engine);
+        self.shared.serve(None);
+        if let Some(engine) = self.engine {
+            engine.seal();
+        }
+        if let Some(revival) = self.revival {
+            revival.end();
+        }
     }
 
-    /// Waits for a set or for the next check, and takes what else is there already.
-    fn gather(&self) -> (Vec<(ChangeSet, Done)>, bool) {
+    /// Waits for something to do or for the next check, and takes what sets are there already;
+    /// and what came behind them, if that is no set.
+    fn gather(&self) -> (Vec<(ChangeSet, Done)>, Option<Request>) {
         let (mut sets, mut bytes) = (Vec::new(), 0);
         let mut next = match self.unchecked {
             Some(since) => {
@@ -182,26 +127,50 @@ impl Writer {
             }
             None => Some(self.requests.recv().unwrap_or(Request::Close)),
         };
-        while let Some(Request::Set(set, done)) = next {
-            bytes += size(&set);
-            sets.push((set, done));
-            let full = sets.len() >= GROUP_SETS || bytes >= GROUP_BYTES;
-            next = if full {
-                None
-            } else {
-                self.requests.try_recv().ok()
-            };
+        loop {
+            match next {
+                Some(Request::Set(set, done)) => {
+                    bytes += size(&set);
+                    sets.push((set, done));
+                }
+                other => return (sets, other),
+            }
+            if sets.len() >= GROUP_SETS || bytes >= GROUP_BYTES {
+                return (sets, None);
+            }
+            next = self.requests.try_recv().ok();
         }
-        (sets, !matches!(next, Some(Request::Close)))
     }
 
     fn commit(&mut self, sets: Vec<(ChangeSet, Done)>) {
-        if self.shared.failed() {
-            // Dropped, each is told so.
+        let Some(engine) = self.engine.clone() else {
+            let refusal = self.shared.refusal();
+            for (_, done) in sets {
+                done.tell(Err(refusal.clone()));
+            }
             return;
+        };
+        let mut planned = Vec::with_capacity(sets.len());
+        let carry_out = || self.carry_out(&*engine, sets, &mut planned);
+        let carried_out = catch_unwind(AssertUnwindSafe(carry_out));
+        drop(engine);
+        match carried_out {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => self.fail(&error.to_string()),
+            Err(_) => self.fail("its writer thread panicked"),
         }
-        let has_room = self.room.look(&*self.engine);
-        let mut group = Group::new(&*self.engine, &mut self.cache, has_room);
+        // What is left in here is told that it failed: only now that nobody can see it any more.
+        drop(planned);
+    }
+
+    fn carry_out(
+        &mut self,
+        engine: &dyn Engine,
+        sets: Vec<(ChangeSet, Done)>,
+        planned: &mut Vec<(Done, Result<(), SetError>, usize)>,
+    ) -> Result<(), EngineError> {
+        let has_room = self.room.look(engine);
+        let mut group = Group::new(engine, &mut self.cache, has_room);
         let plan = |(set, done): (ChangeSet, Done)| match group.add(&set) {
             Ok(()) => (done, Ok(()), size(&set)),
             Err(Refusal::Set(error)) => (done, Err(error), 0),
@@ -211,27 +180,61 @@ impl Writer {
                 (done, Err(SetError::Failed), 0)
             }
         };
-        let planned: Vec<_> = sets.into_iter().map(plan).collect();
+        planned.extend(sets.into_iter().map(plan));
         let writes = group.writes();
         if !writes.is_empty() {
             self.unchecked.get_or_insert_with(Instant::now);
-            if let Err(error) = write(&self.shared, &*self.engine, writes) {
-                self.shared.fail(&error.to_string());
-                return;
-            }
+            write(&self.shared, engine, writes)?;
         }
         group.succeeded();
-        for (done, result, bytes) in planned {
+        for (done, result, bytes) in planned.drain(..) {
             self.room.taken(bytes);
             done.tell(result);
         }
+        Ok(())
     }
 
     fn check(&mut self) {
         self.unchecked = None;
-        if let Err(error) = self.engine.check() {
-            self.shared.fail(&error.to_string());
+        let checked = self.engine.as_ref().map(|engine| engine.check());
+        if let Some(Err(error)) = checked {
+            self.fail(&error.to_string());
         }
+    }
+
+    /// Gives the engine up, and has it opened anew.
+    fn fail(&mut self, reason: &str) {
+        // What a failed commit left behind may be gone after a crash, so nobody gets to see it.
+        self.shared.fail(reason);
+        self.shared.serve(None);
+        self.unchecked = None;
+        self.cache = Cache::new(CACHE_BYTES);
+        self.room = Room::default();
+        let Some(engine) = self.engine.take() else {
+            return;
+        };
+        // A disk that breaks again and again shall not fill the log.
+        self.pause = match self.revived {
+            Some(revived) if revived.elapsed() < STEADY_AFTER => {
+                (self.pause * 2).min(LONGEST_PAUSE)
+            }
+            _ => SHORTEST_PAUSE,
+        };
+        self.revival = Some(Revival::begin(
+            engine,
+            Arc::clone(&self.source),
+            Arc::clone(&self.shared),
+            self.pause,
+            self.to_self.clone(),
+        ));
+    }
+
+    fn revived(&mut self, engine: Arc<dyn Engine>) {
+        tracing::info!("the store works again");
+        self.engine = Some(Arc::clone(&engine));
+        self.shared.serve(Some(engine));
+        self.revival = None;
+        self.revived = Some(Instant::now());
     }
 }
 

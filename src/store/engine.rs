@@ -1,6 +1,9 @@
 //! What the store needs of a database: ordered keys, and writes that survive.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use super::error::OpenError;
 
 /// One key and its new value; `None` removes it.
 pub(super) type Write = (Vec<u8>, Option<Vec<u8>>);
@@ -36,4 +39,19 @@ pub(super) trait Engine: Send + Sync {
 
     /// Whether there is space for more data.
     fn has_room(&self) -> bool;
+
+    /// Called last of all, when nothing has failed: what is stored may be marked as whole.
+    fn seal(&self);
+}
+
+/// Where to get the engine from again when it broke.
+pub(super) trait Source: Send + Sync {
+    /// Opens what was open before; never makes anything new.
+    fn reopen(&self) -> Result<Arc<dyn Engine>, OpenError>;
+
+    /// Whether there is space enough to try.
+    fn has_space(&self) -> bool;
+
+    /// What is wrong if there is not.
+    fn no_space(&self) -> OpenError;
 }

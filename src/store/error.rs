@@ -73,9 +73,12 @@ pub enum OpenError {
     },
     /// A newer release wrote it.
     #[error(
-        "the store has format {found}, and this release knows formats up to {known}: it was written by a newer release, so run that one"
+        "the store in {} has format {found}, and this release knows formats up to {known}: it was written by a newer release, so run that one",
+        folder.display()
     )]
     Newer {
+        /// The folder.
+        folder: PathBuf,
         /// The format found.
         found: String,
         /// The newest format known.
@@ -83,9 +86,13 @@ pub enum OpenError {
     },
     /// It holds data, but not of this program.
     #[error(
-        "the folder holds a database that this program did not write; give the store a folder of its own"
+        "the folder {} holds a database that this program did not write; give the store a folder of its own",
+        folder.display()
     )]
-    Foreign,
+    Foreign {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// It cannot be read any more.
     #[error(
         "the store in {} is damaged ({reason}); keep a copy of the folder, then put a backup in its place, or move it away to start empty",
@@ -96,6 +103,19 @@ pub enum OpenError {
         folder: PathBuf,
         /// What was found.
         reason: String,
+    },
+    /// It is not as it was when it was closed.
+    #[error(
+        "the store in {} was damaged or changed since it was closed (its file `db` had {closed}, and has {now}), so something may be missing; put a backup in its place, or, to go on with what is left, keep a copy of the folder and then delete the file `closed` in it",
+        folder.display()
+    )]
+    Changed {
+        /// The folder.
+        folder: PathBuf,
+        /// What its log was like.
+        closed: String,
+        /// What it is like.
+        now: String,
     },
     /// There is no room on its disk to open it.
     #[error("no space left to open the store in {}; free at least 64 MiB on that disk", folder.display())]

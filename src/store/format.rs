@@ -14,43 +14,64 @@ const FORMAT: u32 = 1;
 
 /// Marks an empty database, and refuses one that this release cannot read.
 pub(super) fn check(engine: &dyn Engine, folder: &Path) -> Result<(), OpenError> {
-    let damaged = |error: EngineError| OpenError::Damaged {
-        folder: folder.into(),
-        reason: error.0,
+    if is_known(engine, folder)? {
+        return Ok(());
+    }
+    let mut empty = true;
+    let mut visit = |_: &[u8], _: &[u8]| {
+        empty = false;
+        ControlFlow::Break(())
     };
+    engine
+        .scan(&[], &mut visit)
+        .map_err(|error| damaged(folder, error))?;
+    if !empty {
+        return Err(OpenError::Foreign {
+            folder: folder.into(),
+        });
+    }
+    engine
+        .write_one((KEY.to_vec(), Some(FORMAT.to_string().into_bytes())))
+        .and_then(|()| engine.flush())
+        .map_err(|error| OpenError::Io {
+            action: "write to the new store in",
+            path: folder.into(),
+            source: std::io::Error::other(error),
+        })
+}
+
+/// Refuses a database without a mark, too: it is not the one that was open before.
+pub(super) fn insist(engine: &dyn Engine, folder: &Path) -> Result<(), OpenError> {
+    if is_known(engine, folder)? {
+        return Ok(());
+    }
+    Err(OpenError::Foreign {
+        folder: folder.into(),
+    })
+}
+
+fn is_known(engine: &dyn Engine, folder: &Path) -> Result<bool, OpenError> {
     let mut mark = None;
     engine
         .get(KEY, &mut |value| {
             mark = Some(String::from_utf8_lossy(value).into_owned())
         })
-        .map_err(damaged)?;
+        .map_err(|error| damaged(folder, error))?;
     match mark {
-        Some(mark) => match mark.parse::<u32>() {
-            Ok(FORMAT) => Ok(()),
-            _ => Err(OpenError::Newer {
-                found: mark,
-                known: FORMAT,
-            }),
-        },
-        None => {
-            let mut empty = true;
-            let mut visit = |_: &[u8], _: &[u8]| {
-                empty = false;
-                ControlFlow::Break(())
-            };
-            engine.scan(&[], &mut visit).map_err(damaged)?;
-            if !empty {
-                return Err(OpenError::Foreign);
-            }
-            engine
-                .write_one((KEY.to_vec(), Some(FORMAT.to_string().into_bytes())))
-                .and_then(|()| engine.flush())
-                .map_err(|error| OpenError::Io {
-                    action: "write to the new store in",
-                    path: folder.into(),
-                    source: std::io::Error::other(error),
-                })
-        }
+        None => Ok(false),
+        Some(mark) if mark.parse() == Ok(FORMAT) => Ok(true),
+        Some(found) => Err(OpenError::Newer {
+            folder: folder.into(),
+            found,
+            known: FORMAT,
+        }),
+    }
+}
+
+fn damaged(folder: &Path, error: EngineError) -> OpenError {
+    OpenError::Damaged {
+        folder: folder.into(),
+        reason: error.0,
     }
 }
 
@@ -77,12 +98,15 @@ mod tests {
     #[test]
     fn a_newer_format_is_refused_by_its_number() {
         let error = checked(KEY, b"2").unwrap_err();
-        assert!(matches!(&error, OpenError::Newer { found, known: 1 } if found == "2"));
+        assert!(matches!(&error, OpenError::Newer { found, known: 1, .. } if found == "2"));
         assert!(error.to_string().contains("newer release"), "{error}");
     }
 
     #[test]
     fn somebody_elses_database_is_refused() {
-        assert!(matches!(checked(b"key", b"value"), Err(OpenError::Foreign)));
+        assert!(matches!(
+            checked(b"key", b"value"),
+            Err(OpenError::Foreign { .. })
+        ));
     }
 }

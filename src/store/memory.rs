@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::engine::{Engine, EngineError, Visit, Write};
+use super::engine::{Engine, EngineError, Source, Visit, Write};
+use super::error::OpenError;
 
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -66,5 +67,24 @@ impl Engine for Memory {
 
     fn has_room(&self) -> bool {
         true
+    }
+
+    fn seal(&self) {}
+}
+
+/// It never breaks.
+impl Source for Memory {
+    fn reopen(&self) -> Result<Arc<dyn Engine>, OpenError> {
+        Ok(Arc::new(self.clone()))
+    }
+
+    fn has_space(&self) -> bool {
+        true
+    }
+
+    fn no_space(&self) -> OpenError {
+        OpenError::NoSpace {
+            folder: "memory".into(),
+        }
     }
 }

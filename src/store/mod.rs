@@ -25,7 +25,8 @@
 //! A set goes `commit` (the writer thread groups what waits) → `plan` (limits, and which records
 //! change; `usage` knows what the owner has) → `record` (how a record looks) → an `engine`: `disk`,
 //! which is sled, or `memory`. A read goes straight to the engine and through `read`.
-//! docs/STORAGE.md says what sled is trusted with, and what not.
+//! When the engine breaks, `revive` opens it anew. docs/STORAGE.md says what sled is trusted with,
+//! and what not.
 //!
 //! Architecture invariants: this room knows no XMPP and no async runtime. One thread writes. A
 //! read sees every set wholly or not at all, but it may see one that is not durable yet: the
@@ -42,7 +43,9 @@ mod memory;
 mod plan;
 mod read;
 mod record;
+mod revive;
 mod room;
+mod shared;
 #[cfg(test)]
 mod suite;
 mod usage;
@@ -55,9 +58,10 @@ use std::thread::{self, JoinHandle};
 pub use change::{Change, ChangeSet, Limits, Owner, Value};
 pub use error::{OpenError, ReadError, SetError};
 
-use commit::{Done, Request, Shared, Writer};
-use engine::Engine;
+use commit::{Request, Writer};
+use engine::{Engine, Source};
 use read::Trouble;
+use shared::{Done, Shared};
 
 /// How to open a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,9 +87,8 @@ impl Store {
     ///
     /// When it is in use, damaged, of a newer release, or the system refuses; each says what to do.
     pub fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
-        let engine = disk::open(path, options.cache_bytes)?;
-        format::check(&engine, path)?;
-        Self::over(Arc::new(engine)).map_err(|source| OpenError::Io {
+        let (engine, folder) = disk::open(path, options.cache_bytes)?;
+        Self::over(Arc::new(engine), Arc::new(folder)).map_err(|source| OpenError::Io {
             action: "start a thread for",
             path: path.to_owned(),
             source,
@@ -103,13 +106,15 @@ impl Store {
         reason = "a tool of tests and fuzzers, with no data to lose"
     )]
     pub fn in_memory() -> Self {
-        Self::over(Arc::new(memory::Memory::default())).expect("a thread")
+        let memory = Arc::new(memory::Memory::default());
+        Self::over(Arc::clone(&memory) as _, memory).expect("a thread")
     }
 
-    fn over(engine: Arc<dyn Engine>) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared::new(Arc::clone(&engine)));
+    fn over(engine: Arc<dyn Engine>, source: Arc<dyn Source>) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared::default());
         let (requests, receiver) = mpsc::channel();
-        let writer = Writer::new(Arc::clone(&shared), engine, receiver);
+        let to_self = (requests.clone(), receiver);
+        let writer = Writer::new(Arc::clone(&shared), engine, source, to_self);
         let writer = thread::Builder::new()
             .name("store".into())
             .spawn(move || writer.run())?;
@@ -135,7 +140,6 @@ impl Store {
     ) -> Result<u64, ReadError> {
         let shared = &self.0.shared;
         let engine = shared.engine.read().unwrap_or_else(PoisonError::into_inner);
-        // What a failed commit left behind may be gone after a crash, so nobody gets to see it.
         let engine = engine
             .as_deref()
             .filter(|_| !shared.failed())
@@ -153,17 +157,23 @@ impl Store {
     ///
     /// `done` is called exactly once, usually from the writer thread: with `Ok` when the set is
     /// durable, with an error when nothing of it took effect. (After `Failed` an unacknowledged
-    /// set may still be found, whole, when the store is opened again.) Sets of one owner take
-    /// effect in the order they are submitted.
+    /// set may still be found, whole, once the store works again.) Sets of one owner take effect
+    /// in the order they are submitted.
     pub fn submit(&self, set: ChangeSet, done: impl FnOnce(Result<(), SetError>) + Send + 'static) {
         // After closing nobody receives, and dropping the set answers it.
         drop(self.0.requests.send(Request::Set(set, Done::new(done))));
     }
 
-    /// Whether the store broke. It stays so: nothing is read or stored until it is opened anew.
+    /// Whether the store is broken. Nothing is read or stored then; it is opened anew by itself
+    /// as soon as that works.
     #[must_use]
     pub fn failed(&self) -> bool {
         self.0.shared.failed()
+    }
+
+    /// What to do if a broken store cannot even be closed: only a new process can open it then.
+    pub fn when_lost(&self, callback: impl FnOnce() + Send + 'static) {
+        self.0.shared.when_lost(Box::new(callback));
     }
 
     /// Waits for what was submitted, syncs, and releases the folder.

@@ -26,7 +26,8 @@ trait Rig {
 
 impl Rig for Memory {
     fn open(&self) -> Store {
-        Store::over(Arc::new(self.clone())).unwrap()
+        let memory = Arc::new(self.clone());
+        Store::over(Arc::clone(&memory) as _, memory).unwrap()
     }
 }
 

@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use crate::store::engine::{Engine, EngineError, Visit, Write};
+use crate::store::engine::{Engine, EngineError, Source, Visit, Write};
 use crate::store::memory::Memory;
 use crate::store::suite::{ROOMY, change, get, owner, set, set_within};
-use crate::store::{ChangeSet, ReadError, SetError, Store};
+use crate::store::{ChangeSet, OpenError, ReadError, SetError, Store};
 
 #[derive(Default)]
 struct Trap {
@@ -19,6 +19,9 @@ struct Trap {
     check_fails: AtomicBool,
     full: AtomicBool,
     panics: AtomicBool,
+    /// What broke stays so.
+    beyond_repair: AtomicBool,
+    no_space: AtomicBool,
 }
 
 impl Trap {
@@ -31,11 +34,52 @@ impl Trap {
     }
 
     fn store(self: &Arc<Self>) -> Store {
-        Store::over(Arc::clone(self) as Arc<dyn Engine>).unwrap()
+        let opened = Arc::new(Opened(Arc::clone(self)));
+        Store::over(opened, Arc::new(Home(Arc::clone(self)))).unwrap()
     }
 }
 
-impl Engine for Trap {
+/// What is open of a trap, and where it can be opened again.
+struct Opened(Arc<Trap>);
+struct Home(Arc<Trap>);
+
+impl std::ops::Deref for Opened {
+    type Target = Trap;
+
+    fn deref(&self) -> &Trap {
+        &self.0
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        self.note("gone");
+    }
+}
+
+impl Source for Home {
+    fn reopen(&self) -> Result<Arc<dyn Engine>, OpenError> {
+        if self.0.beyond_repair.load(SeqCst) {
+            return Err(OpenError::Foreign {
+                folder: "trap".into(),
+            });
+        }
+        self.0.note("reopened");
+        Ok(Arc::new(Opened(Arc::clone(&self.0))))
+    }
+
+    fn has_space(&self) -> bool {
+        !self.0.no_space.load(SeqCst)
+    }
+
+    fn no_space(&self) -> OpenError {
+        OpenError::NoSpace {
+            folder: "trap".into(),
+        }
+    }
+}
+
+impl Engine for Opened {
     fn get(&self, key: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<(), EngineError> {
         assert!(!self.panics.load(SeqCst), "a panic that the test asked for");
         self.memory.get(key, visit)
@@ -82,6 +126,10 @@ impl Engine for Trap {
 
     fn has_room(&self) -> bool {
         !self.full.load(SeqCst)
+    }
+
+    fn seal(&self) {
+        self.note("sealed");
     }
 }
 
@@ -172,10 +220,18 @@ fn sets_in_one_group_see_each_other() {
     assert_eq!(get(&store, "j@c", "n", None), format!("short{long}first"));
 }
 
+fn becomes(what: impl Fn() -> bool) -> bool {
+    (0..500).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        what()
+    })
+}
+
 #[test]
-fn a_failed_flush_fails_its_whole_group_and_the_store_for_good() {
+fn a_failed_flush_fails_its_whole_group_and_the_store_until_it_is_opened_anew() {
     let trap = Trap {
         flushes_left: Some(AtomicUsize::new(1)),
+        beyond_repair: true.into(),
         ..Trap::default()
     };
     let trap = Arc::new(trap);
@@ -186,13 +242,55 @@ fn a_failed_flush_fails_its_whole_group_and_the_store_for_good() {
         answers,
         [Ok(()), Err(SetError::Failed), Err(SetError::Failed)]
     );
+    assert!(becomes(|| trap.calls().last() == Some(&"gone")));
     assert!(store.failed());
-    trap.calls();
-    let later = set_within(&store, ROOMY, "k@c", vec![change("n", "a", Some("x"))]);
-    assert_eq!((later, trap.calls().len()), (Err(SetError::Failed), 0));
+    let set = || set_within(&store, ROOMY, "k@c", vec![change("n", "a", Some("x"))]);
+    assert_eq!((set(), trap.calls().len()), (Err(SetError::Failed), 0));
     // What is not durable is shown to nobody.
-    let read = store.read(&owner("j@c"), "n", Some("a"), &mut String::new());
-    assert_eq!(read, Err(ReadError::Failed));
+    let read = || store.read(&owner("j@c"), "n", Some("first"), &mut String::new());
+    assert_eq!(read(), Err(ReadError::Failed));
+
+    trap.beyond_repair.store(false, SeqCst);
+    trap.flushes_left.as_ref().unwrap().store(1, SeqCst);
+    assert!(becomes(|| !store.failed()));
+    assert_eq!((read(), set()), (Ok(1), Ok(())));
+    store.close();
+    let calls = trap.calls();
+    assert_eq!(calls, ["reopened", "one", "flush", "sealed", "gone"]);
+}
+
+#[test]
+fn a_broken_store_waits_for_space_and_says_so() {
+    let trap = Trap {
+        flushes_left: Some(AtomicUsize::new(0)),
+        no_space: true.into(),
+        ..Trap::default()
+    };
+    let trap = Arc::new(trap);
+    let store = trap.store();
+    let set = || set_within(&store, ROOMY, "k@c", vec![change("n", "a", Some("x"))]);
+    assert_eq!(set(), Err(SetError::Failed));
+    assert!(becomes(|| set() == Err(SetError::Full)));
+    assert_eq!(trap.calls(), ["one", "flush", "gone"]);
+    trap.flushes_left.as_ref().unwrap().store(9, SeqCst);
+    trap.no_space.store(false, SeqCst);
+    assert!(becomes(|| set() == Ok(())));
+}
+
+#[test]
+fn a_broken_store_can_be_closed_and_is_not_marked_as_whole() {
+    let trap = Trap {
+        flushes_left: Some(AtomicUsize::new(0)),
+        beyond_repair: true.into(),
+        ..Trap::default()
+    };
+    let trap = Arc::new(trap);
+    let store = trap.store();
+    let set = || set_within(&store, ROOMY, "k@c", vec![change("n", "a", Some("x"))]);
+    assert_eq!(set(), Err(SetError::Failed));
+    store.close();
+    assert_eq!(set(), Err(SetError::Failed));
+    assert_eq!(trap.calls(), ["one", "flush", "gone"]);
 }
 
 #[test]
@@ -200,12 +298,9 @@ fn trouble_that_a_flush_swallowed_is_found_within_seconds() {
     let trap = Arc::new(Trap::default());
     let store = trap.store();
     trap.check_fails.store(true, SeqCst);
+    trap.beyond_repair.store(true, SeqCst);
     set(&store, "j@c", vec![change("n", "a", Some("x"))]);
-    let found = (0..50).any(|_| {
-        std::thread::sleep(Duration::from_millis(100));
-        store.failed()
-    });
-    assert!(found);
+    assert!(becomes(|| store.failed()));
 }
 
 #[test]
@@ -238,8 +333,8 @@ fn a_panic_is_a_failure_and_every_set_is_still_answered() {
     let set = || set_within(&store, ROOMY, "j@c", vec![change("n", "a", Some("x"))]);
     assert_eq!(set(), Err(SetError::Failed));
     assert_eq!(set(), Err(SetError::Failed));
-    store.close();
-    assert!(store.failed());
+    trap.panics.store(false, SeqCst);
+    assert!(becomes(|| set() == Ok(())));
 }
 
 #[test]

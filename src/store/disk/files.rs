@@ -148,8 +148,76 @@ pub(super) fn sync_all(folder: &Path, made: bool) -> Result<(), OpenError> {
     }
 }
 
-fn sync(path: &Path) -> io::Result<()> {
+pub(super) fn sync(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
+}
+
+/// Has the log read from the disk itself.
+///
+/// The kernel keeps what it failed to write as if it were written, and never tries again. Read
+/// from its memory, such data would be taken for durable, and all that is written behind it would
+/// be lost with it when the power fails.
+pub(super) fn distrust_the_cache(folder: &Path) -> Result<(), OpenError> {
+    let path = folder.join("db");
+    let log = match File::open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        result => result.map_err(failed("open", &path))?,
+    };
+    log.sync_all().map_err(failed("sync", &path))?;
+    // Where it is not supported nothing can be done.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::fs::fadvise(&log, 0, None, rustix::fs::Advice::DontNeed);
+    Ok(())
+}
+
+/// Insists that the whole log can be read. Where sled cannot read a part of it, it takes that for
+/// the end, and clears what comes behind.
+pub(super) fn read_through(folder: &Path) -> Result<(), OpenError> {
+    let path = folder.join("db");
+    let read = || {
+        let mut log = File::open(&path)?;
+        let mut buffer = vec![0; 1024 * 1024];
+        while log.read(&mut buffer)? > 0 {}
+        Ok(())
+    };
+    read().map_err(failed("read", &path))
+}
+
+/// Insists that a database is there.
+///
+/// sled makes one where there is none. Where there was one, its disk may be gone, or somebody
+/// moved it: a new one in its place would say of everything that it was never stored.
+pub(super) fn insist_on_a_log(folder: &Path) -> Result<(), OpenError> {
+    let path = folder.join("db");
+    fs::metadata(&path).map(drop).map_err(failed("find", &path))
+}
+
+/// Makes the log, or insists on it where there was one.
+///
+/// It comes before the settings that sled makes, and those and the first data before the ballast:
+/// so settings without a log tell of a loss, and so does ballast with an empty one. A log without
+/// settings is not ours; sled would clear it.
+pub(super) fn make_log_or_miss_it(folder: &Path) -> Result<(), OpenError> {
+    let path = folder.join("db");
+    let length = fs::metadata(&path).map_or(0, |found| found.len());
+    if folder.join("conf").exists() {
+        insist_on_a_log(folder)?;
+        if length == 0 && has_ballast(folder) {
+            return Err(OpenError::Damaged {
+                folder: folder.to_owned(),
+                reason: "its file `db` is empty".to_owned(),
+            });
+        }
+        return Ok(());
+    }
+    if length > 0 {
+        return Err(OpenError::Foreign {
+            folder: folder.to_owned(),
+        });
+    }
+    let mut options = OpenOptions::new();
+    let made = options.append(true).create(true).mode(0o600).open(&path);
+    made.map(drop).map_err(failed("make", &path))
 }
 
 /// Whether sled keeps data outside of its log.
@@ -196,6 +264,11 @@ fn fill(file: File) -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 fn fill(mut file: File) -> io::Result<()> {
     io::copy(&mut io::repeat(0).take(BALLAST_BYTES), &mut file).map(drop)
+}
+
+/// Whether there is ballast to give up.
+pub(super) fn has_ballast(folder: &Path) -> bool {
+    folder.join(BALLAST).exists()
 }
 
 /// Gives the ballast up; says whether there was one.

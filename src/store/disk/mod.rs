@@ -1,6 +1,7 @@
 //! sled, with the settings and the care that docs/STORAGE.md gives the reasons for.
 
 mod files;
+mod mark;
 mod open;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ pub(super) struct Disk {
     log: File,
     folder: PathBuf,
     blobs_seen: AtomicBool,
+    closing: mark::Closing,
     _lock: File,
 }
 
@@ -118,7 +120,13 @@ impl Engine for Disk {
     }
 
     fn has_room(&self) -> bool {
+        // What was given up when the disk was full is put by again.
+        files::lay_ballast(&self.folder);
         // Where it cannot be told, only a try can tell.
         files::free_bytes(&self.folder).is_none_or(|free| free >= LEAST_FREE_BYTES)
+    }
+
+    fn seal(&self) {
+        self.closing.ask();
     }
 }

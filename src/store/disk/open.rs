@@ -3,14 +3,17 @@
 use std::fs::File;
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::files;
-use super::{Disk, SEGMENT_BYTES, message};
+use super::mark::{self, Closing};
+use super::{Disk, LEAST_FREE_BYTES, SEGMENT_BYTES, files, message};
+use crate::store::engine::{Engine, Source};
 use crate::store::error::OpenError;
+use crate::store::format;
 
 /// sled's background thread also frees segments, so it must run; it is no part of durability.
 const FLUSH_EVERY_MS: u64 = 1000;
@@ -19,24 +22,65 @@ const FLUSH_EVERY_MS: u64 = 1000;
 const LINGER: Duration = Duration::from_secs(5);
 
 /// Opens the database in this folder, which is made if it is missing.
-pub(in crate::store) fn open(folder: &Path, cache_bytes: u64) -> Result<Disk, OpenError> {
+pub(in crate::store) fn open(folder: &Path, cache_bytes: u64) -> Result<(Disk, Folder), OpenError> {
     let made = files::make_folder(folder)?;
+    let disk = open_in(folder, cache_bytes, made)?;
+    format::check(&disk, folder)?;
+    let folder = Folder {
+        path: folder.to_owned(),
+        cache_bytes,
+    };
+    Ok((disk, folder))
+}
+
+/// The folder of a database that has been open, and may be opened again.
+pub(in crate::store) struct Folder {
+    path: PathBuf,
+    cache_bytes: u64,
+}
+
+impl Source for Folder {
+    fn reopen(&self) -> Result<Arc<dyn Engine>, OpenError> {
+        files::insist_on_a_log(&self.path)?;
+        let disk = open_in(&self.path, self.cache_bytes, false)?;
+        format::insist(&disk, &self.path)?;
+        Ok(Arc::new(disk))
+    }
+
+    fn has_space(&self) -> bool {
+        files::has_ballast(&self.path)
+            || files::free_bytes(&self.path).is_none_or(|free| free >= LEAST_FREE_BYTES)
+    }
+
+    fn no_space(&self) -> OpenError {
+        OpenError::NoSpace {
+            folder: self.path.clone(),
+        }
+    }
+}
+
+fn open_in(folder: &Path, cache_bytes: u64, made: bool) -> Result<Disk, OpenError> {
     let lock = match files::lock(folder) {
         // Even the lock's file needs an inode.
         Err(OpenError::NoSpace { .. }) if files::give_up_ballast(folder) => files::lock(folder)?,
         result => result?,
     };
+    if !mark::take(folder)? {
+        files::distrust_the_cache(folder)?;
+    }
+    files::make_log_or_miss_it(folder)?;
+    files::read_through(folder)?;
     let db = recover(folder, cache_bytes)?;
     files::sync_all(folder, made)?;
     let log = folder.join("db");
     let log = File::open(&log).map_err(files::failed("open", &log))?;
     files::lay_ballast(folder);
-    let (folder, blobs_seen) = (folder.to_owned(), AtomicBool::new(false));
     let disk = Disk {
         db,
         log,
-        folder,
-        blobs_seen,
+        folder: folder.to_owned(),
+        blobs_seen: AtomicBool::new(false),
+        closing: Closing::new(folder),
         _lock: lock,
     };
     disk.look_for_blobs();

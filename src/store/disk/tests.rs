@@ -1,4 +1,4 @@
-//! What befalls files: damage, a second process, kills, cut logs.
+//! What befalls files: damage, a second process, cut logs, a disk that fails.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -43,7 +43,7 @@ fn snapshots(folder: &Path, prefix: &str) -> Vec<std::path::PathBuf> {
 
 /// Writes behind the store's back, while it is closed.
 fn tamper(folder: &Path, key: &[u8], tamper: impl FnOnce(&mut Vec<u8>)) {
-    let disk = super::open(folder, OPTIONS.cache_bytes).unwrap();
+    let (disk, _) = super::open(folder, OPTIONS.cache_bytes).unwrap();
     let mut value = disk
         .db
         .get(key)
@@ -172,6 +172,8 @@ fn a_damaged_snapshot_is_set_aside_and_nothing_is_lost() {
 #[test]
 fn a_log_cut_short_is_refused_and_never_opened_as_if_it_were_whole() {
     let (_dir, folder) = filled();
+    // As after a kill: our own mark would notice it, too.
+    fs::remove_file(folder.join("closed")).unwrap();
     let log = fs::OpenOptions::new()
         .write(true)
         .open(folder.join("db"))
@@ -189,4 +191,34 @@ fn a_log_cut_short_is_refused_and_never_opened_as_if_it_were_whole() {
         snapshots(&folder, "damaged-snap."),
         Vec::<std::path::PathBuf>::new()
     );
+}
+
+#[test]
+fn a_log_that_was_changed_while_closed_is_refused_until_somebody_decides() {
+    let (_dir, folder) = filled();
+    let mut log = fs::read(folder.join("db")).unwrap();
+    *log.last_mut().unwrap() ^= 1;
+    fs::write(folder.join("db"), log).unwrap();
+    for _ in 0..2 {
+        let error = Store::open(&folder, &OPTIONS).unwrap_err();
+        assert!(matches!(&error, OpenError::Changed { .. }), "{error}");
+    }
+    fs::remove_file(folder.join("closed")).unwrap();
+    open(&folder);
+}
+
+/// Its snapshot cannot tell: it was cut behind that, or there is none yet.
+#[test]
+fn a_log_that_is_gone_is_not_begun_anew() {
+    let (_dir, folder) = filled();
+    for file in snapshots(&folder, "snap.") {
+        fs::remove_file(file).unwrap();
+    }
+    fs::remove_file(folder.join("closed")).unwrap();
+    fs::write(folder.join("db"), "").unwrap();
+    let error = Store::open(&folder, &OPTIONS).unwrap_err();
+    assert!(matches!(&error, OpenError::Damaged { .. }), "{error}");
+    fs::remove_file(folder.join("db")).unwrap();
+    Store::open(&folder, &OPTIONS).unwrap_err();
+    assert!(!folder.join("db").exists());
 }

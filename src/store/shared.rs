@@ -1,0 +1,125 @@
+//! What the writer thread, the readers and a revival share.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use super::engine::Engine;
+use super::error::SetError;
+
+type Callback = Box<dyn FnOnce() + Send>;
+
+#[derive(Default)]
+pub(super) struct Shared {
+    /// Readers hold it while they read, and the writer while it applies (not while it syncs), so
+    /// that nobody sees half a set. `None` while broken, and once closed.
+    pub(super) engine: RwLock<Option<Arc<dyn Engine>>>,
+    failed: AtomicBool,
+    full: AtomicBool,
+    damage_seen: AtomicBool,
+    when_lost: Mutex<Option<Callback>>,
+}
+
+impl Shared {
+    /// What is served from now on.
+    pub(super) fn serve(&self, engine: Option<Arc<dyn Engine>>) {
+        let works = engine.is_some();
+        let mut current = self.engine.write().unwrap_or_else(PoisonError::into_inner);
+        *current = engine;
+        if works {
+            self.full.store(false, Ordering::Release);
+            self.failed.store(false, Ordering::Release);
+        }
+    }
+
+    pub(super) fn failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    pub(super) fn fail(&self, reason: &str) {
+        if !self.failed.swap(true, Ordering::AcqRel) {
+            tracing::error!(
+                "the store has failed: {reason}; until it can be opened again, which is tried \
+                 every few seconds, all requests are answered with errors; look at the disk and at \
+                 the system's log"
+            );
+        }
+    }
+
+    /// What a set is told while there is no engine.
+    pub(super) fn refusal(&self) -> SetError {
+        if self.full.load(Ordering::Acquire) {
+            SetError::Full
+        } else {
+            SetError::Failed
+        }
+    }
+
+    /// Whether it is for want of space that there is no engine.
+    pub(super) fn wants_space(&self, full: bool) {
+        self.full.store(full, Ordering::Release);
+    }
+
+    pub(super) fn when_lost(&self, callback: Callback) {
+        let mut slot = self
+            .when_lost
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *slot = Some(callback);
+    }
+
+    /// The broken engine does not let go of the folder: this process can never open it again.
+    pub(super) fn lose(&self) {
+        tracing::error!(
+            "the failed store cannot be closed, so it cannot be opened again: the service has to be restarted"
+        );
+        let callback = self
+            .when_lost
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(callback) = callback {
+            callback();
+        }
+    }
+
+    /// Reports data that cannot be read; once, because anybody can ask for it again and again.
+    pub(super) fn damaged(&self, details: std::fmt::Arguments<'_>) {
+        if !self.damage_seen.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                "some stored data is damaged and cannot be read; look at the disk, and consider a \
+                 backup (the log at level debug says what is affected)"
+            );
+        }
+        tracing::debug!("damaged data: {details}");
+    }
+}
+
+type Listener = Box<dyn FnOnce(Result<(), SetError>) + Send>;
+
+/// Whom to tell how a set went. Told that it failed if dropped before.
+pub(super) struct Done(Option<Listener>);
+
+impl Done {
+    pub(super) fn new(done: impl FnOnce(Result<(), SetError>) + Send + 'static) -> Self {
+        Self(Some(Box::new(done)))
+    }
+
+    pub(super) fn tell(mut self, result: Result<(), SetError>) {
+        self.tell_once(result);
+    }
+
+    fn tell_once(&mut self, result: Result<(), SetError>) {
+        let Some(done) = self.0.take() else { return };
+        // One listener's panic must not cost the others their answers.
+        if catch_unwind(AssertUnwindSafe(|| done(result))).is_err() {
+            tracing::error!("the answer to a set was lost in a panic");
+        }
+    }
+}
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        self.tell_once(Err(SetError::Failed));
+    }
+}

@@ -1,0 +1,144 @@
+//! The disk fails: a cable, a controller, a volume that is detached. What the program was told is
+//! on the disk may not be, so it must not say so; and nobody wants to restart it when the disk is
+//! back.
+
+use std::time::Duration;
+
+use super::faulty::{EIO, ENOSPC, FaultyDisk};
+use super::{assert_failed, eventually, is_result, numbered, refused, stage, try_get, try_set};
+
+const SOON: Duration = Duration::from_secs(5);
+
+/// Sets while `calls` fail, and after that; what was acknowledged must be there all the time, and
+/// the refused set wholly or not at all.
+#[track_caller]
+fn survives_and_comes_back(calls: &[&str], error: u32, words: &str) {
+    let disk = FaultyDisk::new();
+    let mut stage = stage(disk.under());
+    for number in 0..20 {
+        stage.store(&numbered(number, "kept"));
+    }
+    disk.fail(calls, error);
+    let both = "<n1 xmlns='urn:x'>refused</n1><n2 xmlns='urn:x'>refused</n2>";
+    assert_failed(&try_set(&mut stage, both));
+    // Nothing is shown that may be gone tomorrow, and no "nothing stored" either.
+    assert_failed(&try_get(&mut stage, &numbered(1, "")));
+    assert_failed(&try_set(&mut stage, &numbered(3, "refused, too")));
+    let line = stage.component.wait_for_log("the store has failed", SOON);
+    assert!(
+        line.contains(words) && line.contains("look at the disk"),
+        "{line}"
+    );
+    std::thread::sleep(SOON);
+    assert_failed(&try_set(&mut stage, &numbered(3, "refused, too")));
+
+    disk.heal();
+    eventually("gets work again", || {
+        is_result(&try_get(&mut stage, &numbered(0, "")))
+    });
+    let one = try_get(&mut stage, &numbered(1, "")).contains("refused");
+    let two = try_get(&mut stage, &numbered(2, "")).contains("refused");
+    assert_eq!(one, two, "half a set");
+    stage.store("<n1 xmlns='urn:x'>anew</n1><n2 xmlns='urn:x'>kept</n2>");
+    assert!(stage.component.stop().success());
+
+    let mut stage = super::stage(disk.under());
+    for number in 0..20 {
+        let text = if number == 1 { "anew" } else { "kept" };
+        stage.fetch(&numbered(number, ""), &numbered(number, text));
+    }
+}
+
+#[test]
+fn a_sync_that_fails_is_an_error_until_the_disk_is_back() {
+    survives_and_comes_back(&["fsync"], EIO, "Input/output error");
+}
+
+#[test]
+fn a_write_that_fails_is_an_error_until_the_disk_is_back() {
+    survives_and_comes_back(&["write"], EIO, "Input/output error");
+}
+
+#[test]
+fn a_disk_without_any_life_is_an_error_until_it_is_back() {
+    survives_and_comes_back(&["write", "fsync", "read"], EIO, "Input/output error");
+}
+
+/// A quota, say: the disk has space, and not for us.
+#[test]
+fn a_write_without_space_is_an_error_until_there_is_some() {
+    survives_and_comes_back(&["write"], ENOSPC, "No space left on device");
+}
+
+#[test]
+fn what_cannot_be_read_is_an_error_and_not_nothing() {
+    let disk = FaultyDisk::new();
+    let mut stage = stage(disk.under());
+    stage.store(&numbered(1, "kept"));
+    assert!(stage.component.stop().success());
+    let mut stage = super::stage(disk.under());
+    // The store has read this much only: its mark.
+    for number in 100..140 {
+        stage.store(&numbered(number, &"x".repeat(20_000)));
+    }
+    assert!(stage.component.stop().success());
+    let mut stage = super::stage(disk.under());
+    disk.fail(&["read"], EIO);
+    let mut failed = 0;
+    for number in 100..140 {
+        let answer = try_get(&mut stage, &numbered(number, ""));
+        if !is_result(&answer) {
+            assert_failed(&answer);
+            failed += 1;
+        } else {
+            assert!(answer.contains("xxxx"), "{answer}");
+        }
+    }
+    assert!(failed > 0, "all of it was in memory");
+    disk.heal();
+    for number in 100..140 {
+        eventually("gets work again", || {
+            let answer = try_get(&mut stage, &numbered(number, ""));
+            assert!(!is_result(&answer) || answer.contains("xxxx"), "{answer}");
+            is_result(&answer)
+        });
+    }
+}
+
+#[test]
+fn a_disk_that_fails_again_and_again_is_reported_less_and_less_often() {
+    let disk = FaultyDisk::new();
+    let mut stage = stage(disk.under());
+    stage.store(&numbered(1, "kept"));
+    let mut breaks = 0;
+    for attempt in 0..60 {
+        disk.fail(&["fsync"], EIO);
+        if is_result(&try_get(&mut stage, &numbered(1, ""))) {
+            // sled writes nothing where nothing changes.
+            assert_failed(&try_set(&mut stage, &numbered(1, &attempt.to_string())));
+            breaks += 1;
+        }
+        disk.heal();
+        std::thread::sleep(Duration::from_millis(250));
+    }
+    // Every 2 seconds would be 8.
+    assert!((2..=5).contains(&breaks), "{breaks}");
+}
+
+#[test]
+fn a_disk_that_fails_at_the_start_is_a_start_refused() {
+    let disk = FaultyDisk::new();
+    let mut first = stage(disk.under());
+    first.store(&numbered(1, "kept"));
+    assert!(first.component.stop().success());
+    for call in ["read", "write", "fsync"] {
+        disk.fail(&[call], EIO);
+        let said = refused(disk.under());
+        assert!(said.contains(&disk.store().display().to_string()), "{said}");
+        assert!(said.contains("Input/output error"), "{call}: {said}");
+        disk.heal();
+        let mut again = stage(disk.under());
+        again.fetch(&numbered(1, ""), &numbered(1, "kept"));
+        assert!(again.component.stop().success());
+    }
+}

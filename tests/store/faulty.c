@@ -1,0 +1,40 @@
+/* Loaded into the program by LD_PRELOAD: has calls on the log fail while a file says so.
+ *
+ * The folder FAULTS has a file with the name of each call that fails; in it, the error's number. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int fails(const char *call, int fd) {
+    char link[64], path[4096], order[4096];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    if (length < 3 || memcmp(path + length - 3, "/db", 3) != 0 || !getenv("FAULTS")) return 0;
+    snprintf(order, sizeof order, "%s/%s", getenv("FAULTS"), call);
+    FILE *file = fopen(order, "r");
+    if (!file) return 0;
+    int error = 0;
+    if (fscanf(file, "%d", &error) != 1) error = EIO;
+    fclose(file);
+    errno = error;
+    return 1;
+}
+
+int fsync(int fd) { return fails("fsync", fd) ? -1 : (int)syscall(SYS_fsync, fd); }
+int fdatasync(int fd) { return fails("fsync", fd) ? -1 : (int)syscall(SYS_fdatasync, fd); }
+
+ssize_t pwrite64(int fd, const void *data, size_t length, off64_t at) {
+    return fails("write", fd) ? -1 : syscall(SYS_pwrite64, fd, data, length, at);
+}
+
+ssize_t read(int fd, void *data, size_t length) {
+    return fails("read", fd) ? -1 : syscall(SYS_read, fd, data, length);
+}
+
+ssize_t pread64(int fd, void *data, size_t length, off64_t at) {
+    return fails("read", fd) ? -1 : syscall(SYS_pread64, fd, data, length, at);
+}

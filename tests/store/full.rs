@@ -1,0 +1,129 @@
+//! The disk is full. Disks fill up at night, with somebody else's files: the service must still
+//! serve what it has, say what is wrong, and go on by itself as soon as there is space.
+
+use std::fs;
+use std::time::Duration;
+
+use super::small_disk::SmallDisk;
+use super::{assert_failed, assert_full, eventually, is_result, keeping, numbered};
+use super::{stage, try_get, try_set};
+
+const MIB: u64 = 300;
+
+/// 2,000 bytes that no element holds by default.
+fn text() -> String {
+    "x".repeat(2000)
+}
+
+#[test]
+fn a_nearly_full_disk_takes_deletes_and_shrinking_and_nothing_else() {
+    let mut disk = SmallDisk::new(MIB);
+    let under = [disk.inside(), keeping(&disk.store())].concat();
+    let mut stage = stage(under);
+    stage.store(&numbered(1, &text()));
+    stage.store(&numbered(2, &text()));
+    disk.fill_up_to(60);
+    std::thread::sleep(Duration::from_millis(1100));
+    for grows in [
+        numbered(3, "y"),
+        numbered(1, &(text() + "y")),
+        numbered(1, &text()),
+    ] {
+        assert_full(&try_set(&mut stage, &grows));
+    }
+    assert!(is_result(&try_set(&mut stage, &numbered(1, "less"))));
+    assert!(is_result(&try_set(&mut stage, &numbered(2, ""))));
+    stage.fetch(&numbered(1, ""), &numbered(1, "less"));
+    stage.fetch(&numbered(2, ""), &numbered(1, "less"));
+    stage.component.wait_for_log(
+        "the disk of the store is nearly full: until there is space again, users can only delete",
+        Duration::from_secs(1),
+    );
+    disk.empty();
+    eventually("sets work again", || {
+        is_result(&try_set(&mut stage, &numbered(3, "y")))
+    });
+    stage
+        .component
+        .wait_for_log("has space again", Duration::from_secs(1));
+    assert!(stage.component.stop().success());
+    let warnings = stage.component.log();
+    let warnings = warnings.iter().filter(|line| line.contains("nearly full"));
+    assert_eq!(warnings.count(), 1);
+}
+
+/// Somebody else's file takes the last page faster than we look.
+#[test]
+fn a_disk_that_fills_up_under_our_hands_costs_nothing_that_was_acknowledged() {
+    let mut disk = SmallDisk::new(MIB);
+    let under = [disk.inside(), keeping(&disk.store())].concat();
+    let mut stage = stage(under.clone());
+    let ballast = disk.outside().join("data/ballast");
+    assert_eq!(fs::metadata(&ballast).expect("ballast").len(), 24 << 20);
+
+    let mut acknowledged = Vec::new();
+    disk.fill_up_to(70);
+    // Looked at a moment ago: there is space.
+    assert!(is_result(&try_set(&mut stage, &numbered(0, "first"))));
+    disk.fill_up_to(0);
+    for number in 1.. {
+        let answer = try_set(&mut stage, &numbered(number, &text()));
+        if !is_result(&answer) {
+            assert_failed(&answer);
+            break;
+        }
+        acknowledged.push(number);
+    }
+    let line = stage
+        .component
+        .wait_for_log("the store has failed", Duration::from_secs(1));
+    assert!(line.contains("No space left on device"), "{line}");
+
+    // The reserved space is given up, and what was acknowledged is served again.
+    eventually("gets work again", || {
+        is_result(&try_get(&mut stage, &numbered(0, "")))
+    });
+    assert!(!ballast.exists());
+    for number in &acknowledged {
+        stage.fetch(&numbered(*number, ""), &numbered(*number, &text()));
+    }
+    assert_full(&try_set(&mut stage, "<late xmlns='urn:x'>more</late>"));
+    assert!(is_result(&try_set(&mut stage, &numbered(0, ""))));
+
+    disk.empty();
+    eventually("sets work again", || {
+        is_result(&try_set(&mut stage, "<late xmlns='urn:x'>more</late>"))
+    });
+    eventually("ballast is put by again", || ballast.exists());
+    let log = stage.component.log();
+    let count = |part: &str| log.iter().filter(|line| line.contains(part)).count();
+    assert_eq!(count("the store has failed"), 1, "{log:#?}");
+    assert_eq!(count("the store works again"), 1, "{log:#?}");
+
+    assert!(stage.component.stop().success());
+    let mut stage = super::stage(under);
+    for number in &acknowledged {
+        stage.fetch(&numbered(*number, ""), &numbered(*number, &text()));
+    }
+}
+
+#[test]
+fn a_full_disk_without_ballast_refuses_the_start_and_names_the_folder() {
+    let mut disk = SmallDisk::new(MIB);
+    let under = [disk.inside(), keeping(&disk.store())].concat();
+    let mut first = stage(under.clone());
+    first.store(&numbered(1, &text()));
+    first.component.kill();
+    fs::remove_file(disk.outside().join("data/ballast")).expect("ballast");
+    disk.fill_up_to(0);
+    let said = super::refused(under.clone());
+    assert!(
+        said.contains("no space left to open the store in"),
+        "{said}"
+    );
+    assert!(said.contains(&disk.store().display().to_string()), "{said}");
+    assert!(said.contains("free at least 64 MiB"), "{said}");
+    disk.empty();
+    let mut second = stage(under);
+    second.fetch(&numbered(1, ""), &numbered(1, &text()));
+}

@@ -1,0 +1,262 @@
+//! What the program had the kernel do, in the order in which it happened.
+
+use std::collections::HashMap;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use super::load::{self, Load};
+use crate::store::{keeping, stage};
+
+const CALLS: &str = "trace=openat,pwrite64,write,writev,sendto,sendmsg,fsync,fdatasync,sync_file_range,\
+     ftruncate,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat";
+
+/// Paths are relative to the folder that holds the store's.
+pub enum Event {
+    Made {
+        path: String,
+        is_folder: bool,
+    },
+    /// Opened to be written from its begin.
+    Opened {
+        path: String,
+        emptied: bool,
+    },
+    /// At a place, or behind the last.
+    Wrote {
+        path: String,
+        at: Option<u64>,
+        data: Vec<u8>,
+    },
+    Resized {
+        path: String,
+        length: u64,
+    },
+    /// All that came before the event `begun` is on the disk.
+    Synced {
+        path: String,
+        begun: usize,
+    },
+    Renamed {
+        from: String,
+        to: String,
+    },
+    Removed {
+        path: String,
+    },
+    /// A set was answered.
+    Answer(usize),
+}
+
+pub struct Trace {
+    pub events: Vec<Event>,
+    /// Where the answers are.
+    pub answers: Vec<usize>,
+}
+
+impl Trace {
+    /// Has a component carry out the load on a new store, and kills it. With further arguments
+    /// strace changes what the kernel answers.
+    pub fn record(load: &Load, further: &[&str]) -> Trace {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("trace");
+        let root = folder.path().join("disk");
+        fs::create_dir(&root).expect("a folder");
+        let mut under = keeping(&root.join("data"));
+        under.extend(["strace", "-f", "-y", "-xx", "-s", "67108864", "-qq"].map(str::to_owned));
+        under.extend(further.iter().map(|argument| (*argument).to_owned()));
+        under.extend(["-e", CALLS, "-o"].map(str::to_owned));
+        under.push(file.display().to_string());
+        let mut stage = stage(under);
+        load.carry_out(&mut stage.session);
+        // strace writes a call down when it has seen it end.
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let text = fs::read_to_string(&file).expect("a trace");
+            let root = root.to_str().expect("UTF-8");
+            let trace = Reader::new(root).read(&text);
+            if trace.answers.len() == load.sets.len() {
+                return trace;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "not all answers are in the trace"
+            );
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    pub fn first_answer(&self) -> usize {
+        self.answers[0]
+    }
+}
+
+struct Reader<'a> {
+    root: &'a str,
+    trace: Trace,
+    /// Of calls whose end is still to come: their arguments, and how many events were before.
+    begun: HashMap<&'a str, (&'a str, usize)>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(root: &'a str) -> Self {
+        let trace = Trace {
+            events: Vec::new(),
+            answers: Vec::new(),
+        };
+        Reader {
+            root,
+            trace,
+            begun: HashMap::new(),
+        }
+    }
+
+    fn read(mut self, text: &'a str) -> Trace {
+        for line in text.lines() {
+            let (thread, rest) = line.split_once(' ').unwrap_or((line, ""));
+            let rest = rest.trim_start();
+            if let Some(begin) = rest.strip_suffix(" <unfinished ...>") {
+                self.begun.insert(thread, (begin, self.trace.events.len()));
+                self.begins(begin);
+            } else if let Some((_, end)) = rest.split_once(" resumed>") {
+                if let Some((begin, events)) = self.begun.remove(thread) {
+                    self.ends(begin, end, events);
+                }
+            } else {
+                self.begins(rest);
+                self.ends(rest, rest, self.trace.events.len());
+            }
+        }
+        self.trace
+    }
+
+    /// What is written may be on the disk from now on, and what is sent may have arrived.
+    fn begins(&mut self, call: &str) {
+        let Some((name, arguments)) = call.split_once('(') else {
+            return;
+        };
+        match name {
+            "pwrite64" | "write" => {
+                let Some(path) = self.inside(&descriptor(arguments)) else {
+                    return self.sends(arguments);
+                };
+                let data = strings(arguments).swap_remove(0);
+                let at = (name == "pwrite64").then(|| number_behind(arguments));
+                self.trace.events.push(Event::Wrote { path, at, data });
+            }
+            "sendto" | "sendmsg" | "writev" => self.sends(arguments),
+            _ => {}
+        }
+    }
+
+    fn sends(&mut self, arguments: &str) {
+        let sent = strings(arguments).concat();
+        let sent = String::from_utf8_lossy(&sent);
+        for answer in sent
+            .split("<iq ")
+            .filter(|part| part.contains("type='result'"))
+        {
+            let number = answer
+                .split("id='set-")
+                .nth(1)
+                .and_then(|id| id.split('.').next());
+            if let Some(number) = number.and_then(|number| number.parse().ok()) {
+                debug_assert!(answer.contains(&load::id(number)));
+                self.trace.answers.push(self.trace.events.len());
+                self.trace.events.push(Event::Answer(number));
+            }
+        }
+    }
+
+    fn ends(&mut self, begin: &str, end: &str, begun: usize) {
+        let result = end.rsplit_once(" = ").map_or("-1", |(_, result)| result);
+        let (Some((name, arguments)), false) = (begin.split_once('('), result.starts_with('-'))
+        else {
+            return;
+        };
+        let names = || {
+            let strings = strings(arguments).into_iter();
+            let names = strings.map(|name| String::from_utf8_lossy(&name).into_owned());
+            names
+                .filter_map(|name| self.inside(&name))
+                .collect::<Vec<_>>()
+        };
+        match (name, names().as_slice()) {
+            ("openat", [path]) if arguments.contains("O_CREAT") => {
+                let path = path.clone();
+                let emptied = arguments.contains("O_TRUNC");
+                self.trace.events.push(Event::Made {
+                    path: path.clone(),
+                    is_folder: false,
+                });
+                self.trace.events.push(Event::Opened { path, emptied });
+            }
+            ("mkdir" | "mkdirat", [path]) => {
+                let (path, is_folder) = (path.clone(), true);
+                self.trace.events.push(Event::Made { path, is_folder });
+            }
+            ("rename" | "renameat" | "renameat2", [from, to]) => {
+                let (from, to) = (from.clone(), to.clone());
+                self.trace.events.push(Event::Renamed { from, to });
+            }
+            ("unlink" | "unlinkat", [path]) => {
+                let path = path.clone();
+                self.trace.events.push(Event::Removed { path });
+            }
+            ("fsync" | "fdatasync", _) => {
+                if let Some(path) = self.inside(&descriptor(arguments)) {
+                    self.trace.events.push(Event::Synced { path, begun });
+                }
+            }
+            ("ftruncate", _) => {
+                if let Some(path) = self.inside(&descriptor(arguments)) {
+                    let length = number_behind(arguments);
+                    self.trace.events.push(Event::Resized { path, length });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn inside(&self, path: &str) -> Option<String> {
+        let path = path.strip_prefix(self.root)?;
+        Some(path.trim_start_matches('/').to_owned())
+    }
+}
+
+/// What the first argument, `9</a/path>`, is a descriptor of.
+fn descriptor(arguments: &str) -> String {
+    let path = arguments
+        .split_once('<')
+        .and_then(|(_, rest)| rest.split_once('>'));
+    let path = path.map_or("", |(path, _)| path);
+    String::from_utf8_lossy(&unescape(path)).into_owned()
+}
+
+fn strings(arguments: &str) -> Vec<Vec<u8>> {
+    // With `-xx` there is no quote within a string.
+    arguments
+        .split('"')
+        .skip(1)
+        .step_by(2)
+        .map(unescape)
+        .collect()
+}
+
+fn unescape(text: &str) -> Vec<u8> {
+    if !text.contains("\\x") {
+        return text.as_bytes().to_vec();
+    }
+    let byte = |hex: &str| u8::from_str_radix(&hex[..2], 16).expect("hex");
+    text.split("\\x").skip(1).map(byte).collect()
+}
+
+/// The last argument.
+fn number_behind(arguments: &str) -> u64 {
+    let arguments = arguments
+        .rsplit_once(") = ")
+        .map_or(arguments, |(all, _)| all);
+    let last = arguments.rsplit(", ").next().unwrap_or_default();
+    last.trim_end_matches(')')
+        .parse()
+        .unwrap_or_else(|_| panic!("{last:.80}"))
+}
