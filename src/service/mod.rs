@@ -55,6 +55,10 @@ const MAX_AROUND: usize = 80 * 1024;
 /// The longest error without what it repeats, in bytes.
 const MAX_ERROR: usize = 1024;
 
+/// What a request takes beside its own bytes, roughly: names and addresses each in a place of
+/// their own, and its places in the queues.
+const AROUND_REQUEST: usize = 1024;
+
 /// How the service is set up.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -261,7 +265,7 @@ impl Service {
         match action {
             Ok(action) => Plan::Store(Request {
                 owner: action.owner().clone(),
-                size: received.size + received.text.len(),
+                size: AROUND_REQUEST + received.size + received.text.len(),
                 work: match action {
                     Action::Get(get) => Work::Get(Fetch(get)),
                     Action::Set(set) => Work::Set(set),

@@ -1,6 +1,6 @@
 //! Requests that wait for their turn, and answers that wait for a router that does not read.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,9 @@ use crate::scripted::stage::{Stage, get, request, set};
 /// four batches of 1 MiB that were under way by then, and the room that a growing text takes in
 /// advance, up to as much again, and what the allocator keeps.
 const UNREAD: u64 = 48 << 20;
+
+/// What requests may cost that wait for their turn: 32 MiB (`MAX_OPEN`) beside what is unread.
+const WAITING: u64 = UNREAD + (40 << 20);
 
 /// Thousands of large answers that nobody takes: they are made as room comes, and then all of them
 /// come, once; `in_order` of each user's requests.
@@ -93,4 +96,31 @@ fn sets_that_wait_for_the_disk_wait_in_bounded_memory() {
     stage.send(get("last", "<a xmlns='urn:x'/>"));
     assert!(stage.next().contains(&format!(">{}xxx", SETS - 1)));
     assert!(growth < WORST, "{growth} bytes");
+}
+
+/// Small gets were held for their own bytes, and took five times as much: 150 MiB where 32 were
+/// meant, when a router took every answer and asked faster than they could be made.
+#[test]
+fn gets_that_wait_their_turn_wait_in_bounded_memory() {
+    let mut stage = Stage::new();
+    let value = format!("<a xmlns='urn:x'>{}</a>", "x".repeat(300_000));
+    stage.store(&value);
+    let growth = growth(&mut stage, |stage| {
+        let mut writer = stage.writer();
+        let mut reader = stage.writer();
+        let asking = thread::spawn(move || {
+            let stanzas = get("1", "<a xmlns='urn:x'/>").repeat(1000);
+            while writer.write_all(stanzas.as_bytes()).is_ok() {}
+        });
+        let begin = Instant::now();
+        let mut bytes = vec![0; 1 << 20];
+        while begin.elapsed() < Duration::from_secs(5) {
+            assert!(reader.read(&mut bytes).expect("answers") > 0);
+        }
+        let memory = stage.component.memory().expect("it runs");
+        println!("{} KiB", memory.now >> 10);
+        stage.lose_link();
+        asking.join().expect("no panic there");
+    });
+    assert!(growth < WAITING, "{growth} bytes");
 }
