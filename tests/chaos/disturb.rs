@@ -17,6 +17,9 @@ const LEAVES: Duration = Duration::from_secs(15);
 /// A farewell that took longer may have left something unanswered.
 const IN_TIME: Duration = Duration::from_secs(4);
 
+/// How often everybody asks for everything to fill the kernel's buffers: some megabytes.
+const BACKLOG: usize = 90;
+
 /// Plays one life of the component's.
 pub fn live(play: &mut Play, life: &Life) {
     until_up(play);
@@ -94,10 +97,20 @@ fn suffer(play: &mut Play, fault: Fault) {
             play.read(most);
             lose_link(play, drop);
         }
-        Fault::HalfClose => end_stream(play, false, |line| {
-            line.flush();
-            line.half_close();
-        }),
+        Fault::HalfClose => half_close(play),
+        Fault::Backlog => {
+            play.reading = false;
+            for _ in 0..BACKLOG {
+                for user in 0..play.users.len() {
+                    for namespace in User::namespaces() {
+                        play.ask(user, |user, place| Some(user.read_all(namespace, place)));
+                    }
+                }
+                play.go_on(Duration::from_millis(10));
+            }
+            play.reading = true;
+            half_close(play);
+        }
         Fault::Conflict => end_stream(play, false, |line| line.send(&stream_error("conflict"))),
         Fault::Goodbye => end_stream(play, true, |line| line.send("</stream:stream>")),
         Fault::Garbage => end_stream(play, true, |line| line.send("<a></b>")),
@@ -146,6 +159,13 @@ fn mistreat_next(play: &mut Play, manners: Manners) {
     play.manners = manners;
     lose_link(play, drop);
     play.until("the next attempt", COMES_BACK, |play| play.line.is_some());
+}
+
+fn half_close(play: &mut Play) {
+    end_stream(play, false, |line| {
+        line.flush();
+        line.half_close();
+    });
 }
 
 /// The router says these last words and reads on until the component closes: no answer is lost.

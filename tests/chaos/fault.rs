@@ -19,6 +19,8 @@ pub enum Fault {
     HalfAnswer(usize),
     /// Stops sending in the middle of whatever it sends, and reads on to the end.
     HalfClose,
+    /// Lets answers pile up until the kernel takes no more of them, and then does the same.
+    Backlog,
     /// Sends the end of the stream, with requests under way.
     Goodbye,
     /// Ends the stream with an error, as when another instance logs in.
@@ -82,7 +84,7 @@ impl Life {
 
 impl Fault {
     fn at_random(dice: &mut Dice) -> Fault {
-        match dice.below(17) {
+        match dice.below(19) {
             0 => Fault::Close,
             1 => Fault::Reset,
             2 => Fault::Cut,
@@ -95,6 +97,7 @@ impl Fault {
             12 => Fault::Refuse(dice.pick(&["conflict", "not-authorized", "host-unknown"])),
             13 => Fault::Silence(dice.between(200, 2000)),
             14 => Fault::Slam,
+            15 | 16 => Fault::Backlog,
             _ => Fault::Stall(dice.between(200, 3000)),
         }
     }
