@@ -3,6 +3,7 @@
 //! `real` runs it beside a real Prosody and a real ejabberd; `scripts/test` installs what that
 //! takes.
 
+mod chaos;
 mod corpus;
 mod fidelity;
 mod real;

@@ -9,6 +9,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
+use super::memory::Memory;
 use super::place::{Folder, Place};
 use super::process::Process;
 use super::server::{COMPONENT, HOST, OTHER_HOST, SECRET};
@@ -170,6 +171,16 @@ impl Component {
     pub fn stop(&mut self) -> ExitStatus {
         let mut process = self.process.take().expect("it runs");
         process.stop(STOP)
+    }
+
+    /// Asks it to end, and does not wait for that.
+    pub fn terminate(&mut self) {
+        self.process.as_mut().expect("it runs").terminate();
+    }
+
+    /// The memory it takes; none when it does not run.
+    pub fn memory(&mut self) -> Option<Memory> {
+        Memory::of(self.process.as_mut()?.child().id())
     }
 
     /// Ends it as a power cut would.

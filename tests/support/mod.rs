@@ -9,6 +9,7 @@ pub mod component;
 pub mod cutter;
 pub mod ejabberd;
 pub mod library;
+pub mod memory;
 pub mod place;
 pub mod ports;
 pub mod process;

@@ -60,11 +60,16 @@ impl Process {
         self.status
     }
 
-    /// Asks it to end (SIGTERM), and waits for that; past `patience` kills it and panics.
-    pub fn stop(&mut self, patience: Duration) -> ExitStatus {
+    /// Asks it to end (SIGTERM), if it has not.
+    pub fn terminate(&mut self) {
         if self.exited().is_none() {
             let _ = kill_process(self.pid(), Signal::TERM);
         }
+    }
+
+    /// Asks it to end (SIGTERM), and waits for that; past `patience` kills it and panics.
+    pub fn stop(&mut self, patience: Duration) -> ExitStatus {
+        self.terminate();
         let deadline = Instant::now() + patience;
         while Instant::now() < deadline {
             if let Some(status) = self.exited() {

@@ -112,6 +112,19 @@ impl Session {
         taken
     }
 
+    /// Sends `unit` again and again, at least this many bytes in all.
+    pub fn send_again_and_again(&mut self, unit: &str, bytes: u64) {
+        let piece = unit.repeat(1 + (1 << 20) / unit.len());
+        for _ in 0..=bytes / piece.len() as u64 {
+            self.send(&piece);
+        }
+    }
+
+    /// A second handle, to write with while this one reads, or does not.
+    pub fn writer(&self) -> TcpStream {
+        self.stream.try_clone().expect("a second handle")
+    }
+
     /// Ends the connection as a router that dies does: what it has not read is lost.
     pub fn die(&mut self) {
         let _ = self.stream.shutdown(std::net::Shutdown::Both);

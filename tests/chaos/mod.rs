@@ -1,0 +1,88 @@
+//! Everything goes wrong while several users work, and no answer is wrong.
+//!
+//! Users with a model of their data send requests through a router that drops, stalls and refuses
+//! the component at random, while the component is killed and stopped at random. All along:
+//! - no answer is wrong: another's, a second one, a value never sent, one that is older than what
+//!   was acknowledged, a set that happened in part;
+//! - a request that a process surely read gets its answer from that process, also across links,
+//!   unless what carried it was lost behind our back;
+//! - what was acknowledged is there at the end; and memory stays where it is.
+//!
+//! `CHAOS_SEED` repeats a run (the same decisions; the clock is the machine's own),
+//! `CHAOS_SECONDS` is its length. The long form is `scripts/prove-chaos`.
+
+mod dice;
+mod disturb;
+mod fault;
+mod line;
+mod model;
+mod play;
+mod request;
+mod user;
+mod wish;
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use dice::Dice;
+use fault::Life;
+use play::Play;
+
+const USERS: usize = 8;
+
+/// From here on half of the time goes into one life without harm, to see its memory.
+const LONG: u64 = 120;
+
+/// No life takes more memory than this: twice as much as was measured.
+const MOST_MEMORY: u64 = 80 << 20;
+
+/// How much more memory may be in use after the second half of a long life than after the first.
+const GROWTH: u64 = 12 << 20;
+
+fn variable<T: FromStr>(name: &str) -> Option<T> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+#[test]
+fn no_answer_is_wrong_whatever_happens() {
+    let seed = variable("CHAOS_SEED").unwrap_or_else(|| RandomState::new().build_hasher().finish());
+    let seconds = variable("CHAOS_SECONDS").unwrap_or(45);
+    println!("CHAOS_SEED={seed} CHAOS_SECONDS={seconds}");
+
+    let begin = Instant::now();
+    let after = |seconds| begin + Duration::from_secs(seconds);
+    let mut dice = Dice::new(seed, 0);
+    let mut play = Play::new(seed, USERS);
+    let is_long = seconds >= LONG;
+    let disturbed = after(if is_long { seconds / 2 } else { seconds });
+    while Instant::now() < disturbed {
+        let life = Life::at_random(&mut dice);
+        println!("{:?} {life:?}", begin.elapsed());
+        disturb::live(&mut play, &life);
+    }
+    if is_long {
+        disturb::endure(&mut play, after(seconds));
+        assert_flat(&play.tally.memory);
+    }
+    disturb::settle(&mut play);
+
+    let (sets, doubts) = play.users.iter().fold((0, 0), |(sets, doubts), user| {
+        (sets + user.sets, doubts + user.doubts)
+    });
+    println!(
+        "{sets} sets acknowledged, {doubts} in doubt\n{:?}",
+        play.tally
+    );
+    assert!(sets > 100 && doubts > 0, "nothing was put to the test");
+    let peak = play.tally.peaks.iter().max().copied().unwrap_or(0);
+    assert!(peak < MOST_MEMORY, "{peak} bytes of memory");
+}
+
+fn assert_flat(memory: &[u64]) {
+    let (first, second) = memory.split_at(memory.len() / 2);
+    let highest = |samples: &[u64]| samples.iter().max().copied().unwrap_or(0);
+    let (first, second) = (highest(first), highest(second));
+    println!("memory {first}, then {second}");
+    assert!(second < first + GROWTH, "from {first} to {second} bytes");
+}

@@ -1,0 +1,126 @@
+//! Requests that wait for their turn, and answers that wait for a router that does not read.
+
+use std::io::{Read, Write};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{PATIENCE, WORST, growth};
+use crate::scripted::stage::{Stage, get, request, set};
+
+/// What a router that does not read may cost: 8 MiB of replies (`MAX_UNSENT` in `dispatch.rs`),
+/// four batches of 1 MiB that were under way by then, and the room that a growing text takes in
+/// advance, up to as much again, and what the allocator keeps.
+const UNREAD: u64 = 48 << 20;
+
+/// What requests may cost that wait for their turn: 32 MiB (`MAX_OPEN`) beside what is unread.
+const WAITING: u64 = UNREAD + (40 << 20);
+
+/// Thousands of large answers that nobody takes: they are made as room comes, and then all of them
+/// come, once; `in_order` of each user's requests.
+#[track_caller]
+fn answers_wait_in_bounded_memory(in_order: bool) {
+    const GETS: usize = 1000;
+    let mut stage = Stage::new();
+    let users = ["alice@localhost/phone", "bob@localhost/pad"];
+    let value = format!("<a xmlns='urn:x'>{}</a>", "x".repeat(300_000));
+    for user in users {
+        stage.send(request("set", "value", user, &value));
+        assert!(stage.next().contains("type='result'"));
+    }
+    let growth = growth(&mut stage, |stage| {
+        let mut writer = stage.writer();
+        let sending = thread::spawn(move || {
+            for number in 0..GETS {
+                for user in users {
+                    let get = request("get", &number.to_string(), user, "<a xmlns='urn:x'/>");
+                    writer.write_all(get.as_bytes()).expect("it reads at last");
+                }
+            }
+        });
+        thread::sleep(Duration::from_secs(3));
+        let mut answered = [const { Vec::new() }; 2];
+        while answered.iter().any(|ids| ids.len() < GETS) {
+            let received = stage.next();
+            assert!(received.len() > 300_000, "{received}");
+            let mut parts = received[..200].split('\'');
+            let id: usize = parts.nth(3).and_then(|id| id.parse().ok()).expect("an id");
+            answered[usize::from(!received[..200].contains("alice"))].push(id);
+        }
+        for mut ids in answered {
+            if !in_order {
+                ids.sort();
+            }
+            assert!(ids.iter().copied().eq(0..GETS), "{ids:?}");
+        }
+        sending.join().expect("all was sent");
+        assert_eq!(stage.next_within(Duration::from_millis(300)), None);
+    });
+    assert!(growth < UNREAD, "{growth} bytes");
+}
+
+#[test]
+fn answers_that_the_router_does_not_take_wait_in_bounded_memory() {
+    answers_wait_in_bounded_memory(false);
+}
+
+#[test]
+#[ignore = "up to four batches of gets run at once, and may hold gets of one user"]
+fn the_answers_to_the_gets_of_one_user_keep_their_order() {
+    answers_wait_in_bounded_memory(true);
+}
+
+/// The same for sets, of which the disk takes fewer than the router could send.
+#[test]
+fn sets_that_wait_for_the_disk_wait_in_bounded_memory() {
+    const SETS: usize = 500;
+    let mut stage = Stage::new();
+    let growth = growth(&mut stage, |stage| {
+        let mut writer = stage.writer();
+        let sending = thread::spawn(move || {
+            let text = "x".repeat(300_000);
+            for number in 0..SETS {
+                let value = format!("<a xmlns='urn:x'>{number}{text}</a>");
+                let set = set(&number.to_string(), &value);
+                writer.write_all(set.as_bytes()).expect("it reads");
+            }
+        });
+        for number in 0..SETS {
+            let received = stage.next_within(PATIENCE).expect("an answer");
+            assert!(
+                received.contains(&format!("'result' id='{number}'")),
+                "{received}"
+            );
+        }
+        sending.join().expect("all was sent");
+    });
+    stage.send(get("last", "<a xmlns='urn:x'/>"));
+    assert!(stage.next().contains(&format!(">{}xxx", SETS - 1)));
+    assert!(growth < WORST, "{growth} bytes");
+}
+
+/// Small gets were held for their own bytes, and took five times as much: 150 MiB where 32 were
+/// meant, when a router took every answer and asked faster than they could be made.
+#[test]
+fn gets_that_wait_their_turn_wait_in_bounded_memory() {
+    let mut stage = Stage::new();
+    let value = format!("<a xmlns='urn:x'>{}</a>", "x".repeat(300_000));
+    stage.store(&value);
+    let growth = growth(&mut stage, |stage| {
+        let mut writer = stage.writer();
+        let mut reader = stage.writer();
+        let asking = thread::spawn(move || {
+            let stanzas = get("1", "<a xmlns='urn:x'/>").repeat(1000);
+            while writer.write_all(stanzas.as_bytes()).is_ok() {}
+        });
+        let begin = Instant::now();
+        let mut bytes = vec![0; 1 << 20];
+        while begin.elapsed() < Duration::from_secs(5) {
+            assert!(reader.read(&mut bytes).expect("answers") > 0);
+        }
+        let memory = stage.component.memory().expect("it runs");
+        println!("{} KiB", memory.now >> 10);
+        stage.lose_link();
+        asking.join().expect("no panic there");
+    });
+    assert!(growth < WAITING, "{growth} bytes");
+}
