@@ -215,7 +215,13 @@ impl Component {
             let reading = leaving.is_none() && self.dispatch.has_room(&self.outbox);
             let wake = match &leaving {
                 Some(leaving) if self.dispatch.count() == 0 && self.outbox.is_empty() => {
-                    let farewell = outbound.send(leaving.farewell);
+                    // A socket that is closed with bytes unread takes back what it was given to
+                    // send, so the router's side is read to its end first.
+                    let farewell = async {
+                        if outbound.close(leaving.farewell).await.is_ok() {
+                            inbound.discard().await;
+                        }
+                    };
                     let _ = timeout(FAREWELL, farewell).await;
                     return leaving.ended.clone();
                 }

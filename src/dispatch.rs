@@ -19,15 +19,15 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::spawn_blocking;
 
 use crate::link::Outbox;
-use crate::service::{Answer, Fetch, Plan, Request, Service, Settings};
+use crate::service::{Answer, Plan, Request, Service, Settings};
 use crate::stanza::{Received, Reply};
 use crate::store::{ChangeSet, Owner, SetError, Store};
-use lane::{Lane, Next};
+use lane::{Get, Lane, Next};
 
 /// How many batches of gets run at once.
 const BATCHES: usize = 4;
 
-/// How many gets are in one batch.
+/// How many gets make a batch; those of one owner's turn are not parted.
 const BATCH: usize = 64;
 
 /// A batch stops early when its replies have this many bytes.
@@ -68,17 +68,15 @@ enum Outcome {
     Set(u64, Result<(), SetError>),
     Gets {
         done: Vec<(Owner, usize, Reply)>,
-        left: Vec<Get>,
+        left: Vec<Turn>,
     },
 }
 
-/// A get that has its turn.
+/// The gets of one owner that have their turn, in order.
 #[derive(Debug)]
-struct Get {
+struct Turn {
     owner: Owner,
-    size: usize,
-    fetch: Fetch,
-    answer: Answer,
+    gets: VecDeque<Get>,
 }
 
 /// A set on its way to the disk.
@@ -99,7 +97,7 @@ pub struct Dispatch {
     /// The owners whose next request may start; each stands here at most once.
     turns: VecDeque<Owner>,
     /// The gets that have had their turn and wait for a batch.
-    ready: VecDeque<Get>,
+    ready: VecDeque<Turn>,
     sets: HashMap<u64, OpenSet>,
     next_set: u64,
     batches: usize,
@@ -163,8 +161,8 @@ impl Dispatch {
             }
             Outcome::Gets { done, left } => {
                 self.batches -= 1;
-                for get in left.into_iter().rev() {
-                    self.ready.push_front(get);
+                for turn in left.into_iter().rev() {
+                    self.ready.push_front(turn);
                 }
                 for (owner, size, reply) in done {
                     outbox.push(reply);
@@ -184,8 +182,14 @@ impl Dispatch {
             && !self.ready.is_empty()
             && outbox.bytes() < self.bounds.unsent
         {
-            let count = self.ready.len().min(BATCH);
-            let batch = self.ready.drain(..count).collect();
+            let mut gets = 0;
+            let mut batch = Vec::new();
+            while gets < BATCH
+                && let Some(turn) = self.ready.pop_front()
+            {
+                gets += turn.gets.len();
+                batch.push(turn);
+            }
             self.run(batch);
         }
     }
@@ -236,11 +240,9 @@ impl Dispatch {
             self.turns.push_back(owner.clone());
         }
         match next {
-            Some(Next::Get(fetch, size, answer)) => self.ready.push_back(Get {
+            Some(Next::Gets(gets)) => self.ready.push_back(Turn {
                 owner,
-                size,
-                fetch,
-                answer,
+                gets: gets.into(),
             }),
             Some(Next::Set(changes, size, answer)) => self.submit(
                 changes,
@@ -265,7 +267,7 @@ impl Dispatch {
         });
     }
 
-    fn run(&mut self, batch: Vec<Get>) {
+    fn run(&mut self, batch: Vec<Turn>) {
         let store = self.store.clone();
         let back = self.done.clone();
         self.batches += 1;
@@ -276,22 +278,20 @@ impl Dispatch {
 }
 
 /// Reads, on a thread that may wait for the disk.
-fn read(batch: Vec<Get>, store: &Store) -> Outcome {
-    let mut done = Vec::with_capacity(batch.len());
+fn read(mut batch: Vec<Turn>, store: &Store) -> Outcome {
+    let mut done = Vec::new();
     let mut bytes = 0;
-    let mut batch = batch.into_iter();
-    for get in batch.by_ref() {
-        // A panic would take the whole batch with it, and all its answers.
-        let reply = catch_unwind(AssertUnwindSafe(|| get.fetch.carry_out(store, &get.answer)));
-        let reply = reply.unwrap_or_else(|_| get.answer.broken());
-        bytes += reply.len();
-        done.push((get.owner, get.size, reply));
-        if bytes >= BATCH_BYTES {
-            break;
+    for turn in &mut batch {
+        while bytes < BATCH_BYTES
+            && let Some(get) = turn.gets.pop_front()
+        {
+            // A panic would take the whole batch with it, and all its answers.
+            let reply = catch_unwind(AssertUnwindSafe(|| get.fetch.carry_out(store, &get.answer)));
+            let reply = reply.unwrap_or_else(|_| get.answer.broken());
+            bytes += reply.len();
+            done.push((turn.owner.clone(), get.size, reply));
         }
     }
-    Outcome::Gets {
-        done,
-        left: batch.collect(),
-    }
+    batch.retain(|turn| !turn.gets.is_empty());
+    Outcome::Gets { done, left: batch }
 }

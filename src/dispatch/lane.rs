@@ -9,8 +9,9 @@ use crate::store::ChangeSet;
 /// of others there.
 const WRITING: usize = 16;
 
-/// How many gets of one owner run at once.
-const READING: usize = 16;
+/// How many gets of one owner run in one turn. They stay together, so that their answers come in
+/// order.
+const READING: usize = 32;
 
 /// The requests of one owner that have no reply yet.
 #[derive(Debug, Default)]
@@ -21,13 +22,24 @@ pub struct Lane {
     bytes: usize,
 }
 
-/// A request whose turn it is, with what it costs and how to answer it.
+/// What has its turn.
 #[derive(Debug)]
 pub enum Next {
-    /// To the threads that read.
-    Get(Fetch, usize, Answer),
-    /// To the store.
+    /// Gets that stand one behind the other, to one of the threads that read.
+    Gets(Vec<Get>),
+    /// A set, to the store: with what it costs, and how to answer it.
     Set(ChangeSet, usize, Answer),
+}
+
+/// A get, with what it costs and how to answer it.
+#[derive(Debug)]
+pub struct Get {
+    /// What is to be read.
+    pub fetch: Fetch,
+    /// Bytes.
+    pub size: usize,
+    /// How to answer it.
+    pub answer: Answer,
 }
 
 impl Lane {
@@ -53,27 +65,36 @@ impl Lane {
     /// nothing is being read, so that no get shows what came after it, or what is not durable.
     pub fn may_start(&self) -> bool {
         self.waiting.front().is_some_and(|next| match next.work {
-            Work::Get(_) => self.writing == 0 && self.reading < READING,
+            Work::Get(_) => self.writing == 0 && self.reading == 0,
             Work::Set(_) => self.reading == 0 && self.writing < WRITING,
         })
     }
 
-    /// Starts the next request, if it may start.
+    /// Starts what may start next: a set, or all the gets that come before the next set.
     pub fn start_next(&mut self) -> Option<Next> {
         if !self.may_start() {
             return None;
         }
-        let request = self.waiting.pop_front()?;
-        Some(match request.work {
-            Work::Get(fetch) => {
-                self.reading += 1;
-                Next::Get(fetch, request.size, request.answer)
+        let mut gets = Vec::new();
+        while let Some(request) = self.waiting.pop_front() {
+            match request.work {
+                Work::Get(fetch) => gets.push(Get {
+                    fetch,
+                    size: request.size,
+                    answer: request.answer,
+                }),
+                Work::Set(changes) => {
+                    self.writing += 1;
+                    return Some(Next::Set(changes, request.size, request.answer));
+                }
             }
-            Work::Set(changes) => {
-                self.writing += 1;
-                Next::Set(changes, request.size, request.answer)
+            let next_is_get = matches!(self.waiting.front().map(|r| &r.work), Some(Work::Get(_)));
+            if !next_is_get || gets.len() >= READING {
+                break;
             }
-        })
+        }
+        self.reading += gets.len();
+        Some(Next::Gets(gets))
     }
 
     /// A get has its reply. Whether the lane may start a request now, and could not before.

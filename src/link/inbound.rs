@@ -106,6 +106,11 @@ impl Inbound {
         }
     }
 
+    /// Reads to the end of the connection, and looks at none of it.
+    pub async fn discard(&mut self) {
+        while matches!(self.socket.read(&mut self.buffer).await, Ok(read) if read > 0) {}
+    }
+
     /// Waits for whatever comes next. Cancel safe.
     pub async fn read(&mut self) -> Incoming {
         let mut end = None;

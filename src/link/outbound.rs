@@ -36,6 +36,12 @@ impl Outbound {
         self.socket.write_all(xml.as_bytes()).await
     }
 
+    /// Writes this, and that nothing more will come.
+    pub async fn close(&mut self, xml: &str) -> io::Result<()> {
+        self.send(xml).await?;
+        self.socket.shutdown().await
+    }
+
     /// Writes once from what waits, if anything does. Cancel safe.
     pub async fn write(&mut self, outbox: &mut Outbox) -> io::Result<()> {
         outbox.gather();

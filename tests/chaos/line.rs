@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 
 use crate::support::cutter::Cutter;
 use crate::support::ports;
-use crate::support::router::HEADER;
+use crate::support::router::{HEADER, ping_id};
 
 /// Listens always on the same port, when it listens.
 pub struct Port {
@@ -142,7 +142,12 @@ impl Line {
                     self.send("<handshake/>");
                     self.login = Login::Done;
                 }
-                Login::Done => pieces.push(piece),
+                Login::Done => match ping_id(&piece) {
+                    Some(id) => self.send(&format!(
+                        "<iq type='result' id='{id}' from='localhost' to='private.localhost'/>"
+                    )),
+                    None => pieces.push(piece),
+                },
             }
         }
         pieces

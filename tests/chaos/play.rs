@@ -217,7 +217,7 @@ impl Play {
                 user.was_read(place);
             }
         }
-        self.users[user].answered(number, &answer)
+        self.users[user].answered(number, self.tally.links, &answer)
     }
 
     fn look(&mut self) {

@@ -5,7 +5,7 @@
 //! then, will never have one. A get is answered after all sets before it; two gets may overtake
 //! each other.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use minidom::Element;
@@ -57,6 +57,8 @@ pub struct User {
     dice: Dice,
     worlds: Worlds,
     open: VecDeque<Open>,
+    /// What this process has answered, and on which link.
+    closed: HashMap<u64, (u64, Element)>,
     asked: u64,
     next: Instant,
     /// Namespaces to read before anything is changed again.
@@ -74,6 +76,7 @@ impl User {
             dice: Dice::new(seed, number as u64 + 1),
             worlds: Worlds::default(),
             open: VecDeque::new(),
+            closed: HashMap::new(),
             asked: 0,
             next: Instant::now(),
             doubtful: Vec::new(),
@@ -142,13 +145,19 @@ impl User {
         }
     }
 
-    /// Takes an answer, and complains if it is not one that may come now.
-    pub fn answered(&mut self, number: u64, answer: &Element) -> Result<(), String> {
+    /// Takes an answer, and complains if it is not one that may come now, on this link. An answer
+    /// that an earlier link may have lost comes again, as it was.
+    pub fn answered(&mut self, number: u64, link: u64, answer: &Element) -> Result<(), String> {
         let at = self.open.iter().position(|open| open.number == number);
         let open = at.and_then(|at| self.open.remove(at));
         let (Some(at), Some(open)) = (at, open) else {
-            return Err("a second answer, or one to nothing that this process was asked".into());
+            return match self.closed.get(&number) {
+                Some((earlier, same)) if *earlier < link && same == answer => Ok(()),
+                Some(_) => Err("a second answer".into()),
+                None => Err("an answer to nothing that this process was asked".into()),
+            };
         };
+        self.closed.insert(number, (link, answer.clone()));
         match (&open.what, open.envelope.open(answer)?) {
             (What::Trespass, Outcome::Refused(why)) if why == "forbidden" => Ok(()),
             (What::Set(set), Outcome::Done) => {
@@ -218,6 +227,7 @@ impl User {
 
     /// The component has ended: what is open has no answer for ever.
     pub fn end_of_life(&mut self) {
+        self.closed.clear();
         for open in std::mem::take(&mut self.open) {
             self.give_up(&open);
         }

@@ -24,7 +24,7 @@ fn filled(begin: &str, unit: impl Fn(usize) -> String, end: &str) -> String {
 /// Alice sets this ten times, and Bob asks for something right behind it.
 #[track_caller]
 fn is_digested(elements: &str, answer: &str) {
-    let limits = "[limits]\nmax_namespace_bytes = 4194304";
+    let limits = "[limits]\nmax_namespace_bytes = 4194304\nmax_user_open_bytes = 67108864";
     let mut stage = Stage::with(limits);
     let growth = growth(&mut stage, |stage| {
         let mut writer = stage.writer();
