@@ -48,7 +48,7 @@ impl Model {
             return match (from.who, is_set) {
                 _ if from.text.contains(['@', '/']) => Error("forbidden"),
                 (_, false) => Error("bad-request"),
-                (host, true) => self.delegated(host, inner),
+                (host, true) => self.delegated(host, inner, iq.has_fault()),
             };
         }
         if iq.has_fault() || iq.id.is_none() || iq.payloads.len() != 1 {
@@ -71,7 +71,8 @@ impl Model {
         }
     }
 
-    fn delegated(&mut self, host: Who, inner: &[Iq]) -> Expected {
+    /// A fault anywhere in the stanza is one of the request in it.
+    fn delegated(&mut self, host: Who, inner: &[Iq], has_fault: bool) -> Expected {
         let [iq] = inner else {
             return Error("bad-request");
         };
@@ -79,11 +80,16 @@ impl Model {
         let (Some(from), Some(_), Some("get" | "set")) = (from, &iq.id, iq.kind.as_deref()) else {
             return Error("bad-request");
         };
-        Expected::Wrapped(Box::new(self.inside(host, iq, from.who)))
+        let inside = if has_fault {
+            Error("bad-request")
+        } else {
+            self.inside(host, iq, from.who)
+        };
+        Expected::Wrapped(Box::new(inside))
     }
 
     fn inside(&mut self, host: Who, iq: &Iq, sender: Who) -> Expected {
-        if iq.has_fault() || iq.payloads.len() != 1 {
+        if iq.payloads.len() != 1 {
             return Error("bad-request");
         }
         let [Payload::Query(children)] = iq.payloads.as_slice() else {

@@ -53,6 +53,10 @@ const ADDRESSES: &[(&str, Who)] = &[
     ("alice@example.org@evil.example", Who::Malformed),
     ("alice@", Who::Malformed),
 ];
+/// How many of them, the first, are users who are served; and where their hosts are.
+const USERS: usize = 9;
+const FIRST_HOST: usize = 10;
+const SECOND_HOST: usize = 11;
 const OURS: &[&str] = &["private.example.org", "Private.Example.ORG"];
 const NOT_QUITE_OURS: &[&str] = &["x@private.example.org", "private.example.org/x"];
 const TYPES: &[&str] = &["set", "get", "result", "error", "bogus"];
@@ -242,34 +246,75 @@ impl Iq {
 }
 
 /// Makes requests.
-pub struct Requests<'u, 'd>(pub &'u mut Unstructured<'d>);
+pub struct Requests<'u, 'd> {
+    choices: &'u mut Unstructured<'d>,
+    marks: usize,
+}
 
-impl Requests<'_, '_> {
-    /// A request: half of them sound, the others perhaps.
+impl<'u, 'd> Requests<'u, 'd> {
+    /// None so far.
+    pub fn new(choices: &'u mut Unstructured<'d>) -> Self {
+        Self { choices, marks: 0 }
+    }
+
+    /// Whether there is anything left to choose by.
+    pub fn is_over(&self) -> bool {
+        self.choices.is_empty()
+    }
+
+    /// A request, direct or delegated: sound, sound but for one thing, or anything at all.
     pub fn iq(&mut self) -> Result<Iq> {
-        if self.one_in(2)? {
-            let mut iq = self.sound()?;
-            if self.one_in(2)? {
-                let host = match iq.from.as_ref().map(|from| from.who) {
-                    Some(Who::User(_, Second)) => 11,
-                    _ => 10,
-                };
-                iq.to = None;
-                iq = Iq {
-                    kind: Some("set".into()),
-                    from: Some(address(host)),
-                    to: Some(ours(0)),
-                    id: Some("outer".into()),
-                    payloads: vec![Payload::Delegation(1 + self.choose(2)? as u8, vec![iq])],
-                };
-            }
-            return Ok(iq);
+        if self.one_in(8)? {
+            return self.any(2);
         }
-        self.any(2)
+        let mut iq = self.sound()?;
+        let user = iq.from.as_ref().map(|from| from.who);
+        let is_delegated = self.one_in(2)?;
+        if is_delegated {
+            iq.to = None;
+        }
+        if self.one_in(3)? {
+            self.spoil(&mut iq)?;
+        }
+        if is_delegated {
+            let host = match user {
+                Some(Who::User(_, Second)) => SECOND_HOST,
+                _ => FIRST_HOST,
+            };
+            iq = Iq {
+                kind: Some("set".into()),
+                from: Some(address(host)),
+                to: Some(ours(0)),
+                id: Some("outer".into()),
+                payloads: vec![Payload::Delegation(1 + self.choose(2)? as u8, vec![iq])],
+            };
+            if self.one_in(3)? {
+                self.spoil(&mut iq)?;
+            }
+        }
+        Ok(iq)
+    }
+
+    /// Makes one thing of it wrong, or at least different.
+    fn spoil(&mut self, iq: &mut Iq) -> Result<()> {
+        match self.choose(8)? {
+            0 => iq.kind = self.kind()?,
+            1 => iq.id = None,
+            2 => iq.payloads.clear(),
+            3 => iq
+                .payloads
+                .push(Payload::Other(OTHERS[self.choose(OTHERS.len())?])),
+            4 => iq
+                .payloads
+                .push(Payload::Fault(FAULTS[self.choose(FAULTS.len())?])),
+            5 => iq.to = self.address()?,
+            _ => iq.from = self.address()?,
+        }
+        Ok(())
     }
 
     fn sound(&mut self) -> Result<Iq> {
-        let user = self.choose(9)?;
+        let user = self.choose(USERS)?;
         let is_set = self.one_in(2)?;
         Ok(Iq {
             kind: Some(if is_set { "set" } else { "get" }.into()),
@@ -280,14 +325,12 @@ impl Requests<'_, '_> {
                 address(user)
             }),
             id: Some(self.text()?),
-            payloads: vec![Payload::Query(self.children(is_set, user)?)],
+            payloads: vec![Payload::Query(self.children(is_set)?)],
         })
     }
 
     fn any(&mut self, depth: usize) -> Result<Iq> {
-        let kind = TYPES
-            .get(self.choose(TYPES.len() + 1)?)
-            .map(|kind| (*kind).to_owned());
+        let kind = self.kind()?;
         let from = self.address()?;
         let to = self.address()?;
         let id = if self.one_in(8)? {
@@ -299,8 +342,8 @@ impl Requests<'_, '_> {
         for _ in 0..[1, 1, 1, 1, 0, 2][self.choose(6)?] {
             payloads.push(match self.choose(if depth == 0 { 4 } else { 8 })? {
                 0 | 1 => {
-                    let (is_set, who) = (self.one_in(2)?, self.choose(9)?);
-                    Payload::Query(self.children(is_set, who)?)
+                    let is_set = self.one_in(2)?;
+                    Payload::Query(self.children(is_set)?)
                 }
                 2 => Payload::Other(OTHERS[self.choose(OTHERS.len())?]),
                 3 => Payload::Fault(FAULTS[self.choose(FAULTS.len())?]),
@@ -326,7 +369,7 @@ impl Requests<'_, '_> {
         })
     }
 
-    fn children(&mut self, is_set: bool, user: usize) -> Result<Vec<Child>> {
+    fn children(&mut self, is_set: bool) -> Result<Vec<Child>> {
         let mut children = Vec::new();
         for _ in 0..[1, 1, 2, 3, 0, 1][self.choose(6)?] {
             let namespaces = if self.one_in(4)? { NAMESPACES.len() } else { 2 };
@@ -336,11 +379,9 @@ impl Requests<'_, '_> {
                 attribute: None,
                 text: None,
             };
-            // Whoever gets to see it will be known by it.
-            let marked = match ADDRESSES[user].1 {
-                Who::User(name, _) => format!("{{{name}}}"),
-                _ => String::new(),
-            };
+            // Whoever gets to see it must be who sent it: no two are the same.
+            let marked = format!("{{{}}}", self.marks);
+            self.marks += 1;
             match if is_set { self.choose(5)? } else { 0 } {
                 1 => child.attribute = Some(marked),
                 2 => child.text = Some((marked, false)),
@@ -351,6 +392,11 @@ impl Requests<'_, '_> {
             children.push(child);
         }
         Ok(children)
+    }
+
+    fn kind(&mut self) -> Result<Option<String>> {
+        let kind = TYPES.get(self.choose(TYPES.len() + 1)?);
+        Ok(kind.map(|kind| (*kind).to_owned()))
     }
 
     fn address(&mut self) -> Result<Option<Address>> {
@@ -379,7 +425,7 @@ impl Requests<'_, '_> {
 
     /// Text without braces: those are the marks.
     fn text(&mut self) -> Result<String> {
-        let text: &str = self.0.arbitrary()?;
+        let text: &str = self.choices.arbitrary()?;
         let kept = text.chars().filter(|c| {
             let is_control = *c < ' ' && !"\t\n\r".contains(*c);
             !is_control && !"{}\u{fffe}\u{ffff}".contains(*c)
@@ -392,7 +438,7 @@ impl Requests<'_, '_> {
     }
 
     fn choose(&mut self, among: usize) -> Result<usize> {
-        self.0.int_in_range(0..=among - 1)
+        self.choices.int_in_range(0..=among - 1)
     }
 }
 
