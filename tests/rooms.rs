@@ -13,7 +13,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "component",
         &["config", "dispatch", "link", "service", "store"],
     ),
-    ("start", &["config", "store"]),
+    ("start", &["config", "exit", "store"]),
     ("dispatch", &["link", "service", "stanza", "store"]),
     ("link", &["config", "stanza"]),
     ("service", &["stanza", "store"]),
