@@ -26,7 +26,11 @@ pub(super) const SHORTEST_PAUSE: Duration = if cfg!(test) {
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// How long the engine may take to let go of the folder. Past that it never will.
-const LETS_GO_WITHIN: Duration = Duration::from_secs(60);
+const LETS_GO_WITHIN: Duration = if cfg!(test) {
+    Duration::from_millis(500)
+} else {
+    Duration::from_secs(60)
+};
 
 /// How long the end of the store waits for an attempt under way.
 const ENDS_WITHIN: Duration = Duration::from_secs(2);

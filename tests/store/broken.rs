@@ -2,7 +2,7 @@
 //! on the disk may not be, so it must not say so; and nobody wants to restart it when the disk is
 //! back.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::faulty::{EIO, ENOSPC, FaultyDisk};
 use super::{assert_failed, eventually, is_result, numbered, refused, stage, try_get, try_set};
@@ -123,6 +123,21 @@ fn a_disk_that_fails_again_and_again_is_reported_less_and_less_often() {
     }
     // Every 2 seconds would be 8.
     assert!((2..=5).contains(&breaks), "{breaks}");
+}
+
+#[test]
+fn a_service_without_its_disk_can_be_stopped() {
+    let disk = FaultyDisk::new();
+    let mut stage = stage(disk.under());
+    stage.store(&numbered(1, "kept"));
+    disk.fail(&["write", "fsync", "read"], EIO);
+    assert_failed(&try_set(&mut stage, &numbered(1, "refused")));
+    let begun = Instant::now();
+    assert!(stage.component.stop().success());
+    assert!(begun.elapsed() < SOON);
+    disk.heal();
+    let mut stage = super::stage(disk.under());
+    assert!(is_result(&try_get(&mut stage, &numbered(1, ""))));
 }
 
 #[test]

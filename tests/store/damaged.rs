@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
+use crate::scripted::stage::request;
+
 use super::{Start, assert_failed, is_result, keeping, numbered, refused, stage, start, try_get};
 
 const VALUES: usize = 60;
@@ -209,8 +211,8 @@ fn damaged_settings_are_refused_and_cost_nothing_once_they_are_back() {
     }
 }
 
-/// The disk changes a byte while the service runs. Only what it belongs to is refused, and a user
-/// who sets it anew has it back.
+/// The disk changes a byte while the service runs. Only what it belongs to is refused, with its
+/// neighbours; the service goes on.
 #[test]
 fn a_value_damaged_while_the_service_runs_is_an_error_and_not_nothing() {
     let (_folder, data) = copy();
@@ -237,6 +239,16 @@ fn a_value_damaged_while_the_service_runs_is_an_error_and_not_nothing() {
         }
     }
     assert!(others > VALUES / 2, "only {others} others are left");
+    for number in 0..5 {
+        stage.send(request(
+            "set",
+            "other",
+            "bob@localhost/desk",
+            &value(number),
+        ));
+        let answer = stage.next();
+        assert!(is_result(&answer), "{answer:.300}");
+    }
     let line = stage
         .component
         .wait_for_log("damaged", std::time::Duration::from_secs(1));

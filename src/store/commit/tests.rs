@@ -22,6 +22,8 @@ struct Trap {
     /// What broke stays so.
     beyond_repair: AtomicBool,
     no_space: AtomicBool,
+    /// What broke does not let go.
+    never_ends: AtomicBool,
 }
 
 impl Trap {
@@ -53,6 +55,9 @@ impl std::ops::Deref for Opened {
 
 impl Drop for Opened {
     fn drop(&mut self) {
+        while self.never_ends.load(SeqCst) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         self.note("gone");
     }
 }
@@ -275,6 +280,24 @@ fn a_broken_store_waits_for_space_and_says_so() {
     trap.flushes_left.as_ref().unwrap().store(9, SeqCst);
     trap.no_space.store(false, SeqCst);
     assert!(becomes(|| set() == Ok(())));
+}
+
+#[test]
+fn a_broken_store_that_never_ends_is_lost_and_says_so_to_who_can_restart_it() {
+    let trap = Trap {
+        flushes_left: Some(AtomicUsize::new(0)),
+        never_ends: true.into(),
+        ..Trap::default()
+    };
+    let trap = Arc::new(trap);
+    let store = trap.store();
+    let (lost, told) = mpsc::channel();
+    store.when_lost(move || lost.send(()).unwrap());
+    let set = || set_within(&store, ROOMY, "k@c", vec![change("n", "a", Some("x"))]);
+    assert_eq!(set(), Err(SetError::Failed));
+    told.recv_timeout(Duration::from_secs(5)).unwrap();
+    assert_eq!(set(), Err(SetError::Failed));
+    trap.never_ends.store(false, SeqCst);
 }
 
 #[test]
