@@ -289,6 +289,16 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_waits_for_any_more_is_dropped_and_counted() {
+        let mut outbox = outbox(&["<a/>", "<b/>"]);
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        let between = Instant::now();
+        outbox.push("<c/>".into());
+        assert_eq!(outbox.drop_older_than(between), 2);
+        assert_eq!((outbox.len(), outbox.bytes()), (1, 4));
+    }
+
+    #[test]
     fn what_is_kept_for_another_link_is_bounded() {
         let large = "x".repeat(MAX_SENT / 4);
         let mut outbox = outbox(&[&large, &large, &large, &large, "<a/>"]);
