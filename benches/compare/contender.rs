@@ -1,0 +1,159 @@
+//! Who is measured: programs that are components, each with a folder of its own.
+
+use std::env;
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use super::support::process::Process;
+use super::support::server::{COMPONENT, HOST, SECRET};
+
+/// A component of some kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Who {
+    /// This project.
+    Us,
+    /// tokio-xmpp and minidom, in memory.
+    Echo,
+    /// Searches strings, does one append and one sync a set.
+    Floor,
+    /// slixmpp and sqlite3.
+    Slixmpp,
+    /// xmpp.js and better-sqlite3.
+    XmppJs,
+    /// Answers without looking: what the load generator itself can do.
+    Nothing,
+}
+
+impl Who {
+    /// All, in the order of the tables.
+    pub const ALL: [Who; 6] = [
+        Who::Us,
+        Who::Echo,
+        Who::Floor,
+        Who::Slixmpp,
+        Who::XmppJs,
+        Who::Nothing,
+    ];
+
+    /// What it is called in the tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Who::Us => "this",
+            Who::Echo => "echo",
+            Who::Floor => "floor",
+            Who::Slixmpp => "slixmpp",
+            Who::XmppJs => "xmpp.js",
+            Who::Nothing => "(nothing)",
+        }
+    }
+
+    /// The program, where `scripts/bench` has made it.
+    fn command(self) -> Option<Command> {
+        let made = |variable| env::var_os(variable).map(Command::new);
+        match self {
+            Who::Us => Some(Command::new(env!("CARGO_BIN_EXE_xmpp-private-storage"))),
+            Who::Echo => made("BENCH_ECHO"),
+            Who::Slixmpp => {
+                let mut command = made("BENCH_PYTHON")?;
+                command.arg("benches/contenders/slixmpp_sqlite.py");
+                Some(command)
+            }
+            Who::XmppJs => {
+                let mut command = Command::new("node");
+                command.arg(env::var_os("BENCH_XMPPJS")?);
+                Some(command)
+            }
+            Who::Floor | Who::Nothing => {
+                let mut command = Command::new(env::current_exe().ok()?);
+                command.arg(if self == Who::Floor {
+                    "floor"
+                } else {
+                    "nothing"
+                });
+                Some(command)
+            }
+        }
+    }
+}
+
+/// A folder on the disk that is measured, gone with its owner.
+pub fn folder() -> io::Result<TempDir> {
+    TempDir::with_prefix_in("bench-", env!("CARGO_TARGET_TMPDIR"))
+}
+
+/// A running component.
+pub struct Contender {
+    /// Which.
+    pub who: Who,
+    process: Process,
+    _folder: TempDir,
+}
+
+impl Contender {
+    /// Starts it, for the router at this address; `None` where it has not been made.
+    pub fn start(who: Who, router: SocketAddr) -> io::Result<Option<Self>> {
+        let Some(mut command) = who.command() else {
+            return Ok(None);
+        };
+        let folder = folder()?;
+        if who == Who::Us {
+            let file = folder.path().join("component.toml");
+            fs::write(&file, configuration(router, folder.path()))?;
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+            command.arg("--config").arg(file);
+        } else {
+            command.args([&router.to_string(), COMPONENT, SECRET]);
+            command.arg(folder.path());
+        }
+        command.stdout(Stdio::null());
+        Ok(Some(Self {
+            who,
+            process: Process::spawn(command, folder.path()),
+            _folder: folder,
+        }))
+    }
+
+    /// The processor time it has taken, in seconds.
+    pub fn cpu_seconds(&mut self) -> f64 {
+        let stat = fs::read_to_string(self.proc("stat")).unwrap_or_default();
+        // After the name in parentheses; user time and system time, in hundredths of a second.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split(' ').collect();
+        let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok());
+        (ticks(12).unwrap_or(0.0) + ticks(13).unwrap_or(0.0)) / 100.0
+    }
+
+    /// Begins to look for the most memory it has anew.
+    pub fn forget_peak(&mut self) {
+        // Where that is not allowed, the peak is that of the whole run.
+        let _ = fs::write(self.proc("clear_refs"), "5");
+    }
+
+    /// The most memory it had, in MiB.
+    pub fn peak_mib(&mut self) -> f64 {
+        let status = fs::read_to_string(self.proc("status")).unwrap_or_default();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = peak.and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok());
+        kib.unwrap_or(0.0) / 1024.0
+    }
+
+    fn proc(&mut self, file: &str) -> String {
+        format!("/proc/{}/{file}", self.process.child().id())
+    }
+}
+
+/// As it comes, but for the log.
+fn configuration(router: SocketAddr, folder: &Path) -> String {
+    format!(
+        "[component]\njid = \"{COMPONENT}\"\nserver = \"{router}\"\nsecret = \"{SECRET}\"\n\
+         [access]\ndomains = [\"{HOST}\"]\n\
+         [storage]\npath = {:?}\n\
+         [log]\nlevel = \"warn\"\n",
+        folder.join("data")
+    )
+}

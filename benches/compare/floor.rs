@@ -1,0 +1,197 @@
+//! The floor: a component that only searches strings, and does one append and one sync a set.
+//! And nothing: one that answers without looking.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+
+use memchr::memmem::{find, rfind};
+use sha1::{Digest, Sha1};
+
+/// `floor ADDRESS JID SECRET FOLDER`, and the same for `nothing`.
+pub fn run(arguments: &[String], stores: bool) -> io::Result<()> {
+    let [address, jid, secret, folder] = arguments else {
+        return Err(io::Error::other("ADDRESS JID SECRET FOLDER"));
+    };
+    let mut socket = TcpStream::connect(address)?;
+    socket.set_nodelay(true)?;
+    let mut input = Input::default();
+    socket.write_all(
+        format!(
+            "<stream:stream xmlns='jabber:component:accept' \
+             xmlns:stream='http://etherx.jabber.org/streams' to='{jid}'>"
+        )
+        .as_bytes(),
+    )?;
+    let header = input.until(&mut socket, b"id=", b">")?;
+    let mut hash = Sha1::new();
+    hash.update(attribute(&header, b"id").unwrap_or_default());
+    hash.update(secret);
+    let digest = hex::encode(hash.finalize());
+    socket.write_all(format!("<handshake>{digest}</handshake>").as_bytes())?;
+    input.until(&mut socket, b"<handshake", b">")?;
+
+    let mut store = match stores {
+        true => Some(Store {
+            file: File::create(Path::new(folder).join("log"))?,
+            values: HashMap::new(),
+        }),
+        false => None,
+    };
+    let mut out = Vec::new();
+    loop {
+        input.read(&mut socket)?;
+        while let Some(stanza) = input.stanza() {
+            answer(stanza, store.as_mut(), &mut out)?;
+        }
+        socket.write_all(&out)?;
+        out.clear();
+    }
+}
+
+struct Store {
+    file: File,
+    values: HashMap<Vec<u8>, Vec<u8>>,
+}
+
+fn answer(stanza: &[u8], store: Option<&mut Store>, out: &mut Vec<u8>) -> io::Result<()> {
+    let kind = attribute(stanza, b"type");
+    let (Some(id), Some(from), Some(to)) = (
+        attribute(stanza, b"id"),
+        attribute(stanza, b"from"),
+        attribute(stanza, b"to"),
+    ) else {
+        return Ok(());
+    };
+    if !stanza.starts_with(b"<iq") || kind == Some(b"result") || kind == Some(b"error") {
+        return Ok(());
+    }
+    let mut put = |parts: &[&[u8]]| parts.iter().for_each(|part| out.extend_from_slice(part));
+    put(&[
+        b"<iq type='result' id='",
+        id,
+        b"' from='",
+        to,
+        b"' to='",
+        from,
+        b"'>",
+    ]);
+    let query = between(stanza, b"<query xmlns='jabber:iq:private'>", b"</query>");
+    if let (Some(store), Some(query)) = (store, query) {
+        let inner = find(stanza, b"<forwarded").and_then(|at| {
+            let inside = &stanza[at..];
+            find(inside, b"<iq").map(|at| &inside[at..])
+        });
+        let request = inner.unwrap_or(stanza);
+        let user = attribute(request, b"from").unwrap_or_default();
+        let owner = user.split(|byte| *byte == b'/').next().unwrap_or(user);
+        if let Some(inner) = inner {
+            let version = between(stanza, b"<delegation xmlns='", b"'").unwrap_or_default();
+            put(&[
+                b"<delegation xmlns='",
+                version,
+                b"'><forwarded xmlns='urn:xmpp:forward:0'>",
+                b"<iq xmlns='jabber:client' type='result' id='",
+                attribute(inner, b"id").unwrap_or_default(),
+                b"' from='",
+                attribute(inner, b"to").unwrap_or(owner),
+                b"' to='",
+                user,
+                b"'>",
+            ]);
+        }
+        let name_end = |byte: &u8| matches!(byte, b' ' | b'/' | b'>');
+        let name = query.split(name_end).next().unwrap_or_default();
+        let key = [owner, name, attribute(query, b"xmlns").unwrap_or_default()].concat();
+        if attribute(request, b"type") == Some(b"set") {
+            store.file.write_all(query)?;
+            store.file.sync_data()?;
+            store.values.insert(key, query.to_vec());
+        } else {
+            let value = store.values.get(&key).map_or(query, Vec::as_slice);
+            put(&[b"<query xmlns='jabber:iq:private'>", value, b"</query>"]);
+        }
+        if inner.is_some() {
+            put(&[b"</iq></forwarded></delegation>"]);
+        }
+    } else if find(stanza, b"http://jabber.org/protocol/disco#info").is_some() {
+        put(&[b"<query xmlns='http://jabber.org/protocol/disco#info'/>"]);
+    }
+    put(&[b"</iq>"]);
+    Ok(())
+}
+
+/// The value of an attribute in the first tag.
+fn attribute<'a>(xml: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let tag = &xml[..memchr::memchr(b'>', xml)?];
+    let at = find(tag, &[b" ", name, b"="].concat())? + name.len() + 2;
+    let quote = *tag.get(at)?;
+    let value = &tag[at + 1..];
+    Some(&value[..memchr::memchr(quote, value)?])
+}
+
+fn between<'a>(xml: &'a [u8], begin: &[u8], end: &[u8]) -> Option<&'a [u8]> {
+    let inside = &xml[find(xml, begin)? + begin.len()..];
+    Some(&inside[..find(inside, end)?])
+}
+
+/// What has come and has not been looked at.
+#[derive(Default)]
+struct Input {
+    bytes: Vec<u8>,
+    seen: usize,
+}
+
+impl Input {
+    fn read(&mut self, socket: &mut TcpStream) -> io::Result<()> {
+        self.bytes.drain(..self.seen);
+        self.seen = 0;
+        let kept = self.bytes.len();
+        self.bytes.resize(kept + 256 * 1024, 0);
+        let read = socket.read(&mut self.bytes[kept..])?;
+        self.bytes.truncate(kept + read);
+        match read {
+            0 => Err(ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads up to an `end` after a `begin`, and takes it.
+    fn until(&mut self, socket: &mut TcpStream, begin: &[u8], end: &[u8]) -> io::Result<Vec<u8>> {
+        loop {
+            let rest = &self.bytes[self.seen..];
+            if let Some(at) = find(rest, begin)
+                && let Some(length) = find(&rest[at..], end)
+            {
+                let open = rfind(&rest[..at + 1], b"<").unwrap_or(0);
+                let found = rest[open..at + length + end.len()].to_vec();
+                self.seen += at + length + end.len();
+                return Ok(found);
+            }
+            self.read(socket)?;
+        }
+    }
+
+    /// The next stanza, if it is whole. It trusts the router to send what it expects.
+    fn stanza(&mut self) -> Option<&[u8]> {
+        let begin = self.seen + memchr::memchr(b'<', &self.bytes[self.seen..])?;
+        let rest = &self.bytes[begin..];
+        let tag = memchr::memchr(b'>', rest)?;
+        let name = rest[1..]
+            .split(|byte| matches!(byte, b' ' | b'/' | b'>'))
+            .next()?;
+        let length = if rest[tag - 1] == b'/' || name.starts_with(b"/") {
+            tag + 1
+        } else {
+            let end = match rest[tag + 1..].starts_with(b"<delegation") && name == b"iq" {
+                true => b"</delegation></iq>".to_vec(),
+                false => [b"</", name, b">"].concat(),
+            };
+            find(rest, &end)? + end.len()
+        };
+        self.seen = begin + length;
+        Some(&self.bytes[begin..begin + length])
+    }
+}
