@@ -45,8 +45,6 @@ pub struct Incoming {
 pub struct Inbound {
     socket: OwnedReadHalf,
     buffer: Box<[u8]>,
-    /// The part of the buffer that has not been looked at.
-    unread: std::ops::Range<usize>,
     framer: Framer,
     limits: Limits,
     reader: Option<Reader>,
@@ -60,8 +58,8 @@ impl Inbound {
     /// A reading half at the very beginning of its stream.
     pub fn new(socket: OwnedReadHalf, settings: &Settings) -> Self {
         let limits = Limits {
-            // Most stanzas become a little longer with their namespaces written out, none of
-            // those that people write twice as long.
+            // Stanzas become longer with their namespaces written out, and some that are made for
+            // it a thousand times as long.
             text: settings.max_stanza_bytes.saturating_mul(2),
             depth: settings.max_depth,
             children: settings.max_children,
@@ -70,7 +68,6 @@ impl Inbound {
         Self {
             socket,
             buffer: vec![0; READ].into_boxed_slice(),
-            unread: 0..0,
             framer: Framer::new(settings.max_stanza_bytes),
             limits,
             reader: None,
@@ -128,25 +125,21 @@ impl Inbound {
         if let Some(end) = self.end.take() {
             return Err(end);
         }
-        if self.unread.is_empty() {
-            match self.socket.read(&mut self.buffer).await {
-                Ok(0) => return Err(End::Eof),
-                Ok(read) => {
-                    self.unread = 0..read;
-                    self.heard = Instant::now();
-                }
-                Err(error) => return Err(End::Io(error)),
-            }
-        }
-        if let Err(NotXml(why)) = self.cut() {
-            self.unread = 0..0;
+        let read = match self.socket.read(&mut self.buffer).await {
+            Ok(0) => return Err(End::Eof),
+            Ok(read) => read,
+            Err(error) => return Err(End::Io(error)),
+        };
+        self.heard = Instant::now();
+        if let Err(NotXml(why)) = self.cut(read) {
             self.end = Some(End::NotXml(why));
         }
         Ok(())
     }
 
-    fn cut(&mut self) -> Result<(), NotXml> {
-        let mut input = &self.buffer[self.unread.clone()];
+    /// Cuts up the first so many bytes of the buffer, all of them or up to the end of the stream.
+    fn cut(&mut self, read: usize) -> Result<(), NotXml> {
+        let mut input = &self.buffer[..read];
         while let Some(frame) = self.framer.next(&mut input)? {
             match (frame, &self.reader) {
                 (Frame::Open(start_tag), _) => {
@@ -173,7 +166,6 @@ impl Inbound {
                 input = &[];
             }
         }
-        self.unread = 0..0;
         Ok(())
     }
 }
