@@ -13,7 +13,8 @@
 //! | [`dispatch`] | the open requests: order, fairness, bounds |
 //! | [`component`] | connect, serve, lose the link, connect again |
 //! | [`admin`] | what an administrator does beside the service |
-//! | [`cli`] | arguments, logs, exit codes |
+//! | [`run`] | the service from its first log line to its last |
+//! | [`cli`] | arguments, exit codes |
 //!
 //! The path of one request: `link::inbound` reads bytes, `link::frame` cuts them into stanzas,
 //! `link::reader` resolves names and normalises payloads; `component` hands each stanza to
@@ -28,6 +29,8 @@ pub mod config;
 pub mod dispatch;
 pub mod exit;
 pub mod link;
+pub mod logs;
+pub mod run;
 pub mod service;
 pub mod stanza;
 pub mod start;

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 /// Each room with the rooms of this crate that it may know of. A room may use itself.
 const ROOMS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
-    ("cli", &["admin", "component", "config", "exit", "start"]),
+    ("cli", &["admin", "config", "exit", "run"]),
+    ("run", &["component", "config", "exit", "logs", "start"]),
     ("admin", &["component", "config", "exit", "start", "store"]),
     (
         "component",
@@ -19,6 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("service", &["stanza", "store"]),
     ("stanza", &[]),
     ("store", &[]),
+    ("logs", &["config"]),
     ("config", &[]),
     ("exit", &[]),
 ];
@@ -31,7 +33,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tokio_xmpp", &["link"]),
     (
         "tokio",
-        &["admin", "cli", "component", "dispatch", "link", "start"],
+        &["admin", "component", "dispatch", "link", "run", "start"],
     ),
     ("clap", &["cli"]),
     ("toml", &["config"]),
