@@ -8,11 +8,10 @@ use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{sleep, sleep_until, timeout, timeout_at};
 
 use crate::config::Config;
-use crate::dispatch::{Dispatch, Done, Told};
+use crate::dispatch::{Dispatch, Returns, Told};
 use crate::link::{self, ConnectError, End, Link, Outbox};
 use crate::stanza::Received;
 use crate::store::Store;
@@ -60,7 +59,7 @@ pub enum Event {
 pub struct Component {
     link: link::Settings,
     dispatch: Dispatch,
-    done: UnboundedReceiver<Done>,
+    returns: Returns,
     outbox: Outbox,
     /// The domains that are served.
     domains: Vec<String>,
@@ -123,12 +122,12 @@ impl Leaving {
 impl Component {
     /// A component that has not connected yet.
     pub fn new(config: &Config, store: Store) -> Self {
-        let (dispatch, done) =
+        let (dispatch, returns) =
             Dispatch::new(settings::service(config), settings::bounds(config), store);
         Self {
             link: settings::link(config),
             dispatch,
-            done,
+            returns,
             outbox: Outbox::default(),
             domains: config.access.domains.clone(),
             delegated: BTreeSet::new(),
@@ -152,8 +151,8 @@ impl Component {
                     tokio::select! {
                         connected = &mut connecting => break Some(connected),
                         () = &mut stop => break None,
-                        Some(done) = self.done.recv() => {
-                            self.dispatch.finish(done, &mut self.outbox);
+                        () = self.returns.wait() => {
+                            self.dispatch.finish(&mut self.returns, &mut self.outbox);
                             self.dispatch.start(&self.outbox);
                         }
                     }
@@ -185,7 +184,7 @@ impl Component {
                 tokio::select! {
                     () = &mut pause => break,
                     () = &mut stop => return self.left_unanswered(Instant::now() + DRAIN).await,
-                    Some(done) = self.done.recv() => self.dispatch.finish(done, &mut self.outbox),
+                    () = self.returns.wait() => self.dispatch.finish(&mut self.returns, &mut self.outbox),
                 }
                 self.dispatch.start(&self.outbox);
             }
@@ -264,7 +263,7 @@ impl Component {
                         }
                     }
                 }
-                Some(done) = self.done.recv() => self.dispatch.finish(done, &mut self.outbox),
+                () = self.returns.wait() => self.dispatch.finish(&mut self.returns, &mut self.outbox),
                 () = &mut stop, if !stopping => {
                     stopping = true;
                     leaving = Some(Leaving::stopping());
@@ -316,9 +315,8 @@ impl Component {
         let _ = timeout_at(by.into(), async {
             while self.dispatch.count() > 0 {
                 self.dispatch.start(&self.outbox);
-                if let Some(done) = self.done.recv().await {
-                    self.dispatch.finish(done, &mut self.outbox);
-                }
+                self.returns.wait().await;
+                self.dispatch.finish(&mut self.returns, &mut self.outbox);
             }
         })
         .await;

@@ -8,7 +8,7 @@
 //! - what is held is bounded in bytes, for each owner and for all (see [`Bounds`]).
 //!
 //! Gets run in batches on threads of their own, since a read may wait for the disk; sets go to
-//! the store's writer thread. Both come back as [`Done`].
+//! the store's writer thread. Both come back through [`Returns`].
 
 mod lane;
 
@@ -59,10 +59,27 @@ pub enum Told {
     },
 }
 
-/// Work that came back.
-#[derive(Debug)]
-pub struct Done(Outcome);
+/// How much of what came back is taken at once.
+const MANY: usize = 256;
 
+/// Where work comes back to.
+#[derive(Debug)]
+pub struct Returns {
+    receiver: UnboundedReceiver<Outcome>,
+    come: Vec<Outcome>,
+}
+
+impl Returns {
+    /// Waits for work to come back. Cancel safe.
+    pub async fn wait(&mut self) {
+        if self.come.is_empty() {
+            // The dispatch has a sender, so this comes to no end.
+            self.receiver.recv_many(&mut self.come, MANY).await;
+        }
+    }
+}
+
+/// Work that came back.
 #[derive(Debug)]
 enum Outcome {
     Set(u64, Result<(), SetError>),
@@ -103,16 +120,12 @@ pub struct Dispatch {
     batches: usize,
     open: usize,
     open_bytes: usize,
-    done: UnboundedSender<Done>,
+    done: UnboundedSender<Outcome>,
 }
 
 impl Dispatch {
     /// A dispatch for this service and this store, and where its work comes back.
-    pub fn new(
-        settings: Settings,
-        bounds: Bounds,
-        store: Store,
-    ) -> (Self, UnboundedReceiver<Done>) {
+    pub fn new(settings: Settings, bounds: Bounds, store: Store) -> (Self, Returns) {
         // Unbounded, since what can be in it is bounded by what is open.
         let (done, receiver) = unbounded_channel();
         let dispatch = Self {
@@ -129,7 +142,8 @@ impl Dispatch {
             open_bytes: 0,
             done,
         };
-        (dispatch, receiver)
+        let come = Vec::new();
+        (dispatch, Returns { receiver, come })
     }
 
     /// Takes a stanza: its reply goes to the outbox, now or once its work is done. Returns what
@@ -150,8 +164,14 @@ impl Dispatch {
         }
     }
 
-    /// Takes back work that is done.
-    pub fn finish(&mut self, Done(outcome): Done, outbox: &mut Outbox) {
+    /// Takes back all that has come back, so that its replies share a write.
+    pub fn finish(&mut self, returns: &mut Returns, outbox: &mut Outbox) {
+        for outcome in returns.come.drain(..) {
+            self.finish_one(outcome, outbox);
+        }
+    }
+
+    fn finish_one(&mut self, outcome: Outcome, outbox: &mut Outbox) {
         match outcome {
             Outcome::Set(number, result) => {
                 if let Some(set) = self.sets.remove(&number) {
@@ -263,7 +283,7 @@ impl Dispatch {
         let back = self.done.clone();
         self.store.submit(changes, move |result| {
             // The receiver is gone only when nobody waits for an answer any more.
-            let _ = back.send(Done(Outcome::Set(number, result)));
+            let _ = back.send(Outcome::Set(number, result));
         });
     }
 
@@ -272,7 +292,7 @@ impl Dispatch {
         let back = self.done.clone();
         self.batches += 1;
         spawn_blocking(move || {
-            let _ = back.send(Done(read(batch, &store)));
+            let _ = back.send(read(batch, &store));
         });
     }
 }

@@ -18,6 +18,8 @@ use super::support::server::{COMPONENT, HOST, SECRET};
 pub enum Who {
     /// This project.
     Us,
+    /// Another build of it, to see what a change does: the program that `BENCH_BEFORE` names.
+    Before,
     /// tokio-xmpp and minidom, in memory.
     Echo,
     /// Searches strings, does one append and one sync a set.
@@ -32,8 +34,9 @@ pub enum Who {
 
 impl Who {
     /// All, in the order of the tables.
-    pub const ALL: [Who; 6] = [
+    pub const ALL: [Who; 7] = [
         Who::Us,
+        Who::Before,
         Who::Echo,
         Who::Floor,
         Who::Slixmpp,
@@ -45,6 +48,7 @@ impl Who {
     pub fn name(self) -> &'static str {
         match self {
             Who::Us => "this",
+            Who::Before => "before",
             Who::Echo => "echo",
             Who::Floor => "floor",
             Who::Slixmpp => "slixmpp",
@@ -58,6 +62,7 @@ impl Who {
         let made = |variable| env::var_os(variable).map(Command::new);
         match self {
             Who::Us => Some(Command::new(env!("CARGO_BIN_EXE_xmpp-private-storage"))),
+            Who::Before => made("BENCH_BEFORE"),
             Who::Echo => made("BENCH_ECHO"),
             Who::Slixmpp => {
                 let mut command = made("BENCH_PYTHON")?;
@@ -102,7 +107,7 @@ impl Contender {
             return Ok(None);
         };
         let folder = folder()?;
-        if who == Who::Us {
+        if matches!(who, Who::Us | Who::Before) {
             let file = folder.path().join("component.toml");
             fs::write(&file, configuration(router, folder.path()))?;
             fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;

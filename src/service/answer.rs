@@ -38,7 +38,7 @@ impl Answer {
     /// The answer to a set, once it is durable or refused.
     pub fn set(&self, result: &Result<(), SetError>) -> Reply {
         match result {
-            Ok(()) => self.result(""),
+            Ok(()) => self.envelope.empty_result(),
             Err(error) => self.error(&private::set_error(error)),
         }
     }
@@ -78,7 +78,9 @@ impl Answer {
     /// Whether any answer to this request would get through the router: one that is over the
     /// router's own limit ends the link for everybody.
     pub(super) fn fits(&self) -> bool {
-        let fits = self.envelope.result("").len() + MAX_ERROR <= self.longest;
+        // Nearly every envelope is far from the limit, and need not be written to see it.
+        let fits = self.envelope.at_most() + MAX_ERROR <= self.longest
+            || self.envelope.empty_result().len() + MAX_ERROR <= self.longest;
         if !fits {
             tracing::debug!("dropped an iq whose id and addresses make any answer too long");
         }
@@ -90,7 +92,21 @@ impl Answer {
     }
 
     pub(super) fn result(&self, payload: &str) -> Reply {
-        let reply = self.envelope.result(payload);
+        self.result_of(|out| {
+            out.push_str(payload);
+            Ok(())
+        })
+    }
+
+    /// A result whose payload is appended to it, or the error that comes of that.
+    pub(super) fn result_of(
+        &self,
+        payload: impl FnOnce(&mut String) -> Result<(), StanzaError>,
+    ) -> Reply {
+        let reply = match self.envelope.result(payload) {
+            Ok(reply) => reply,
+            Err(error) => return self.error(&error),
+        };
         if reply.len() > self.longest {
             let text = "The answer would be longer than the router lets through: the request asks \
                         for too many names, or its id and addresses are too long.";

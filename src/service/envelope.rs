@@ -1,5 +1,7 @@
 //! Whom an answer goes to, and in which wrapping.
 
+use std::convert::Infallible;
+
 use crate::stanza::{Element, Reply, StanzaError, escape_attribute, ns};
 
 /// The addresses and the id of an answer, as XEP-0049 wants it when asked directly, or as
@@ -53,29 +55,51 @@ impl Envelope {
         self
     }
 
-    /// An answer that carries this payload, finished XML, or none.
-    pub fn result(&self, payload: &str) -> Reply {
-        self.write("result", payload.len(), |out| out.push_str(payload))
+    /// An answer with the payload that is appended to it: finished XML, or nothing.
+    pub fn result<E>(
+        &self,
+        payload: impl FnOnce(&mut String) -> Result<(), E>,
+    ) -> Result<Reply, E> {
+        self.write("result", 0, payload)
     }
 
     /// An error; `child` is the request's own payload, where it is to be repeated.
     pub fn error(&self, error: &StanzaError, child: Option<&str>) -> Reply {
         let child = child.unwrap_or_default();
-        self.write("error", child.len() + 300, |out| {
+        let written = self.write("error", child.len() + 300, |out| {
             out.push_str(child);
             error.write(out);
-        })
+            Ok::<(), Infallible>(())
+        });
+        written.unwrap_or_else(|never| match never {})
+    }
+
+    /// A result without a payload.
+    pub fn empty_result(&self) -> Reply {
+        let written = self.result(|_| Ok::<(), Infallible>(()));
+        written.unwrap_or_else(|never| match never {})
+    }
+
+    /// No answer has more bytes than this beside its payload.
+    pub fn at_most(&self) -> usize {
+        let inner = self.delegated.as_ref().map_or(0, |d| d.inner.at_most());
+        self.outer.at_most() + inner
     }
 
     /// No white space anywhere between the elements: Prosody drops the answer for it. And an
     /// outer `result` whatever the inner type: ejabberd never answers its client otherwise.
-    fn write(&self, kind: &str, length: usize, payload: impl FnOnce(&mut String)) -> Reply {
-        let around = if self.delegated.is_some() { 512 } else { 192 };
+    fn write<E>(
+        &self,
+        kind: &str,
+        length: usize,
+        payload: impl FnOnce(&mut String) -> Result<(), E>,
+    ) -> Result<Reply, E> {
+        let around = if self.delegated.is_some() { 512 } else { 256 };
         let mut out = String::with_capacity(length + around);
         match &self.delegated {
             None => {
                 self.outer.open(&mut out, None, kind);
-                payload(&mut out);
+                payload(&mut out)?;
             }
             Some(Delegated { namespace, inner }) => {
                 self.outer.open(&mut out, None, "result");
@@ -85,16 +109,22 @@ impl Envelope {
                 out.push_str(ns::FORWARD);
                 out.push_str("'>");
                 inner.open(&mut out, Some(ns::CLIENT), kind);
-                payload(&mut out);
+                payload(&mut out)?;
                 out.push_str("</iq></forwarded></delegation>");
             }
         }
         out.push_str("</iq>");
-        out
+        Ok(out)
     }
 }
 
 impl Header {
+    /// How long it may become when it is written: every character may need to be escaped.
+    fn at_most(&self) -> usize {
+        let id = self.id.as_deref().unwrap_or_default();
+        300 + (id.len() + self.from.len() + self.to.len()) * "&quot;".len()
+    }
+
     fn open(&self, out: &mut String, namespace: Option<&str>, kind: &str) {
         out.push_str("<iq");
         let attributes = [

@@ -214,29 +214,33 @@ fn changes(query: &Element, received: &Received) -> Result<Vec<Change>, StanzaEr
     Ok(changes)
 }
 
-/// Fetches. Stored elements go into the answer as they are, unparsed.
-pub fn fetch(get: &Get, store: &Store) -> Result<String, StanzaError> {
-    let mut answer = format!("<query xmlns='{}'>", ns::PRIVATE);
+/// Fetches, and appends the payload of the answer. Stored elements go into it as they are,
+/// unparsed.
+pub fn fetch(get: &Get, store: &Store, answer: &mut String) -> Result<(), StanzaError> {
+    let begin = answer.len();
+    answer.push_str("<query xmlns='");
+    answer.push_str(ns::PRIVATE);
+    answer.push_str("'>");
     for name in &get.names {
         // Nothing of an overlong name was ever stored, and no key of the store could hold it.
         let storable = get.namespace.len() <= MAX_NAME_BYTES && name.len() <= MAX_NAME_BYTES;
         let mut found = 0;
         if storable {
-            found = fetch_named(get, Some(name), store, &mut answer)?;
+            found = fetch_named(get, Some(name), store, answer)?;
         }
         if found == 0 && storable && get.names.len() == 1 {
             // Real clients depend on it: nbxmpp stores <roster xmlns='roster:delimiter'> and asks
             // for <storage xmlns='roster:delimiter'/>.
-            found = fetch_named(get, None, store, &mut answer)?;
+            found = fetch_named(get, None, store, answer)?;
         }
         if found == 0 {
             answer.push('<');
             answer.push_str(name);
             answer.push_str(" xmlns='");
-            escape_attribute(&get.namespace, &mut answer);
+            escape_attribute(&get.namespace, answer);
             answer.push_str("'/>");
             // What is stored in one namespace is never too long; empty elements may become so.
-            if answer.len() as u64 > get.limit {
+            if (answer.len() - begin) as u64 > get.limit {
                 let limit = get.limit;
                 return Err(StanzaError::new(
                     Condition::NotAcceptable,
@@ -246,7 +250,7 @@ pub fn fetch(get: &Get, store: &Store) -> Result<String, StanzaError> {
         }
     }
     answer.push_str("</query>");
-    Ok(answer)
+    Ok(())
 }
 
 fn fetch_named(

@@ -61,9 +61,6 @@ pub struct Fetch(pub(super) Get);
 impl Fetch {
     /// Reads the store. This may wait for the disk.
     pub fn carry_out(&self, store: &Store, answer: &Answer) -> Reply {
-        match private::fetch(&self.0, store) {
-            Ok(payload) => answer.result(&payload),
-            Err(error) => answer.error(&error),
-        }
+        answer.result_of(|out| private::fetch(&self.0, store, out))
     }
 }
