@@ -153,7 +153,7 @@ impl Component {
                         () = &mut stop => break None,
                         () = self.returns.wait() => {
                             self.dispatch.finish(&mut self.returns, &mut self.outbox);
-                            self.dispatch.start(&self.outbox);
+                            self.dispatch.start(&mut self.outbox);
                         }
                     }
                 }
@@ -186,7 +186,7 @@ impl Component {
                     () = &mut stop => return self.left_unanswered(Instant::now() + DRAIN).await,
                     () = self.returns.wait() => self.dispatch.finish(&mut self.returns, &mut self.outbox),
                 }
-                self.dispatch.start(&self.outbox);
+                self.dispatch.start(&mut self.outbox);
             }
         };
         self.left_unanswered(by).await
@@ -210,7 +210,7 @@ impl Component {
         let mut undelegated = std::pin::pin!(sleep(DELEGATION));
         let mut told_undelegated = false;
         loop {
-            self.dispatch.start(&self.outbox);
+            self.dispatch.start(&mut self.outbox);
             let reading = leaving.is_none() && self.dispatch.has_room(&self.outbox);
             let wake = match &leaving {
                 Some(leaving) if self.dispatch.count() == 0 && self.outbox.is_empty() => {
@@ -313,8 +313,11 @@ impl Component {
     /// At the very end: what has been read is carried out, answered or not.
     async fn left_unanswered(mut self, by: Instant) -> usize {
         let _ = timeout_at(by.into(), async {
-            while self.dispatch.count() > 0 {
-                self.dispatch.start(&self.outbox);
+            loop {
+                self.dispatch.start(&mut self.outbox);
+                if self.dispatch.count() == 0 {
+                    break;
+                }
                 self.returns.wait().await;
                 self.dispatch.finish(&mut self.returns, &mut self.outbox);
             }

@@ -8,7 +8,9 @@
 //! - what is held is bounded in bytes, for each owner and for all (see [`Bounds`]).
 //!
 //! Gets run in batches on threads of their own, since a read may wait for the disk; sets go to
-//! the store's writer thread. Both come back through [`Returns`].
+//! the store's writer thread. Both come back through [`Returns`]. A get beside which nothing else
+//! is open is read at once: there is nobody whom the disk could keep waiting, and changing threads
+//! would take longer than most reads.
 
 mod lane;
 
@@ -194,9 +196,17 @@ impl Dispatch {
 
     /// Starts what may start: one request of each owner in turn; gets as long as their replies
     /// have somewhere to go.
-    pub fn start(&mut self, outbox: &Outbox) {
+    pub fn start(&mut self, outbox: &mut Outbox) {
         while let Some(owner) = self.turns.pop_front() {
             self.start_next_of(owner);
+        }
+        if self.open == 1
+            && outbox.bytes() < self.bounds.unsent
+            && let Some(turn) = self.ready.pop_front()
+        {
+            self.batches += 1;
+            let outcome = read(vec![turn], &self.store);
+            self.finish_one(outcome, outbox);
         }
         while self.batches < BATCHES
             && !self.ready.is_empty()
@@ -297,7 +307,7 @@ impl Dispatch {
     }
 }
 
-/// Reads, on a thread that may wait for the disk.
+/// Reads. This may wait for the disk.
 fn read(mut batch: Vec<Turn>, store: &Store) -> Outcome {
     let mut done = Vec::new();
     let mut bytes = 0;

@@ -30,6 +30,8 @@ pub fn start(config: &Config) -> Result<(Runtime, Store), StartError> {
     let store = Store::open(&config.storage.path, &options)?;
     // A service manager starts the service again; nobody would open the store otherwise.
     store.when_lost(|| std::process::exit(exit::STORE.into()));
-    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    // One thread, which waits for the socket itself: with several, each wait ends on one and is
+    // handled on another. What takes long has threads of its own.
+    let runtime = Builder::new_current_thread().enable_all().build()?;
     Ok((runtime, store))
 }

@@ -85,7 +85,7 @@ fn a_router_that_closes_after_every_login_is_not_besieged() {
 fn the_component_can_be_stopped_while_a_router_never_reads() {
     let mut stage = Stage::new();
     stage.store(&format!("<a xmlns='urn:x'>{}</a>", "x".repeat(300_000)));
-    let mut writer = stage.writer();
+    let mut writer = stage.handle();
     writer
         .set_write_timeout(Some(Duration::from_secs(2)))
         .expect("a socket");
@@ -111,7 +111,7 @@ fn the_answers_of_a_component_that_stops_arrive_while_requests_keep_coming() {
     let value = format!("<a xmlns='urn:x'>{}</a>", "x".repeat(100_000));
     stage.send(set("set", &value));
     stage.next();
-    let mut writer = stage.writer();
+    let mut writer = stage.handle();
     let asking = thread::spawn(move || {
         let mut sent = 0;
         while writer

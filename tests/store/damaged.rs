@@ -150,7 +150,7 @@ fn a_wrong_byte_is_never_taken_for_nothing_stored_even_after_a_kill() {
         let reach = u64::from_str_radix(name.trim_start_matches("snap."), 16).expect("hex");
         flip(&data.join("db"), 100 + (reach - 200) * number / 12);
         let mut stage = match start(keeping(&data)) {
-            Start::Serves(stage) => stage,
+            Start::Serves(stage) => *stage,
             Start::Refused(said) => {
                 assert!(said.contains("put a backup in its place"), "{said}");
                 refusals += 1;

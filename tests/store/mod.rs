@@ -52,7 +52,7 @@ fn refused(under: Vec<String>) -> String {
 
 /// How a start went.
 enum Start {
-    Serves(Stage),
+    Serves(Box<Stage>),
     Refused(String),
 }
 
@@ -75,11 +75,11 @@ fn start(under: Vec<String>) -> Start {
             session.send(HEADER);
             assert!(session.next().starts_with("<handshake>"), "no handshake");
             session.send("<handshake/>");
-            return Start::Serves(Stage {
+            return Start::Serves(Box::new(Stage {
                 router,
                 session,
                 component,
-            });
+            }));
         }
     }
 }

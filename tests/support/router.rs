@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use minidom::Element;
@@ -55,6 +56,8 @@ impl Router {
                     return Some(Session {
                         stream,
                         cutter,
+                        writing: Arc::default(),
+                        unanswered: Vec::new(),
                         answers_pings: true,
                     });
                 }
@@ -91,6 +94,10 @@ impl Router {
 pub struct Session {
     stream: TcpStream,
     cutter: Cutter,
+    /// Held by a [`Writer`] in the middle of what it writes.
+    writing: Arc<Mutex<()>>,
+    /// The ids of pings whose answer waits for that.
+    unanswered: Vec<String>,
     /// Whether the component's own pings are answered, and no test need care about them.
     pub answers_pings: bool,
 }
@@ -121,7 +128,15 @@ impl Session {
     }
 
     /// A second handle, to write with while this one reads, or does not.
-    pub fn writer(&self) -> TcpStream {
+    pub fn writer(&self) -> Writer {
+        Writer {
+            stream: self.handle(),
+            writing: Arc::clone(&self.writing),
+        }
+    }
+
+    /// The connection itself.
+    pub fn handle(&self) -> TcpStream {
         self.stream.try_clone().expect("a second handle")
     }
 
@@ -156,15 +171,34 @@ impl Session {
         loop {
             if let Some(piece) = self.cutter.piece() {
                 match ping_id(&piece) {
-                    Some(id) if self.answers_pings => self.answer_ping(&id),
+                    Some(id) if self.answers_pings => self.unanswered.push(id),
                     _ => return Some(piece),
                 }
                 continue;
             }
+            self.answer_pings();
+            let soon = Instant::now() + Duration::from_millis(20);
+            let until = if self.unanswered.is_empty() {
+                deadline
+            } else {
+                soon.min(deadline)
+            };
             let mut bytes = [0; 65536];
-            match self.read(&mut bytes, deadline) {
+            match self.read(&mut bytes, until) {
+                0 if until < deadline && Instant::now() >= until => {}
                 0 => return None,
                 read => self.cutter.feed(&bytes[..read]),
+            }
+        }
+    }
+
+    /// Answers the pings that have come, unless it would be in the middle of a stanza that
+    /// another thread writes.
+    fn answer_pings(&mut self) {
+        let writing = Arc::clone(&self.writing);
+        if let Ok(_whole) = writing.try_lock() {
+            for id in std::mem::take(&mut self.unanswered) {
+                self.answer_ping(&id);
             }
         }
     }
@@ -249,6 +283,20 @@ impl Session {
             Err(error) if error.kind() == ErrorKind::ConnectionReset => 0,
             Err(error) => panic!("read: {error}"),
         }
+    }
+}
+
+/// Writes from another thread, each piece whole.
+pub struct Writer {
+    stream: TcpStream,
+    writing: Arc<Mutex<()>>,
+}
+
+impl Writer {
+    /// Writes all of this, with nothing of the session's own in between.
+    pub fn write_all(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        let _whole = self.writing.lock().expect("no writer panicked");
+        self.stream.write_all(bytes)
     }
 }
 

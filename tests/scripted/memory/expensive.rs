@@ -1,6 +1,5 @@
 //! Stanzas as long as allowed, and as expensive as they can be made.
 
-use std::io::Write;
 use std::thread;
 use std::time::Instant;
 

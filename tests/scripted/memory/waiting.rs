@@ -1,6 +1,6 @@
 //! Requests that wait for their turn, and answers that wait for a router that does not read.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -93,7 +93,7 @@ fn gets_that_wait_their_turn_wait_in_bounded_memory() {
     stage.store(&value);
     let growth = growth(&mut stage, |stage| {
         let mut writer = stage.writer();
-        let mut reader = stage.writer();
+        let mut reader = stage.handle();
         let asking = thread::spawn(move || {
             let stanzas = get("1", "<a xmlns='urn:x'/>").repeat(1000);
             while writer.write_all(stanzas.as_bytes()).is_ok() {}

@@ -96,7 +96,7 @@ fn prove(load: &Load, trace: &Trace, cuts: usize, random: &mut Random) -> Result
 
 fn holds(load: &Load, acknowledged: &[usize], data: &Path) -> Result<(), String> {
     let mut stage = match start(keeping(data)) {
-        Start::Serves(stage) => stage,
+        Start::Serves(stage) => *stage,
         Start::Refused(said) => return Err(said),
     };
     for (owner, done) in acknowledged.iter().enumerate() {
