@@ -1,0 +1,127 @@
+//! Whole owners: who there is, all that one has, and its removal.
+
+use std::ops::ControlFlow;
+
+use super::change::{Owner, Value};
+use super::engine::{Engine, EngineError};
+use super::read::{self, Trouble};
+use super::record;
+use super::usage::Usage;
+
+/// The elements stored under one (namespace, name) of an owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Their namespace.
+    pub namespace: String,
+    /// Their local name.
+    pub name: String,
+    /// They themselves.
+    pub value: Value,
+}
+
+/// All that an owner has, as of one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Belongings {
+    /// In the order of namespaces and names.
+    pub entries: Vec<Entry>,
+    /// The (namespace, name)s that cannot be read any more: the disk has changed them.
+    pub damaged: Vec<(String, String)>,
+}
+
+/// How much an owner has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amount {
+    /// Bytes of text.
+    pub bytes: u64,
+    /// Elements.
+    pub elements: u64,
+}
+
+/// At most so many owners behind this one, in the order of their addresses as bytes.
+pub(super) fn owners(
+    engine: &dyn Engine,
+    after: Option<&Owner>,
+    most: usize,
+) -> Result<Vec<Owner>, EngineError> {
+    let mut owners: Vec<Owner> = Vec::new();
+    // What is not an owner's begins with a NUL.
+    let mut from = vec![1];
+    let mut last = after.cloned();
+    while owners.len() < most {
+        if let Some(last) = &last {
+            // No namespace begins with this byte, so no key of that owner lies behind.
+            from = [last.as_str().as_bytes(), &[0, 0xff]].concat();
+        }
+        let mut found = None;
+        engine.scan_from(&from, &mut |key, _| {
+            found = owner_in(key);
+            ControlFlow::Break(())
+        })?;
+        let Some(owner) = found else { break };
+        owners.push(owner.clone());
+        last = Some(owner);
+    }
+    Ok(owners)
+}
+
+fn owner_in(key: &[u8]) -> Option<Owner> {
+    let owner = key.split(|byte| *byte == 0).next()?;
+    Owner::new(std::str::from_utf8(owner).ok()?)
+}
+
+/// All that an owner has.
+pub(super) fn belongings(engine: &dyn Engine, owner: &Owner) -> Result<Belongings, EngineError> {
+    let mut belongings = Belongings::default();
+    for (namespace, name) in sequences(engine, owner)? {
+        let mut text = String::new();
+        match read::read(engine, owner, &namespace, Some(&name), &mut text) {
+            Ok(elements) => {
+                let elements = u32::try_from(elements).unwrap_or(u32::MAX);
+                let value = Value { text, elements };
+                belongings.entries.push(Entry {
+                    namespace,
+                    name,
+                    value,
+                });
+            }
+            Err(Trouble::Damage(_)) => belongings.damaged.push((namespace, name)),
+            Err(Trouble::Engine(error)) => return Err(error),
+        }
+    }
+    Ok(belongings)
+}
+
+/// The (namespace, name)s under which an owner has something.
+fn sequences(engine: &dyn Engine, owner: &Owner) -> Result<Vec<(String, String)>, EngineError> {
+    let mut all: Vec<(String, String)> = Vec::new();
+    let own = record::prefix(owner, None, None);
+    engine.scan(&own, &mut |key, _| {
+        if let Some((namespace, name)) = record::names_in(key, own.len())
+            && all
+                .last()
+                .is_none_or(|last| (&*last.0, &*last.1) != (namespace, name))
+        {
+            all.push((namespace.to_owned(), name.to_owned()));
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(all)
+}
+
+/// How much an owner has.
+pub(super) fn amount(engine: &dyn Engine, owner: &Owner) -> Result<Amount, EngineError> {
+    let Usage {
+        bytes, elements, ..
+    } = Usage::count(engine, owner)?;
+    Ok(Amount { bytes, elements })
+}
+
+/// Every key of an owner, whatever is wrong with what lies there.
+pub(super) fn keys(engine: &dyn Engine, owner: &Owner) -> Result<Vec<Vec<u8>>, EngineError> {
+    let mut keys = Vec::new();
+    engine.scan(&record::prefix(owner, None, None), &mut |key, _| {
+        keys.push(key.to_vec());
+        ControlFlow::Continue(())
+    })?;
+    Ok(keys)
+}
