@@ -5,11 +5,12 @@
 //! nothing is read or written until the engine has been opened anew.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::change::ChangeSet;
+use super::compact::{Asked, Compactor};
 use super::engine::{Engine, EngineError, Source};
 use super::error::SetError;
 use super::plan::{Group, Refusal, Writes};
@@ -35,6 +36,8 @@ const STEADY_AFTER: Duration = Duration::from_secs(60);
 /// What is sent to the writer thread.
 pub(super) enum Request {
     Set(ChangeSet, Done),
+    /// Somebody wants garbage gone.
+    Compact(Asked),
     /// The engine broke, and was opened anew.
     Revived(Arc<dyn Engine>),
     Close,
@@ -50,6 +53,7 @@ pub(super) struct Writer {
     to_self: Sender<Request>,
     cache: Cache,
     room: Room,
+    compactor: Compactor,
     /// When the oldest write was made that no check has followed yet.
     unchecked: Option<Instant>,
     revival: Option<Revival>,
@@ -63,6 +67,7 @@ impl Writer {
         engine: Arc<dyn Engine>,
         source: Arc<dyn Source>,
         (to_self, requests): (Sender<Request>, Receiver<Request>),
+        compact_above: u64,
     ) -> Self {
         shared.serve(Some(Arc::clone(&engine)));
         Self {
@@ -73,6 +78,7 @@ impl Writer {
             to_self,
             cache: Cache::new(CACHE_BYTES),
             room: Room::default(),
+            compactor: Compactor::new(compact_above),
             unchecked: None,
             revival: None,
             revived: None,
@@ -82,8 +88,10 @@ impl Writer {
 
     /// Serves until it is told to close.
     pub(super) fn run(mut self) {
+        self.opened();
         loop {
             let (sets, next) = self.gather();
+            let begun = Instant::now();
             if !sets.is_empty() {
                 self.commit(sets);
             }
@@ -97,9 +105,12 @@ impl Writer {
             match next {
                 Some(Request::Close) => break,
                 Some(Request::Revived(engine)) => self.revived(engine),
+                Some(Request::Compact(asked)) => self.compactor.ask(asked),
                 _ => {}
             }
+            self.compact(begun.elapsed());
         }
+        self.compactor.end();
         // Readers never keep it, so with our own it is gone, and its lock with it.
         self.shared.serve(None);
         if let Some(engine) = self.engine {
@@ -115,6 +126,11 @@ impl Writer {
     fn gather(&self) -> (Vec<(ChangeSet, Done)>, Option<Request>) {
         let (mut sets, mut bytes) = (Vec::new(), 0);
         let mut next = match self.unchecked {
+            _ if self.compactor.is_busy() => match self.requests.try_recv() {
+                Err(TryRecvError::Empty) => None,
+                Err(TryRecvError::Disconnected) => Some(Request::Close),
+                Ok(request) => Some(request),
+            },
             Some(since) => {
                 match self
                     .requests
@@ -184,9 +200,11 @@ impl Writer {
         let writes = group.writes();
         if !writes.is_empty() {
             self.unchecked.get_or_insert_with(Instant::now);
+            self.compactor.follow(&writes);
             write(&self.shared, engine, writes)?;
         }
-        group.succeeded();
+        let growth = group.succeeded();
+        self.compactor.grew(engine, growth)?;
         for (done, result, bytes) in planned.drain(..) {
             self.room.taken(bytes);
             done.tell(result);
@@ -200,6 +218,42 @@ impl Writer {
         if let Some(Err(error)) = checked {
             self.fail(&error.to_string());
         }
+        if let Some(engine) = &self.engine {
+            self.compactor.look(&**engine);
+        }
+    }
+
+    /// Takes note of what is in an engine that was opened.
+    fn opened(&mut self) {
+        let opened = self
+            .engine
+            .as_deref()
+            .map(|engine| self.compactor.opened(engine));
+        if let Some(Err(error)) = opened {
+            self.fail(&error.to_string());
+        }
+    }
+
+    /// Goes on with a compaction, if there is one. This is the writer thread, so that nothing is
+    /// written meanwhile.
+    fn compact(&mut self, spent: Duration) {
+        let Some(engine) = self.engine.clone() else {
+            return self.compactor.abandon();
+        };
+        match self.compactor.work(&*engine, spent) {
+            Ok(None) => {}
+            Ok(Some(successor)) => {
+                self.engine = Some(Arc::clone(&successor));
+                self.shared.serve(Some(Arc::clone(&successor)));
+                self.compactor.switched(engine, &*successor);
+            }
+            Err(error) => {
+                drop(engine);
+                self.fail(&format!(
+                    "it could not be switched to its compacted log: {error}"
+                ));
+            }
+        }
     }
 
     /// Gives the engine up, and has it opened anew.
@@ -210,6 +264,7 @@ impl Writer {
         self.unchecked = None;
         self.cache = Cache::new(CACHE_BYTES);
         self.room = Room::default();
+        self.compactor.abandon();
         let Some(engine) = self.engine.take() else {
             return;
         };
@@ -235,6 +290,7 @@ impl Writer {
         self.shared.serve(Some(engine));
         self.revival = None;
         self.revived = Some(Instant::now());
+        self.opened();
     }
 }
 

@@ -36,6 +36,8 @@ pub(super) struct Group<'a> {
     sequences: HashMap<Vec<u8>, Option<Stored>>,
     writes: Vec<Write>,
     single: bool,
+    /// By how much more, or less, lives in the database when all of it is written.
+    growth: i64,
 }
 
 /// The writes of a group, in the order of its sets.
@@ -48,8 +50,12 @@ pub(super) enum Writes {
 
 impl Writes {
     pub(super) fn is_empty(&self) -> bool {
+        self.all().is_empty()
+    }
+
+    pub(super) fn all(&self) -> &[Write] {
         let (Self::Single(writes) | Self::Together(writes)) = self;
-        writes.is_empty()
+        writes
     }
 }
 
@@ -73,6 +79,7 @@ impl<'a> Group<'a> {
             sequences,
             writes: Vec::new(),
             single: true,
+            growth: 0,
         }
     }
 
@@ -112,11 +119,13 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// The writes were durable: what the group counted with is true now.
-    pub(super) fn succeeded(self) {
+    /// The writes were durable: what the group counted with is true now. Returns by how many bytes
+    /// more, or less, lives in the database.
+    pub(super) fn succeeded(self) -> i64 {
         for (owner, usage) in self.usages {
             self.cache.put(owner, usage);
         }
+        self.growth
     }
 
     /// `None` if there is nothing to do: what is to be deleted is not there.
@@ -187,6 +196,8 @@ impl<'a> Group<'a> {
         for step in steps {
             let (old, new) = (step.old.unwrap_or_default(), step.new.unwrap_or_default());
             usage.change(step.namespace, old, new);
+            let weight = |stored: &Stored| record::weight(&step.prefix, stored);
+            self.growth += weight(&new) - weight(&old);
             self.writes.extend(
                 step.records
                     .into_iter()

@@ -41,6 +41,13 @@ pub(super) struct Stored {
     pub(super) chunks: u32,
 }
 
+/// About the bytes that a sequence with this prefix takes in the database, with its keys.
+pub(super) fn weight(prefix: &[u8], stored: &Stored) -> i64 {
+    let each = prefix.len() + CHUNK_NUMBER_BYTES + FIRST_HEAD_BYTES;
+    let all = stored.bytes + u64::from(stored.chunks) * each as u64;
+    i64::try_from(all).unwrap_or(i64::MAX)
+}
+
 /// A key and its value.
 pub(super) type Record = (Vec<u8>, Vec<u8>);
 
