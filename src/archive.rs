@@ -40,7 +40,9 @@ pub enum BadArchive {
     #[error("this is no backup of xmpp-private-storage")]
     Foreign,
     /// Another release has written it.
-    #[error("this backup has a format that this release does not know: restore it with a newer one")]
+    #[error(
+        "this backup has a format that this release does not know: restore it with a newer one"
+    )]
     Newer,
     /// It ends in the middle.
     #[error("it is cut off after byte {0}")]
@@ -55,7 +57,11 @@ pub fn write(document: &Document, out: &mut Vec<u8>) -> bool {
     let begin = out.len();
     out.extend_from_slice(&[0; 8]);
     let mut fits = string(document.owner.as_str(), out);
-    out.extend_from_slice(&u32::try_from(document.entries.len()).unwrap_or(u32::MAX).to_le_bytes());
+    out.extend_from_slice(
+        &u32::try_from(document.entries.len())
+            .unwrap_or(u32::MAX)
+            .to_le_bytes(),
+    );
     for entry in &document.entries {
         fits &= string(&entry.namespace, out) && string(&entry.name, out);
         out.extend_from_slice(&entry.value.elements.to_le_bytes());
@@ -170,9 +176,7 @@ impl<R: Read> Reader<R> {
             };
         }
         self.owners += 1;
-        document(&body)
-            .ok_or(BadArchive::Damaged(begin))
-            .map(Some)
+        document(&body).ok_or(BadArchive::Damaged(begin)).map(Some)
     }
 
     fn take(&mut self, length: u64) -> Result<Vec<u8>, BadArchive> {

@@ -25,6 +25,7 @@
 //! `docs/ARCHITECTURE.md` has the invariants.
 
 pub mod admin;
+pub mod archive;
 pub mod cli;
 pub mod component;
 pub mod config;

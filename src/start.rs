@@ -26,6 +26,7 @@ pub fn start(config: &Config) -> Result<(Runtime, Store), StartError> {
     durable::make_syncs_real()?;
     let options = Options {
         cache_bytes: config.storage.cache_bytes,
+        compact_above_bytes: config.storage.compact_above_bytes,
     };
     let store = Store::open(&config.storage.path, &options)?;
     // A service manager starts the service again; nobody would open the store otherwise.

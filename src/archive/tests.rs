@@ -1,14 +1,16 @@
 use super::*;
 
 fn document(owner: &str, entries: &[(&str, &str, u32, &str)]) -> Document {
-    let entries = entries.iter().map(|(namespace, name, elements, text)| Entry {
-        namespace: (*namespace).into(),
-        name: (*name).into(),
-        value: Value {
-            text: (*text).into(),
-            elements: *elements,
-        },
-    });
+    let entries = entries
+        .iter()
+        .map(|(namespace, name, elements, text)| Entry {
+            namespace: (*namespace).into(),
+            name: (*name).into(),
+            value: Value {
+                text: (*text).into(),
+                elements: *elements,
+            },
+        });
     Document {
         owner: Owner::new(owner).unwrap(),
         entries: entries.collect(),
@@ -17,7 +19,13 @@ fn document(owner: &str, entries: &[(&str, &str, u32, &str)]) -> Document {
 
 fn documents() -> Vec<Document> {
     vec![
-        document("a@x", &[("n", "a", 1, "<a xmlns='n'/>"), ("n", "b", 2, "<b xmlns='n'>ü</b>")]),
+        document(
+            "a@x",
+            &[
+                ("n", "a", 1, "<a xmlns='n'/>"),
+                ("n", "b", 2, "<b xmlns='n'>ü</b>"),
+            ],
+        ),
         document("b@x", &[]),
     ]
 }
@@ -52,9 +60,8 @@ fn the_format_is_what_it_was() {
     write_end(1, &mut bytes);
     assert_eq!(
         hex::encode(bytes),
-        "2200000061a2d28803000000614078010000000100000\
-         06e0100000061010000000400000\
-         03c612f3e00000000c1c06e2b0100000000000000"
+        "210000004be694680300000061407801000000010000006e010000006101000000\
+         040000003c612f3e00000000f7df88a90100000000000000"
     );
 }
 
@@ -90,7 +97,10 @@ fn a_missing_owner_is_noticed() {
 
 #[test]
 fn other_files_are_told_from_other_formats() {
-    assert!(matches!(read(b"<?xml version='1.0'?><server-data/>"), Err(BadArchive::Foreign)));
+    assert!(matches!(
+        read(b"<?xml version='1.0'?><server-data/>"),
+        Err(BadArchive::Foreign)
+    ));
     let newer = backup()
         .iter()
         .map(|byte| if *byte == b'1' { b'2' } else { *byte })

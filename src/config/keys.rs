@@ -230,6 +230,14 @@ pub(super) const KEYS: &[Key] = &[
         },
     },
     Key {
+        section: "storage",
+        name: "compact_above_bytes",
+        set: |draft, given| {
+            draft.storage.compact_above_bytes = given.whole(1 << 20..=1 << 40, BYTES)?;
+            Ok(())
+        },
+    },
+    Key {
         section: "log",
         name: "level",
         set: |draft, given| {

@@ -158,6 +158,9 @@ pub struct Storage {
     /// How much memory the database may use for its cache, in bytes. 1 MiB to 64 GiB; default 64
     /// MiB.
     pub cache_bytes: u64,
+    /// The database is written anew when its file is larger than this and three times what lives in
+    /// it, in bytes. 1 MiB to 1 TiB; default 128 MiB.
+    pub compact_above_bytes: u64,
 }
 
 impl Default for Storage {
@@ -165,6 +168,7 @@ impl Default for Storage {
         Storage {
             path: PathBuf::from("data"),
             cache_bytes: 64 << 20,
+            compact_above_bytes: 128 << 20,
         }
     }
 }

@@ -39,6 +39,24 @@ pub struct Limits {
     pub max_user_elements: u64,
 }
 
+impl Limits {
+    /// None at all.
+    pub const NONE: Self = Self {
+        max_namespace_bytes: u64::MAX,
+        max_user_bytes: u64::MAX,
+        max_user_elements: u64::MAX,
+    };
+}
+
+/// What becomes of that which is stored already where a set has something for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// It makes way, as users expect.
+    Replace,
+    /// It stays, and that part of the set is left out.
+    Keep,
+}
+
 /// Changes of one owner that take effect together or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangeSet {

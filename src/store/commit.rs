@@ -5,11 +5,12 @@
 //! nothing is read or written until the engine has been opened anew.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, PoisonError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::change::ChangeSet;
+use super::change::{Change, ChangeSet, Existing, Limits, Owner};
+use super::compact::{Asked, Compactor};
 use super::engine::{Engine, EngineError, Source};
 use super::error::SetError;
 use super::plan::{Group, Refusal, Writes};
@@ -17,6 +18,7 @@ use super::revive::{LONGEST_PAUSE, Revival, SHORTEST_PAUSE};
 use super::room::Room;
 use super::shared::{Done, Shared};
 use super::usage::Cache;
+use super::whole;
 
 /// Bounds of a group: past them a longer group is hardly faster, and answers come late.
 const GROUP_SETS: usize = 1024;
@@ -32,9 +34,16 @@ const CACHE_BYTES: usize = 16 * 1024 * 1024;
 /// attempt comes soon.
 const STEADY_AFTER: Duration = Duration::from_secs(60);
 
+/// A set under way.
+type Set = (ChangeSet, Existing, Done);
+
 /// What is sent to the writer thread.
 pub(super) enum Request {
-    Set(ChangeSet, Done),
+    Set(ChangeSet, Existing, Done),
+    /// Nothing shall be left of an owner.
+    Remove(Owner, Done),
+    /// Somebody wants garbage gone.
+    Compact(Asked),
     /// The engine broke, and was opened anew.
     Revived(Arc<dyn Engine>),
     /// To be called when it is reached: a sign of life.
@@ -52,6 +61,7 @@ pub(super) struct Writer {
     to_self: Sender<Request>,
     cache: Cache,
     room: Room,
+    compactor: Compactor,
     /// When the oldest write was made that no check has followed yet.
     unchecked: Option<Instant>,
     revival: Option<Revival>,
@@ -65,6 +75,7 @@ impl Writer {
         engine: Arc<dyn Engine>,
         source: Arc<dyn Source>,
         (to_self, requests): (Sender<Request>, Receiver<Request>),
+        compact_above: u64,
     ) -> Self {
         shared.serve(Some(Arc::clone(&engine)));
         Self {
@@ -75,6 +86,7 @@ impl Writer {
             to_self,
             cache: Cache::new(CACHE_BYTES),
             room: Room::default(),
+            compactor: Compactor::new(compact_above),
             unchecked: None,
             revival: None,
             revived: None,
@@ -84,8 +96,10 @@ impl Writer {
 
     /// Serves until it is told to close.
     pub(super) fn run(mut self) {
+        self.opened();
         loop {
             let (sets, next) = self.gather();
+            let begun = Instant::now();
             if !sets.is_empty() {
                 self.commit(sets);
             }
@@ -100,9 +114,13 @@ impl Writer {
                 Some(Request::Close) => break,
                 Some(Request::Revived(engine)) => self.revived(engine),
                 Some(Request::Reached(tell)) => tell(),
+                Some(Request::Remove(owner, done)) => self.remove(owner, done),
+                Some(Request::Compact(asked)) => self.compactor.ask(asked),
                 _ => {}
             }
+            self.compact(begun.elapsed());
         }
+        self.compactor.end();
         // Readers never keep it, so with our own it is gone, and its lock with it.
         self.shared.serve(None);
         if let Some(engine) = self.engine {
@@ -115,9 +133,14 @@ impl Writer {
 
     /// Waits for something to do or for the next check, and takes what sets are there already;
     /// and what came behind them, if that is no set.
-    fn gather(&self) -> (Vec<(ChangeSet, Done)>, Option<Request>) {
+    fn gather(&self) -> (Vec<Set>, Option<Request>) {
         let (mut sets, mut bytes) = (Vec::new(), 0);
         let mut next = match self.unchecked {
+            _ if self.compactor.is_busy() => match self.requests.try_recv() {
+                Err(TryRecvError::Empty) => None,
+                Err(TryRecvError::Disconnected) => Some(Request::Close),
+                Ok(request) => Some(request),
+            },
             Some(since) => {
                 match self
                     .requests
@@ -132,9 +155,9 @@ impl Writer {
         };
         loop {
             match next {
-                Some(Request::Set(set, done)) => {
+                Some(Request::Set(set, existing, done)) => {
                     bytes += size(&set);
-                    sets.push((set, done));
+                    sets.push((set, existing, done));
                 }
                 other => return (sets, other),
             }
@@ -145,10 +168,10 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, sets: Vec<(ChangeSet, Done)>) {
+    fn commit(&mut self, sets: Vec<Set>) {
         let Some(engine) = self.engine.clone() else {
             let refusal = self.shared.refusal();
-            for (_, done) in sets {
+            for (_, _, done) in sets {
                 done.tell(Err(refusal.clone()));
             }
             return;
@@ -169,12 +192,12 @@ impl Writer {
     fn carry_out(
         &mut self,
         engine: &dyn Engine,
-        sets: Vec<(ChangeSet, Done)>,
+        sets: Vec<Set>,
         planned: &mut Vec<(Done, Result<(), SetError>, usize)>,
     ) -> Result<(), EngineError> {
         let has_room = self.room.look(engine);
         let mut group = Group::new(engine, &mut self.cache, has_room);
-        let plan = |(set, done): (ChangeSet, Done)| match group.add(&set) {
+        let plan = |(set, existing, done): Set| match group.add(&set, existing) {
             Ok(()) => (done, Ok(()), size(&set)),
             Err(Refusal::Set(error)) => (done, Err(error), 0),
             Err(Refusal::Engine(error)) => {
@@ -187,9 +210,11 @@ impl Writer {
         let writes = group.writes();
         if !writes.is_empty() {
             self.unchecked.get_or_insert_with(Instant::now);
+            self.compactor.follow(&writes);
             write(&self.shared, engine, writes)?;
         }
-        group.succeeded();
+        let growth = group.succeeded();
+        self.compactor.grew(engine, growth)?;
         for (done, result, bytes) in planned.drain(..) {
             self.room.taken(bytes);
             done.tell(result);
@@ -197,11 +222,93 @@ impl Writer {
         Ok(())
     }
 
+    /// What an owner has is deleted like anything else; and what is left then, because damage has
+    /// torn it from where it belongs.
+    fn remove(&mut self, owner: Owner, done: Done) {
+        let Some(engine) = self.engine.clone() else {
+            return done.tell(Err(self.shared.refusal()));
+        };
+        let changes = match whole::sequences(&*engine, &owner) {
+            Ok(sequences) => sequences.into_iter().map(|(namespace, name)| Change {
+                namespace,
+                name,
+                value: None,
+            }),
+            Err(error) => {
+                self.shared.damaged(format_args!("{owner:?}: {error}"));
+                return done.tell(Err(SetError::Failed));
+            }
+        };
+        let set = ChangeSet {
+            owner: owner.clone(),
+            limits: Limits::NONE,
+            changes: changes.collect(),
+        };
+        let result = Arc::new(Mutex::new(Err(SetError::Failed)));
+        let told = Arc::clone(&result);
+        let note = move |how| *told.lock().unwrap_or_else(PoisonError::into_inner) = how;
+        self.commit(vec![(set, Existing::Replace, Done::new(note))]);
+        let result = result
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let left = match (&result, &self.engine) {
+            (Ok(()), Some(engine)) => whole::keys(&**engine, &owner).unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        if !left.is_empty() {
+            let writes = Writes::Together(left.into_iter().map(|key| (key, None)).collect());
+            self.compactor.follow(&writes);
+            if let Err(error) = write(&self.shared, &*engine, writes) {
+                drop(engine);
+                self.fail(&error.to_string());
+                return done.tell(Err(SetError::Failed));
+            }
+        }
+        done.tell(result);
+    }
+
     fn check(&mut self) {
         self.unchecked = None;
         let checked = self.engine.as_ref().map(|engine| engine.check());
         if let Some(Err(error)) = checked {
             self.fail(&error.to_string());
+        }
+        if let Some(engine) = &self.engine {
+            self.compactor.look(&**engine);
+        }
+    }
+
+    /// Takes note of what is in an engine that was opened.
+    fn opened(&mut self) {
+        let opened = self
+            .engine
+            .as_deref()
+            .map(|engine| self.compactor.opened(engine));
+        if let Some(Err(error)) = opened {
+            self.fail(&error.to_string());
+        }
+    }
+
+    /// Goes on with a compaction, if there is one. This is the writer thread, so that nothing is
+    /// written meanwhile.
+    fn compact(&mut self, spent: Duration) {
+        let Some(engine) = self.engine.clone() else {
+            return self.compactor.abandon();
+        };
+        match self.compactor.work(&*engine, spent) {
+            Ok(None) => {}
+            Ok(Some(successor)) => {
+                self.engine = Some(Arc::clone(&successor));
+                self.shared.serve(Some(Arc::clone(&successor)));
+                self.compactor.switched(engine, &*successor);
+            }
+            Err(error) => {
+                drop(engine);
+                self.fail(&format!(
+                    "it could not be switched to its compacted log: {error}"
+                ));
+            }
         }
     }
 
@@ -213,6 +320,7 @@ impl Writer {
         self.unchecked = None;
         self.cache = Cache::new(CACHE_BYTES);
         self.room = Room::default();
+        self.compactor.abandon();
         let Some(engine) = self.engine.take() else {
             return;
         };
@@ -238,6 +346,7 @@ impl Writer {
         self.shared.serve(Some(engine));
         self.revival = None;
         self.revived = Some(Instant::now());
+        self.opened();
     }
 }
 

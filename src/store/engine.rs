@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::error::OpenError;
+use super::error::{CompactError, OpenError};
 
 /// One key and its new value; `None` removes it.
 pub(super) type Write = (Vec<u8>, Option<Vec<u8>>);
@@ -24,6 +24,9 @@ pub(super) trait Engine: Send + Sync {
     /// Hands every key that begins with `prefix`, in order, to `visit`.
     fn scan(&self, prefix: &[u8], visit: Visit<'_>) -> Result<(), EngineError>;
 
+    /// Hands every key from this one on, in order, to `visit`.
+    fn scan_from(&self, key: &[u8], visit: Visit<'_>) -> Result<(), EngineError>;
+
     /// Applies one write. After a crash it is there or not, and if it is, so are all before it.
     fn write_one(&self, write: Write) -> Result<(), EngineError>;
 
@@ -40,8 +43,36 @@ pub(super) trait Engine: Send + Sync {
     /// Whether there is space for more data.
     fn has_room(&self) -> bool;
 
+    /// How many bytes its log takes, with all that is in there and not needed any more.
+    fn size(&self) -> u64;
+
+    /// Begins an empty engine that may take the place of this one, if there is space for so many
+    /// bytes. There is never more than one.
+    fn begin_successor(&self, bytes: u64) -> Result<Box<dyn Successor>, CompactError>;
+
     /// Called last of all, when nothing has failed: what is stored may be marked as whole.
     fn seal(&self);
+}
+
+/// An engine in the making, beside the one whose place it may take. Unless it does, nothing of it
+/// is ever seen.
+pub(super) trait Successor: Send {
+    /// Applies one write.
+    fn write(&self, write: Write) -> Result<(), EngineError>;
+
+    /// Returns when everything written is on disk. It comes every so often, so that little is left
+    /// to be done at the end.
+    fn flush(&self) -> Result<(), EngineError>;
+
+    /// Makes everything ready that can be undone.
+    fn prepare(&self) -> Result<(), EngineError>;
+
+    /// Takes the place, for good, and at one moment: whenever a crash comes, either the old engine
+    /// is found, whole, or the new one. After an error nobody knows which.
+    fn take_over(self: Box<Self>) -> Result<Arc<dyn Engine>, EngineError>;
+
+    /// Leaves nothing behind. Merely dropped, it leaves what the next open clears away.
+    fn give_up(self: Box<Self>);
 }
 
 /// Where to get the engine from again when it broke.

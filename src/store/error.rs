@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::engine::EngineError;
+
 /// Why a set was refused. What was stored before it stays, whatever the reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SetError {
@@ -54,6 +56,35 @@ pub enum ReadError {
     /// The store broke, or was closed; the log says why.
     #[error("the store has failed")]
     Failed,
+}
+
+/// Why the store was not compacted. It goes on as it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CompactError {
+    /// There is no space for what is to take the old database's place.
+    #[error(
+        "compacting takes {} MiB of free space on the disk of the store, and {} MiB are free",
+        needed.div_ceil(1 << 20),
+        free >> 20
+    )]
+    NoRoom {
+        /// The bytes needed.
+        needed: u64,
+        /// The bytes there are.
+        free: u64,
+    },
+    /// Something cannot be read, or cannot be written.
+    #[error("compacting the store failed: {0}")]
+    Stopped(String),
+    /// The store broke, or was closed; the log says why.
+    #[error("the store has failed")]
+    Failed,
+}
+
+impl From<EngineError> for CompactError {
+    fn from(error: EngineError) -> Self {
+        Self::Stopped(error.0)
+    }
 }
 
 /// Why the store cannot be opened. Each says what to do.

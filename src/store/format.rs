@@ -9,6 +9,10 @@ use super::error::OpenError;
 /// Begins with NUL, as no owner does.
 const KEY: &[u8] = b"\0format";
 
+/// Where the bytes that live in the database are counted now and then, in decimal digits: about, and
+/// it may be missing.
+pub(super) const LIVE: &[u8] = b"\0live";
+
 /// Raise it when records or keys change so that an older release would misread them.
 const FORMAT: u32 = 1;
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::engine::{Engine, EngineError, Source, Visit, Write};
-use super::error::OpenError;
+use super::engine::{Engine, EngineError, Source, Successor, Visit, Write};
+use super::error::{CompactError, OpenError};
 
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -46,6 +46,15 @@ impl Engine for Memory {
         Ok(())
     }
 
+    fn scan_from(&self, key: &[u8], visit: Visit<'_>) -> Result<(), EngineError> {
+        for (key, value) in self.map().range(key.to_vec()..) {
+            if visit(key, value).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     fn write_one(&self, write: Write) -> Result<(), EngineError> {
         apply(&mut self.map_mut(), write);
         Ok(())
@@ -69,7 +78,45 @@ impl Engine for Memory {
         true
     }
 
+    fn size(&self) -> u64 {
+        0
+    }
+
+    fn begin_successor(&self, _: u64) -> Result<Box<dyn Successor>, CompactError> {
+        Ok(Box::new(Heir {
+            of: self.clone(),
+            filled: Self::default(),
+        }))
+    }
+
     fn seal(&self) {}
+}
+
+/// There is nothing to gain; but what is done with every store can be tested.
+struct Heir {
+    of: Memory,
+    filled: Memory,
+}
+
+impl Successor for Heir {
+    fn write(&self, write: Write) -> Result<(), EngineError> {
+        self.filled.write_one(write)
+    }
+
+    fn flush(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    fn prepare(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    fn take_over(self: Box<Self>) -> Result<Arc<dyn Engine>, EngineError> {
+        std::mem::swap(&mut *self.of.map_mut(), &mut *self.filled.map_mut());
+        Ok(Arc::new(self.of))
+    }
+
+    fn give_up(self: Box<Self>) {}
 }
 
 /// It never breaks.

@@ -25,7 +25,8 @@
 //! A set goes `commit` (the writer thread groups what waits) → `plan` (limits, and which records
 //! change; `usage` knows what the owner has) → `record` (how a record looks) → an `engine`: `disk`,
 //! which is sled, or `memory`. A read goes straight to the engine and through `read`.
-//! When the engine breaks, `revive` opens it anew. docs/STORAGE.md says what sled is trusted with,
+//! When the engine breaks, `revive` opens it anew; when it holds much garbage, `compact` has a copy
+//! of what lives take its place. docs/STORAGE.md says what sled is trusted with,
 //! and what not.
 //!
 //! Architecture invariants: this room knows no XMPP and no async runtime. One thread writes. A
@@ -34,6 +35,7 @@
 
 mod change;
 mod commit;
+mod compact;
 mod disk;
 pub mod durable;
 mod engine;
@@ -49,25 +51,30 @@ mod shared;
 #[cfg(test)]
 mod suite;
 mod usage;
+mod whole;
 
 use std::path::Path;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-pub use change::{Change, ChangeSet, Limits, Owner, Value};
-pub use error::{OpenError, ReadError, SetError};
+pub use change::{Change, ChangeSet, Existing, Limits, Owner, Value};
+pub use compact::Compacted;
+pub use error::{CompactError, OpenError, ReadError, SetError};
+pub use whole::{Amount, Belongings, Entry};
 
 use commit::{Request, Writer};
-use engine::{Engine, Source};
+use engine::{Engine, EngineError, Source};
 use read::Trouble;
-use shared::{Done, Shared};
+use shared::{Done, Shared, Told};
 
 /// How to open a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// The memory sled may use for its cache of pages.
     pub cache_bytes: u64,
+    /// The store compacts itself when its log is larger than this and three times what lives in it.
+    pub compact_above_bytes: u64,
 }
 
 /// A store, shared by its clones; closed with the last of them.
@@ -88,7 +95,8 @@ impl Store {
     /// When it is in use, damaged, of a newer release, or the system refuses; each says what to do.
     pub fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
         let (engine, folder) = disk::open(path, options.cache_bytes)?;
-        Self::over(Arc::new(engine), Arc::new(folder)).map_err(|source| OpenError::Io {
+        let above = options.compact_above_bytes;
+        Self::over(Arc::new(engine), Arc::new(folder), above).map_err(|source| OpenError::Io {
             action: "start a thread for",
             path: path.to_owned(),
             source,
@@ -107,14 +115,18 @@ impl Store {
     )]
     pub fn in_memory() -> Self {
         let memory = Arc::new(memory::Memory::default());
-        Self::over(Arc::clone(&memory) as _, memory).expect("a thread")
+        Self::over(Arc::clone(&memory) as _, memory, u64::MAX).expect("a thread")
     }
 
-    fn over(engine: Arc<dyn Engine>, source: Arc<dyn Source>) -> std::io::Result<Self> {
+    fn over(
+        engine: Arc<dyn Engine>,
+        source: Arc<dyn Source>,
+        compact_above: u64,
+    ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let (requests, receiver) = mpsc::channel();
         let to_self = (requests.clone(), receiver);
-        let writer = Writer::new(Arc::clone(&shared), engine, source, to_self);
+        let writer = Writer::new(Arc::clone(&shared), engine, source, to_self, compact_above);
         let writer = thread::Builder::new()
             .name("store".into())
             .spawn(move || writer.run())?;
@@ -138,19 +150,64 @@ impl Store {
         name: Option<&str>,
         out: &mut String,
     ) -> Result<u64, ReadError> {
-        let shared = &self.0.shared;
-        let engine = shared.engine.read().unwrap_or_else(PoisonError::into_inner);
-        let engine = engine
-            .as_deref()
-            .filter(|_| !shared.failed())
-            .ok_or(ReadError::Failed)?;
-        read::read(engine, owner, namespace, name, out).map_err(|trouble| {
+        let reading = |engine: &dyn Engine| read::read(engine, owner, namespace, name, out);
+        self.reading(reading)?.map_err(|trouble| {
+            let shared = &self.0.shared;
             shared.damaged(format_args!("{owner:?} {namespace:?} {name:?}: {trouble}"));
             match trouble {
                 Trouble::Damage(_) => ReadError::Damaged,
                 Trouble::Engine(_) => ReadError::Failed,
             }
         })
+    }
+
+    /// At most so many owners behind this one, or from the first on, in a fixed order.
+    ///
+    /// # Errors
+    ///
+    /// When the store has failed.
+    pub fn owners(&self, after: Option<&Owner>, most: usize) -> Result<Vec<Owner>, ReadError> {
+        self.reading_whole(|engine| whole::owners(engine, after, most))
+    }
+
+    /// All that an owner has, as of one moment.
+    ///
+    /// # Errors
+    ///
+    /// When the store has failed, or the owner's data is so damaged that not even its names can
+    /// be read.
+    pub fn belongings(&self, owner: &Owner) -> Result<Belongings, ReadError> {
+        self.reading_whole(|engine| whole::belongings(engine, owner))
+    }
+
+    /// How much an owner has.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::belongings`].
+    pub fn amount(&self, owner: &Owner) -> Result<Amount, ReadError> {
+        self.reading_whole(|engine| whole::amount(engine, owner))
+    }
+
+    fn reading_whole<T>(
+        &self,
+        work: impl FnOnce(&dyn Engine) -> Result<T, EngineError>,
+    ) -> Result<T, ReadError> {
+        self.reading(work)?.map_err(|error| {
+            self.0.shared.damaged(format_args!("{error}"));
+            ReadError::Failed
+        })
+    }
+
+    /// Works on the engine while nobody applies a set.
+    fn reading<T>(&self, work: impl FnOnce(&dyn Engine) -> T) -> Result<T, ReadError> {
+        let shared = &self.0.shared;
+        let engine = shared.engine.read().unwrap_or_else(PoisonError::into_inner);
+        let engine = engine
+            .as_deref()
+            .filter(|_| !shared.failed())
+            .ok_or(ReadError::Failed)?;
+        Ok(work(engine))
     }
 
     /// Hands a set to the writer thread, and never blocks; the caller bounds what is under way.
@@ -160,8 +217,41 @@ impl Store {
     /// set may still be found, whole, once the store works again.) Sets of one owner take effect
     /// in the order they are submitted.
     pub fn submit(&self, set: ChangeSet, done: impl FnOnce(Result<(), SetError>) + Send + 'static) {
+        self.submit_over(set, Existing::Replace, done);
+    }
+
+    /// The same, with a say in what becomes of that which is stored already.
+    pub fn submit_over(
+        &self,
+        set: ChangeSet,
+        existing: Existing,
+        done: impl FnOnce(Result<(), SetError>) + Send + 'static,
+    ) {
+        let request = Request::Set(set, existing, Done::new(done));
         // After closing nobody receives, and dropping the set answers it.
-        drop(self.0.requests.send(Request::Set(set, Done::new(done))));
+        drop(self.0.requests.send(request));
+    }
+
+    /// Deletes all that an owner has, behind all sets that were submitted before. Never blocks;
+    /// `done` is called as by [`Store::submit`]. What is deleted stays in the files until the
+    /// store is compacted.
+    pub fn remove(&self, owner: Owner, done: impl FnOnce(Result<(), SetError>) + Send + 'static) {
+        drop(
+            self.0
+                .requests
+                .send(Request::Remove(owner, Done::new(done))),
+        );
+    }
+
+    /// Writes the store anew, so that nothing is left in its files of what was deleted before this
+    /// call; meanwhile it is read and written as ever. Never blocks.
+    ///
+    /// `done` is called exactly once: with `Ok` when the old files are gone, with an error when
+    /// nothing has changed. (After `Failed` it may have changed all the same.) The store does this
+    /// by itself when its log is much larger than what lives in it.
+    pub fn compact(&self, done: impl FnOnce(Result<Compacted, CompactError>) + Send + 'static) {
+        // After closing nobody receives, and dropping it answers.
+        drop(self.0.requests.send(Request::Compact(Told::new(done))));
     }
 
     /// Whether the store is broken. Nothing is read or stored then; it is opened anew by itself

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::change::{ChangeSet, Limits, Owner, Value};
+use super::change::{ChangeSet, Existing, Limits, Owner, Value};
 use super::engine::{Engine, EngineError, Write};
 use super::error::SetError;
 use super::record::{self, Record, Scale, Stored};
@@ -36,6 +36,8 @@ pub(super) struct Group<'a> {
     sequences: HashMap<Vec<u8>, Option<Stored>>,
     writes: Vec<Write>,
     single: bool,
+    /// By how much more, or less, lives in the database when all of it is written.
+    growth: i64,
 }
 
 /// The writes of a group, in the order of its sets.
@@ -48,8 +50,12 @@ pub(super) enum Writes {
 
 impl Writes {
     pub(super) fn is_empty(&self) -> bool {
+        self.all().is_empty()
+    }
+
+    pub(super) fn all(&self) -> &[Write] {
         let (Self::Single(writes) | Self::Together(writes)) = self;
-        writes.is_empty()
+        writes
     }
 }
 
@@ -73,11 +79,12 @@ impl<'a> Group<'a> {
             sequences,
             writes: Vec::new(),
             single: true,
+            growth: 0,
         }
     }
 
     /// Adds a set; one that is refused leaves no trace.
-    pub(super) fn add(&mut self, set: &ChangeSet) -> Result<(), Refusal> {
+    pub(super) fn add(&mut self, set: &ChangeSet, existing: Existing) -> Result<(), Refusal> {
         let mut last = BTreeMap::new();
         for change in &set.changes {
             if !record::storable(&set.owner, &change.namespace, &change.name) {
@@ -90,7 +97,9 @@ impl<'a> Group<'a> {
         }
         let mut steps = Vec::with_capacity(last.len());
         for ((namespace, name), value) in last {
-            steps.extend(self.step(&set.owner, namespace, name, value)?);
+            let step = self.step(&set.owner, namespace, name, value)?;
+            let stays = |step: &Step<'_>| existing == Existing::Keep && step.old.is_some();
+            steps.extend(step.filter(|step| !stays(step)));
         }
         let usage = self.usage(&set.owner)?;
         check_limits(usage, &set.limits, &steps).map_err(Refusal::Set)?;
@@ -112,11 +121,13 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// The writes were durable: what the group counted with is true now.
-    pub(super) fn succeeded(self) {
+    /// The writes were durable: what the group counted with is true now. Returns by how many bytes
+    /// more, or less, lives in the database.
+    pub(super) fn succeeded(self) -> i64 {
         for (owner, usage) in self.usages {
             self.cache.put(owner, usage);
         }
+        self.growth
     }
 
     /// `None` if there is nothing to do: what is to be deleted is not there.
@@ -187,6 +198,8 @@ impl<'a> Group<'a> {
         for step in steps {
             let (old, new) = (step.old.unwrap_or_default(), step.new.unwrap_or_default());
             usage.change(step.namespace, old, new);
+            let weight = |stored: &Stored| record::weight(&step.prefix, stored);
+            self.growth += weight(&new) - weight(&old);
             self.writes.extend(
                 step.records
                     .into_iter()

@@ -41,6 +41,13 @@ pub(super) struct Stored {
     pub(super) chunks: u32,
 }
 
+/// About the bytes that a sequence with this prefix takes in the database, with its keys.
+pub(super) fn weight(prefix: &[u8], stored: &Stored) -> i64 {
+    let each = prefix.len() + CHUNK_NUMBER_BYTES + FIRST_HEAD_BYTES;
+    let all = stored.bytes + u64::from(stored.chunks) * each as u64;
+    i64::try_from(all).unwrap_or(i64::MAX)
+}
+
 /// A key and its value.
 pub(super) type Record = (Vec<u8>, Vec<u8>);
 
@@ -86,6 +93,16 @@ pub(super) fn split_key(key: &[u8]) -> Option<(&[u8], u32)> {
 pub(super) fn namespace_in(key: &[u8], owner_prefix: usize) -> Option<&str> {
     let namespace = key.get(owner_prefix..)?.split(|byte| *byte == 0).next()?;
     std::str::from_utf8(namespace).ok()
+}
+
+/// The namespace and the name in a key, given how long its owner's prefix is.
+pub(super) fn names_in(key: &[u8], owner_prefix: usize) -> Option<(&str, &str)> {
+    let mut parts = key.get(owner_prefix..)?.split(|byte| *byte == 0);
+    let (namespace, name) = (parts.next()?, parts.next()?);
+    Some((
+        std::str::from_utf8(namespace).ok()?,
+        std::str::from_utf8(name).ok()?,
+    ))
 }
 
 /// The records of a value, to be stored under the chunk numbers from 0.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::engine::Engine;
-use super::error::SetError;
+use super::error::{CompactError, SetError};
 
 type Callback = Box<dyn FnOnce() + Send>;
 
@@ -95,31 +95,49 @@ impl Shared {
     }
 }
 
-type Listener = Box<dyn FnOnce(Result<(), SetError>) + Send>;
+/// Whom to tell how something went. Told that it failed if dropped before.
+pub(super) struct Told<T: Failure>(Option<Box<dyn FnOnce(T) + Send>>);
 
-/// Whom to tell how a set went. Told that it failed if dropped before.
-pub(super) struct Done(Option<Listener>);
+/// Whom to tell how a set went.
+pub(super) type Done = Told<Result<(), SetError>>;
 
-impl Done {
-    pub(super) fn new(done: impl FnOnce(Result<(), SetError>) + Send + 'static) -> Self {
+/// What is told when nobody is left to say more.
+pub(super) trait Failure {
+    fn failed() -> Self;
+}
+
+impl Failure for Result<(), SetError> {
+    fn failed() -> Self {
+        Err(SetError::Failed)
+    }
+}
+
+impl<T> Failure for Result<T, CompactError> {
+    fn failed() -> Self {
+        Err(CompactError::Failed)
+    }
+}
+
+impl<T: Failure> Told<T> {
+    pub(super) fn new(done: impl FnOnce(T) + Send + 'static) -> Self {
         Self(Some(Box::new(done)))
     }
 
-    pub(super) fn tell(mut self, result: Result<(), SetError>) {
+    pub(super) fn tell(mut self, result: T) {
         self.tell_once(result);
     }
 
-    fn tell_once(&mut self, result: Result<(), SetError>) {
+    fn tell_once(&mut self, result: T) {
         let Some(done) = self.0.take() else { return };
         // One listener's panic must not cost the others their answers.
         if catch_unwind(AssertUnwindSafe(|| done(result))).is_err() {
-            tracing::error!("the answer to a set was lost in a panic");
+            tracing::error!("an answer of the store was lost in a panic");
         }
     }
 }
 
-impl Drop for Done {
+impl<T: Failure> Drop for Told<T> {
     fn drop(&mut self) {
-        self.tell_once(Err(SetError::Failed));
+        self.tell_once(T::failed());
     }
 }

@@ -1,8 +1,10 @@
 //! What every engine must do, run against each of them.
 
+mod compaction;
 mod content;
 mod limits;
 mod order;
+mod whole;
 
 use std::path::Path;
 use std::sync::{Arc, mpsc};
@@ -12,6 +14,7 @@ use super::{Change, ChangeSet, Limits, Options, Owner, SetError, Store, Value};
 
 pub(super) const OPTIONS: Options = Options {
     cache_bytes: 8 * 1024 * 1024,
+    compact_above_bytes: u64::MAX,
 };
 pub(super) const ROOMY: Limits = Limits {
     max_namespace_bytes: u64::MAX,
@@ -27,7 +30,7 @@ trait Rig {
 impl Rig for Memory {
     fn open(&self) -> Store {
         let memory = Arc::new(self.clone());
-        Store::over(Arc::clone(&memory) as _, memory).unwrap()
+        Store::over(Arc::clone(&memory) as _, memory, u64::MAX).unwrap()
     }
 }
 
@@ -111,5 +114,11 @@ suite! {
     limits::usage_is_the_same_after_reopening
     limits::quotas_are_exact_however_many_submit_at_once
     order::sets_of_one_owner_take_effect_and_are_answered_in_order
+    compaction::what_is_stored_stays_while_it_is_compacted_and_after
+    compaction::closing_in_the_middle_of_a_compaction_loses_nothing
     order::closing_waits_for_what_was_submitted_and_refuses_the_rest
+    whole::every_owner_is_listed_once
+    whole::all_that_an_owner_has_comes_at_once
+    whole::of_who_is_removed_nothing_is_left
+    whole::a_set_that_keeps_what_is_there_adds_the_rest
 }

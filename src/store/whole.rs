@@ -92,7 +92,10 @@ pub(super) fn belongings(engine: &dyn Engine, owner: &Owner) -> Result<Belonging
 }
 
 /// The (namespace, name)s under which an owner has something.
-fn sequences(engine: &dyn Engine, owner: &Owner) -> Result<Vec<(String, String)>, EngineError> {
+pub(super) fn sequences(
+    engine: &dyn Engine,
+    owner: &Owner,
+) -> Result<Vec<(String, String)>, EngineError> {
     let mut all: Vec<(String, String)> = Vec::new();
     let own = record::prefix(owner, None, None);
     engine.scan(&own, &mut |key, _| {

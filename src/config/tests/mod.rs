@@ -101,6 +101,7 @@ fn defaults() {
         Storage {
             path: PathBuf::from("data"),
             cache_bytes: 67_108_864,
+            compact_above_bytes: 134_217_728,
         }
     );
     assert_eq!(config.log.level, "info");

@@ -4,7 +4,7 @@ use super::super::keys::KEYS;
 use super::*;
 
 /// Each key's twin, a value as the file writes it, and the same as a variable.
-const TWINS: [(&str, &str, &str); 23] = [
+const TWINS: [(&str, &str, &str); 24] = [
     (
         "COMPONENT_JID",
         "\"other.example.net\"",
@@ -31,6 +31,7 @@ const TWINS: [(&str, &str, &str); 23] = [
     ("LIMITS_MAX_UNSENT_BYTES", "2_097_152", "2097152"),
     ("STORAGE_PATH", "\"/var/lib/x\"", "/var/lib/x"),
     ("STORAGE_CACHE_BYTES", "1048576", "1048576"),
+    ("STORAGE_COMPACT_ABOVE_BYTES", "0x100000", "1048576"),
     ("LOG_LEVEL", "\"warn,sled=info\"", "warn,sled=info"),
     ("LOG_FORMAT", "\"json\"", "json"),
     ("HTTP_LISTEN", "\"127.0.0.1:9547\"", "127.0.0.1:9547"),

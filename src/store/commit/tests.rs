@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use crate::store::engine::{Engine, EngineError, Source, Visit, Write};
+use crate::store::engine::{Engine, EngineError, Source, Successor, Visit, Write};
 use crate::store::memory::Memory;
 use crate::store::suite::{ROOMY, change, get, owner, set, set_within};
-use crate::store::{ChangeSet, OpenError, ReadError, SetError, Store};
+use crate::store::{ChangeSet, CompactError, OpenError, ReadError, SetError, Store};
 
 #[derive(Default)]
 struct Trap {
@@ -37,7 +37,7 @@ impl Trap {
 
     fn store(self: &Arc<Self>) -> Store {
         let opened = Arc::new(Opened(Arc::clone(self)));
-        Store::over(opened, Arc::new(Home(Arc::clone(self)))).unwrap()
+        Store::over(opened, Arc::new(Home(Arc::clone(self))), u64::MAX).unwrap()
     }
 }
 
@@ -131,6 +131,18 @@ impl Engine for Opened {
 
     fn has_room(&self) -> bool {
         !self.full.load(SeqCst)
+    }
+
+    fn scan_from(&self, key: &[u8], visit: Visit<'_>) -> Result<(), EngineError> {
+        self.memory.scan_from(key, visit)
+    }
+
+    fn size(&self) -> u64 {
+        self.memory.size()
+    }
+
+    fn begin_successor(&self, bytes: u64) -> Result<Box<dyn Successor>, CompactError> {
+        self.memory.begin_successor(bytes)
     }
 
     fn seal(&self) {

@@ -118,6 +118,18 @@ pub(super) fn set_damaged_snapshots_aside(folder: &Path) -> Result<bool, OpenErr
     Ok(any)
 }
 
+/// Removes all snapshots, also those that were set aside.
+pub(super) fn remove_snapshots(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        if name.starts_with("snap.") || name.starts_with("damaged-snap.") {
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
 /// sled ends a snapshot with its length (8 bytes) and the CRC-32 of all before that (4 bytes).
 fn is_intact(snapshot: &[u8]) -> bool {
     let Some((rest, sum)) = snapshot.split_last_chunk() else {

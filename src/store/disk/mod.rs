@@ -1,8 +1,10 @@
 //! sled, with the settings and the care that docs/STORAGE.md gives the reasons for.
 
+mod cache;
 mod files;
 mod mark;
 mod open;
+mod successor;
 #[cfg(test)]
 mod tests;
 
@@ -10,10 +12,13 @@ use std::any::Any;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::engine::{Engine, EngineError, Visit, Write};
+use super::engine::{Engine, EngineError, Successor, Visit, Write};
+use super::error::CompactError;
 
+use cache::Cache;
 pub(super) use open::open;
 
 /// Fixed when a database is made. A node of the tree that outgrows a quarter of it goes to a file
@@ -34,7 +39,9 @@ pub(super) struct Disk {
     folder: PathBuf,
     blobs_seen: AtomicBool,
     closing: mark::Closing,
-    _lock: File,
+    cache: Cache,
+    /// Shared with what takes its place.
+    lock: Arc<File>,
 }
 
 impl From<sled::Error> for EngineError {
@@ -49,6 +56,13 @@ fn guarded<T>(work: impl FnOnce() -> sled::Result<T>) -> Result<T, EngineError> 
         Ok(result) => Ok(result?),
         Err(panic) => Err(EngineError(format!("sled panicked: {}", message(&*panic)))),
     }
+}
+
+fn write_one(db: &sled::Db, key: Vec<u8>, value: Option<Vec<u8>>) -> Result<(), EngineError> {
+    guarded(|| match value {
+        Some(value) => db.insert(key, value).map(drop),
+        None => db.remove(key).map(drop),
+    })
 }
 
 fn message(panic: &(dyn Any + Send)) -> &str {
@@ -74,6 +88,7 @@ impl Engine for Disk {
     fn get(&self, key: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<(), EngineError> {
         if let Some(value) = guarded(|| self.db.get(key))? {
             visit(&value);
+            guarded(|| self.cache.have_read(&self.db, key))?;
         }
         Ok(())
     }
@@ -90,11 +105,20 @@ impl Engine for Disk {
         })
     }
 
-    fn write_one(&self, (key, value): Write) -> Result<(), EngineError> {
-        guarded(|| match value {
-            Some(value) => self.db.insert(key, value).map(drop),
-            None => self.db.remove(key).map(drop),
+    fn scan_from(&self, key: &[u8], visit: Visit<'_>) -> Result<(), EngineError> {
+        guarded(|| {
+            for item in self.db.range(key..) {
+                let (key, value) = item?;
+                if visit(&key, &value).is_break() {
+                    break;
+                }
+            }
+            Ok(())
         })
+    }
+
+    fn write_one(&self, (key, value): Write) -> Result<(), EngineError> {
+        write_one(&self.db, key, value)
     }
 
     fn write_all(&self, writes: Vec<Write>) -> Result<(), EngineError> {
@@ -114,6 +138,7 @@ impl Engine for Disk {
 
     fn check(&self) -> Result<(), EngineError> {
         self.look_for_blobs();
+        self.cache.look(self.size());
         self.log
             .sync_data()
             .map_err(|error| EngineError(format!("the log did not sync: {error}")))
@@ -124,6 +149,16 @@ impl Engine for Disk {
         files::lay_ballast(&self.folder);
         // Where it cannot be told, only a try can tell.
         files::free_bytes(&self.folder).is_none_or(|free| free >= LEAST_FREE_BYTES)
+    }
+
+    fn size(&self) -> u64 {
+        self.log.metadata().map_or(0, |log| log.len())
+    }
+
+    fn begin_successor(&self, bytes: u64) -> Result<Box<dyn Successor>, CompactError> {
+        let lock = Arc::downgrade(&self.lock);
+        let beside = successor::Beside::begin(&self.folder, bytes, self.cache.bytes, lock)?;
+        Ok(Box::new(beside))
     }
 
     fn seal(&self) {

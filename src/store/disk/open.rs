@@ -9,8 +9,9 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::cache::Cache;
 use super::mark::{self, Closing};
-use super::{Disk, LEAST_FREE_BYTES, SEGMENT_BYTES, files, message};
+use super::{Disk, LEAST_FREE_BYTES, SEGMENT_BYTES, files, message, successor};
 use crate::store::engine::{Engine, Source};
 use crate::store::error::OpenError;
 use crate::store::format;
@@ -70,10 +71,12 @@ fn open_in(folder: &Path, cache_bytes: u64, made: bool) -> Result<Disk, OpenErro
     }
     files::make_log_or_miss_it(folder)?;
     files::read_through(folder)?;
+    successor::clear_away(folder)?;
     let db = recover(folder, cache_bytes)?;
     files::sync_all(folder, made)?;
     let log = folder.join("db");
     let log = File::open(&log).map_err(files::failed("open", &log))?;
+    let log_bytes = log.metadata().map_or(0, |log| log.len());
     files::lay_ballast(folder);
     let disk = Disk {
         db,
@@ -81,7 +84,8 @@ fn open_in(folder: &Path, cache_bytes: u64, made: bool) -> Result<Disk, OpenErro
         folder: folder.to_owned(),
         blobs_seen: AtomicBool::new(false),
         closing: Closing::new(folder),
-        _lock: lock,
+        cache: Cache::new(cache_bytes, log_bytes),
+        lock: Arc::new(lock),
     };
     disk.look_for_blobs();
     Ok(disk)
@@ -109,7 +113,7 @@ fn recover(folder: &Path, cache_bytes: u64) -> Result<sled::Db, OpenError> {
 }
 
 /// What sled fails over.
-enum Trouble {
+pub(super) enum Trouble {
     Locked(std::io::Error),
     NoSpace,
     Damage(String),
@@ -117,7 +121,7 @@ enum Trouble {
 }
 
 impl Trouble {
-    fn into_error(self, folder: &Path) -> OpenError {
+    pub(super) fn into_error(self, folder: &Path) -> OpenError {
         let folder = folder.to_owned();
         match self {
             Self::NoSpace => OpenError::NoSpace { folder },
@@ -131,7 +135,7 @@ impl Trouble {
     }
 }
 
-fn attempt(folder: &Path, cache_bytes: u64) -> Result<sled::Db, Trouble> {
+pub(super) fn attempt(folder: &Path, cache_bytes: u64) -> Result<sled::Db, Trouble> {
     let segment = usize::try_from(SEGMENT_BYTES).unwrap_or(usize::MAX);
     let config = sled::Config::new()
         .path(folder)

@@ -1,0 +1,142 @@
+//! Whole owners.
+
+use std::sync::mpsc;
+
+use super::{Rig, change, get, owner, set, set_within};
+use crate::store::record::CHUNK_BYTES;
+use crate::store::{Amount, ChangeSet, Existing, Limits, Store};
+
+/// Who there is, asked for two at a time.
+fn owners(store: &Store) -> Vec<String> {
+    let mut all = Vec::new();
+    loop {
+        let more = store.owners(all.last(), 2).unwrap();
+        if more.is_empty() {
+            return all.iter().map(|owner| owner.as_str().to_owned()).collect();
+        }
+        all.extend(more);
+    }
+}
+
+fn remove(store: &Store, address: &str) {
+    let (done, answer) = mpsc::channel();
+    store.remove(owner(address), move |result| done.send(result).unwrap());
+    assert_eq!(answer.recv().unwrap(), Ok(()));
+}
+
+pub fn every_owner_is_listed_once(rig: &impl Rig) {
+    let store = rig.open();
+    assert_eq!(owners(&store), [""; 0]);
+    // One address is the beginning of another, and bytes behind it sort to either side.
+    let all = [
+        "a@x",
+        "a@x!",
+        "a@x.y",
+        "ä@x",
+        "b@x",
+        "\u{1}@x",
+        "\u{10ffff}@x",
+    ];
+    for address in all {
+        for name in ["a", "b"] {
+            set(&store, address, vec![change("n", name, Some("<a/>"))]);
+            set(
+                &store,
+                address,
+                vec![change("\u{10ffff}", name, Some("<a/>"))],
+            );
+        }
+    }
+    let mut sorted = all.map(str::to_owned);
+    sorted.sort();
+    assert_eq!(owners(&store), sorted);
+}
+
+pub fn all_that_an_owner_has_comes_at_once(rig: &impl Rig) {
+    let store = rig.open();
+    let long = format!("<long>{}</long>", "x".repeat(3 * CHUNK_BYTES));
+    set(&store, "a@x", vec![change("n2", "a", Some("<a/>"))]);
+    set(
+        &store,
+        "a@x",
+        vec![
+            change("n1", "b", Some(&long)),
+            change("n1", "a", Some("<a/>")),
+        ],
+    );
+    set(&store, "a@xx", vec![change("n1", "c", Some("<c/>"))]);
+    let belongings = store.belongings(&owner("a@x")).unwrap();
+    let found: Vec<(&str, &str, &str)> = belongings
+        .entries
+        .iter()
+        .map(|entry| (&*entry.namespace, &*entry.name, &*entry.value.text))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("n1", "a", "<a/>"),
+            ("n1", "b", &*long),
+            ("n2", "a", "<a/>")
+        ]
+    );
+    assert!(
+        belongings
+            .entries
+            .iter()
+            .all(|entry| entry.value.elements == 1)
+    );
+    assert!(belongings.damaged.is_empty());
+    let amount = Amount {
+        bytes: long.len() as u64 + 8,
+        elements: 3,
+    };
+    assert_eq!(store.amount(&owner("a@x")), Ok(amount));
+    assert_eq!(store.amount(&owner("b@x")), Ok(Amount::default()));
+    assert!(store.belongings(&owner("b@x")).unwrap().entries.is_empty());
+}
+
+pub fn of_who_is_removed_nothing_is_left(rig: &impl Rig) {
+    let store = rig.open();
+    let long = format!("<long>{}</long>", "x".repeat(3 * CHUNK_BYTES));
+    for address in ["a@x", "a@xx"] {
+        set(
+            &store,
+            address,
+            vec![
+                change("n1", "a", Some(&long)),
+                change("n2", "a", Some("<a/>")),
+            ],
+        );
+    }
+    remove(&store, "a@x");
+    assert_eq!(owners(&store), ["a@xx"]);
+    assert_eq!(get(&store, "a@x", "n1", None), "");
+    assert_eq!(get(&store, "a@xx", "n1", None), long);
+    // What they used does not count any more.
+    let little = Limits {
+        max_user_bytes: 4,
+        ..Limits::NONE
+    };
+    let again = vec![change("n", "a", Some("<a/>"))];
+    assert_eq!(set_within(&store, little, "a@x", again), Ok(()));
+    remove(&store, "nobody@x");
+}
+
+pub fn a_set_that_keeps_what_is_there_adds_the_rest(rig: &impl Rig) {
+    let store = rig.open();
+    set(&store, "a@x", vec![change("n", "a", Some("<a>old</a>"))]);
+    let (done, answer) = mpsc::channel();
+    let more = ChangeSet {
+        owner: owner("a@x"),
+        limits: Limits::NONE,
+        changes: vec![
+            change("n", "a", Some("<a>new</a>")),
+            change("n", "b", Some("<b/>")),
+        ],
+    };
+    store.submit_over(more, Existing::Keep, move |result| {
+        done.send(result).unwrap()
+    });
+    assert_eq!(answer.recv().unwrap(), Ok(()));
+    assert_eq!(get(&store, "a@x", "n", None), "<a>old</a><b/>");
+}
