@@ -3,8 +3,10 @@
 //!
 //! ```text
 //! backup  "xmpp-private-storage backup 1\n" | record of each owner | end
-//! record  length (u32) | crc32 | owner, number of entries (u32), entries
+//! record  length (u32) | crc32 | owner, number of entries (u32), entries,
+//!         number of losses (u32), losses
 //! entry   namespace, name, elements (u32), text
+//! loss    namespace, name: what was there, and cannot be read any more
 //! end     0 (u32) | crc32 | number of owners (u64)
 //! ```
 //!
@@ -13,7 +15,7 @@
 
 use std::io::{self, Read};
 
-use crate::store::{Entry, Owner, Value};
+use crate::store::{Belongings, Entry, Owner, Value};
 
 /// How a backup begins. The number is that of the format.
 pub const HEADER: &str = "xmpp-private-storage backup 1\n";
@@ -26,8 +28,8 @@ const HEADER_OF_ALL: &str = "xmpp-private-storage backup ";
 pub struct Document {
     /// Whose it is.
     pub owner: Owner,
-    /// In the order of namespaces and names.
-    pub entries: Vec<Entry>,
+    /// What they have, as of one moment.
+    pub belongings: Belongings,
 }
 
 /// What is wrong with what is read.
@@ -56,16 +58,16 @@ pub enum BadArchive {
 pub fn write(document: &Document, out: &mut Vec<u8>) -> bool {
     let begin = out.len();
     out.extend_from_slice(&[0; 8]);
-    let mut fits = string(document.owner.as_str(), out);
-    out.extend_from_slice(
-        &u32::try_from(document.entries.len())
-            .unwrap_or(u32::MAX)
-            .to_le_bytes(),
-    );
-    for entry in &document.entries {
-        fits &= string(&entry.namespace, out) && string(&entry.name, out);
+    let Belongings { entries, damaged } = &document.belongings;
+    let mut fits = string(document.owner.as_str(), out) & count(entries.len(), out);
+    for entry in entries {
+        fits &= string(&entry.namespace, out) & string(&entry.name, out);
         out.extend_from_slice(&entry.value.elements.to_le_bytes());
         fits &= string(&entry.value.text, out);
+    }
+    fits &= count(damaged.len(), out);
+    for (namespace, name) in damaged {
+        fits &= string(namespace, out) & string(name, out);
     }
     let body = begin + 8;
     match u32::try_from(out.len() - body) {
@@ -91,10 +93,15 @@ pub fn write_end(owners: u64, out: &mut Vec<u8>) {
 }
 
 fn string(text: &str, out: &mut Vec<u8>) -> bool {
-    let length = u32::try_from(text.len());
-    out.extend_from_slice(&length.unwrap_or_default().to_le_bytes());
+    let fits = count(text.len(), out);
     out.extend_from_slice(text.as_bytes());
-    length.is_ok()
+    fits
+}
+
+fn count(number: usize, out: &mut Vec<u8>) -> bool {
+    let fitting = u32::try_from(number);
+    out.extend_from_slice(&fitting.unwrap_or_default().to_le_bytes());
+    fitting.is_ok()
 }
 
 /// Reads records, one after another.
@@ -196,21 +203,25 @@ impl<R: Read> Reader<R> {
 fn document(body: &[u8]) -> Option<Document> {
     let mut rest = body;
     let owner = Owner::new(read_string(&mut rest)?)?;
-    let count = read_number(&mut rest)?;
-    let mut entries = Vec::new();
-    for _ in 0..count {
+    let mut belongings = Belongings::default();
+    for _ in 0..read_number(&mut rest)? {
         let namespace = read_string(&mut rest)?.to_owned();
         let name = read_string(&mut rest)?.to_owned();
         let elements = read_number(&mut rest)?;
         let text = read_string(&mut rest)?.to_owned();
         let value = Value { text, elements };
-        entries.push(Entry {
+        belongings.entries.push(Entry {
             namespace,
             name,
             value,
         });
     }
-    rest.is_empty().then_some(Document { owner, entries })
+    for _ in 0..read_number(&mut rest)? {
+        let namespace = read_string(&mut rest)?.to_owned();
+        let name = read_string(&mut rest)?.to_owned();
+        belongings.damaged.push((namespace, name));
+    }
+    rest.is_empty().then_some(Document { owner, belongings })
 }
 
 fn read_number(rest: &mut &[u8]) -> Option<u32> {

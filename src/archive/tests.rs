@@ -13,7 +13,10 @@ fn document(owner: &str, entries: &[(&str, &str, u32, &str)]) -> Document {
         });
     Document {
         owner: Owner::new(owner).unwrap(),
-        entries: entries.collect(),
+        belongings: Belongings {
+            entries: entries.collect(),
+            damaged: Vec::new(),
+        },
     }
 }
 
@@ -26,7 +29,13 @@ fn documents() -> Vec<Document> {
                 ("n", "b", 2, "<b xmlns='n'>ü</b>"),
             ],
         ),
-        document("b@x", &[]),
+        Document {
+            owner: Owner::new("b@x").unwrap(),
+            belongings: Belongings {
+                entries: Vec::new(),
+                damaged: vec![("n".into(), "lost".into())],
+            },
+        },
     ]
 }
 

@@ -1,0 +1,217 @@
+//! Owners as an administrator sees them: page by page, each with all that they have; to be put,
+//! removed, counted.
+//!
+//! sled lets one process open a store. So there are two ways to the same [`Owners`]: in this
+//! process ([`Here`]), or through the control socket of the service that runs (`wire` has both
+//! ends), and whoever works with them sees no difference.
+
+pub mod wire;
+
+use std::sync::mpsc;
+
+use crate::archive::Document;
+use crate::store::{
+    Amount, Belongings, Change, ChangeSet, Compacted, Existing, Limits, Owner, Store,
+};
+
+/// How many owners make a page at most.
+const PAGE: usize = 500;
+
+/// A page of documents ends early when it has this many bytes of text.
+const PAGE_BYTES: u64 = 2 * 1024 * 1024;
+
+/// Why something was not done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// It was refused, for what it is; others may be taken.
+    #[error("{0}")]
+    Refused(String),
+    /// Nothing can be done at all.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// What can be asked for and done.
+pub trait Owners {
+    /// The owners behind this one, or from the first on, with how much they have. None: there are
+    /// no more.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    fn page(&self, after: Option<&Owner>) -> Result<Vec<(Owner, Amount)>, Trouble>;
+
+    /// The same with all that they have.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    fn documents(&self, after: Option<&Owner>) -> Result<Vec<Document>, Trouble>;
+
+    /// All that one owner has.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    fn document(&self, owner: &Owner) -> Result<Document, Trouble>;
+
+    /// Stores what is in a document, all of it or nothing, durably.
+    ///
+    /// # Errors
+    ///
+    /// When it is refused, by the configured limits say, or cannot be stored.
+    fn put(&self, document: Document, existing: Existing) -> Result<(), Trouble>;
+
+    /// Deletes all that an owner has, durably.
+    ///
+    /// # Errors
+    ///
+    /// When that fails.
+    fn remove(&self, owner: &Owner) -> Result<(), Trouble>;
+
+    /// Writes the store anew, so that nothing is left in its files of what was deleted.
+    ///
+    /// # Errors
+    ///
+    /// When that fails; then nothing has changed.
+    fn compact(&self) -> Result<Compacted, Trouble>;
+}
+
+/// Owners of a store that is open in this process. What it does may wait for the disk.
+#[derive(Debug, Clone)]
+pub struct Here {
+    /// Where they are.
+    pub store: Store,
+    /// What is put is held to these.
+    pub limits: Limits,
+}
+
+impl Here {
+    /// An owner that cannot be read at all has lost everything, whatever that was.
+    fn read(&self, owner: Owner) -> Document {
+        let belongings = self.store.belongings(&owner).unwrap_or_else(|_| Belongings {
+            entries: Vec::new(),
+            damaged: vec![(String::new(), String::new())],
+        });
+        Document { owner, belongings }
+    }
+}
+
+impl Owners for Here {
+    fn page(&self, after: Option<&Owner>) -> Result<Vec<(Owner, Amount)>, Trouble> {
+        let owners = self.store.owners(after, PAGE).map_err(broken)?;
+        let with_amount = |owner: Owner| {
+            let amount = self.store.amount(&owner).unwrap_or_default();
+            (owner, amount)
+        };
+        Ok(owners.into_iter().map(with_amount).collect())
+    }
+
+    fn documents(&self, after: Option<&Owner>) -> Result<Vec<Document>, Trouble> {
+        let mut documents = Vec::new();
+        let mut bytes = 0;
+        for owner in self.store.owners(after, PAGE).map_err(broken)? {
+            let document = self.read(owner);
+            let texts = document.belongings.entries.iter();
+            bytes += texts.map(|entry| entry.value.text.len() as u64).sum::<u64>();
+            documents.push(document);
+            if bytes >= PAGE_BYTES {
+                break;
+            }
+        }
+        Ok(documents)
+    }
+
+    fn document(&self, owner: &Owner) -> Result<Document, Trouble> {
+        let belongings = self.store.belongings(owner).map_err(broken)?;
+        let owner = owner.clone();
+        Ok(Document { owner, belongings })
+    }
+
+    fn put(&self, document: Document, existing: Existing) -> Result<(), Trouble> {
+        let changes = document.belongings.entries.into_iter().map(|entry| Change {
+            namespace: entry.namespace,
+            name: entry.name,
+            value: Some(entry.value),
+        });
+        let set = ChangeSet {
+            owner: document.owner,
+            limits: self.limits,
+            changes: changes.collect(),
+        };
+        let (done, answer) = mpsc::channel();
+        self.store.submit_over(set, existing, move |result| {
+            // Whoever asked may be gone.
+            let _ = done.send(result);
+        });
+        use crate::store::SetError::{Failed, Full};
+        match answer.recv().unwrap_or(Err(Failed)) {
+            Ok(()) => Ok(()),
+            Err(error @ (Failed | Full)) => Err(broken(error)),
+            Err(error) => Err(Trouble::Refused(error.to_string())),
+        }
+    }
+
+    fn remove(&self, owner: &Owner) -> Result<(), Trouble> {
+        let (done, answer) = mpsc::channel();
+        self.store.remove(owner.clone(), move |result| {
+            let _ = done.send(result);
+        });
+        match answer.recv() {
+            Ok(result) => result.map_err(broken),
+            Err(_) => Err(Trouble::Broken("the store was closed".into())),
+        }
+    }
+
+    fn compact(&self) -> Result<Compacted, Trouble> {
+        let (done, answer) = mpsc::channel();
+        self.store.compact(move |result| {
+            let _ = done.send(result);
+        });
+        match answer.recv() {
+            Ok(result) => result.map_err(broken),
+            Err(_) => Err(Trouble::Broken("the store was closed".into())),
+        }
+    }
+}
+
+fn broken(error: impl std::fmt::Display) -> Trouble {
+    Trouble::Broken(error.to_string())
+}
+
+/// Every owner, one after another.
+pub fn for_each(
+    owners: &dyn Owners,
+    mut work: impl FnMut(Owner, Amount) -> Result<(), Trouble>,
+) -> Result<(), Trouble> {
+    let mut last = None;
+    loop {
+        let page = owners.page(last.as_ref())?;
+        let Some((owner, _)) = page.last() else {
+            return Ok(());
+        };
+        last = Some(owner.clone());
+        for (owner, amount) in page {
+            work(owner, amount)?;
+        }
+    }
+}
+
+/// Every owner with all that they have, one after another; each as of one moment, which is not
+/// before the call.
+pub fn for_each_document<E: From<Trouble>>(
+    owners: &dyn Owners,
+    mut work: impl FnMut(Document) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut last = None;
+    loop {
+        let page = owners.documents(last.as_ref())?;
+        let Some(document) = page.last() else {
+            return Ok(());
+        };
+        last = Some(document.owner.clone());
+        for document in page {
+            work(document)?;
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Owners over the control socket: the side that asks, and the side that has the store.
+//!
+//! | request | body | answer |
+//! | --- | --- | --- |
+//! | `GET /owners?OWNER` | | lines: bytes, elements, owner |
+//! | `GET /documents?OWNER` | | an archive without its header |
+//! | `GET /document?OWNER` | | the same of one owner |
+//! | `POST /keep`, `POST /replace` | an archive of one owner without its header | nothing |
+//! | `POST /remove?OWNER` | | nothing |
+//! | `POST /compact` | | bytes before, bytes after |
+//!
+//! Owners are percent-encoded; in the first two it is the one behind whom to begin. What was
+//! refused comes back as 422, what failed as 500, each with its reason.
+
+use std::path::{Path, PathBuf};
+
+use http_body_util::{BodyExt, Limited};
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use tokio::runtime::Runtime;
+use tokio::task::spawn_blocking;
+
+use super::{Here, Owners, Trouble};
+use crate::archive::{self, Document};
+use crate::control;
+use crate::http::{Bytes, Method, Request, Response, StatusCode, answer};
+use crate::store::{Amount, Compacted, Existing, Owner};
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const BINARY: &str = "application/octet-stream";
+
+/// The longest document that is taken: that of one owner.
+const LONGEST: usize = 1 << 30;
+
+/// Answers what is asked about owners; `None` where it is about something else.
+pub async fn serve(here: &Here, request: Request) -> Result<Response, Request> {
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    let query = request.uri().query().unwrap_or_default();
+    let owner = percent_decode_str(query).decode_utf8().ok();
+    let owner = owner.and_then(|owner| Owner::new(&owner));
+    let here = here.clone();
+    let work: Box<dyn FnOnce() -> Result<(&'static str, Vec<u8>), Trouble> + Send> =
+        match (&method, path.as_str(), owner) {
+            (&Method::GET, "/owners", after) => {
+                Box::new(move || Ok((TEXT, lines(here.page(after.as_ref())?))))
+            }
+            (&Method::GET, "/documents", after) => {
+                Box::new(move || Ok((BINARY, records(&here.documents(after.as_ref())?))))
+            }
+            (&Method::GET, "/document", Some(owner)) => {
+                Box::new(move || Ok((BINARY, records(&[here.document(&owner)?]))))
+            }
+            (&Method::POST, "/keep" | "/replace", _) => {
+                let existing = match path.as_str() {
+                    "/keep" => Existing::Keep,
+                    _ => Existing::Replace,
+                };
+                let body = Limited::new(request.into_body(), LONGEST).collect().await;
+                Box::new(move || {
+                    let refused = |error: &dyn std::fmt::Display| Trouble::Refused(error.to_string());
+                    let body = body.map_err(|error| refused(&*error))?.to_bytes();
+                    let mut reader = archive::Reader::of_records(&*body);
+                    while let Some(document) = reader.next().map_err(|error| refused(&error))? {
+                        here.put(document, existing)?;
+                    }
+                    Ok((TEXT, Vec::new()))
+                })
+            }
+            (&Method::POST, "/remove", Some(owner)) => {
+                Box::new(move || here.remove(&owner).map(|()| (TEXT, Vec::new())))
+            }
+            (&Method::POST, "/compact", None) => Box::new(move || {
+                let Compacted { before, after } = here.compact()?;
+                Ok((TEXT, format!("{before} {after}\n").into_bytes()))
+            }),
+            _ => return Err(request),
+        };
+    let done = spawn_blocking(work).await;
+    Ok(match done {
+        Ok(Ok((kind, body))) => answer(StatusCode::OK, kind, body),
+        Ok(Err(Trouble::Refused(why))) => answer(StatusCode::UNPROCESSABLE_ENTITY, TEXT, why),
+        Ok(Err(Trouble::Broken(why))) => answer(StatusCode::INTERNAL_SERVER_ERROR, TEXT, why),
+        Err(_) => answer(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            TEXT,
+            "this has hit a fault of the service",
+        ),
+    })
+}
+
+fn lines(page: Vec<(Owner, Amount)>) -> Vec<u8> {
+    let mut lines = String::new();
+    for (owner, amount) in page {
+        let Amount { bytes, elements } = amount;
+        lines.push_str(&format!("{bytes} {elements} {}\n", encoded(&owner)));
+    }
+    lines.into_bytes()
+}
+
+fn records(documents: &[Document]) -> Vec<u8> {
+    let mut records = Vec::new();
+    let mut written = 0;
+    for document in documents {
+        if archive::write(document, &mut records) {
+            written += 1;
+        }
+    }
+    archive::write_end(written, &mut records);
+    records
+}
+
+fn encoded(owner: &Owner) -> String {
+    utf8_percent_encode(owner.as_str(), NON_ALPHANUMERIC).to_string()
+}
+
+/// The owners of the service that runs on a folder.
+#[derive(Debug)]
+pub struct There {
+    folder: PathBuf,
+    runtime: Runtime,
+}
+
+impl There {
+    /// The service that runs on this folder; `None` where none does.
+    ///
+    /// # Errors
+    ///
+    /// When one runs and cannot be asked.
+    pub fn find(folder: &Path) -> Result<Option<Self>, Trouble> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Trouble::Broken(error.to_string()))?;
+        let there = Self {
+            folder: folder.to_owned(),
+            runtime,
+        };
+        match there.ask_for(Method::GET, "/status", Vec::new()) {
+            Ok(_) => Ok(Some(there)),
+            Err(Asking::Unanswered(control::AskError::NotRunning(..))) => Ok(None),
+            Err(Asking::Unanswered(error)) => Err(super::broken(error)),
+            Err(Asking::Trouble(trouble)) => Err(trouble),
+        }
+    }
+
+    fn ask(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Bytes, Trouble> {
+        self.ask_for(method, path, body).map_err(|asking| match asking {
+            Asking::Unanswered(error) => super::broken(error),
+            Asking::Trouble(trouble) => trouble,
+        })
+    }
+
+    fn ask_for(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Bytes, Asking> {
+        self.runtime.block_on(async {
+            let answer = control::ask(&self.folder, method, path, body)
+                .await
+                .map_err(Asking::Unanswered)?;
+            let status = answer.status();
+            let body = answer.into_body().collect().await;
+            let body = body.map_err(|error| Asking::Trouble(super::broken(error)))?.to_bytes();
+            let why = || String::from_utf8_lossy(&body).trim_end().to_owned();
+            match status {
+                StatusCode::OK => Ok(body),
+                StatusCode::UNPROCESSABLE_ENTITY => Err(Asking::Trouble(Trouble::Refused(why()))),
+                _ => Err(Asking::Trouble(Trouble::Broken(why()))),
+            }
+        })
+    }
+}
+
+enum Asking {
+    Unanswered(control::AskError),
+    Trouble(Trouble),
+}
+
+impl Owners for There {
+    fn page(&self, after: Option<&Owner>) -> Result<Vec<(Owner, Amount)>, Trouble> {
+        let path = format!("/owners?{}", after.map(encoded).unwrap_or_default());
+        let lines = self.ask(Method::GET, &path, Vec::new())?;
+        let lines = String::from_utf8_lossy(&lines);
+        let page: Option<Vec<(Owner, Amount)>> = lines.lines().map(line).collect();
+        page.ok_or_else(strange)
+    }
+
+    fn documents(&self, after: Option<&Owner>) -> Result<Vec<Document>, Trouble> {
+        let path = format!("/documents?{}", after.map(encoded).unwrap_or_default());
+        documents(&self.ask(Method::GET, &path, Vec::new())?)
+    }
+
+    fn document(&self, owner: &Owner) -> Result<Document, Trouble> {
+        let path = format!("/document?{}", encoded(owner));
+        let found = documents(&self.ask(Method::GET, &path, Vec::new())?)?;
+        found.into_iter().next().ok_or_else(strange)
+    }
+
+    fn put(&self, document: Document, existing: Existing) -> Result<(), Trouble> {
+        let path = match existing {
+            Existing::Keep => "/keep",
+            Existing::Replace => "/replace",
+        };
+        self.ask(Method::POST, path, records(&[document])).map(drop)
+    }
+
+    fn remove(&self, owner: &Owner) -> Result<(), Trouble> {
+        let path = format!("/remove?{}", encoded(owner));
+        self.ask(Method::POST, &path, Vec::new()).map(drop)
+    }
+
+    fn compact(&self) -> Result<Compacted, Trouble> {
+        let answer = self.ask(Method::POST, "/compact", Vec::new())?;
+        let answer = String::from_utf8_lossy(&answer);
+        let mut numbers = answer.split_whitespace().map(str::parse);
+        match (numbers.next(), numbers.next()) {
+            (Some(Ok(before)), Some(Ok(after))) => Ok(Compacted { before, after }),
+            _ => Err(strange()),
+        }
+    }
+}
+
+fn line(line: &str) -> Option<(Owner, Amount)> {
+    let mut parts = line.split(' ');
+    let bytes = parts.next()?.parse().ok()?;
+    let elements = parts.next()?.parse().ok()?;
+    let owner = percent_decode_str(parts.next()?).decode_utf8().ok()?;
+    Some((Owner::new(&owner)?, Amount { bytes, elements }))
+}
+
+fn documents(bytes: &[u8]) -> Result<Vec<Document>, Trouble> {
+    let mut reader = archive::Reader::of_records(bytes);
+    let mut all = Vec::new();
+    while let Some(document) = reader.next().map_err(super::broken)? {
+        all.push(document);
+    }
+    Ok(all)
+}
+
+fn strange() -> Trouble {
+    let why = "the service says something that this release does not understand";
+    Trouble::Broken(why.into())
+}
