@@ -14,6 +14,7 @@ use tokio::time::{sleep, sleep_until, timeout, timeout_at};
 use crate::config::Config;
 use crate::dispatch::{Dispatch, Done, Told};
 use crate::link::{self, ConnectError, End, Link, Outbox};
+use crate::metrics;
 use crate::stanza::Received;
 use crate::store::Store;
 use backoff::Backoff;
@@ -60,6 +61,7 @@ pub enum Event {
 pub struct Component {
     link: link::Settings,
     dispatch: Dispatch,
+    metrics: metrics::Requests,
     done: UnboundedReceiver<Done>,
     outbox: Outbox,
     /// The domains that are served.
@@ -122,12 +124,13 @@ impl Leaving {
 
 impl Component {
     /// A component that has not connected yet.
-    pub fn new(config: &Config, store: Store) -> Self {
-        let (dispatch, done) =
-            Dispatch::new(settings::service(config), settings::bounds(config), store);
+    pub fn new(config: &Config, store: Store, metrics: metrics::Requests) -> Self {
+        let (service, bounds) = (settings::service(config), settings::bounds(config));
+        let (dispatch, done) = Dispatch::new(service, bounds, store, metrics.clone());
         Self {
             link: settings::link(config),
             dispatch,
+            metrics,
             done,
             outbox: Outbox::default(),
             domains: config.access.domains.clone(),
@@ -246,7 +249,7 @@ impl Component {
             tokio::select! {
                 incoming = inbound.read(), if reading => {
                     for received in incoming.stanzas {
-                        self.accept(received, tell);
+                        self.accept(received, inbound.heard(), tell);
                     }
                     leaving = match incoming.end.map(Leaving::after) {
                         None => None,
@@ -286,8 +289,8 @@ impl Component {
         }
     }
 
-    fn accept(&mut self, received: Received, tell: &mut impl FnMut(&Event)) {
-        match self.dispatch.accept(received, &mut self.outbox) {
+    fn accept(&mut self, received: Received, at: Instant, tell: &mut impl FnMut(&Event)) {
+        match self.dispatch.accept(received, at, &mut self.outbox) {
             Some(Told::Delegated(domain)) if self.delegated.insert(domain.clone()) => {
                 tell(&Event::Delegated(domain));
             }
@@ -303,6 +306,7 @@ impl Component {
         if let Some(moment) = Instant::now().checked_sub(KEEP_REPLIES) {
             let dropped = self.outbox.drop_older_than(moment);
             if dropped > 0 {
+                self.metrics.dropped(dropped);
                 tracing::warn!(
                     "dropped {dropped} replies that no link would take for {} s",
                     KEEP_REPLIES.as_secs()

@@ -6,6 +6,7 @@
 //! | room | what lives there |
 //! | --- | --- |
 //! | [`stanza`] | the vocabulary: what was received, what is answered |
+//! | [`metrics`] | what is counted |
 //! | [`store`] | where elements are kept, durably |
 //! | [`config`] | one file and the environment → one checked `Config` |
 //! | [`link`] | one connection to a router: bytes → stanzas, replies → bytes |
@@ -34,6 +35,7 @@ pub mod exit;
 pub mod http;
 pub mod link;
 pub mod logs;
+pub mod metrics;
 pub mod run;
 pub mod service;
 pub mod stanza;

@@ -5,6 +5,7 @@ mod manager;
 mod routes;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -12,6 +13,7 @@ use crate::component::{Component, Event};
 use crate::config::{Config, Delegation};
 use crate::exit;
 use crate::logs;
+use crate::metrics::{self, Metrics};
 use crate::start::start;
 use crate::status::{Facts, Status};
 use doors::Doors;
@@ -46,11 +48,14 @@ pub fn run(config: &Config) -> ExitCode {
         config.source,
     );
     let status = Status::new(facts(config), store.clone());
+    let metrics = Arc::new(Metrics::new());
+    store.measure(metrics.store.clone());
     let public = Public {
         status: status.clone(),
+        metrics: Arc::clone(&metrics),
     };
     let socket = doors.serve(public, runtime.handle());
-    let component = Component::new(config, store.clone());
+    let component = Component::new(config, store.clone(), metrics.requests.clone());
     let stop = async {
         stop_signal().await;
         status.stopping();
@@ -60,7 +65,7 @@ pub fn run(config: &Config) -> ExitCode {
         tokio::select! {
             unanswered = component.run(stop, |event| {
                 log(event, config);
-                take_note(event, &status);
+                take_note(event, &status, &metrics.link);
             }) => unanswered,
             never = manager::keep_told(&status) => match never {},
         }
@@ -85,12 +90,22 @@ fn facts(config: &Config) -> Facts {
     }
 }
 
-fn take_note(event: &Event, status: &Status) {
+fn take_note(event: &Event, status: &Status, links: &metrics::Link) {
     match event {
-        Event::Up => status.up(),
+        Event::Up => {
+            links.logins.inc();
+            status.up();
+        }
         Event::Delegated(domain) => status.delegated(domain),
         Event::Undelegated(_) => {}
-        Event::Down { why, pause } => status.down(why, *pause),
+        Event::Down { why, pause } => {
+            if status.is_up() {
+                links.losses.inc();
+            } else {
+                links.failures.inc();
+            }
+            status.down(why, *pause);
+        }
     }
 }
 

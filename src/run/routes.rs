@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::http::{Method, Request, Response, Routes, StatusCode, text};
+use crate::metrics::{Metrics, Now};
 use crate::status::Status;
 
 const PLAIN: &str = "text/plain; charset=utf-8";
@@ -10,6 +11,22 @@ const PLAIN: &str = "text/plain; charset=utf-8";
 /// For everybody who can reach the port.
 pub struct Public {
     pub status: Status,
+    pub metrics: Arc<Metrics>,
+}
+
+impl Public {
+    fn metrics(&self) -> String {
+        let state = self.status.now();
+        let domains = self.status.facts().domains.iter();
+        self.metrics.text(&Now {
+            ready: self.status.ready().is_ok(),
+            link_up: self.status.is_up(),
+            store_failed: self.status.store_failed(),
+            domains: domains
+                .map(|domain| (domain.clone(), state.delegated.contains(domain)))
+                .collect(),
+        })
+    }
 }
 
 /// For whoever may use the control socket: that, and more.
@@ -31,7 +48,11 @@ impl Routes for Public {
         match request.uri().path() {
             "/livez" => health(self.status.live()),
             "/readyz" => health(self.status.ready()),
-            _ => line(StatusCode::NOT_FOUND, "there is /livez and /readyz"),
+            "/metrics" => text(StatusCode::OK, Metrics::TYPE, self.metrics()),
+            _ => line(
+                StatusCode::NOT_FOUND,
+                "there is /livez, /readyz and /metrics",
+            ),
         }
     }
 }

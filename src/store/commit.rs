@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::census::Census;
 use super::change::ChangeSet;
 use super::engine::{Engine, EngineError, Source};
 use super::error::SetError;
@@ -17,6 +18,7 @@ use super::revive::{LONGEST_PAUSE, Revival, SHORTEST_PAUSE};
 use super::room::Room;
 use super::shared::{Done, Shared};
 use super::usage::Cache;
+use crate::metrics;
 
 /// Bounds of a group: past them a longer group is hardly faster, and answers come late.
 const GROUP_SETS: usize = 1024;
@@ -37,6 +39,8 @@ pub(super) enum Request {
     Set(ChangeSet, Done),
     /// The engine broke, and was opened anew.
     Revived(Arc<dyn Engine>),
+    /// To be measured from now on.
+    Measure(metrics::Store),
     /// To be called when it is reached: a sign of life.
     Reached(Box<dyn FnOnce() + Send>),
     Close,
@@ -52,6 +56,8 @@ pub(super) struct Writer {
     to_self: Sender<Request>,
     cache: Cache,
     room: Room,
+    /// `None` where nothing is measured.
+    census: Option<Census>,
     /// When the oldest write was made that no check has followed yet.
     unchecked: Option<Instant>,
     revival: Option<Revival>,
@@ -75,6 +81,7 @@ impl Writer {
             to_self,
             cache: Cache::new(CACHE_BYTES),
             room: Room::default(),
+            census: None,
             unchecked: None,
             revival: None,
             revived: None,
@@ -96,10 +103,14 @@ impl Writer {
             if due || closing {
                 self.check();
             }
+            if let (Some(census), Some(engine)) = (&mut self.census, &self.engine) {
+                census.go_on(&**engine);
+            }
             match next {
                 Some(Request::Close) => break,
                 Some(Request::Revived(engine)) => self.revived(engine),
                 Some(Request::Reached(tell)) => tell(),
+                Some(Request::Measure(metrics)) => self.census = Some(Census::new(metrics)),
                 _ => {}
             }
         }
@@ -117,11 +128,15 @@ impl Writer {
     /// and what came behind them, if that is no set.
     fn gather(&self) -> (Vec<(ChangeSet, Done)>, Option<Request>) {
         let (mut sets, mut bytes) = (Vec::new(), 0);
-        let mut next = match self.unchecked {
-            Some(since) => {
+        let due = [
+            self.unchecked.map(|since| since + CHECK_EVERY),
+            self.census.as_ref().and_then(Census::due),
+        ];
+        let mut next = match due.into_iter().flatten().min() {
+            Some(due) => {
                 match self
                     .requests
-                    .recv_timeout(CHECK_EVERY.saturating_sub(since.elapsed()))
+                    .recv_timeout(due.saturating_duration_since(Instant::now()))
                 {
                     Err(RecvTimeoutError::Timeout) => None,
                     Err(RecvTimeoutError::Disconnected) => Some(Request::Close),
@@ -187,9 +202,16 @@ impl Writer {
         let writes = group.writes();
         if !writes.is_empty() {
             self.unchecked.get_or_insert_with(Instant::now);
-            write(&self.shared, engine, writes)?;
+            let metrics = self.census.as_ref().map(|census| &census.metrics);
+            write(&self.shared, engine, writes, metrics)?;
+            if let Some(metrics) = metrics {
+                metrics.group(planned.len());
+            }
         }
-        group.succeeded();
+        group.succeeded(self.census.as_mut());
+        if let Some(census) = &self.census {
+            census.report();
+        }
         for (done, result, bytes) in planned.drain(..) {
             self.room.taken(bytes);
             done.tell(result);
@@ -213,6 +235,10 @@ impl Writer {
         self.unchecked = None;
         self.cache = Cache::new(CACHE_BYTES);
         self.room = Room::default();
+        if let Some(census) = &mut self.census {
+            census.metrics.failed();
+            census.restart();
+        }
         let Some(engine) = self.engine.take() else {
             return;
         };
@@ -241,7 +267,12 @@ impl Writer {
     }
 }
 
-fn write(shared: &Shared, engine: &dyn Engine, writes: Writes) -> Result<(), EngineError> {
+fn write(
+    shared: &Shared,
+    engine: &dyn Engine,
+    writes: Writes,
+    metrics: Option<&metrics::Store>,
+) -> Result<(), EngineError> {
     let alone = || {
         shared
             .engine
@@ -260,7 +291,12 @@ fn write(shared: &Shared, engine: &dyn Engine, writes: Writes) -> Result<(), Eng
             engine.write_all(writes)?;
         }
     }
-    engine.flush()
+    let begun = Instant::now();
+    engine.flush()?;
+    if let Some(metrics) = metrics {
+        metrics.synced(begun.elapsed());
+    }
+    Ok(())
 }
 
 fn size(set: &ChangeSet) -> usize {

@@ -24,6 +24,9 @@ pub(super) trait Engine: Send + Sync {
     /// Hands every key that begins with `prefix`, in order, to `visit`.
     fn scan(&self, prefix: &[u8], visit: Visit<'_>) -> Result<(), EngineError>;
 
+    /// Hands every key from this one on, in order, to `visit`.
+    fn scan_from(&self, key: &[u8], visit: Visit<'_>) -> Result<(), EngineError>;
+
     /// Applies one write. After a crash it is there or not, and if it is, so are all before it.
     fn write_one(&self, write: Write) -> Result<(), EngineError>;
 

@@ -46,6 +46,15 @@ impl Engine for Memory {
         Ok(())
     }
 
+    fn scan_from(&self, key: &[u8], visit: Visit<'_>) -> Result<(), EngineError> {
+        for (key, value) in self.map().range(key.to_vec()..) {
+            if visit(key, value).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     fn write_one(&self, write: Write) -> Result<(), EngineError> {
         apply(&mut self.map_mut(), write);
         Ok(())

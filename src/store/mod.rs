@@ -28,10 +28,13 @@
 //! When the engine breaks, `revive` opens it anew. docs/STORAGE.md says what sled is trusted with,
 //! and what not.
 //!
+//! `census` counts what is stored altogether, for the metrics.
+//!
 //! Architecture invariants: this room knows no XMPP and no async runtime. One thread writes. A
 //! read sees every set wholly or not at all, but it may see one that is not durable yet: the
 //! caller keeps reads of an owner back while that owner's sets are under way.
 
+mod census;
 mod change;
 mod commit;
 mod disk;
@@ -58,6 +61,7 @@ use std::thread::{self, JoinHandle};
 pub use change::{Change, ChangeSet, Limits, Owner, Value};
 pub use error::{OpenError, ReadError, SetError};
 
+use crate::metrics;
 use commit::{Request, Writer};
 use engine::{Engine, Source};
 use read::Trouble;
@@ -169,6 +173,12 @@ impl Store {
     #[must_use]
     pub fn failed(&self) -> bool {
         self.0.shared.failed()
+    }
+
+    /// Has the store measured from now on. What is stored altogether is counted in the background
+    /// at first.
+    pub fn measure(&self, metrics: metrics::Store) {
+        drop(self.0.requests.send(Request::Measure(metrics)));
     }
 
     /// Calls `tell` on the writer thread when it has done all that was submitted before, soon

@@ -13,6 +13,7 @@ mod limits;
 mod link;
 mod login;
 mod memory;
+mod metrics;
 mod namespaces;
 mod regressions;
 mod service_manager;

@@ -90,6 +90,18 @@ impl Engine for Disk {
         })
     }
 
+    fn scan_from(&self, key: &[u8], visit: Visit<'_>) -> Result<(), EngineError> {
+        guarded(|| {
+            for item in self.db.range(key..) {
+                let (key, value) = item?;
+                if visit(&key, &value).is_break() {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
     fn write_one(&self, (key, value): Write) -> Result<(), EngineError> {
         guarded(|| match value {
             Some(value) => self.db.insert(key, value).map(drop),
