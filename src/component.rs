@@ -308,7 +308,8 @@ impl Component {
             if dropped > 0 {
                 self.metrics.dropped(dropped);
                 tracing::warn!(
-                    "dropped {dropped} replies that no link would take for {} s",
+                    "gave up {dropped} answers: no link took them within {} s, and nobody waits for \
+                     them any more",
                     KEEP_REPLIES.as_secs()
                 );
             }

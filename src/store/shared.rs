@@ -113,7 +113,9 @@ impl Done {
         let Some(done) = self.0.take() else { return };
         // One listener's panic must not cost the others their answers.
         if catch_unwind(AssertUnwindSafe(|| done(result))).is_err() {
-            tracing::error!("the answer to a set was lost in a panic");
+            tracing::error!(
+                "the answer to a set was lost in a fault of the program; please report this"
+            );
         }
     }
 }

@@ -12,6 +12,7 @@ mod health;
 mod limits;
 mod link;
 mod login;
+mod logs;
 mod memory;
 mod metrics;
 mod namespaces;
