@@ -41,7 +41,8 @@ install_missing() {
 
   for package in "${missing[@]}"; do
     case $package in
-      prosody | ejabberd) as_root systemctl --quiet disable "$package" 2>/dev/null || true ;;
+      prosody | ejabberd | prometheus)
+        as_root systemctl --quiet disable "$package" 2>/dev/null || true ;;
     esac
   done
 }

@@ -13,6 +13,7 @@ use tokio::time::{sleep, sleep_until, timeout, timeout_at};
 use crate::config::Config;
 use crate::dispatch::{Dispatch, Returns, Told};
 use crate::link::{self, ConnectError, End, Link, Outbox};
+use crate::metrics;
 use crate::stanza::Received;
 use crate::store::Store;
 use backoff::Backoff;
@@ -60,6 +61,7 @@ pub struct Component {
     link: link::Settings,
     dispatch: Dispatch,
     returns: Returns,
+    metrics: metrics::Requests,
     outbox: Outbox,
     /// The domains that are served.
     domains: Vec<String>,
@@ -121,12 +123,13 @@ impl Leaving {
 
 impl Component {
     /// A component that has not connected yet.
-    pub fn new(config: &Config, store: Store) -> Self {
-        let (dispatch, returns) =
-            Dispatch::new(settings::service(config), settings::bounds(config), store);
+    pub fn new(config: &Config, store: Store, metrics: metrics::Requests) -> Self {
+        let (service, bounds) = (settings::service(config), settings::bounds(config));
+        let (dispatch, returns) = Dispatch::new(service, bounds, store, metrics.clone());
         Self {
             link: settings::link(config),
             dispatch,
+            metrics,
             returns,
             outbox: Outbox::default(),
             domains: config.access.domains.clone(),
@@ -245,7 +248,7 @@ impl Component {
             tokio::select! {
                 incoming = inbound.read(), if reading => {
                     for received in incoming.stanzas {
-                        self.accept(received, tell);
+                        self.accept(received, inbound.heard(), tell);
                     }
                     leaving = match incoming.end.map(Leaving::after) {
                         None => None,
@@ -285,8 +288,8 @@ impl Component {
         }
     }
 
-    fn accept(&mut self, received: Received, tell: &mut impl FnMut(&Event)) {
-        match self.dispatch.accept(received, &mut self.outbox) {
+    fn accept(&mut self, received: Received, at: Instant, tell: &mut impl FnMut(&Event)) {
+        match self.dispatch.accept(received, at, &mut self.outbox) {
             Some(Told::Delegated(domain)) if self.delegated.insert(domain.clone()) => {
                 tell(&Event::Delegated(domain));
             }
@@ -302,8 +305,10 @@ impl Component {
         if let Some(moment) = Instant::now().checked_sub(KEEP_REPLIES) {
             let dropped = self.outbox.drop_older_than(moment);
             if dropped > 0 {
+                self.metrics.dropped(dropped);
                 tracing::warn!(
-                    "dropped {dropped} replies that no link would take for {} s",
+                    "gave up {dropped} answers: no link took them within {} s, and nobody waits for \
+                     them any more",
                     KEEP_REPLIES.as_secs()
                 );
             }

@@ -11,7 +11,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::Request;
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
@@ -115,6 +115,7 @@ pub async fn ask(
     folder: &Path,
     method: Method,
     path: &str,
+    body: Vec<u8>,
 ) -> Result<hyper::Response<Incoming>, AskError> {
     let refused = |error: io::Error| match error.kind() {
         ErrorKind::PermissionDenied => AskError::Forbidden(folder.to_owned(), error),
@@ -128,7 +129,7 @@ pub async fn ask(
         .map_err(broken)?;
     // It ends with the answer's body.
     tokio::spawn(connection);
-    let mut request = Request::new(Empty::<Bytes>::new());
+    let mut request = Request::new(Full::new(Bytes::from(body)));
     *request.method_mut() = method;
     *request.uri_mut() = hyper::Uri::builder()
         .path_and_query(path)
@@ -150,7 +151,7 @@ pub fn ask_for_line(folder: &Path, path: &str) -> Result<Line, AskError> {
         .build()
         .map_err(|error| AskError::NotRunning(folder.to_owned(), error))?;
     let line = async {
-        let answer = ask(folder, Method::GET, path).await?;
+        let answer = ask(folder, Method::GET, path, Vec::new()).await?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), LINE).collect().await;
         let bytes = body.map(|body| body.to_bytes()).unwrap_or_default();

@@ -16,13 +16,15 @@ mod lane;
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::spawn_blocking;
 
 use crate::link::Outbox;
-use crate::service::{Answer, Plan, Request, Service, Settings};
-use crate::stanza::{Received, Reply};
+use crate::metrics;
+use crate::service::{Answer, Answered, Plan, Request, Service, Settings};
+use crate::stanza::Received;
 use crate::store::{ChangeSet, Owner, SetError, Store};
 use lane::{Get, Lane, Next};
 
@@ -86,7 +88,7 @@ impl Returns {
 enum Outcome {
     Set(u64, Result<(), SetError>),
     Gets {
-        done: Vec<(Owner, usize, Reply)>,
+        done: Vec<(Owner, usize, Answered)>,
         left: Vec<Turn>,
     },
 }
@@ -123,11 +125,17 @@ pub struct Dispatch {
     open: usize,
     open_bytes: usize,
     done: UnboundedSender<Outcome>,
+    metrics: metrics::Requests,
 }
 
 impl Dispatch {
     /// A dispatch for this service and this store, and where its work comes back.
-    pub fn new(settings: Settings, bounds: Bounds, store: Store) -> (Self, Returns) {
+    pub fn new(
+        settings: Settings,
+        bounds: Bounds,
+        store: Store,
+        metrics: metrics::Requests,
+    ) -> (Self, Returns) {
         // Unbounded, since what can be in it is bounded by what is open.
         let (done, receiver) = unbounded_channel();
         let dispatch = Self {
@@ -143,18 +151,19 @@ impl Dispatch {
             open: 0,
             open_bytes: 0,
             done,
+            metrics,
         };
         let come = Vec::new();
         (dispatch, Returns { receiver, come })
     }
 
-    /// Takes a stanza: its reply goes to the outbox, now or once its work is done. Returns what
+    /// Takes a stanza that was read at this moment: its reply goes to the outbox, now or once its work is done. Returns what
     /// it tells us, if anything.
-    pub fn accept(&mut self, received: Received, outbox: &mut Outbox) -> Option<Told> {
-        match self.service.plan(&received) {
+    pub fn accept(&mut self, received: Received, at: Instant, outbox: &mut Outbox) -> Option<Told> {
+        match self.service.plan(&received, at) {
             Plan::Nothing => None,
             Plan::Reply(reply) => {
-                outbox.push(reply);
+                self.answer(reply, Instant::now(), outbox);
                 None
             }
             Plan::Delegated { domain } => Some(Told::Delegated(domain)),
@@ -174,10 +183,11 @@ impl Dispatch {
     }
 
     fn finish_one(&mut self, outcome: Outcome, outbox: &mut Outbox) {
+        let now = Instant::now();
         match outcome {
             Outcome::Set(number, result) => {
                 if let Some(set) = self.sets.remove(&number) {
-                    outbox.push(set.answer.set(&result));
+                    self.answer(set.answer.set(&result), now, outbox);
                     self.close(&set.owner, set.size, Lane::set_is_done);
                 }
             }
@@ -187,7 +197,7 @@ impl Dispatch {
                     self.ready.push_front(turn);
                 }
                 for (owner, size, reply) in done {
-                    outbox.push(reply);
+                    self.answer(reply, now, outbox);
                     self.close(&owner, size, Lane::get_is_done);
                 }
             }
@@ -222,6 +232,8 @@ impl Dispatch {
             }
             self.run(batch);
         }
+        self.metrics
+            .under_way(self.open, self.open_bytes, outbox.bytes());
     }
 
     /// Whether there is room for more requests.
@@ -238,7 +250,8 @@ impl Dispatch {
         let owner = request.owner.clone();
         let lane = self.lanes.entry(owner.clone()).or_default();
         if lane.bytes() > 0 && lane.bytes() + request.size > self.bounds.open_of_owner {
-            outbox.push(request.answer.too_much_at_once(self.bounds.open_of_owner));
+            let refusal = request.answer.too_much_at_once(self.bounds.open_of_owner);
+            self.answer(refusal, Instant::now(), outbox);
             return;
         }
         self.open += 1;
@@ -246,6 +259,13 @@ impl Dispatch {
         if lane.enter(request) {
             self.turns.push_back(owner);
         }
+    }
+
+    /// Queues an answer, and counts it.
+    fn answer(&self, answered: Answered, now: Instant, outbox: &mut Outbox) {
+        let took = now.saturating_duration_since(answered.asked);
+        self.metrics.answered(&answered.tally, took);
+        outbox.push(answered.reply);
     }
 
     fn close(&mut self, owner: &Owner, size: usize, note: fn(&mut Lane, usize) -> bool) {
@@ -318,7 +338,7 @@ fn read(mut batch: Vec<Turn>, store: &Store) -> Outcome {
             // A panic would take the whole batch with it, and all its answers.
             let reply = catch_unwind(AssertUnwindSafe(|| get.fetch.carry_out(store, &get.answer)));
             let reply = reply.unwrap_or_else(|_| get.answer.broken());
-            bytes += reply.len();
+            bytes += reply.reply.len();
             done.push((turn.owner.clone(), get.size, reply));
         }
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::Incoming;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -20,6 +20,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
+pub use hyper::body::Bytes;
 pub use hyper::{Method, StatusCode};
 
 /// A request.
@@ -71,9 +72,9 @@ impl Listener for UnixListener {
     }
 }
 
-/// An answer of text.
-pub fn text(status: StatusCode, kind: &'static str, text: String) -> Response {
-    let body = Full::new(Bytes::from(text)).map_err(|never: Infallible| match never {});
+/// An answer of this content type.
+pub fn answer(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response {
+    let body = Full::new(body.into()).map_err(|never: Infallible| match never {});
     let mut response = Response::new(body.boxed_unsync());
     *response.status_mut() = status;
     let headers = response.headers_mut();

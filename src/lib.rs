@@ -6,12 +6,15 @@
 //! | room | what lives there |
 //! | --- | --- |
 //! | [`stanza`] | the vocabulary: what was received, what is answered |
+//! | [`metrics`] | what is counted |
 //! | [`store`] | where elements are kept, durably |
 //! | [`config`] | one file and the environment → one checked `Config` |
 //! | [`link`] | one connection to a router: bytes → stanzas, replies → bytes |
 //! | [`service`] | what is done with a stanza: one file per extension |
 //! | [`dispatch`] | the open requests: order, fairness, bounds |
 //! | [`component`] | connect, serve, lose the link, connect again |
+//! | [`archive`] | owners as bytes: backups |
+//! | [`owners`] | owners page by page, in this process or through the control socket |
 //! | [`admin`] | what an administrator does beside the service |
 //! | [`status`] | what the service is doing right now |
 //! | [`http`], [`control`] | where it can be asked; how it is asked |
@@ -35,6 +38,8 @@ pub mod exit;
 pub mod http;
 pub mod link;
 pub mod logs;
+pub mod metrics;
+pub mod owners;
 pub mod run;
 pub mod service;
 pub mod stanza;

@@ -10,8 +10,9 @@ pub mod wire;
 use std::sync::mpsc;
 
 use crate::archive::Document;
+use crate::config::Config;
 use crate::store::{
-    Amount, Belongings, Change, ChangeSet, Compacted, Existing, Limits, Owner, Store,
+    Amount, Belongings, Change, ChangeSet, Compacted, Existing, Limits, Owner, SetError, Store,
 };
 
 /// How many owners make a page at most.
@@ -80,19 +81,31 @@ pub trait Owners {
 /// Owners of a store that is open in this process. What it does may wait for the disk.
 #[derive(Debug, Clone)]
 pub struct Here {
-    /// Where they are.
-    pub store: Store,
+    store: Store,
     /// What is put is held to these.
-    pub limits: Limits,
+    limits: Limits,
 }
 
 impl Here {
+    /// The owners of this store.
+    pub fn new(store: Store, config: &Config) -> Self {
+        let limits = Limits {
+            max_namespace_bytes: config.limits.max_namespace_bytes,
+            max_user_bytes: config.limits.max_user_bytes,
+            max_user_elements: config.limits.max_user_elements,
+        };
+        Self { store, limits }
+    }
+
     /// An owner that cannot be read at all has lost everything, whatever that was.
     fn read(&self, owner: Owner) -> Document {
-        let belongings = self.store.belongings(&owner).unwrap_or_else(|_| Belongings {
-            entries: Vec::new(),
-            damaged: vec![(String::new(), String::new())],
-        });
+        let belongings = self
+            .store
+            .belongings(&owner)
+            .unwrap_or_else(|_| Belongings {
+                entries: Vec::new(),
+                damaged: vec![(String::new(), String::new())],
+            });
         Document { owner, belongings }
     }
 }
@@ -113,7 +126,9 @@ impl Owners for Here {
         for owner in self.store.owners(after, PAGE).map_err(broken)? {
             let document = self.read(owner);
             let texts = document.belongings.entries.iter();
-            bytes += texts.map(|entry| entry.value.text.len() as u64).sum::<u64>();
+            bytes += texts
+                .map(|entry| entry.value.text.len() as u64)
+                .sum::<u64>();
             documents.push(document);
             if bytes >= PAGE_BYTES {
                 break;
@@ -144,10 +159,9 @@ impl Owners for Here {
             // Whoever asked may be gone.
             let _ = done.send(result);
         });
-        use crate::store::SetError::{Failed, Full};
-        match answer.recv().unwrap_or(Err(Failed)) {
+        match answer.recv().unwrap_or(Err(SetError::Failed)) {
             Ok(()) => Ok(()),
-            Err(error @ (Failed | Full)) => Err(broken(error)),
+            Err(error @ (SetError::Failed | SetError::Full)) => Err(broken(error)),
             Err(error) => Err(Trouble::Refused(error.to_string())),
         }
     }

@@ -2,19 +2,24 @@
 
 mod doors;
 mod manager;
+mod news;
 mod routes;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::component::{Component, Event};
+use crate::component::Component;
 use crate::config::{Config, Delegation};
 use crate::exit;
 use crate::logs;
+use crate::metrics::Metrics;
+use crate::owners::Here;
 use crate::start::start;
 use crate::status::{Facts, Status};
 use doors::Doors;
+use news::News;
 use routes::Public;
 
 /// Serves until somebody asks the process to end.
@@ -45,12 +50,20 @@ pub fn run(config: &Config) -> ExitCode {
         config.storage.path.display(),
         config.source,
     );
+    if let Some(address) = config.http.listen {
+        tracing::info!("answers /livez, /readyz and /metrics on http://{address}");
+    }
     let status = Status::new(facts(config), store.clone());
+    let metrics = Arc::new(Metrics::new());
+    store.measure(metrics.store.clone());
     let public = Public {
         status: status.clone(),
+        metrics: Arc::clone(&metrics),
     };
-    let socket = doors.serve(public, runtime.handle());
-    let component = Component::new(config, store.clone());
+    let owners = Here::new(store.clone(), config);
+    let socket = doors.serve(public, owners, runtime.handle());
+    let component = Component::new(config, store.clone(), metrics.requests.clone());
+    let mut news = News::new(&status, &metrics.link);
     let stop = async {
         stop_signal().await;
         status.stopping();
@@ -58,10 +71,7 @@ pub fn run(config: &Config) -> ExitCode {
     };
     let unanswered = runtime.block_on(async {
         tokio::select! {
-            unanswered = component.run(stop, |event| {
-                log(event, config);
-                take_note(event, &status);
-            }) => unanswered,
+            unanswered = component.run(stop, |event| news.take(event)) => unanswered,
             never = manager::keep_told(&status) => match never {},
         }
     });
@@ -85,33 +95,6 @@ fn facts(config: &Config) -> Facts {
     }
 }
 
-fn take_note(event: &Event, status: &Status) {
-    match event {
-        Event::Up => status.up(),
-        Event::Delegated(domain) => status.delegated(domain),
-        Event::Undelegated(_) => {}
-        Event::Down { why, pause } => status.down(why, *pause),
-    }
-}
-
-fn log(event: &Event, config: &Config) {
-    match event {
-        Event::Up => {
-            let (server, jid) = (&config.component.server, &config.component.jid);
-            tracing::info!("logged in to {server} as {jid}");
-        }
-        Event::Delegated(domain) => tracing::info!("delegation is active for {domain}"),
-        Event::Undelegated(domains) => tracing::warn!(
-            "no delegation from {}: clients there do not reach this service, except those that ask \
-             it by its address; `print-config` prints what the router needs",
-            domains.join(", ")
-        ),
-        Event::Down { why, pause } => {
-            tracing::warn!("{why}; next attempt in {:.1} s", pause.as_secs_f32());
-        }
-    }
-}
-
 /// Resolves when somebody asks the process to end.
 async fn stop_signal() {
     let signals =
@@ -122,7 +105,10 @@ async fn stop_signal() {
             _ = interrupt.recv() => tracing::info!("stopping: SIGINT"),
         },
         Err(error) => {
-            tracing::error!("cannot listen for signals: {error}");
+            tracing::error!(
+                "cannot listen for SIGTERM and SIGINT: {error}; the service runs, but will not end in \
+                 good order"
+            );
             std::future::pending().await
         }
     }

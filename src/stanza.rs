@@ -7,6 +7,7 @@
 //! Outbound, a [`Reply`] is finished XML, addressed and ready for the socket.
 
 mod error;
+mod tally;
 mod write;
 
 use std::ops::Range;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 pub use error::{Condition, StanzaError};
 pub use rxml::NcName;
+pub use tally::{Kind, Limit, Tally, Via};
 pub use write::{escape_attribute, escape_text, xml_of};
 
 /// A namespace name; the empty string stands for "no namespace".

@@ -133,6 +133,11 @@ impl Status {
         self.0.state.borrow().clone()
     }
 
+    /// Whether the router has let us in.
+    pub fn is_up(&self) -> bool {
+        matches!(self.0.state.borrow().link, Link::Up { .. })
+    }
+
     /// Tells when anything but the store changes.
     pub fn changes(&self) -> watch::Receiver<State> {
         self.0.state.subscribe()

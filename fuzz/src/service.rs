@@ -87,12 +87,12 @@ impl Stage {
 
     /// Plans, carries out, answers.
     fn reply(&self, received: &Received) -> Option<String> {
-        let request = match self.service.plan(received) {
+        let request = match self.service.plan(received, Instant::now()) {
             Plan::Nothing | Plan::Delegated { .. } | Plan::Answered { .. } => return None,
-            Plan::Reply(reply) => return Some(reply),
+            Plan::Reply(answered) => return Some(answered.reply),
             Plan::Store(request) => request,
         };
-        Some(match request.work {
+        let answered = match request.work {
             Work::Get(fetch) => fetch.carry_out(&self.store, &request.answer),
             Work::Set(changes) => {
                 assert_eq!(changes.owner, request.owner);
@@ -103,7 +103,8 @@ impl Stage {
                     .answer
                     .set(&result.recv().expect("an answer of the store"))
             }
-        })
+        };
+        Some(answered.reply)
     }
 }
 

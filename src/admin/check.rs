@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use crate::component::{Component, Event};
 use crate::config::{Config, Delegation};
 use crate::exit;
+use crate::metrics::Metrics;
 use crate::start::{StartError, start};
 use crate::store::OpenError;
 
@@ -43,7 +44,8 @@ pub fn run(config: &Config, connect: bool) -> ExitCode {
     };
     good(&format!("store: {}", config.storage.path.display()));
     let code = if connect {
-        let component = Component::new(config, store.clone());
+        let requests = Metrics::new().requests;
+        let component = Component::new(config, store.clone(), requests);
         runtime.block_on(look_at_router(component, config))
     } else {
         0

@@ -57,7 +57,8 @@ pub async fn serve(here: &Here, request: Request) -> Result<Response, Request> {
                 };
                 let body = Limited::new(request.into_body(), LONGEST).collect().await;
                 Box::new(move || {
-                    let refused = |error: &dyn std::fmt::Display| Trouble::Refused(error.to_string());
+                    let refused =
+                        |error: &dyn std::fmt::Display| Trouble::Refused(error.to_string());
                     let body = body.map_err(|error| refused(&*error))?.to_bytes();
                     let mut reader = archive::Reader::of_records(&*body);
                     while let Some(document) = reader.next().map_err(|error| refused(&error))? {
@@ -144,10 +145,11 @@ impl There {
     }
 
     fn ask(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Bytes, Trouble> {
-        self.ask_for(method, path, body).map_err(|asking| match asking {
-            Asking::Unanswered(error) => super::broken(error),
-            Asking::Trouble(trouble) => trouble,
-        })
+        self.ask_for(method, path, body)
+            .map_err(|asking| match asking {
+                Asking::Unanswered(error) => super::broken(error),
+                Asking::Trouble(trouble) => trouble,
+            })
     }
 
     fn ask_for(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Bytes, Asking> {
@@ -157,7 +159,9 @@ impl There {
                 .map_err(Asking::Unanswered)?;
             let status = answer.status();
             let body = answer.into_body().collect().await;
-            let body = body.map_err(|error| Asking::Trouble(super::broken(error)))?.to_bytes();
+            let body = body
+                .map_err(|error| Asking::Trouble(super::broken(error)))?
+                .to_bytes();
             let why = || String::from_utf8_lossy(&body).trim_end().to_owned();
             match status {
                 StatusCode::OK => Ok(body),

@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 
 use super::routes::{Control, Public};
 use crate::config::Config;
+use crate::owners::Here;
 use crate::{control, http};
 
 /// How long a stranger's connection lasts at most.
@@ -51,13 +52,14 @@ impl Doors {
     }
 
     /// Serves them, for as long as the runtime lives. The guard removes the socket in the end.
-    pub fn serve(self, public: Public, runtime: &Handle) -> Option<control::Guard> {
+    pub fn serve(self, public: Public, owners: Here, runtime: &Handle) -> Option<control::Guard> {
         let public = Arc::new(public);
         if let Some(tcp) = self.tcp {
             runtime.spawn(http::serve(tcp, Arc::clone(&public), Some(LONGEST)));
         }
         if let Some(control) = self.control {
-            runtime.spawn(http::serve(control, Arc::new(Control::over(public)), None));
+            let routes = Control { public, owners };
+            runtime.spawn(http::serve(control, Arc::new(routes), None));
         }
         self.guard
     }

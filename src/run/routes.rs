@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::http::{Method, Request, Response, Routes, StatusCode, text};
+use crate::http::{Method, Request, Response, Routes, StatusCode, answer};
+use crate::metrics::{Metrics, Now};
+use crate::owners::{Here, wire};
 use crate::status::Status;
 
 const PLAIN: &str = "text/plain; charset=utf-8";
@@ -10,17 +12,28 @@ const PLAIN: &str = "text/plain; charset=utf-8";
 /// For everybody who can reach the port.
 pub struct Public {
     pub status: Status,
+    pub metrics: Arc<Metrics>,
+}
+
+impl Public {
+    fn metrics(&self) -> String {
+        let state = self.status.now();
+        let domains = self.status.facts().domains.iter();
+        self.metrics.text(&Now {
+            ready: self.status.ready().is_ok(),
+            link_up: self.status.is_up(),
+            store_failed: self.status.store_failed(),
+            domains: domains
+                .map(|domain| (domain.clone(), state.delegated.contains(domain)))
+                .collect(),
+        })
+    }
 }
 
 /// For whoever may use the control socket: that, and more.
 pub struct Control {
-    public: Arc<Public>,
-}
-
-impl Control {
-    pub fn over(public: Arc<Public>) -> Self {
-        Self { public }
-    }
+    pub public: Arc<Public>,
+    pub owners: Here,
 }
 
 impl Routes for Public {
@@ -31,7 +44,11 @@ impl Routes for Public {
         match request.uri().path() {
             "/livez" => health(self.status.live()),
             "/readyz" => health(self.status.ready()),
-            _ => line(StatusCode::NOT_FOUND, "there is /livez and /readyz"),
+            "/metrics" => answer(StatusCode::OK, Metrics::TYPE, self.metrics()),
+            _ => line(
+                StatusCode::NOT_FOUND,
+                "there is /livez, /readyz and /metrics",
+            ),
         }
     }
 }
@@ -44,7 +61,10 @@ impl Routes for Control {
                 let status = &self.public.status;
                 line(StatusCode::OK, &format!("{version}: {status}"))
             }
-            _ => self.public.answer(request).await,
+            _ => match wire::serve(&self.owners, request).await {
+                Ok(response) => response,
+                Err(request) => self.public.answer(request).await,
+            },
         }
     }
 }
@@ -57,5 +77,5 @@ fn health(health: Result<(), String>) -> Response {
 }
 
 fn line(status: StatusCode, words: &str) -> Response {
-    text(status, PLAIN, format!("{words}\n"))
+    answer(status, PLAIN, format!("{words}\n"))
 }

@@ -1,9 +1,11 @@
 //! An answer in the making: where it goes, what it repeats, how long it may become.
 
+use std::time::Instant;
+
 use super::delegation::Inner;
 use super::envelope::Envelope;
 use super::{Plan, address, private};
-use crate::stanza::{Condition, Element, Received, Reply, StanzaError};
+use crate::stanza::{Condition, Element, Kind, Limit, Received, Reply, StanzaError, Tally, Via};
 use crate::store::SetError;
 
 /// The longest payload that an error repeats, in bytes.
@@ -19,16 +21,34 @@ const MAX_ERROR: usize = 1024;
 /// Where the answer goes, and what an error would repeat.
 #[derive(Debug)]
 pub struct Answer {
+    asked: Instant,
+    kind: Kind,
+    via: Via,
     envelope: Envelope,
     repeated: Option<String>,
     longest: usize,
 }
 
+/// A finished answer, and what is counted of it once it is queued.
+#[derive(Debug)]
+pub struct Answered {
+    /// The answer itself.
+    pub reply: Reply,
+    /// When what it answers was read.
+    pub asked: Instant,
+    /// What is counted.
+    pub tally: Tally,
+}
+
 impl Answer {
-    /// An answer in this envelope; `stored` bytes are what one namespace may hold.
-    pub fn new(envelope: Envelope, stored: u64) -> Self {
+    /// An answer in this envelope to what was read at this moment; `stored` bytes are what one
+    /// namespace may hold.
+    pub fn new(envelope: Envelope, stored: u64, asked: Instant) -> Self {
         let stored = usize::try_from(stored).unwrap_or(usize::MAX);
         Self {
+            asked,
+            kind: Kind::Other,
+            via: Via::Direct,
             envelope,
             repeated: None,
             longest: stored.saturating_add(MAX_AROUND),
@@ -36,26 +56,32 @@ impl Answer {
     }
 
     /// The answer to a set, once it is durable or refused.
-    pub fn set(&self, result: &Result<(), SetError>) -> Reply {
+    pub fn set(&self, result: &Result<(), SetError>) -> Answered {
         match result {
-            Ok(()) => self.envelope.empty_result(),
+            Ok(()) => self.answered(self.envelope.empty_result(), None, None),
             Err(error) => self.error(&private::set_error(error)),
         }
     }
 
     /// The answer where carrying the request out has failed in a way that nobody foresaw.
-    pub fn broken(&self) -> Reply {
+    pub fn broken(&self) -> Answered {
         let text = "This request has hit a fault of the service.";
         self.error(&StanzaError::new(Condition::InternalServerError, text))
     }
 
     /// The answer to a request of somebody who has too many open already.
-    pub fn too_much_at_once(&self, limit: usize) -> Reply {
+    pub fn too_much_at_once(&self, limit: usize) -> Answered {
         let text = format!(
             "Too much at once: limits.max_user_open_bytes is {limit}. Please wait for the answers \
              to what you have asked before."
         );
-        self.error(&StanzaError::new(Condition::ResourceConstraint, text))
+        let error = StanzaError::new(Condition::ResourceConstraint, text);
+        self.error(&error.over(Limit::UserOpenBytes))
+    }
+
+    /// The answer to a request of this kind.
+    pub(super) fn to(self, kind: Kind) -> Self {
+        Self { kind, ..self }
     }
 
     /// What an error repeats of the request: its one payload, if it was read without a fault.
@@ -68,6 +94,7 @@ impl Answer {
 
     pub(super) fn wrapping(mut self, inner: &Inner<'_>, namespace: &str) -> Self {
         let bare = address::bare(inner.from);
+        self.via = Via::Delegated;
         self.envelope = self
             .envelope
             .wrapping(inner.iq, inner.from, bare, namespace);
@@ -91,7 +118,7 @@ impl Answer {
         Plan::Reply(self.error(&error))
     }
 
-    pub(super) fn result(&self, payload: &str) -> Reply {
+    pub(super) fn result(&self, payload: &str) -> Answered {
         self.result_of(|out| {
             out.push_str(payload);
             Ok(())
@@ -102,7 +129,7 @@ impl Answer {
     pub(super) fn result_of(
         &self,
         payload: impl FnOnce(&mut String) -> Result<(), StanzaError>,
-    ) -> Reply {
+    ) -> Answered {
         let reply = match self.envelope.result(payload) {
             Ok(reply) => reply,
             Err(error) => return self.error(&error),
@@ -112,14 +139,27 @@ impl Answer {
                         for too many names, or its id and addresses are too long.";
             return self.error(&StanzaError::new(Condition::NotAcceptable, text));
         }
-        reply
+        self.answered(reply, None, None)
     }
 
-    pub(super) fn error(&self, error: &StanzaError) -> Reply {
-        let reply = self.envelope.error(error, self.repeated.as_deref());
-        if reply.len() <= self.longest {
-            return reply;
+    pub(super) fn error(&self, error: &StanzaError) -> Answered {
+        let mut reply = self.envelope.error(error, self.repeated.as_deref());
+        if reply.len() > self.longest {
+            reply = self.envelope.error(error, None);
         }
-        self.envelope.error(error, None)
+        self.answered(reply, Some(error.condition), error.limit)
+    }
+
+    fn answered(&self, reply: Reply, error: Option<Condition>, limit: Option<Limit>) -> Answered {
+        Answered {
+            reply,
+            asked: self.asked,
+            tally: Tally {
+                kind: self.kind,
+                via: self.via,
+                error,
+                limit,
+            },
+        }
     }
 }

@@ -15,15 +15,19 @@ mod request;
 mod settings;
 mod small;
 
+use std::time::Instant;
+
 use xmpp_parsers::ns as xep;
 
-use crate::stanza::{Condition, Container, Element, Fault, Received, StanzaError, ns};
+use crate::stanza::{
+    Condition, Container, Element, Fault, Kind, Received, StanzaError, Tally, Via, ns,
+};
 use crate::store::Owner;
 
 use envelope::Envelope;
 use private::Action;
 
-pub use answer::Answer;
+pub use answer::{Answer, Answered};
 pub use private::Reserved;
 pub use request::{Fetch, Plan, Request, Work};
 pub use settings::{Limits, Profile, Settings};
@@ -62,21 +66,21 @@ impl Service {
         Self { settings }
     }
 
-    /// Decides what is done with a stanza.
-    pub fn plan(&self, received: &Received) -> Plan {
+    /// Decides what is done with a stanza that was read at this moment.
+    pub fn plan(&self, received: &Received, at: Instant) -> Plan {
         let stanza = &received.stanza;
         if *stanza.namespace != *ns::ACCEPT {
             return Plan::Nothing;
         }
         match stanza.name.as_str() {
-            "iq" => self.iq(received),
+            "iq" => self.iq(received, at),
             "message" => self.message(received),
-            "presence" => self.presence(stanza),
+            "presence" => self.presence(stanza, at),
             _ => Plan::Nothing,
         }
     }
 
-    fn iq(&self, received: &Received) -> Plan {
+    fn iq(&self, received: &Received, at: Instant) -> Plan {
         let iq = &received.stanza;
         let kind = iq.attribute("type");
         if matches!(kind, Some("result" | "error")) {
@@ -93,7 +97,7 @@ impl Service {
             return Plan::Nothing;
         };
         let envelope = Envelope::to(iq, from, self.settings.own_address(iq));
-        let answer = Answer::new(envelope, self.settings.limits.max_namespace_bytes);
+        let answer = Answer::new(envelope, self.settings.limits.max_namespace_bytes, at);
         if !answer.fits() {
             return Plan::Nothing;
         }
@@ -110,6 +114,7 @@ impl Service {
             let answer = answer.repeating(payload, received);
             return self.delegated(received, payload, from, is_set, answer);
         }
+        let answer = answer.to(kind_of(iq.children.first(), is_set));
         if let Err(error) = self.check_form(iq, received) {
             return answer.refuse(error);
         }
@@ -182,6 +187,7 @@ impl Service {
         if !answer.fits() {
             return Plan::Nothing;
         }
+        let answer = answer.to(kind_of(inner.iq.children.first(), inner.is_set));
         if let Err(error) = self.check_form(inner.iq, received) {
             return answer.refuse(error);
         }
@@ -241,13 +247,22 @@ impl Service {
     }
 
     /// Nobody's presence is asked for; who asks for ours is refused once.
-    fn presence(&self, presence: &Element) -> Plan {
+    fn presence(&self, presence: &Element, at: Instant) -> Plan {
         let from = presence.attribute("from").filter(|from| !from.is_empty());
         match (presence.attribute("type"), from) {
-            (Some("subscribe"), Some(from)) => Plan::Reply(envelope::unsubscribed(
-                address::bare(self.settings.own_address(presence)),
-                address::bare(from),
-            )),
+            (Some("subscribe"), Some(from)) => Plan::Reply(Answered {
+                reply: envelope::unsubscribed(
+                    address::bare(self.settings.own_address(presence)),
+                    address::bare(from),
+                ),
+                asked: at,
+                tally: Tally {
+                    kind: Kind::Other,
+                    via: Via::Direct,
+                    error: None,
+                    limit: None,
+                },
+            }),
             _ => Plan::Nothing,
         }
     }
@@ -267,6 +282,20 @@ impl Service {
                 "An iq of type get or set has exactly one child.",
             )),
         }
+    }
+}
+
+/// What a request is counted as, by its payload.
+fn kind_of(payload: Option<&Element>, is_set: bool) -> Kind {
+    let Some(payload) = payload else {
+        return Kind::Other;
+    };
+    match (&*payload.namespace, is_set) {
+        (ns::PRIVATE, false) => Kind::Get,
+        (ns::PRIVATE, true) => Kind::Set,
+        (xep::DISCO_INFO | xep::DISCO_ITEMS, _) => Kind::Disco,
+        (xep::PING, _) => Kind::Ping,
+        _ => Kind::Other,
     }
 }
 

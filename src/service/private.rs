@@ -6,7 +6,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Limits;
-use crate::stanza::{Condition, Element, Fault, Received, StanzaError, escape_attribute, ns};
+use crate::stanza::{
+    Condition, Element, Fault, Limit, Received, StanzaError, escape_attribute, ns,
+};
 use crate::store::{self, Change, ChangeSet, Owner, SetError, Store, Value};
 
 /// The longest namespace and the longest element name that are stored, in bytes.
@@ -145,9 +147,10 @@ fn abridged(text: &str) -> String {
 
 /// The answer to a request with a fault that was found while it was read.
 pub fn fault_error(fault: Fault, limits: &Limits) -> StanzaError {
-    let (condition, text) = match fault {
+    let (condition, limit, text) = match fault {
         Fault::TooLong => (
             Condition::NotAcceptable,
+            Some(Limit::StanzaBytes),
             format!(
                 "The request is too long: limits.max_stanza_bytes is {}.",
                 limits.max_stanza_bytes
@@ -155,6 +158,7 @@ pub fn fault_error(fault: Fault, limits: &Limits) -> StanzaError {
         ),
         Fault::TooDeep => (
             Condition::NotAcceptable,
+            Some(Limit::Depth),
             format!(
                 "The elements are nested too deep: limits.max_depth is {}.",
                 limits.max_depth
@@ -162,6 +166,7 @@ pub fn fault_error(fault: Fault, limits: &Limits) -> StanzaError {
         ),
         Fault::TooMany => (
             Condition::ResourceConstraint,
+            Some(Limit::UserElements),
             format!(
                 "The request has too many elements: limits.max_user_elements is {}.",
                 limits.max_user_elements
@@ -169,10 +174,14 @@ pub fn fault_error(fault: Fault, limits: &Limits) -> StanzaError {
         ),
         Fault::Malformed(why) => (
             Condition::BadRequest,
+            None,
             format!("The request is not valid: {why}."),
         ),
     };
-    StanzaError::new(condition, text)
+    StanzaError {
+        limit,
+        ..StanzaError::new(condition, text)
+    }
 }
 
 /// What a set changes: for each (namespace, name) in it, the sequence that replaces the stored
@@ -186,7 +195,8 @@ fn changes(query: &Element, received: &Received) -> Result<Vec<Change>, StanzaEr
             return Err(StanzaError::new(
                 Condition::NotAcceptable,
                 format!("A namespace or an element's name is over {MAX_NAME_BYTES} bytes (fixed)."),
-            ));
+            )
+            .over(Limit::NameBytes));
         }
         let (place, first) = *places
             .entry((namespace, name))
@@ -245,7 +255,8 @@ pub fn fetch(get: &Get, store: &Store, answer: &mut String) -> Result<(), Stanza
                 return Err(StanzaError::new(
                     Condition::NotAcceptable,
                     format!("The answer would be over limits.max_namespace_bytes, {limit}."),
-                ));
+                )
+                .over(Limit::NamespaceBytes));
             }
         }
     }
@@ -275,15 +286,18 @@ pub fn set_error(error: &SetError) -> StanzaError {
         } => StanzaError::new(
             Condition::NotAcceptable,
             over("limits.max_namespace_bytes", *limit, *would_be),
-        ),
+        )
+        .over(Limit::NamespaceBytes),
         SetError::UserBytes { limit, would_be } => StanzaError::new(
             Condition::ResourceConstraint,
             over("limits.max_user_bytes", *limit, *would_be),
-        ),
+        )
+        .over(Limit::UserBytes),
         SetError::UserElements { limit, would_be } => StanzaError::new(
             Condition::ResourceConstraint,
             over("limits.max_user_elements", *limit, *would_be),
-        ),
+        )
+        .over(Limit::UserElements),
         SetError::Unstorable => StanzaError::new(
             Condition::NotAcceptable,
             "A namespace or an element's name cannot be stored.",
@@ -291,7 +305,8 @@ pub fn set_error(error: &SetError) -> StanzaError {
         SetError::Full => StanzaError::new(
             Condition::ResourceConstraint,
             "The storage is full. What was stored stays; please try again later.",
-        ),
+        )
+        .over(Limit::Disk),
         SetError::Failed => {
             failed("The storage has failed. Nothing of this request is known to be stored.")
         }

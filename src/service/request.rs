@@ -1,8 +1,7 @@
 //! What comes of a stanza, and what becomes of a request until it is answered.
 
-use super::answer::Answer;
+use super::answer::{Answer, Answered};
 use super::private::{self, Get};
-use crate::stanza::Reply;
 use crate::store::{ChangeSet, Owner, Store};
 
 /// What is to be done with a stanza.
@@ -15,7 +14,7 @@ pub enum Plan {
     /// Nothing: it asks for no answer, or cannot be answered.
     Nothing,
     /// This is the answer.
-    Reply(Reply),
+    Reply(Answered),
     /// The store is asked first.
     Store(Request),
     /// Somebody has answered an IQ of ours.
@@ -60,7 +59,7 @@ pub struct Fetch(pub(super) Get);
 
 impl Fetch {
     /// Reads the store. This may wait for the disk.
-    pub fn carry_out(&self, store: &Store, answer: &Answer) -> Reply {
+    pub fn carry_out(&self, store: &Store, answer: &Answer) -> Answered {
         answer.result_of(|out| private::fetch(&self.0, store, out))
     }
 }

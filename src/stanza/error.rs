@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::{escape_text, ns};
+use super::{Limit, escape_text, ns};
 
 /// A condition, and with it the type and the legacy code of the error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,6 +30,19 @@ pub enum Condition {
 }
 
 impl Condition {
+    /// All of them, in order.
+    pub const ALL: [Self; 9] = [
+        Self::BadRequest,
+        Self::BadFormat,
+        Self::Forbidden,
+        Self::InternalServerError,
+        Self::ItemNotFound,
+        Self::JidMalformed,
+        Self::NotAcceptable,
+        Self::ResourceConstraint,
+        Self::ServiceUnavailable,
+    ];
+
     /// The element name, the type and the legacy code.
     pub fn parts(self) -> (&'static str, &'static str, u16) {
         match self {
@@ -53,13 +66,24 @@ pub struct StanzaError {
     pub condition: Condition,
     /// What happened and what to do, in English.
     pub text: Cow<'static, str>,
+    /// The limit that is the reason, if it is one.
+    pub limit: Option<Limit>,
 }
 
 impl StanzaError {
     /// An error with its text.
     pub fn new(condition: Condition, text: impl Into<Cow<'static, str>>) -> Self {
-        let text = text.into();
-        Self { condition, text }
+        Self {
+            condition,
+            text: text.into(),
+            limit: None,
+        }
+    }
+
+    /// The same, because of a limit.
+    pub fn over(self, limit: Limit) -> Self {
+        let limit = Some(limit);
+        Self { limit, ..self }
     }
 
     /// Appends the `<error/>` element, in the default namespace of where it is written.

@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::census::Census;
 use super::change::{Change, ChangeSet, Existing, Limits, Owner};
 use super::compact::{Asked, Compactor};
 use super::engine::{Engine, EngineError, Source};
@@ -19,6 +20,7 @@ use super::room::Room;
 use super::shared::{Done, Shared};
 use super::usage::Cache;
 use super::whole;
+use crate::metrics;
 
 /// Bounds of a group: past them a longer group is hardly faster, and answers come late.
 const GROUP_SETS: usize = 1024;
@@ -46,6 +48,8 @@ pub(super) enum Request {
     Compact(Asked),
     /// The engine broke, and was opened anew.
     Revived(Arc<dyn Engine>),
+    /// To be measured from now on.
+    Measure(metrics::Store),
     /// To be called when it is reached: a sign of life.
     Reached(Box<dyn FnOnce() + Send>),
     Close,
@@ -62,6 +66,8 @@ pub(super) struct Writer {
     cache: Cache,
     room: Room,
     compactor: Compactor,
+    /// `None` where nothing is measured.
+    census: Option<Census>,
     /// When the oldest write was made that no check has followed yet.
     unchecked: Option<Instant>,
     revival: Option<Revival>,
@@ -87,6 +93,7 @@ impl Writer {
             cache: Cache::new(CACHE_BYTES),
             room: Room::default(),
             compactor: Compactor::new(compact_above),
+            census: None,
             unchecked: None,
             revival: None,
             revived: None,
@@ -110,12 +117,16 @@ impl Writer {
             if due || closing {
                 self.check();
             }
+            if let (Some(census), Some(engine)) = (&mut self.census, &self.engine) {
+                census.go_on(&**engine);
+            }
             match next {
                 Some(Request::Close) => break,
                 Some(Request::Revived(engine)) => self.revived(engine),
                 Some(Request::Reached(tell)) => tell(),
                 Some(Request::Remove(owner, done)) => self.remove(owner, done),
                 Some(Request::Compact(asked)) => self.compactor.ask(asked),
+                Some(Request::Measure(metrics)) => self.census = Some(Census::new(metrics)),
                 _ => {}
             }
             self.compact(begun.elapsed());
@@ -135,16 +146,20 @@ impl Writer {
     /// and what came behind them, if that is no set.
     fn gather(&self) -> (Vec<Set>, Option<Request>) {
         let (mut sets, mut bytes) = (Vec::new(), 0);
-        let mut next = match self.unchecked {
+        let due = [
+            self.unchecked.map(|since| since + CHECK_EVERY),
+            self.census.as_ref().and_then(Census::due),
+        ];
+        let mut next = match due.into_iter().flatten().min() {
             _ if self.compactor.is_busy() => match self.requests.try_recv() {
                 Err(TryRecvError::Empty) => None,
                 Err(TryRecvError::Disconnected) => Some(Request::Close),
                 Ok(request) => Some(request),
             },
-            Some(since) => {
+            Some(due) => {
                 match self
                     .requests
-                    .recv_timeout(CHECK_EVERY.saturating_sub(since.elapsed()))
+                    .recv_timeout(due.saturating_duration_since(Instant::now()))
                 {
                     Err(RecvTimeoutError::Timeout) => None,
                     Err(RecvTimeoutError::Disconnected) => Some(Request::Close),
@@ -211,10 +226,17 @@ impl Writer {
         if !writes.is_empty() {
             self.unchecked.get_or_insert_with(Instant::now);
             self.compactor.follow(&writes);
-            write(&self.shared, engine, writes)?;
+            let metrics = self.census.as_ref().map(|census| &census.metrics);
+            write(&self.shared, engine, writes, metrics)?;
+            if let Some(metrics) = metrics {
+                metrics.group(planned.len());
+            }
         }
-        let growth = group.succeeded();
+        let growth = group.succeeded(self.census.as_mut());
         self.compactor.grew(engine, growth)?;
+        if let Some(census) = &self.census {
+            census.report();
+        }
         for (done, result, bytes) in planned.drain(..) {
             self.room.taken(bytes);
             done.tell(result);
@@ -259,7 +281,7 @@ impl Writer {
         if !left.is_empty() {
             let writes = Writes::Together(left.into_iter().map(|key| (key, None)).collect());
             self.compactor.follow(&writes);
-            if let Err(error) = write(&self.shared, &*engine, writes) {
+            if let Err(error) = write(&self.shared, &*engine, writes, None) {
                 drop(engine);
                 self.fail(&error.to_string());
                 return done.tell(Err(SetError::Failed));
@@ -321,6 +343,10 @@ impl Writer {
         self.cache = Cache::new(CACHE_BYTES);
         self.room = Room::default();
         self.compactor.abandon();
+        if let Some(census) = &mut self.census {
+            census.metrics.failed();
+            census.restart();
+        }
         let Some(engine) = self.engine.take() else {
             return;
         };
@@ -350,7 +376,12 @@ impl Writer {
     }
 }
 
-fn write(shared: &Shared, engine: &dyn Engine, writes: Writes) -> Result<(), EngineError> {
+fn write(
+    shared: &Shared,
+    engine: &dyn Engine,
+    writes: Writes,
+    metrics: Option<&metrics::Store>,
+) -> Result<(), EngineError> {
     let alone = || {
         shared
             .engine
@@ -369,7 +400,12 @@ fn write(shared: &Shared, engine: &dyn Engine, writes: Writes) -> Result<(), Eng
             engine.write_all(writes)?;
         }
     }
-    engine.flush()
+    let begun = Instant::now();
+    engine.flush()?;
+    if let Some(metrics) = metrics {
+        metrics.synced(begun.elapsed());
+    }
+    Ok(())
 }
 
 fn size(set: &ChangeSet) -> usize {

@@ -29,10 +29,13 @@
 //! of what lives take its place. docs/STORAGE.md says what sled is trusted with,
 //! and what not.
 //!
+//! `census` counts what is stored altogether, for the metrics.
+//!
 //! Architecture invariants: this room knows no XMPP and no async runtime. One thread writes. A
 //! read sees every set wholly or not at all, but it may see one that is not durable yet: the
 //! caller keeps reads of an owner back while that owner's sets are under way.
 
+mod census;
 mod change;
 mod commit;
 mod compact;
@@ -63,6 +66,7 @@ pub use compact::Compacted;
 pub use error::{CompactError, OpenError, ReadError, SetError};
 pub use whole::{Amount, Belongings, Entry};
 
+use crate::metrics;
 use commit::{Request, Writer};
 use engine::{Engine, EngineError, Source};
 use read::Trouble;
@@ -259,6 +263,12 @@ impl Store {
     #[must_use]
     pub fn failed(&self) -> bool {
         self.0.shared.failed()
+    }
+
+    /// Has the store measured from now on. What is stored altogether is counted in the background
+    /// at first.
+    pub fn measure(&self, metrics: metrics::Store) {
+        drop(self.0.requests.send(Request::Measure(metrics)));
     }
 
     /// Calls `tell` on the writer thread when it has done all that was submitted before, soon

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::census::Census;
 use super::change::{ChangeSet, Existing, Limits, Owner, Value};
 use super::engine::{Engine, EngineError, Write};
 use super::error::SetError;
@@ -31,7 +32,8 @@ pub(super) struct Group<'a> {
     engine: &'a dyn Engine,
     cache: &'a mut Cache,
     has_room: bool,
-    usages: HashMap<Owner, Usage>,
+    /// With the bytes that each owner had before.
+    usages: HashMap<Owner, (u64, Usage)>,
     /// What the sequences already changed by this group will take, by the prefix of their keys.
     sequences: HashMap<Vec<u8>, Option<Stored>>,
     writes: Vec<Write>,
@@ -123,8 +125,11 @@ impl<'a> Group<'a> {
 
     /// The writes were durable: what the group counted with is true now. Returns by how many bytes
     /// more, or less, lives in the database.
-    pub(super) fn succeeded(self) -> i64 {
-        for (owner, usage) in self.usages {
+    pub(super) fn succeeded(self, mut census: Option<&mut Census>) -> i64 {
+        for (owner, (before, usage)) in self.usages {
+            if let Some(census) = &mut census {
+                census.changed(&owner, before, usage.bytes);
+            }
             self.cache.put(owner, usage);
         }
         self.growth
@@ -187,14 +192,14 @@ impl<'a> Group<'a> {
                 Some(usage) => usage,
                 None => Usage::count(self.engine, owner)?,
             };
-            self.usages.insert(owner.clone(), usage);
+            self.usages.insert(owner.clone(), (usage.bytes, usage));
         }
-        Ok(self.usages.entry(owner.clone()).or_default())
+        Ok(&self.usages.entry(owner.clone()).or_default().1)
     }
 
     fn take(&mut self, owner: &Owner, steps: Vec<Step<'_>>) {
         let before = self.writes.len();
-        let usage = self.usages.entry(owner.clone()).or_default();
+        let (_, usage) = self.usages.entry(owner.clone()).or_default();
         for step in steps {
             let (old, new) = (step.old.unwrap_or_default(), step.new.unwrap_or_default());
             usage.change(step.namespace, old, new);

@@ -184,7 +184,7 @@ pub(super) fn decode_next<'a>(key: &[u8], record: &'a [u8]) -> Result<&'a [u8], 
 
 /// Counts records that come in the order of their keys, without insisting that they are whole:
 /// what is damaged must be possible to replace or delete, so it needs a size, too.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Scale {
     /// The current sequence's first record already told the size of the whole.
     told: bool,

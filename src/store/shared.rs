@@ -131,7 +131,9 @@ impl<T: Failure> Told<T> {
         let Some(done) = self.0.take() else { return };
         // One listener's panic must not cost the others their answers.
         if catch_unwind(AssertUnwindSafe(|| done(result))).is_err() {
-            tracing::error!("an answer of the store was lost in a panic");
+            tracing::error!(
+                "an answer of the store was lost in a fault of the program; please report this"
+            );
         }
     }
 }

@@ -5,7 +5,6 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 use super::stage::{Stage, get};
-use crate::support::component::{Component, Options};
 use crate::support::router::{PATIENCE, Router};
 
 /// Runs the program in a folder with this configuration file, and nothing else configured.
@@ -132,36 +131,6 @@ fn check_connect_serves_while_it_looks_and_names_the_domains_that_delegate() {
         "{told}"
     );
     assert_eq!(output.status.code(), Some(69));
-}
-
-/// At info, an administrator reads the story of the service in a few lines.
-#[test]
-fn the_log_tells_the_story() {
-    let mut stage = Stage::new();
-    stage.store("<a xmlns='urn:x'>stored</a>");
-    stage.component.wait_for_log("logged in", PATIENCE);
-    stage.component.stop();
-    stage.component.wait_for_log("stopped", PATIENCE);
-    let log = stage.component.log();
-    assert_eq!(log.len(), 4, "{log:#?}");
-    assert!(log[0].contains("keeps private storage for localhost, test2.localhost in data"));
-    let all = log.concat();
-    assert!(
-        !all.contains("alice") && !all.contains("stored</a>"),
-        "{all}"
-    );
-}
-
-#[test]
-fn logs_can_be_json() {
-    let router = Router::new();
-    let mut options = Options::at(router.address());
-    options.extra = "[log]\nformat = \"json\"\n".to_owned();
-    let component = Component::start(options);
-    let _session = router.let_in();
-    let line = component.wait_for_log("logged in", PATIENCE);
-    assert!(line.starts_with('{') && line.ends_with('}'), "{line}");
-    assert!(line.contains("\"level\":\"INFO\""), "{line}");
 }
 
 /// A port that something else listens on is told as well, though nothing is ever said there.

@@ -167,8 +167,9 @@ fn the_control_socket_is_for_its_user_alone() {
 #[test]
 fn strangers_reach_the_three_paths_and_no_other() {
     let address = ports::address(ports::free());
-    let stage = Stage::with(&format!("[http]\nlisten = \"{address}\"\n"));
-    for path in ["/livez", "/readyz"] {
+    let mut stage = Stage::with(&format!("[http]\nlisten = \"{address}\"\n"));
+    stage.expect_nothing();
+    for path in ["/livez", "/readyz", "/metrics"] {
         assert_eq!(web::get(address, path).status, 200, "{path}");
     }
     let data = stage.component.folder().join("data");

@@ -94,6 +94,10 @@ impl Engine for Opened {
         self.memory.scan(prefix, visit)
     }
 
+    fn scan_from(&self, key: &[u8], visit: Visit<'_>) -> Result<(), EngineError> {
+        self.memory.scan_from(key, visit)
+    }
+
     fn write_one(&self, write: Write) -> Result<(), EngineError> {
         self.note("one");
         self.memory.write_one(write)

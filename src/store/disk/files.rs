@@ -112,7 +112,10 @@ pub(super) fn set_damaged_snapshots_aside(folder: &Path) -> Result<bool, OpenErr
         let mut aside = OsStr::new("damaged-").to_owned();
         aside.push(name);
         fs::rename(&path, folder.join(aside)).map_err(failed("rename", &path))?;
-        tracing::warn!(snapshot = %path.display(), "set a damaged snapshot aside");
+        tracing::warn!(
+            "the store's index {} was damaged; it is built anew from the log, and nothing is lost",
+            path.display()
+        );
         any = true;
     }
     Ok(any)
@@ -258,7 +261,10 @@ pub(super) fn lay_ballast(folder: &Path) {
         .mode(0o600)
         .open(&path);
     if let Err(error) = laid.and_then(fill) {
-        tracing::warn!(path = %path.display(), %error, "cannot reserve space for a full disk");
+        tracing::warn!(
+            "cannot reserve {BALLAST_BYTES} bytes as {}, for the day when the disk is full: {error}",
+            path.display()
+        );
         let _ = fs::remove_file(&path);
     }
 }
@@ -287,7 +293,10 @@ pub(super) fn has_ballast(folder: &Path) -> bool {
 pub(super) fn give_up_ballast(folder: &Path) -> bool {
     let given_up = fs::remove_file(folder.join(BALLAST)).is_ok();
     if given_up {
-        tracing::warn!(folder = %folder.display(), "the disk is full: gave up the reserved space");
+        tracing::warn!(
+            "the disk of {} is full: the space that was reserved for that is used now; free some",
+            folder.display()
+        );
     }
     given_up
 }

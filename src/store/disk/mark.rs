@@ -71,7 +71,7 @@ impl Drop for Closing {
             && let Err(error) = leave(&self.folder)
         {
             // It is a help, no duty: without it, the next start merely looks less closely.
-            tracing::debug!(folder = %self.folder.display(), %error, "cannot mark the store as closed");
+            tracing::debug!("cannot mark {} as closed: {error}", self.folder.display());
         }
     }
 }

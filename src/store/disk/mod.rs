@@ -76,9 +76,9 @@ impl Disk {
     fn look_for_blobs(&self) {
         if files::has_blobs(&self.folder) && !self.blobs_seen.swap(true, Ordering::Relaxed) {
             tracing::error!(
-                folder = %self.folder.display(),
-                "sled put data into the folder blobs/, which it never syncs: such data may not \
-                 survive a power loss; please report this"
+                "sled put data into {}, which it never syncs: such data may not survive a power \
+                 loss; please report this",
+                self.folder.join("blobs").display()
             );
         }
     }

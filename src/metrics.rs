@@ -1,0 +1,174 @@
+//! Counters and histograms, which the other rooms are handed, and their text for Prometheus.
+//!
+//! What stands on the path of a request is resolved beforehand: to count is to add to an atomic
+//! number, without a lock, an allocation or a look-up of labels. Labels have few values, all known
+//! beforehand but for the served domains; users are in none.
+
+mod link;
+mod process;
+mod requests;
+mod store;
+
+use std::sync::{Mutex, PoisonError};
+
+use prometheus::core::Collector;
+use prometheus::{Encoder, Gauge, IntCounter, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+
+pub use link::Link;
+pub use requests::Requests;
+pub use store::Store;
+
+/// What all names begin with, but for those of the process.
+const PREFIX: &str = "private_storage";
+
+/// How long something may take, in seconds.
+const SECONDS: [f64; 15] = [
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    10.0,
+];
+
+/// What is asked for at each scrape, since others know it anyway.
+#[derive(Debug, Clone)]
+pub struct Now {
+    /// Whether users are served.
+    pub ready: bool,
+    /// Whether the router has let us in.
+    pub link_up: bool,
+    /// Whether nothing can be read or stored.
+    pub store_failed: bool,
+    /// The served domains, and which of them delegate.
+    pub domains: Vec<(String, bool)>,
+}
+
+/// All metrics of one service.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// For whoever answers requests.
+    pub requests: Requests,
+    /// For the store.
+    pub store: Store,
+    /// For whoever sees links come and go.
+    pub link: Link,
+    now: Mutex<Gauges>,
+}
+
+#[derive(Debug)]
+struct Gauges {
+    ready: IntGauge,
+    link_up: IntGauge,
+    store_failed: IntGauge,
+    delegated: IntGaugeVec,
+    resident: Gauge,
+}
+
+impl Metrics {
+    /// Everything at zero.
+    ///
+    /// # Panics
+    ///
+    /// Never: only if two of them had one name, or one had none.
+    #[expect(clippy::expect_used, reason = "what is registered stands here alone")]
+    #[expect(clippy::new_without_default, reason = "there is one for each service")]
+    pub fn new() -> Self {
+        Self::registered().expect("names that are good and differ")
+    }
+
+    fn registered() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let build = IntGauge::with_opts(
+            opts("build_info", "The version that runs; always 1.")
+                .const_label("version", env!("CARGO_PKG_VERSION")),
+        )?;
+        build.set(1);
+        register(&registry, build)?;
+        let started = Gauge::new(
+            "process_start_time_seconds",
+            "When the process started, in seconds since 1970.",
+        )?;
+        started.set(process::now());
+        register(&registry, started)?;
+        let now = Gauges {
+            ready: gauge(
+                &registry,
+                "ready",
+                "Whether users are served, as /readyz says.",
+            )?,
+            link_up: gauge(&registry, "link_up", "Whether the router has let us in.")?,
+            store_failed: gauge(
+                &registry,
+                "store_failed",
+                "Whether the store is broken, so that nothing can be read or stored.",
+            )?,
+            delegated: register(
+                &registry,
+                IntGaugeVec::new(
+                    opts("delegated", "Whether this served domain delegates."),
+                    &["domain"],
+                )?,
+            )?,
+            resident: register(
+                &registry,
+                Gauge::new(
+                    "process_resident_memory_bytes",
+                    "The memory that the process takes.",
+                )?,
+            )?,
+        };
+        Ok(Self {
+            requests: Requests::new(&registry)?,
+            store: Store::new(&registry)?,
+            link: Link::new(&registry)?,
+            registry,
+            now: Mutex::new(now),
+        })
+    }
+
+    /// All of them as Prometheus reads them, of type [`Metrics::TYPE`].
+    pub fn text(&self, now: &Now) -> String {
+        // One scrape at a time, or one would see half of another's.
+        let gauges = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        gauges.ready.set(now.ready.into());
+        gauges.link_up.set(now.link_up.into());
+        gauges.store_failed.set(now.store_failed.into());
+        gauges.delegated.reset();
+        for (domain, delegates) in &now.domains {
+            gauges
+                .delegated
+                .with_label_values(&[domain])
+                .set((*delegates).into());
+        }
+        gauges
+            .resident
+            .set(process::resident_bytes().unwrap_or(0.0));
+        let mut families = self.registry.gather();
+        families.retain(|family| !self.store.is_unknown(family.name()));
+        let mut text = Vec::new();
+        // Writing to memory does not fail.
+        let _ = TextEncoder::new().encode(&families, &mut text);
+        String::from_utf8(text).unwrap_or_default()
+    }
+
+    /// The type of their text.
+    pub const TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+}
+
+fn opts(name: &str, help: &str) -> Opts {
+    Opts::new(name, help).namespace(PREFIX)
+}
+
+fn register<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    metric: C,
+) -> Result<C, prometheus::Error> {
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+    register(registry, IntGauge::with_opts(opts(name, help))?)
+}
+
+fn counter(registry: &Registry, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+    register(registry, IntCounter::with_opts(opts(name, help))?)
+}

@@ -1,0 +1,38 @@
+//! What is counted of links to the router.
+
+use prometheus::{IntCounter, Registry};
+
+use super::counter;
+
+/// Links.
+#[derive(Debug, Clone)]
+pub struct Link {
+    /// The router has let us in. All but the first are reconnects.
+    pub logins: IntCounter,
+    /// A link that was up was lost.
+    pub losses: IntCounter,
+    /// An attempt to log in failed.
+    pub failures: IntCounter,
+}
+
+impl Link {
+    pub(super) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            logins: counter(
+                registry,
+                "logins_total",
+                "Logins to the router; all but the first are reconnects.",
+            )?,
+            losses: counter(
+                registry,
+                "link_losses_total",
+                "Links to the router that were lost.",
+            )?,
+            failures: counter(
+                registry,
+                "login_failures_total",
+                "Attempts to log in to the router that failed.",
+            )?,
+        })
+    }
+}

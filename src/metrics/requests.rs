@@ -1,0 +1,130 @@
+//! What is counted of requests and their answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Registry};
+
+use super::{PREFIX, SECONDS, counter, gauge, opts, register};
+use crate::stanza::{Condition, Kind, Limit, Tally, Via};
+
+/// What an answer without an error is counted as.
+const RESULT: &str = "result";
+
+/// Requests and their answers. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Requests(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    /// By kind and by way.
+    answered: [[Outcomes; Via::ALL.len()]; Kind::ALL.len()],
+    refused: [IntCounter; Limit::ALL.len()],
+    gets: Histogram,
+    sets: Histogram,
+    in_flight: IntGauge,
+    open_bytes: IntGauge,
+    unsent_bytes: IntGauge,
+    dropped: IntCounter,
+}
+
+#[derive(Debug)]
+struct Outcomes {
+    result: IntCounter,
+    errors: [IntCounter; Condition::ALL.len()],
+}
+
+impl Requests {
+    pub(super) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let answered = IntCounterVec::new(
+            opts("requests_total", "Requests that were answered."),
+            &["kind", "via", "outcome"],
+        )?;
+        let answered = register(registry, answered)?;
+        let refused = IntCounterVec::new(
+            opts("refused_total", "Requests that were refused for a limit."),
+            &["limit"],
+        )?;
+        let refused = register(registry, refused)?;
+        let duration = prometheus::HistogramVec::new(
+            HistogramOpts::new(
+                "request_duration_seconds",
+                "From reading a request off the socket until its answer is queued.",
+            )
+            .namespace(PREFIX)
+            .buckets(SECONDS.to_vec()),
+            &["kind"],
+        )?;
+        let duration = register(registry, duration)?;
+        let outcomes = |kind: Kind, via: Via| {
+            let named = |outcome| answered.with_label_values(&[kind.name(), via.name(), outcome]);
+            Outcomes {
+                result: named(RESULT),
+                errors: Condition::ALL.map(|condition| named(condition.parts().0)),
+            }
+        };
+        Ok(Self(Arc::new(Inner {
+            answered: Kind::ALL.map(|kind| Via::ALL.map(|via| outcomes(kind, via))),
+            refused: Limit::ALL.map(|limit| refused.with_label_values(&[limit.name()])),
+            gets: duration.with_label_values(&[Kind::Get.name()]),
+            sets: duration.with_label_values(&[Kind::Set.name()]),
+            in_flight: gauge(
+                registry,
+                "requests_in_flight",
+                "Requests for the store that have no answer yet.",
+            )?,
+            open_bytes: gauge(
+                registry,
+                "open_bytes",
+                "What those take; limits.max_open_bytes bounds it.",
+            )?,
+            unsent_bytes: gauge(
+                registry,
+                "unsent_bytes",
+                "Answers that the router has not taken; limits.max_unsent_bytes bounds it.",
+            )?,
+            dropped: counter(
+                registry,
+                "answers_dropped_total",
+                "Answers that no link took for too long.",
+            )?,
+        })))
+    }
+
+    /// An answer was queued, so long after its request was read.
+    pub fn answered(&self, tally: &Tally, took: Duration) {
+        let Inner {
+            answered,
+            refused,
+            gets,
+            sets,
+            ..
+        } = &*self.0;
+        let outcomes = &answered[tally.kind as usize][tally.via as usize];
+        match tally.error {
+            None => outcomes.result.inc(),
+            Some(condition) => outcomes.errors[condition as usize].inc(),
+        }
+        if let Some(limit) = tally.limit {
+            refused[limit as usize].inc();
+        }
+        match tally.kind {
+            Kind::Get => gets.observe(took.as_secs_f64()),
+            Kind::Set => sets.observe(took.as_secs_f64()),
+            _ => {}
+        }
+    }
+
+    /// What is under way.
+    pub fn under_way(&self, requests: usize, open_bytes: usize, unsent_bytes: usize) {
+        let number = |size| i64::try_from(size).unwrap_or(i64::MAX);
+        self.0.in_flight.set(number(requests));
+        self.0.open_bytes.set(number(open_bytes));
+        self.0.unsent_bytes.set(number(unsent_bytes));
+    }
+
+    /// So many answers were given up.
+    pub fn dropped(&self, answers: usize) {
+        self.0.dropped.inc_by(answers as u64);
+    }
+}

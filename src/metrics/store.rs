@@ -1,0 +1,81 @@
+//! What is counted of the store.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Registry};
+
+use super::{PREFIX, SECONDS, counter, gauge, register};
+
+const BYTES: &str = "private_storage_stored_bytes";
+const OWNERS: &str = "private_storage_stored_owners";
+
+/// The store. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Store {
+    syncs: Histogram,
+    groups: Histogram,
+    failures: IntCounter,
+    bytes: IntGauge,
+    owners: IntGauge,
+    known: Arc<AtomicBool>,
+}
+
+impl Store {
+    pub(super) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let histogram = |name, help, buckets| {
+            let opts = HistogramOpts::new(name, help).namespace(PREFIX);
+            register(registry, Histogram::with_opts(opts.buckets(buckets))?)
+        };
+        Ok(Self {
+            syncs: histogram(
+                "store_sync_duration_seconds",
+                "How long the disk took to make a group of sets durable.",
+                SECONDS.to_vec(),
+            )?,
+            groups: histogram(
+                "store_group_sets",
+                "How many sets one sync made durable.",
+                (0..=10).map(|power| f64::from(1 << power)).collect(),
+            )?,
+            failures: counter(
+                registry,
+                "store_failures_total",
+                "How often the store has failed.",
+            )?,
+            bytes: gauge(registry, "stored_bytes", "What all users keep together.")?,
+            owners: gauge(registry, "stored_owners", "How many users keep anything.")?,
+            known: Arc::default(),
+        })
+    }
+
+    /// A group of so many sets was carried out.
+    pub fn group(&self, sets: usize) {
+        self.groups.observe(sets as f64);
+    }
+
+    /// A sync took so long.
+    pub fn synced(&self, took: Duration) {
+        self.syncs.observe(took.as_secs_f64());
+    }
+
+    /// The store has failed.
+    pub fn failed(&self) {
+        self.failures.inc();
+    }
+
+    /// What is stored, once that is known, and while it is.
+    pub fn stored(&self, stored: Option<(u64, u64)>) {
+        if let Some((bytes, owners)) = stored {
+            self.bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+            self.owners.set(i64::try_from(owners).unwrap_or(i64::MAX));
+        }
+        self.known.store(stored.is_some(), Ordering::Release);
+    }
+
+    /// Whether this metric must not be shown, because its value is not known.
+    pub(super) fn is_unknown(&self, name: &str) -> bool {
+        [BYTES, OWNERS].contains(&name) && !self.known.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,67 @@
+//! What is made of the component's events: lines of the log, the status, counters.
+
+use std::time::Instant;
+
+use crate::component::Event;
+use crate::metrics::Link;
+use crate::status::Status;
+
+/// Takes the events in.
+pub struct News<'a> {
+    status: &'a Status,
+    links: &'a Link,
+    /// Since when there is no link that was there before.
+    lost: Option<Instant>,
+}
+
+impl<'a> News<'a> {
+    pub fn new(status: &'a Status, links: &'a Link) -> Self {
+        let lost = None;
+        Self {
+            status,
+            links,
+            lost,
+        }
+    }
+
+    pub fn take(&mut self, event: &Event) {
+        match event {
+            Event::Up => self.up(),
+            Event::Delegated(domain) => {
+                tracing::info!("delegation is active for {domain}");
+                self.status.delegated(domain);
+            }
+            Event::Undelegated(domains) => tracing::warn!(
+                "no delegation from {}: clients there do not reach this service, except those that \
+                 ask it by its address; `print-config` prints what the router needs",
+                domains.join(", ")
+            ),
+            Event::Down { why, pause } => {
+                let seconds = pause.as_secs_f32();
+                if self.status.is_up() {
+                    self.links.losses.inc();
+                    self.lost = Some(Instant::now());
+                    tracing::warn!("lost the link: {why}; next attempt in {seconds:.1} s");
+                } else {
+                    self.links.failures.inc();
+                    tracing::warn!("{why}; next attempt in {seconds:.1} s");
+                }
+                self.status.down(why, *pause);
+            }
+        }
+    }
+
+    fn up(&mut self) {
+        let facts = self.status.facts();
+        let (server, jid) = (&facts.server, &facts.jid);
+        match self.lost.take() {
+            None => tracing::info!("logged in to {server} as {jid}"),
+            Some(lost) => {
+                let seconds = lost.elapsed().as_secs_f32();
+                tracing::info!("logged in to {server} as {jid} again, after {seconds:.1} s");
+            }
+        }
+        self.links.logins.inc();
+        self.status.up();
+    }
+}
