@@ -31,6 +31,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("seccompiler", &["store"]),
     ("rxml", &["link", "stanza"]),
     ("tokio_xmpp", &["link"]),
+    ("tokio_rustls", &["config", "link"]),
+    ("rustls_native_certs", &["link"]),
     (
         "tokio",
         &["admin", "component", "dispatch", "link", "run", "start"],
