@@ -142,7 +142,7 @@ mod tests {
         ] {
             assert_eq!(Endpoint::parse(text), None, "{text:?}");
         }
-        let path = |length| format!("unix:/{}", "x".repeat(length - 1));
+        let path = |length: usize| format!("unix:/{}", "x".repeat(length - 1));
         assert!(Endpoint::parse(&path(107)).is_some());
         assert_eq!(Endpoint::parse(&path(108)), None, "no system takes it");
     }

@@ -181,15 +181,20 @@ impl Judge {
                 early: true,
                 bound: day(*not_before),
             },
-            CertificateError::UnknownIssuer if self.is_self_signed(certificate) => {
+            // The signature is bad where another authority of the same name is trusted.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature
+                if self.is_self_signed(certificate) =>
+            {
                 Fault::SelfSigned
             }
-            CertificateError::UnknownIssuer => Fault::UnknownIssuer {
-                trusted: match &self.measure {
-                    Measure::Authorities { named, .. } => named.clone(),
-                    Measure::Pin(_) => String::new(),
-                },
-            },
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+                Fault::UnknownIssuer {
+                    trusted: match &self.measure {
+                        Measure::Authorities { named, .. } => named.clone(),
+                        Measure::Pin(_) => String::new(),
+                    },
+                }
+            }
             CertificateError::Other(other) if other.to_string() == "CaUsedAsEndEntity" => {
                 Fault::Authority
             }
@@ -200,7 +205,7 @@ impl Judge {
     /// Whether it would do if it were its own authority.
     fn is_self_signed(&self, certificate: &CertificateDer<'_>) -> bool {
         let mut roots = RootCertStore::empty();
-        let name = ServerName::try_from("self.invalid");
+        let name = ServerName::try_from("self.invalid"); // which is judged last
         let added = roots.add(certificate.clone().into_owned());
         let by = WebPkiServerVerifier::builder_with_provider(roots.into(), self.provider.clone());
         match (added, name, by.build()) {
@@ -244,7 +249,7 @@ impl ServerCertVerifier for Judge {
     ) -> Result<HandshakeSignatureValid, Error> {
         let known = &self.provider.signature_verification_algorithms;
         verify_tls12_signature(message, certificate, signature, known)
-            .inspect_err(|error| self.refuse(certificate, self.fault(certificate, error)))
+            .inspect_err(|error| self.refuse(certificate, Fault::Other(error.to_string())))
     }
 
     fn verify_tls13_signature(
@@ -255,7 +260,7 @@ impl ServerCertVerifier for Judge {
     ) -> Result<HandshakeSignatureValid, Error> {
         let known = &self.provider.signature_verification_algorithms;
         verify_tls13_signature(message, certificate, signature, known)
-            .inspect_err(|error| self.refuse(certificate, self.fault(certificate, error)))
+            .inspect_err(|error| self.refuse(certificate, Fault::Other(error.to_string())))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -65,7 +65,7 @@ impl Encrypted {
 /// A certificate is a good one by its authority and name, or because it is the very one.
 #[test]
 fn ejabberd_serves_over_tls() {
-    let authority = Authority::new();
+    let authority = Authority::new("ours");
     let stage = Encrypted::new(
         &[ALICE],
         &[
@@ -114,7 +114,7 @@ fn served(stage: &Encrypted, options: component::Options) {
 
 #[test]
 fn what_is_wrong_with_a_certificate_is_said_and_what_to_do_about_it() {
-    let (authority, stranger) = (Authority::new(), Authority::new());
+    let authority = Authority::new("ours");
     let stage = Encrypted::new(
         &[],
         &[
@@ -123,7 +123,8 @@ fn what_is_wrong_with_a_certificate_is_said_and_what_to_do_about_it() {
             ("early", authority.sign_early("early.test")),
             ("self-signed", Identity::self_signed("self.test")),
             ("debian", Identity::as_debian_makes_it()),
-            ("foreign", stranger.sign("foreign.test")),
+            ("foreign", Authority::new("theirs").sign("foreign.test")),
+            ("former", Authority::new("ours").sign("former.test")),
         ],
     );
     let file = stage.trusting(&authority);
@@ -134,6 +135,11 @@ fn what_is_wrong_with_a_certificate_is_said_and_what_to_do_about_it() {
         (
             "foreign",
             ca("foreign.test"),
+            &["not among the authorities in /", "tls_ca_file", to_pin][..],
+        ),
+        (
+            "former",
+            ca("former.test"),
             &["not among the authorities in /", "tls_ca_file", to_pin][..],
         ),
         (
@@ -188,7 +194,7 @@ fn what_is_wrong_with_a_certificate_is_said_and_what_to_do_about_it() {
 /// Whichever side has TLS and the other has not, it is said, and no secret goes into the open.
 #[test]
 fn a_side_without_tls_is_told() {
-    let stage = Encrypted::new(&[], &[("good", Authority::new().sign("good.test"))]);
+    let stage = Encrypted::new(&[], &[("good", Authority::new("ours").sign("good.test"))]);
     let mut plain = component::Options::at(stage.server.component_address());
     plain.component = "tls = \"on\"".to_owned();
     for (options, told) in [
@@ -221,7 +227,7 @@ fn a_listener_without_a_certificate_is_told() {
 #[test]
 fn ejabberd_and_component_exchange_long_stanzas_over_tls_before_and_after_a_restart() {
     let users = ["a@localhost", "b@localhost", "c@localhost", "d@localhost"];
-    let authority = Authority::new();
+    let authority = Authority::new("ours");
     let mut stage = Encrypted::new(&users, &[("good", authority.sign("127.0.0.1"))]);
     let mut options = stage.at(
         "good",
@@ -244,15 +250,16 @@ fn exchange_long_stanzas(server: &Server, users: &[&str], fill: char) {
         "<a xmlns='urn:test:mib'>{}</a>",
         fill.to_string().repeat(1 << 20)
     );
+    let xml = xml.as_str();
     thread::scope(|scope| {
         for user in users {
-            scope.spawn(|| {
+            scope.spawn(move || {
                 let mut client = RawClient::login(server, user);
                 for to in ["", COMPONENT, ""] {
-                    succeeded(&client.set(to, &xml));
+                    succeeded(&client.set(to, xml));
                     let answer = client.get(to, "<a xmlns='urn:test:mib'/>");
                     assert!(
-                        stored(&answer) == [fragment(&xml)],
+                        stored(&answer) == [fragment(xml)],
                         "{user} got something else"
                     );
                 }
@@ -264,7 +271,7 @@ fn exchange_long_stanzas(server: &Server, users: &[&str], fill: char) {
 /// Prosody's own component ports have no TLS; mod_net_multiplex, which is part of it, has.
 #[test]
 fn prosody_serves_over_tls_by_net_multiplex() {
-    let authority = Authority::new();
+    let authority = Authority::new("ours");
     let identity = authority.sign("127.0.0.1");
     let folder = place().folder("certificates");
     folder.write("router.crt", &identity.pem());
@@ -292,7 +299,7 @@ fn prosody_serves_over_tls_by_net_multiplex() {
         .lines()
         .map(|line| line.strip_prefix("-- ").unwrap_or(line).to_owned() + "\n")
         .collect();
-    options.besides += "table.insert(modules_enabled, \"net_multiplex\")\n";
+    options.besides += "modules_enabled = { \"saslauth\", \"net_multiplex\" }\n";
     let server = prosody::start(options);
     let component = Component::start(configuration);
     component.wait_for_log("logged in to", PATIENCE);

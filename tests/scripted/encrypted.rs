@@ -18,7 +18,7 @@ struct Encrypted {
 
 impl Encrypted {
     fn new() -> Encrypted {
-        let authority = Authority::new();
+        let authority = Authority::new("ours");
         let router = Router::new();
         let front = Front::new(router.address(), &authority.sign("127.0.0.1"));
         let file = tempfile::NamedTempFile::new().expect("a file");
@@ -70,7 +70,7 @@ fn it_reads_while_it_cannot_write() {
     let get = get("g", "<a xmlns='urn:x'/>");
     // 6 MiB of answers, which the connections on the way do not hold.
     stage.session.send(get.repeat(20));
-    let set = set("s", &format!("<b xmlns='urn:x'>{text}</b>"));
+    let set = set("s", &format!("<b xmlns='urn:y'>{text}</b>"));
     stage.session.send(set.repeat(20));
     let mut answers = 0;
     while answers < 40 {

@@ -7,10 +7,9 @@ use rcgen::{Certificate, date_time_ymd};
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    /// One that nobody knows yet.
-    pub fn new() -> Authority {
+    /// One that nobody knows yet, with a key of its own.
+    pub fn new(name: &str) -> Authority {
         let mut parameters = CertificateParams::default();
-        let name = "An authority of the tests";
         parameters.distinguished_name.push(DnType::CommonName, name);
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Authority(CertifiedIssuer::self_signed(parameters, key()).expect("an authority"))

@@ -38,7 +38,9 @@ fn keys() -> Vec<(String, String, String)> {
         }
         let line = line.strip_prefix("# ").unwrap_or(line);
         if let Some((name, value)) = line.split_once(" = ")
-            && name.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+            && name
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
         {
             keys.push((section.to_owned(), name.to_owned(), value.to_owned()));
         }
