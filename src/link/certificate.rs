@@ -61,6 +61,8 @@ pub enum Fault {
     },
     /// It is an authority's own, which must not stand for a server.
     Authority,
+    /// It is of X.509's version 1, which cannot say what it is for.
+    Version1,
     /// Something else, in the library's words.
     Other(String),
 }
@@ -105,6 +107,11 @@ impl fmt::Display for BadCertificate {
                 f,
                 "it says that it is an authority's own and not a server's, as one that \
                  `openssl req -x509` signs itself; {PIN}"
+            ),
+            Fault::Version1 => write!(
+                f,
+                "it is of X.509 version 1, as `openssl x509 -req` makes it without -extfile; make \
+                 one of version 3, with subjectAltName"
             ),
             Fault::Other(words) => write!(f, "{words}; see what it is, and renew it or {PIN}"),
         }?;
@@ -198,7 +205,20 @@ impl Judge {
             CertificateError::Other(other) if other.to_string() == "CaUsedAsEndEntity" => {
                 Fault::Authority
             }
+            CertificateError::Other(other) if other.to_string() == "UnsupportedCertVersion" => {
+                Fault::Version1
+            }
             other => Fault::Other(other.to_string()),
+        }
+    }
+
+    /// What an error of the handshake's own signature means.
+    fn fault_of_signature(&self, certificate: &CertificateDer<'_>, error: &Error) -> Fault {
+        match error {
+            Error::InvalidCertificate(CertificateError::BadSignature) => {
+                Fault::Other(error.to_string())
+            }
+            error => self.fault(certificate, error),
         }
     }
 
@@ -248,8 +268,9 @@ impl ServerCertVerifier for Judge {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let known = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, known)
-            .inspect_err(|error| self.refuse(certificate, Fault::Other(error.to_string())))
+        verify_tls12_signature(message, certificate, signature, known).inspect_err(|error| {
+            self.refuse(certificate, self.fault_of_signature(certificate, error))
+        })
     }
 
     fn verify_tls13_signature(
@@ -259,8 +280,9 @@ impl ServerCertVerifier for Judge {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let known = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, known)
-            .inspect_err(|error| self.refuse(certificate, Fault::Other(error.to_string())))
+        verify_tls13_signature(message, certificate, signature, known).inspect_err(|error| {
+            self.refuse(certificate, self.fault_of_signature(certificate, error))
+        })
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -105,3 +105,6 @@ fn read(error: &io::Error) -> TlsError {
         None => TlsError::Closed,
     }
 }
+
+#[cfg(test)]
+mod tests;

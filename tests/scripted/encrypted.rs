@@ -37,10 +37,9 @@ impl Encrypted {
     }
 }
 
-/// The state of TLS takes more than the connection does. What it took and could not pass on at once
-/// must follow when nothing more comes to push it out.
+/// However late the router reads, it reads all.
 #[test]
-fn answers_leave_however_slowly_the_router_reads() {
+fn answers_wait_for_a_router_that_does_not_read() {
     let mut stage = Encrypted::new();
     let text = "v".repeat(300_000);
     let element = format!("<a xmlns='urn:x'>{text}</a>");
