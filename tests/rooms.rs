@@ -64,6 +64,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("seccompiler", &["store"]),
     ("rxml", &["link", "stanza"]),
     ("tokio_xmpp", &["link"]),
+    ("tokio_rustls", &["config", "link"]),
+    ("rustls_native_certs", &["link"]),
     (
         "tokio",
         &[
@@ -128,6 +130,9 @@ fn some_crates_belong_to_certain_rooms() {
 fn the_rooms_that_meet_strangers_do_not_unwrap() {
     for (file, room) in sources() {
         if !["link", "service", "stanza", "dispatch", "component"].contains(&room.as_str()) {
+            continue;
+        }
+        if file.ends_with("tests.rs") {
             continue;
         }
         let text = fs::read_to_string(&file).expect("readable");

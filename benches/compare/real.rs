@@ -65,6 +65,7 @@ pub fn places() -> io::Result<Vec<Place>> {
                     .collect(),
                 delegation: who.is_some(),
                 host_blocks: who.is_none().then_some(own),
+                besides: String::new(),
             });
             let contender = match who {
                 None => None,

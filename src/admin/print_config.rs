@@ -8,11 +8,14 @@
 //! router's configuration or before an administrator's eyes, never into a log.
 
 use std::fmt::Write;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use secrecy::ExposeSecret;
 
-use crate::config::{Config, Endpoint};
+use crate::config::{Component, Config, Endpoint};
+
+/// Every address of a machine.
+const ANY: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
 /// The port that Prosody opens for components unless it is told another.
 const PROSODY_PORT: u16 = 5347;
@@ -48,30 +51,50 @@ pub fn prosody(config: &Config) -> String {
            component_secret = {secret}\n  \
            modules_enabled = {{ \"delegation\" }} -- on both sides, or clients get errors\n",
     );
-    block.push_str(&prosody_listener(&config.component.server));
+    block.push_str(&prosody_listener(&config.component));
     block
 }
 
 /// What Prosody must be told for us to reach it, where its own defaults are not enough.
-fn prosody_listener(server: &Endpoint) -> String {
+fn prosody_listener(component: &Component) -> String {
+    let server = &component.server;
+    let Endpoint::Tcp { port, .. } = server else {
+        return "\n-- Prosody has no sockets of this kind for components: set component.server to a port.\n"
+            .to_owned();
+    };
     let mut lines = String::new();
-    if server.port != PROSODY_PORT {
-        let _ = writeln!(lines, "-- component_ports = {{ {} }}", server.port);
-    }
-    if !server.is_loopback() {
-        // A name may mean another address on the router's machine than on ours.
-        let (address, hint) = match server.address() {
-            Some(address) => (address.to_string(), ""),
-            None => (
-                "*".to_owned(),
-                "better the one address that we reach it by; ",
-            ),
-        };
-        let _ = writeln!(
+    // A name may mean another address on the router's machine than on ours.
+    let (address, hint) = match server.address() {
+        Some(address) => (address.to_string(), ""),
+        None if server.is_loopback() => (Ipv4Addr::LOCALHOST.to_string(), ""),
+        None => (
+            "*".to_owned(),
+            " -- better the one address that we reach it by",
+        ),
+    };
+    let address = lua(&address);
+    if component.tls.is_some() {
+        let _ = write!(
             lines,
-            "-- component_interfaces = {{ {} }} -- {hint}the link is not encrypted: keep it private",
-            lua(&address)
+            "-- ssl_ports = {{ {port} }}\n\
+             -- ssl_interfaces = {{ {address} }}{hint}\n\
+             -- ssl_ssl = {{ certificate = \"/etc/prosody/certs/localhost.crt\"; -- put yours here\n\
+             --             key = \"/etc/prosody/certs/localhost.key\" }}\n\
+             -- and add \"net_multiplex\" to modules_enabled. Whoever reaches that port may log in there\n\
+             -- as a client or a server too.\n"
         );
+    } else {
+        if *port != PROSODY_PORT {
+            let _ = writeln!(lines, "-- component_ports = {{ {port} }}");
+        }
+        if !server.is_loopback() {
+            let and = if hint.is_empty() { " --" } else { ";" };
+            let _ = writeln!(
+                lines,
+                "-- component_interfaces = {{ {address} }}{hint}{and} the link is not encrypted: keep it \
+                 private",
+            );
+        }
     }
     if !lines.is_empty() {
         lines.insert_str(
@@ -88,22 +111,11 @@ fn prosody_listener(server: &Endpoint) -> String {
 pub fn ejabberd(config: &Config) -> String {
     let jid = yaml(config.component.jid.as_str());
     let secret = yaml(config.component.secret.expose_secret());
-    let server = &config.component.server;
-    let (ip, hint) = match server.address() {
-        Some(address) if address.is_loopback() => (address, ""),
-        Some(address) => (address, "   # the link is not encrypted: keep it private"),
-        None if server.is_loopback() => (Ipv4Addr::LOCALHOST.into(), ""),
-        None => (
-            IpAddr::from([0u16; 8]),
-            "   # every address; better the one that we reach it by: the link is not encrypted",
-        ),
-    };
     let mut block = format!(
         "# For ejabberd.yml. Each part goes under the key of that name that is there already.\n\
          listen:\n  \
-           -\n    \
-             port: {port}\n    \
-             ip: {ip}{hint}\n    \
+           -\n\
+         {listener}    \
              module: ejabberd_service\n    \
              access: all\n    \
              global_routes: false   # else stanzas for other hosts may come to us\n    \
@@ -116,8 +128,7 @@ pub fn ejabberd(config: &Config) -> String {
          access_rules:\n  \
            delegate_private:\n    \
              allow: private_component\n",
-        port = server.port,
-        ip = yaml(&ip.to_string()),
+        listener = ejabberd_listener(&config.component),
     );
     let domains = config.access.domains.join(", ");
     let _ = write!(
@@ -135,6 +146,50 @@ pub fn ejabberd(config: &Config) -> String {
          # on each host above must also grant us a privilege, or gets no delegation.\n",
     );
     block
+}
+
+/// Where ejabberd is to listen, and whether with TLS.
+fn ejabberd_listener(component: &Component) -> String {
+    let server = &component.server;
+    let Endpoint::Tcp { port, .. } = server else {
+        return format!(
+            "    port: {}\n    \
+             # The user that we run as must be able to write to that socket. From 23.10 on this lets\n    \
+             # everybody who can enter its folder try the secret:\n    \
+             # unix_socket: {{mode: \"0666\"}}\n",
+            yaml(&server.to_string())
+        );
+    };
+    let plain = component.tls.is_none();
+    let (ip, hint) = match server.address() {
+        Some(address) if plain && !address.is_loopback() => {
+            (address, "   # the link is not encrypted: keep it private")
+        }
+        Some(address) => (address, ""),
+        None if server.is_loopback() => (Ipv4Addr::LOCALHOST.into(), ""),
+        None if plain => (
+            ANY,
+            "   # every address; better the one that we reach it by: the link is not encrypted",
+        ),
+        None => (
+            ANY,
+            "   # every address; better the one that we reach it by",
+        ),
+    };
+    let mut lines = format!(
+        "    port: {port}\n    \
+         ip: {ip}{hint}\n",
+        ip = yaml(&ip.to_string())
+    );
+    if !plain {
+        lines.push_str(
+            "    tls: true\n    \
+             # Certificate and key in one file, which it needs here; this one is Debian's. Where\n    \
+             # certfiles has one for the very name in component.tls_name, that one is shown instead.\n    \
+             certfile: \"/etc/ejabberd/ejabberd.pem\"\n",
+        );
+    }
+    lines
 }
 
 /// As a Lua string.

@@ -29,6 +29,7 @@ pub fn link(config: &Config) -> link::Settings {
     let limits = &config.limits;
     link::Settings {
         server: config.component.server.clone(),
+        tls: config.component.tls.clone(),
         domain: config.component.jid.to_string(),
         secret: config.component.secret.clone(),
         max_stanza_bytes: limits.max_stanza_bytes,

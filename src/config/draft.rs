@@ -6,10 +6,13 @@ use std::path::PathBuf;
 
 use jid::BareJid;
 use secrecy::SecretString;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::keys::{Id, Key};
 use super::value::Given;
-use super::{Delegation, Disco, Endpoint, Http, Limits, Log, ReservedNamespaces, Storage};
+use super::{
+    Delegation, Disco, Endpoint, Fingerprint, Http, Limits, Log, ReservedNamespaces, Storage,
+};
 
 /// Where a value was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +41,10 @@ impl fmt::Display for Place {
 pub(super) struct Draft {
     pub jid: Option<BareJid>,
     pub server: Endpoint,
+    pub tls: bool,
+    pub tls_ca_file: Option<PathBuf>,
+    pub tls_pin: Option<Fingerprint>,
+    pub tls_name: Option<ServerName<'static>>,
     pub ping_seconds: u64,
     pub secret: Option<SecretString>,
     pub secret_file: Option<PathBuf>,
@@ -58,6 +65,10 @@ impl Default for Draft {
         Draft {
             jid: None,
             server: Endpoint::default(),
+            tls: false,
+            tls_ca_file: None,
+            tls_pin: None,
+            tls_name: None,
             ping_seconds: 60,
             secret: None,
             secret_file: None,

@@ -1,24 +1,31 @@
-//! `host:port`, where a router listens.
+//! `host:port` or `unix:/path`, where a router listens.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
+use std::path::PathBuf;
 
-/// Where a router listens. `Display` gives it back as `host:port` or `[::1]:port`.
-///
-/// The host is kept as a name: it is resolved at each attempt to connect, because addresses change
-/// while a service runs, in containers above all.
+/// The longest path that the system takes for a socket.
+const LONGEST_PATH: usize = 107;
+
+/// Where a router listens. `Display` gives it back as `host:port`, `[::1]:port` or `unix:/path`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint {
-    /// A name, an IPv4 address, or an IPv6 address without its brackets.
-    pub host: String,
-    /// A TCP port, never 0.
-    pub port: u16,
+pub enum Endpoint {
+    /// The host is kept as a name: it is resolved at each attempt to connect, because addresses
+    /// change while a service runs, in containers above all.
+    Tcp {
+        /// A name, an IPv4 address, or an IPv6 address without its brackets.
+        host: String,
+        /// A TCP port, never 0.
+        port: u16,
+    },
+    /// The absolute path of a socket on this machine.
+    Unix(PathBuf),
 }
 
 /// The port that is usual for components, on this machine.
 impl Default for Endpoint {
     fn default() -> Self {
-        Endpoint {
+        Endpoint::Tcp {
             host: "127.0.0.1".to_owned(),
             port: 5347,
         }
@@ -26,8 +33,13 @@ impl Default for Endpoint {
 }
 
 impl Endpoint {
-    /// Reads `host:port`; an IPv6 address stands in brackets, so that its colons are its own.
+    /// Reads `host:port`, where an IPv6 address stands in brackets, so that its colons are its own;
+    /// or `unix:` and the absolute path of a socket.
     pub fn parse(text: &str) -> Option<Self> {
+        if let Some(path) = text.strip_prefix("unix:").filter(|it| it.starts_with('/')) {
+            let fits = path.len() <= LONGEST_PATH && !path.contains(char::is_control);
+            return fits.then(|| Endpoint::Unix(path.into()));
+        }
         let (host, port) = text.rsplit_once(':')?;
         // `parse` alone would take "+5347".
         if !port.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -38,21 +50,29 @@ impl Endpoint {
             Some(bracketed) => bracketed.strip_suffix(']').filter(|host| is_ipv6(host))?,
             None => Some(host).filter(|host| is_name(host))?,
         };
-        Some(Endpoint {
+        Some(Endpoint::Tcp {
             host: host.to_owned(),
             port,
         })
     }
 
-    /// The host, if it is an address and not a name.
+    /// The host, if there is one and it is an address and not a name.
     pub fn address(&self) -> Option<IpAddr> {
-        self.host.parse().ok()
+        match self {
+            Endpoint::Tcp { host, .. } => host.parse().ok(),
+            Endpoint::Unix(_) => None,
+        }
     }
 
-    /// Whether the router runs on this machine, as far as the host alone tells.
+    /// Whether the router runs on this machine, as far as this alone tells.
     pub fn is_loopback(&self) -> bool {
-        self.host.eq_ignore_ascii_case("localhost")
-            || self.address().is_some_and(|address| address.is_loopback())
+        match self {
+            Endpoint::Tcp { host, .. } => {
+                host.eq_ignore_ascii_case("localhost")
+                    || self.address().is_some_and(|address| address.is_loopback())
+            }
+            Endpoint::Unix(_) => true,
+        }
     }
 }
 
@@ -72,10 +92,10 @@ fn is_name(host: &str) -> bool {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
+        match self {
+            Endpoint::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Endpoint::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Endpoint::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
 }
@@ -92,6 +112,8 @@ mod tests {
             "prosody_1.internal:1",
             "[::1]:65535",
             "[fe80::1%eth0]:5347",
+            "unix:/run/ejabberd/component.sock",
+            "unix:5347",
         ] {
             let endpoint = Endpoint::parse(text);
             assert_eq!(endpoint.map(|it| it.to_string()).as_deref(), Some(text));
@@ -114,9 +136,15 @@ mod tests {
             "[localhost]:5347",
             "xmpp://localhost:5347",
             "local host:5347",
+            "unix:",
+            "unix:component.sock",
+            "/run/ejabberd/component.sock",
         ] {
             assert_eq!(Endpoint::parse(text), None, "{text:?}");
         }
+        let path = |length: usize| format!("unix:/{}", "x".repeat(length - 1));
+        assert!(Endpoint::parse(&path(107)).is_some());
+        assert_eq!(Endpoint::parse(&path(108)), None, "no system takes it");
     }
 
     #[test]
@@ -127,6 +155,7 @@ mod tests {
             ("[::1]:1", true),
             ("prosody:1", false),
             ("192.0.2.1:1", false),
+            ("unix:/run/x", true),
         ] {
             let endpoint = Endpoint::parse(text).expect(text);
             assert_eq!(endpoint.is_loopback(), loopback, "{text}");

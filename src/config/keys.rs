@@ -12,8 +12,9 @@ use jid::DomainPart;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use super::draft::Draft;
+use super::tls;
 use super::value::{Given, Wrong};
-use super::{Delegation, Endpoint, LogFormat, ReservedNamespaces};
+use super::{Delegation, Endpoint, Fingerprint, LogFormat, ReservedNamespaces};
 
 /// One thing that can be configured.
 pub(super) struct Key {
@@ -54,6 +55,11 @@ impl fmt::Display for Key {
 pub(super) type Id = (&'static str, &'static str);
 
 pub(super) const JID: Id = ("component", "jid");
+pub(super) const SERVER: Id = ("component", "server");
+pub(super) const TLS: Id = ("component", "tls");
+pub(super) const TLS_CA_FILE: Id = ("component", "tls_ca_file");
+pub(super) const TLS_PIN: Id = ("component", "tls_pin_sha256");
+pub(super) const TLS_NAME: Id = ("component", "tls_name");
 pub(super) const SECRET: Id = ("component", "secret");
 pub(super) const SECRET_FILE: Id = ("component", "secret_file");
 pub(super) const DOMAINS: Id = ("access", "domains");
@@ -74,8 +80,44 @@ pub(super) const KEYS: &[Key] = &[
         section: "component",
         name: "server",
         set: |draft, given| {
-            let expected = "host:port, such as \"127.0.0.1:5347\" or \"[::1]:5347\"";
+            let expected = "host:port, such as \"127.0.0.1:5347\" or \"[::1]:5347\", \
+                            or a socket's path, such as \"unix:/run/ejabberd/component.sock\"";
             draft.server = given.text(expected, Endpoint::parse)?;
+            Ok(())
+        },
+    },
+    Key {
+        section: "component",
+        name: "tls",
+        set: |draft, given| {
+            draft.tls = given.choice(&[("off", false), ("on", true)])?;
+            Ok(())
+        },
+    },
+    Key {
+        section: "component",
+        name: "tls_ca_file",
+        set: |draft, given| {
+            draft.tls_ca_file = Some(given.text("the path of a file", path)?);
+            Ok(())
+        },
+    },
+    Key {
+        section: "component",
+        name: "tls_pin_sha256",
+        set: |draft, given| {
+            let expected = "the SHA-256 fingerprint of a certificate: 64 hexadecimal digits, \
+                            with or without colons";
+            draft.tls_pin = Some(given.text(expected, Fingerprint::parse)?);
+            Ok(())
+        },
+    },
+    Key {
+        section: "component",
+        name: "tls_name",
+        set: |draft, given| {
+            let expected = "the name that the router's certificate has, such as \"example.org\"";
+            draft.tls_name = Some(given.text(expected, tls::name)?);
             Ok(())
         },
     },

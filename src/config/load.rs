@@ -11,7 +11,7 @@ use super::draft::Draft;
 use super::environment::{CONFIG, Environment};
 use super::keys::{DOMAINS, JID, MAX_NAMESPACE_BYTES};
 use super::read::{Text, read};
-use super::{Access, Component, Config, ConfigError, Source, file, secret};
+use super::{Access, Component, Config, ConfigError, Source, file, secret, tls};
 
 /// Where a configuration file is looked for when nobody names one, in this order.
 const PLACES: [&str; 2] = [
@@ -76,14 +76,16 @@ pub(super) fn load(
         wrong.extend(jid.err());
         return Err(ConfigError(wrong));
     }
+    let tls = tls::find(&mut draft);
     let secret = secret::find(&mut draft, environment, text.as_ref(), &mut warnings);
     let domains = jid.as_ref().ok().map(|jid| domains(&mut draft, jid));
     let namespace = fit_namespace(&mut draft);
-    match (jid, secret, domains, namespace) {
-        (Ok(jid), Ok(secret), Some(Ok(domains)), Ok(())) => Ok(Config {
+    match (jid, tls, secret, domains, namespace) {
+        (Ok(jid), Ok(tls), Ok(secret), Some(Ok(domains)), Ok(())) => Ok(Config {
             component: Component {
                 jid,
                 server: draft.server,
+                tls,
                 ping: Duration::from_secs(draft.ping_seconds),
                 secret,
             },
@@ -100,8 +102,9 @@ pub(super) fn load(
             source,
             warnings,
         }),
-        (jid, secret, domains, namespace) => {
+        (jid, tls, secret, domains, namespace) => {
             wrong.extend(jid.err());
+            wrong.extend(tls.err());
             wrong.extend(secret.err());
             wrong.extend(domains.and_then(Result::err));
             wrong.extend(namespace.err());

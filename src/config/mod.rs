@@ -6,7 +6,8 @@
 //! was expected there. All mistakes are told at once.
 //!
 //! `keys` is the one table of what can be configured. `file` and `environment` are its two readers,
-//! `secret` finds the secret, and `load` puts them together.
+//! `secret` finds the secret, `tls` what a router's certificate is judged by, and `load` puts them
+//! together.
 
 mod draft;
 mod endpoint;
@@ -19,9 +20,11 @@ mod read;
 mod secret;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod value;
 
 pub use endpoint::Endpoint;
+pub use tls::{Fingerprint, Tls, Trust};
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -65,6 +68,8 @@ pub struct Component {
     pub jid: BareJid,
     /// Where the router listens for components. Default: `127.0.0.1:5347`.
     pub server: Endpoint,
+    /// How the link is encrypted, and how the router proves who it is. Default: `None`, plain text.
+    pub tls: Option<Tls>,
     /// `ping_seconds`: after so long without a word from the router it is asked whether it is still
     /// there, and after twice as long given up. A second to an hour; default a minute.
     pub ping: Duration,

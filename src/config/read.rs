@@ -64,6 +64,11 @@ impl Text {
         }
     }
 
+    /// Whether all others can write this file, and so put into it what they like.
+    pub fn is_writable_by_all(&self) -> bool {
+        self.regular && self.mode & 0o002 != 0
+    }
+
     /// The command that mends the mode, and leaves us able to read the file.
     fn mended(&self) -> String {
         let path = quoted(&self.path);

@@ -1,17 +1,23 @@
-//! Getting a socket to the router.
+//! Getting a connection to the router.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::time::timeout;
 use tokio_xmpp::connect::DnsConfig;
 
-use super::StreamError;
-use crate::config::Endpoint;
+use super::certificate::BadCertificate;
+use super::socket::{self, ReadHalf, WriteHalf};
+use super::tls::{self, TlsError};
+use super::{Settings, StreamError};
+use crate::config::{Endpoint, Tls};
 
 /// How long one address may take to accept.
 const CONNECT: Duration = Duration::from_secs(10);
+
+/// How long the router may take for the TLS handshake.
+const ENCRYPT: Duration = Duration::from_secs(30);
 
 /// Why there is no link.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +30,13 @@ pub enum ConnectError {
         "cannot connect to {0}: {1}; is the router up, and does it listen there for components?"
     )]
     Connect(Endpoint, String),
+    /// The socket is there, and not for us.
+    #[error(
+        "cannot connect to {0}: {1}; this user must be able to write to the socket and to enter its \
+         folder: see its owner and mode (from ejabberd 23.10 on, its listener's unix_socket sets \
+         them)"
+    )]
+    Forbidden(Endpoint, io::Error),
     /// The router accepted the connection and said nothing, or not enough.
     #[error(
         "{0} accepted the connection but did not {1} within {2} s; is this its component port?"
@@ -32,20 +45,68 @@ pub enum ConnectError {
     /// The router closed the connection before the login was complete.
     #[error("{0} closed the connection before the login was complete; is this its component port?")]
     Closed(Endpoint),
+    /// The router closed the connection without a word, and TLS is off.
+    #[error(
+        "{0} closed the connection before the login was complete, without a word; is this its \
+         component port? If that is for TLS (ejabberd's `tls: true`), component.tls must be \"on\""
+    )]
+    ClosedPlain(Endpoint),
     /// What is there speaks something else.
     #[error("{0} does not speak XMPP: {1}; is this its component port?")]
     NotXmpp(Endpoint, &'static str),
+    /// The router's certificate will not do.
+    #[error("{0} showed a certificate that is not trusted: {1}")]
+    Certificate(Endpoint, BadCertificate),
+    /// The router answered TLS in something else.
+    #[error(
+        "{0} does not speak TLS, and component.tls is \"on\"; is this the port that the router \
+         listens on with TLS (ejabberd's `tls: true`)?"
+    )]
+    NotTls(Endpoint),
+    /// The router closed the connection during the TLS handshake.
+    #[error(
+        "{0} closed the connection during the TLS handshake; is this its component port, and has \
+         its listener a certificate (ejabberd's `certfile`)?"
+    )]
+    ClosedTls(Endpoint),
+    /// Something else about TLS.
+    #[error("no TLS with {0}: {1}")]
+    Tls(Endpoint, String),
     /// The router said no to this domain.
     #[error("{0} does not let {1} in: {2}")]
     Refused(Endpoint, String, StreamError),
 }
 
-/// Connects to the first address of the endpoint that accepts. The name is resolved anew each
-/// time: a router that comes back may have a new address.
-pub async fn connect(server: &Endpoint) -> Result<TcpStream, ConnectError> {
-    let addresses = lookup_host((server.host.as_str(), server.port))
+/// Connects, and encrypts the connection if it is to be.
+pub async fn connect(settings: &Settings) -> Result<(ReadHalf, WriteHalf), ConnectError> {
+    let server = &settings.server;
+    match server {
+        Endpoint::Unix(path) => {
+            let connecting = timeout(CONNECT, UnixStream::connect(path));
+            match connecting.await.unwrap_or(Err(ErrorKind::TimedOut.into())) {
+                Ok(socket) => Ok(socket::local(socket)),
+                Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                    Err(ConnectError::Forbidden(server.clone(), error))
+                }
+                Err(error) => Err(ConnectError::Connect(server.clone(), error.to_string())),
+            }
+        }
+        Endpoint::Tcp { host, port } => {
+            let socket = connect_tcp(server, host, *port).await?;
+            match &settings.tls {
+                None => Ok(socket::plain(socket)),
+                Some(tls) => encrypt(server, socket, tls).await,
+            }
+        }
+    }
+}
+
+/// Connects to the first address of the host that accepts. The name is resolved anew each time: a
+/// router that comes back may have a new address.
+async fn connect_tcp(server: &Endpoint, host: &str, port: u16) -> Result<TcpStream, ConnectError> {
+    let addresses = lookup_host((host, port))
         .await
-        .map_err(|error| ConnectError::Resolve(server.host.clone(), error))?;
+        .map_err(|error| ConnectError::Resolve(host.to_owned(), error))?;
     let mut problem = "the name has no address".to_owned();
     for address in addresses {
         let dns = DnsConfig::addr(&address.to_string());
@@ -61,4 +122,23 @@ pub async fn connect(server: &Endpoint) -> Result<TcpStream, ConnectError> {
         }
     }
     Err(ConnectError::Connect(server.clone(), problem))
+}
+
+async fn encrypt(
+    server: &Endpoint,
+    socket: TcpStream,
+    tls: &Tls,
+) -> Result<(ReadHalf, WriteHalf), ConnectError> {
+    let server = server.clone();
+    match timeout(ENCRYPT, tls::encrypt(socket, tls)).await {
+        Ok(Ok(stream)) => Ok(socket::encrypted(stream)),
+        Ok(Err(TlsError::Certificate(bad))) => Err(ConnectError::Certificate(server, bad)),
+        Ok(Err(TlsError::NotTls)) => Err(ConnectError::NotTls(server)),
+        Ok(Err(TlsError::Closed)) => Err(ConnectError::ClosedTls(server)),
+        Ok(Err(TlsError::Other(why))) => Err(ConnectError::Tls(server, why)),
+        Err(_) => {
+            let step = "complete the TLS handshake";
+            Err(ConnectError::Silent(server, step, ENCRYPT.as_secs()))
+        }
+    }
 }

@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use super::inbound::End;
 use super::{ConnectError, Link, Settings};
+use crate::config::Endpoint;
 use crate::stanza::{Element, escape_attribute, ns};
 
 /// How long the router may take for each step.
@@ -23,7 +24,15 @@ pub async fn log_in(link: &mut Link, settings: &Settings) -> Result<(), ConnectE
         .map_err(|_| ConnectError::Closed(server.clone()))?;
 
     let opened = wait(settings, "open a stream", link.inbound.open()).await?;
-    let stream = opened.map_err(|end| refused(settings, end))?;
+    let stream = opened.map_err(|end| match end {
+        // So does ejabberd where it expects TLS.
+        End::Eof | End::Io(_)
+            if settings.tls.is_none() && matches!(server, Endpoint::Tcp { .. }) =>
+        {
+            ConnectError::ClosedPlain(server.clone())
+        }
+        end => refused(settings, end),
+    })?;
     if !stream.is(ns::STREAMS, "stream") {
         return Err(ConnectError::NotXmpp(
             server.clone(),

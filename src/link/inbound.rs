@@ -4,13 +4,11 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::Instant;
 
-use tokio::io::AsyncReadExt;
-use tokio::net::tcp::OwnedReadHalf;
-
 use super::frame::{Frame, Framer};
 use super::reader::{Limits, Reader};
 use super::scan::NotXml;
-use super::{Settings, StreamError};
+use super::socket::ReadHalf;
+use super::{Settings, StreamError, tls};
 use crate::stanza::{Element, Received};
 
 /// How much is read at once: one read's stanzas are handed up together.
@@ -43,7 +41,7 @@ pub struct Incoming {
 /// The reading half.
 #[derive(Debug)]
 pub struct Inbound {
-    socket: OwnedReadHalf,
+    socket: ReadHalf,
     buffer: Box<[u8]>,
     framer: Framer,
     limits: Limits,
@@ -56,7 +54,7 @@ pub struct Inbound {
 
 impl Inbound {
     /// A reading half at the very beginning of its stream.
-    pub fn new(socket: OwnedReadHalf, settings: &Settings) -> Self {
+    pub fn new(socket: ReadHalf, settings: &Settings) -> Self {
         let limits = Limits {
             // Stanzas become longer with their namespaces written out, and some that are made for
             // it a thousand times as long.
@@ -132,7 +130,9 @@ impl Inbound {
         };
         self.heard = Instant::now();
         if let Err(NotXml(why)) = self.cut(read) {
-            self.end = Some(End::NotXml(why));
+            let at_the_start = self.reader.is_none();
+            let tls = at_the_start && tls::is_record(&self.buffer[..read]);
+            self.end = Some(End::NotXml(if tls { tls::UNASKED } else { why }));
         }
         Ok(())
     }

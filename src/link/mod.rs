@@ -1,12 +1,13 @@
 //! One connection to a router: XEP-0114, with the namespaces of XEP-0044.
 //!
-//! [`Link::connect`] resolves the name, connects, opens the stream and logs in; from then on
-//! [`Inbound::read`] hands up stanzas and [`Outbound::write`] sends replies, independently of
+//! [`Link::connect`] resolves the name, connects, encrypts if it is to, opens the stream and logs
+//! in; from then on [`Inbound::read`] hands up stanzas and [`Outbound::write`] sends replies, independently of
 //! each other. Nothing here knows what a stanza is about.
 //!
 //! [`frame`] and [`reader`] are public for the fuzzers alone: they are what meets the bytes that
 //! strangers send.
 
+mod certificate;
 mod connect;
 mod fragment;
 pub mod frame;
@@ -17,12 +18,15 @@ mod outbound;
 pub mod reader;
 mod refusal;
 mod scan;
+mod socket;
+mod tls;
 
 use secrecy::SecretString;
 
-use crate::config::Endpoint;
+use crate::config::{Endpoint, Tls};
 use crate::stanza::Container;
 
+pub use certificate::{BadCertificate, Fault};
 pub use connect::ConnectError;
 pub use inbound::{End, Inbound, Incoming};
 pub use outbound::{Outbound, Outbox};
@@ -34,6 +38,8 @@ pub use scan::NotXml;
 pub struct Settings {
     /// The router's address; the name is resolved at each attempt.
     pub server: Endpoint,
+    /// How the connection is encrypted, if it is.
+    pub tls: Option<Tls>,
     /// The component's own domain, as the router knows it.
     pub domain: String,
     /// What the handshake proves to know.
@@ -60,7 +66,7 @@ pub struct Link {
 impl Link {
     /// Connects and logs in.
     pub async fn connect(settings: &Settings) -> Result<Self, ConnectError> {
-        let (read, write) = connect::connect(&settings.server).await?.into_split();
+        let (read, write) = connect::connect(settings).await?;
         let mut link = Self {
             inbound: Inbound::new(read, settings),
             outbound: Outbound::new(write),

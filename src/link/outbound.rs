@@ -4,11 +4,9 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::Instant;
 
-use memchr::memchr2_iter;
-use tokio::io::AsyncWriteExt;
-use tokio::net::tcp::OwnedWriteHalf;
-
+use super::socket::WriteHalf;
 use crate::stanza::Reply;
+use memchr::memchr2_iter;
 
 /// How much is gathered into one write.
 const WRITE: usize = 64 * 1024;
@@ -22,18 +20,21 @@ const ONE_SEGMENT: usize = 1024;
 /// The writing half.
 #[derive(Debug)]
 pub struct Outbound {
-    socket: OwnedWriteHalf,
+    socket: WriteHalf,
+    /// What the socket has taken of the outbox and may still hold back.
+    taken: usize,
 }
 
 impl Outbound {
     /// A writing half at the very beginning of its stream.
-    pub fn new(socket: OwnedWriteHalf) -> Self {
-        Self { socket }
+    pub fn new(socket: WriteHalf) -> Self {
+        Self { socket, taken: 0 }
     }
 
     /// Writes this, whole.
     pub async fn send(&mut self, xml: &str) -> io::Result<()> {
-        self.socket.write_all(xml.as_bytes()).await
+        self.socket.write_all(xml.as_bytes()).await?;
+        self.socket.flush().await
     }
 
     /// Writes this, and that nothing more will come.
@@ -45,11 +46,16 @@ impl Outbound {
     /// Writes once from what waits, if anything does. Cancel safe.
     pub async fn write(&mut self, outbox: &mut Outbox) -> io::Result<()> {
         outbox.gather();
-        let written = self.socket.write(&outbox.chunk[outbox.written..]).await?;
-        if written == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
+        if self.taken == 0 {
+            self.taken = self.socket.write(&outbox.chunk[outbox.written..]).await?;
+            if self.taken == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
         }
-        outbox.advance(written);
+        // TLS takes more than the connection does. What it took stays in the outbox until it is
+        // through: an empty outbox is not written, and the rest would never leave.
+        self.socket.flush().await?;
+        outbox.advance(std::mem::take(&mut self.taken));
         Ok(())
     }
 }

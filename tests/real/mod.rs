@@ -3,8 +3,10 @@
 //! Whatever users' requests can show on a shared server is in `scenarios`; whatever takes a
 //! server or the component down has servers of its own.
 
+mod encrypted;
 mod hazards;
 mod links;
+mod local;
 mod printed;
 mod restarts;
 mod scenarios;

@@ -5,6 +5,7 @@ mod command_line;
 mod delegated;
 mod direct;
 mod durable;
+mod encrypted;
 mod everything_else;
 mod fairness;
 mod half_dead;

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -18,8 +18,8 @@ const STOP: Duration = Duration::from_secs(10);
 
 /// How the program is to be configured.
 pub struct Options {
-    /// Where the server listens for it.
-    pub server: SocketAddr,
+    /// Where the server listens for it, as the configuration has it.
+    pub server: String,
     /// What it is called.
     pub jid: String,
     /// What it says to prove that.
@@ -40,7 +40,7 @@ impl Options {
     /// A component that fits the servers of `support::server` and serves both their hosts.
     pub fn at(server: SocketAddr) -> Options {
         Options {
-            server,
+            server: server.to_string(),
             jid: COMPONENT.to_owned(),
             secret: SECRET.to_owned(),
             domains: vec![HOST.to_owned(), OTHER_HOST.to_owned()],
@@ -70,13 +70,16 @@ impl Options {
     }
 }
 
+/// Runs another command than the service, to its end.
+pub fn run(options: &Options, arguments: &[&str]) -> Output {
+    let folder = folder(options);
+    let mut command = command(&folder, &options.under);
+    command.args(arguments).output().expect("the program runs")
+}
+
 /// What the program prints for the administrator of `router` to paste.
 pub fn print_config(options: &Options, router: &str) -> String {
-    let folder = folder(options);
-    let output = command(&folder, &[])
-        .args(["print-config", router])
-        .output()
-        .expect("the program runs");
+    let output = run(options, &["print-config", router]);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "print-config {router}: {errors}");
     String::from_utf8(output.stdout).expect("UTF-8")

@@ -1,5 +1,5 @@
-//! A private ejabberd: its own configuration, database and ports, no TLS, no links to other
-//! servers.
+//! A private ejabberd: its own configuration, database and ports, no TLS unless a test adds it, no
+//! links to other servers.
 //!
 //! It is started without `ejabberdctl` and without Erlang's distribution: so there is no node
 //! name to be unique and no port mapper to be shared or left behind, any number run side by side,
@@ -83,7 +83,7 @@ fn configuration(options: &Options) -> String {
             }
         }
     }
-    text
+    merge(&text, &options.besides)
 }
 
 fn global(options: &Options) -> String {
@@ -109,19 +109,23 @@ modules:
 }
 
 fn component(options: &Options) -> String {
+    let port = options.ports.component;
+    listener(&format!("port: {port}\n    ip: \"127.0.0.1\""))
+}
+
+/// A listener for the component that these lines, indented by four, say more about.
+pub fn listener(lines: &str) -> String {
     format!(
         r#"listen:
   -
-    port: {port}
-    ip: "127.0.0.1"
+    {lines}
     module: ejabberd_service
     access: all
     global_routes: false
     hosts:
       {COMPONENT}:
         password: "{SECRET}"
-"#,
-        port = options.ports.component,
+"#
     )
 }
 

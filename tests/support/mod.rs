@@ -4,10 +4,12 @@
 //! own, and is gone when the tests are, however they end.
 
 pub mod answers;
+pub mod certificates;
 pub mod client;
 pub mod component;
 pub mod cutter;
 pub mod ejabberd;
+pub mod front;
 pub mod library;
 pub mod memory;
 pub mod place;

@@ -20,7 +20,8 @@ pub fn start(options: Options) -> Server {
         None => hosts(options.delegation),
     };
     let global = global(&folder.inside("data"), &options);
-    folder.write("prosody.cfg.lua", &format!("{global}\n{hosts}"));
+    let besides = &options.besides;
+    folder.write("prosody.cfg.lua", &format!("{global}\n{besides}\n{hosts}"));
 
     let configuration = folder.inside("prosody.cfg.lua");
     Server::start("Prosody", folder, options.ports, None, move || {

@@ -56,6 +56,8 @@ pub struct Options {
     /// The part of the configuration that concerns the virtual hosts and the component, instead
     /// of the harness's own.
     pub host_blocks: Option<String>,
+    /// What is said besides: for Prosody in the global part, for ejabberd merged into the rest.
+    pub besides: String,
 }
 
 impl Options {
@@ -66,6 +68,7 @@ impl Options {
             accounts: accounts.iter().map(|&jid| jid.to_owned()).collect(),
             delegation: true,
             host_blocks: None,
+            besides: String::new(),
         }
     }
 }

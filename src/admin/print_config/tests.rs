@@ -134,6 +134,69 @@ fn ejabberd_listens_where_we_look_for_it() {
 }
 
 #[test]
+fn prosody_is_told_how_to_encrypt() {
+    let block = |server: &str| {
+        let more = format!("{SECRET}component.server = \"{server}\"\ncomponent.tls = \"on\"\n");
+        prosody(&config(&more))
+    };
+    let listener = |ip: &str| {
+        format!(
+            ", put into the global part, above every host:\n\
+             -- ssl_ports = {{ 5348 }}\n\
+             -- ssl_interfaces = {{ \"{ip}\" }}\n\
+             -- ssl_ssl = {{ certificate = \"/etc/prosody/certs/localhost.crt\"; -- put yours here\n\
+             --             key = \"/etc/prosody/certs/localhost.key\" }}\n\
+             -- and add \"net_multiplex\" to modules_enabled. Whoever reaches that port may log in there\n\
+             -- as a client or a server too.\n"
+        )
+    };
+    for (server, ip) in [
+        ("localhost:5348", "127.0.0.1"),
+        ("192.0.2.1:5348", "192.0.2.1"),
+    ] {
+        let block = block(server);
+        assert!(block.ends_with(&listener(ip)), "{block}");
+    }
+    assert!(block("prosody:5348").contains("{ \"*\" } -- better the one address"));
+}
+
+#[test]
+fn ejabberd_is_told_how_to_encrypt() {
+    for (server, ip) in [
+        ("192.0.2.1:5348", "\"192.0.2.1\"\n"),
+        (
+            "ejabberd:5348",
+            "\"::\"   # every address; better the one that we reach it by\n",
+        ),
+    ] {
+        let more = format!("{SECRET}component.server = \"{server}\"\ncomponent.tls = \"on\"\n");
+        let block = ejabberd(&config(&more));
+        assert!(
+            block.contains(&format!("    ip: {ip}    tls: true\n")),
+            "{block}"
+        );
+        assert!(
+            read(&block, "#").contains("    certfile: \"/etc/ejabberd/ejabberd.pem\"\n"),
+            "{block}"
+        );
+    }
+}
+
+#[test]
+fn a_socket_is_for_ejabberd_alone() {
+    let more = format!("{SECRET}component.server = \"unix:/run/ejabberd/it.sock\"\n");
+    let config = config(&more);
+    let listener = "listen:\n  -\n    port: \"unix:/run/ejabberd/it.sock\"\n    \
+                    module: ejabberd_service\n";
+    assert!(read(&ejabberd(&config), "#").starts_with(listener));
+    let block = prosody(&config);
+    assert!(
+        block.ends_with("set component.server to a port.\n"),
+        "{block}"
+    );
+}
+
+#[test]
 fn any_secret_is_one_string_of_the_language() {
     // As TOML writes it: quotes, backslash, line ends, NUL before a digit, a bell, another
     // alphabet.

@@ -32,7 +32,8 @@ fn what_is_unknown_is_told_with_what_may_be_meant() {
         (
             "[component]\npassword = \"s3cret\"",
             "2:1: unknown key password in [component], \
-                 expected one of jid, server, secret, secret_file, ping_seconds",
+                 expected one of jid, server, tls, tls_ca_file, tls_pin_sha256, tls_name, \
+                 secret, secret_file, ping_seconds",
         ),
         (
             "[component]\ndomains = [\"example.org\"]",
@@ -84,12 +85,29 @@ fn values_are_refused_with_what_was_found_and_what_was_expected() {
         (
             "component.server = \"localhost\"",
             "1:20: component.server: found \"localhost\", \
-                 expected host:port, such as \"127.0.0.1:5347\" or \"[::1]:5347\"",
+                 expected host:port, such as \"127.0.0.1:5347\" or \"[::1]:5347\", \
+                 or a socket's path, such as \"unix:/run/ejabberd/component.sock\"",
         ),
         (
             "component.server = 5347",
             "1:20: component.server: found 5347, \
-                 expected host:port, such as \"127.0.0.1:5347\" or \"[::1]:5347\"",
+                 expected host:port, such as \"127.0.0.1:5347\" or \"[::1]:5347\", \
+                 or a socket's path, such as \"unix:/run/ejabberd/component.sock\"",
+        ),
+        (
+            "component.tls = true",
+            "1:17: component.tls: found true, expected \"off\" or \"on\"",
+        ),
+        (
+            "component.tls_pin_sha256 = \"AB:CD\"",
+            "1:28: component.tls_pin_sha256: found \"AB:CD\", \
+                 expected the SHA-256 fingerprint of a certificate: 64 hexadecimal digits, \
+                 with or without colons",
+        ),
+        (
+            "component.tls_name = \"example.org:5347\"",
+            "1:22: component.tls_name: found \"example.org:5347\", \
+                 expected the name that the router's certificate has, such as \"example.org\"",
         ),
         (
             "component.secret = 123456",

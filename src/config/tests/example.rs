@@ -38,7 +38,9 @@ fn keys() -> Vec<(String, String, String)> {
         }
         let line = line.strip_prefix("# ").unwrap_or(line);
         if let Some((name, value)) = line.split_once(" = ")
-            && name.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+            && name
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
         {
             keys.push((section.to_owned(), name.to_owned(), value.to_owned()));
         }
@@ -59,13 +61,26 @@ fn it_names_every_key_in_the_order_of_the_table() {
 #[test]
 fn what_is_commented_out_is_right_as_well() {
     let folder = Folder::new();
-    let text: String = keys()
-        .iter()
-        .map(|(section, name, value)| format!("{section}.{name} = {value}\n"))
-        .collect();
-    let config = folder.load(&text, &[SECRET]).expect("a configuration");
+    let text = |unwanted: &[&str]| -> String {
+        keys()
+            .iter()
+            .filter(|(_, name, _)| !unwanted.contains(&name.as_str()))
+            .map(|(section, name, value)| format!("{section}.{name} = {value}\n"))
+            .collect()
+    };
+    // Of the certificate's authority and its fingerprint, one makes sense. The file is not there.
+    let with_pin = text(&["tls_ca_file"]).replace("tls = \"off\"", "tls = \"on\"");
+    let config = folder.load(&with_pin, &[SECRET]);
+    let config = config.expect("a configuration");
     let listen = config.http.listen.map(|it| it.to_string());
     assert_eq!(listen.as_deref(), Some("127.0.0.1:9547"));
     assert_eq!(config.disco.contact, ["mailto:admin@example.org"]);
     assert_eq!(config.disco.os.as_deref(), Some("Debian 13"));
+    assert!(config.component.tls.is_some());
+    let with_file = text(&["tls_pin_sha256"]).replace("tls = \"off\"", "tls = \"on\"");
+    let told = folder.told(folder.load(&with_file, &[SECRET]));
+    assert!(
+        told.contains("component.tls_ca_file: cannot read /etc/"),
+        "{told}"
+    );
 }

@@ -3,6 +3,7 @@
 mod example;
 mod search;
 mod secret;
+mod tls;
 mod twins;
 
 use std::fs;
@@ -75,6 +76,7 @@ fn defaults() {
     let config = from(&LEAST).expect("a configuration");
     assert_eq!(config.component.jid.as_str(), "private.example.org");
     assert_eq!(config.component.server.to_string(), "127.0.0.1:5347");
+    assert!(config.component.tls.is_none());
     assert_eq!(
         config.access,
         Access {

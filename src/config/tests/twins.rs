@@ -3,14 +3,22 @@
 use super::super::keys::KEYS;
 use super::*;
 
+const PIN: &str = "00112233445566778899AABBCCDDEEFF00112233445566778899AABBCCDDEEFF";
+const PIN_IN_FILE: &str = "\"00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff:\
+                           00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff\"";
+
 /// Each key's twin, a value as the file writes it, and the same as a variable.
-const TWINS: [(&str, &str, &str); 24] = [
+const TWINS: [(&str, &str, &str); 28] = [
     (
         "COMPONENT_JID",
         "\"other.example.net\"",
         "other.example.net",
     ),
     ("COMPONENT_SERVER", "\"[::1]:8888\"", "[::1]:8888"),
+    ("COMPONENT_TLS", "\"on\"", "on"),
+    ("COMPONENT_TLS_CA_FILE", "\"/dev/null\"", "/dev/null"),
+    ("COMPONENT_TLS_PIN_SHA256", PIN_IN_FILE, PIN),
+    ("COMPONENT_TLS_NAME", "\"example.org\"", "example.org"),
     ("COMPONENT_SECRET", "\"other\"", "other"),
     ("COMPONENT_SECRET_FILE", "\"/dev/null\"", "/dev/null"),
     ("COMPONENT_PING_SECONDS", "7", "7"),
@@ -52,7 +60,7 @@ fn said(result: Result<Config, ConfigError>) -> String {
             let source = Source::Environment;
             format!("{:?} {secret}", Config { source, ..config })
         }
-        // Of the one key that is refused here: an empty file holds no secret.
+        // Of the keys that are refused here: an empty file holds no secret, and no certificate.
         Err(error) => error
             .to_string()
             .split_once("/dev/null: ")
@@ -60,13 +68,16 @@ fn said(result: Result<Config, ConfigError>) -> String {
     }
 }
 
-/// As `LEAST`, but without what the key itself says.
+/// As `LEAST`, but without what the key itself says; and with what it makes no sense without.
 fn file(section: &str, name: &str, value: &str) -> String {
     let least = [
         ("component", "jid", "\"private.example.org\""),
         ("component", "secret", "\"s3cret\""),
     ];
     let mut text = String::new();
+    if name.starts_with("tls_") {
+        text.push_str("component.tls = \"on\"\n");
+    }
     for (other_section, other, least) in least {
         let replaced = other == name || (other == "secret" && name == "secret_file");
         if !(section == other_section && replaced) {
@@ -90,7 +101,11 @@ fn each_key_has_a_twin_that_says_the_same_and_wins() {
         let by_file = said(folder.load(&file(key.section, key.name, in_file), &[]));
         assert_ne!(by_file, least, "{key} in the file changes something");
 
-        let overridden = file("component", "none", "").replace("component.none = \n", "");
+        let given = format!("{}.{} = \n", key.section, key.name);
+        let overridden = match key.name.starts_with("tls_") {
+            true => file(key.section, key.name, "").replace(&given, ""),
+            false => file("component", "none", "").replace("component.none = \n", ""),
+        };
         let by_variable = said(folder.load(&overridden, &[(&variable, in_variable)]));
         assert_eq!(by_variable, by_file, "{variable} says the same as {key}");
     }

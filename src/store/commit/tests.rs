@@ -137,10 +137,6 @@ impl Engine for Opened {
         !self.full.load(SeqCst)
     }
 
-    fn scan_from(&self, key: &[u8], visit: Visit<'_>) -> Result<(), EngineError> {
-        self.memory.scan_from(key, visit)
-    }
-
     fn size(&self) -> u64 {
         self.memory.size()
     }

@@ -1,0 +1,314 @@
+//! Judging the router's certificate, and saying what to do about one that will not do.
+//!
+//! Where a component's listener has a certificate at all, it is often one that nobody signed, or
+//! that is for another name than the address we connect to. The library says no more than "invalid
+//! peer certificate". So whoever judges keeps what an administrator needs to decide: what is wrong,
+//! and the fingerprint by which to tell whether it is the router's own.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use chrono::DateTime;
+use sha2::{Digest, Sha256};
+use tokio_rustls::rustls::client::WebPkiServerVerifier;
+use tokio_rustls::rustls::client::danger::{
+    HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
+};
+use tokio_rustls::rustls::crypto::{
+    CryptoProvider, verify_tls12_signature, verify_tls13_signature,
+};
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::{
+    CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+};
+
+use crate::config::Fingerprint;
+
+/// A certificate that was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadCertificate {
+    /// What is wrong with it.
+    pub fault: Fault,
+    /// Which one it is.
+    pub fingerprint: Fingerprint,
+}
+
+/// What is wrong with a certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// It is not the pinned one.
+    NotPinned,
+    /// It is for other names.
+    Name {
+        /// The one that was expected.
+        expected: String,
+        /// Those that it has.
+        found: Vec<String>,
+    },
+    /// It is not valid any more, or not yet; as a date, if known.
+    Date {
+        /// Whether it will be valid later.
+        early: bool,
+        /// From or to when it is valid.
+        bound: String,
+    },
+    /// Nobody but itself has signed it.
+    SelfSigned,
+    /// Nobody who is trusted has signed it.
+    UnknownIssuer {
+        /// Who is trusted.
+        trusted: String,
+    },
+    /// It is an authority's own, which must not stand for a server.
+    Authority,
+    /// It is of X.509's version 1, which cannot say what it is for.
+    Version1,
+    /// Something else, in the library's words.
+    Other(String),
+}
+
+impl fmt::Display for BadCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const PIN: &str = "set component.tls_pin_sha256 to its fingerprint";
+        match &self.fault {
+            Fault::NotPinned => write!(
+                f,
+                "it is not the one in component.tls_pin_sha256; if the router has a new one, {PIN}"
+            ),
+            Fault::Name { expected, found } if found.is_empty() => write!(
+                f,
+                "it is not for {expected}, for it has no name at all (a common name does not \
+                 count); {PIN}"
+            ),
+            Fault::Name { expected, found } => write!(
+                f,
+                "it is not for {expected} but for {}; if that is your router, set \
+                 component.tls_name to its name",
+                found.join(", ")
+            ),
+            Fault::Date {
+                early: false,
+                bound,
+            } => write!(
+                f,
+                "it expired on {bound}; renew it on the router, and is this machine's clock right?"
+            ),
+            Fault::Date { early: true, bound } => write!(
+                f,
+                "it is not valid before {bound}; is this machine's clock right?"
+            ),
+            Fault::SelfSigned => write!(f, "it is self-signed; {PIN}"),
+            Fault::UnknownIssuer { trusted } => write!(
+                f,
+                "whoever signed it is not among {trusted}; set component.tls_ca_file to a file with \
+                 that authority's certificate, or {PIN}"
+            ),
+            Fault::Authority => write!(
+                f,
+                "it says that it is an authority's own and not a server's, as one that \
+                 `openssl req -x509` signs itself; {PIN}"
+            ),
+            Fault::Version1 => write!(
+                f,
+                "it is of X.509 version 1, as `openssl x509 -req` makes it without -extfile; make \
+                 one of version 3, with subjectAltName"
+            ),
+            Fault::Other(words) => write!(f, "{words}; see what it is, and renew it or {PIN}"),
+        }?;
+        write!(f, "; its SHA-256 fingerprint is {}", self.fingerprint)?;
+        match &self.fault {
+            // Nobody is to take these as they are.
+            Fault::Date { .. } | Fault::Version1 => Ok(()),
+            _ => f.write_str(
+                ": before you trust it, compare that with what `openssl x509 -noout -fingerprint \
+                 -sha256 -in FILE` says on the router's machine",
+            ),
+        }
+    }
+}
+
+/// Judges the certificate of one connection, and remembers why it was refused.
+#[derive(Debug)]
+pub struct Judge {
+    measure: Measure,
+    provider: Arc<CryptoProvider>,
+    refused: OnceLock<BadCertificate>,
+}
+
+/// What a certificate is judged by.
+#[derive(Debug)]
+pub enum Measure {
+    /// It is this one.
+    Pin(Fingerprint),
+    /// One of these authorities has signed it, and name and dates are right.
+    Authorities {
+        /// Those.
+        by: Arc<WebPkiServerVerifier>,
+        /// The same in words.
+        named: String,
+    },
+}
+
+impl Judge {
+    /// A judge of one connection.
+    pub fn new(measure: Measure, provider: Arc<CryptoProvider>) -> Self {
+        Self {
+            measure,
+            provider,
+            refused: OnceLock::new(),
+        }
+    }
+
+    /// Why the certificate was refused, if it was.
+    pub fn refused(&self) -> Option<&BadCertificate> {
+        self.refused.get()
+    }
+
+    fn refuse(&self, certificate: &CertificateDer<'_>, fault: Fault) {
+        let fingerprint = fingerprint(certificate);
+        // One connection has one certificate.
+        let _ = self.refused.set(BadCertificate { fault, fingerprint });
+    }
+
+    /// What this error of the library means.
+    fn fault(&self, certificate: &CertificateDer<'_>, error: &Error) -> Fault {
+        let Error::InvalidCertificate(error) = error else {
+            return Fault::Other(error.to_string());
+        };
+        match error {
+            CertificateError::NotValidForNameContext {
+                expected,
+                presented,
+            } => Fault::Name {
+                expected: expected.to_str().into_owned(),
+                found: presented.iter().map(|name| bare(name)).collect(),
+            },
+            CertificateError::ExpiredContext { not_after, .. } => Fault::Date {
+                early: false,
+                bound: day(*not_after),
+            },
+            CertificateError::NotValidYetContext { not_before, .. } => Fault::Date {
+                early: true,
+                bound: day(*not_before),
+            },
+            // The signature is bad where another authority of the same name is trusted.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature
+                if self.is_self_signed(certificate) =>
+            {
+                Fault::SelfSigned
+            }
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+                Fault::UnknownIssuer {
+                    trusted: match &self.measure {
+                        Measure::Authorities { named, .. } => named.clone(),
+                        Measure::Pin(_) => String::new(),
+                    },
+                }
+            }
+            CertificateError::Other(other) if other.to_string() == "CaUsedAsEndEntity" => {
+                Fault::Authority
+            }
+            CertificateError::Other(other) if other.to_string() == "UnsupportedCertVersion" => {
+                Fault::Version1
+            }
+            other => Fault::Other(other.to_string()),
+        }
+    }
+
+    /// What an error of the handshake's own signature means.
+    fn fault_of_signature(&self, certificate: &CertificateDer<'_>, error: &Error) -> Fault {
+        match error {
+            Error::InvalidCertificate(CertificateError::BadSignature) => {
+                Fault::Other(error.to_string())
+            }
+            error => self.fault(certificate, error),
+        }
+    }
+
+    /// Whether it would do if it were its own authority.
+    fn is_self_signed(&self, certificate: &CertificateDer<'_>) -> bool {
+        let mut roots = RootCertStore::empty();
+        let name = ServerName::try_from("self.invalid"); // which is judged last
+        let added = roots.add(certificate.clone().into_owned());
+        let by = WebPkiServerVerifier::builder_with_provider(roots.into(), self.provider.clone());
+        match (added, name, by.build()) {
+            (Ok(()), Ok(name), Ok(by)) => !matches!(
+                by.verify_server_cert(certificate, &[], &name, &[], UnixTime::now()),
+                Err(Error::InvalidCertificate(CertificateError::UnknownIssuer))
+            ),
+            _ => false,
+        }
+    }
+}
+
+impl ServerCertVerifier for Judge {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        match &self.measure {
+            Measure::Pin(pin) if *pin == fingerprint(certificate) => {
+                Ok(ServerCertVerified::assertion())
+            }
+            Measure::Pin(_) => {
+                self.refuse(certificate, Fault::NotPinned);
+                Err(CertificateError::ApplicationVerificationFailure.into())
+            }
+            Measure::Authorities { by, .. } => by
+                .verify_server_cert(certificate, intermediates, name, ocsp, now)
+                .inspect_err(|error| self.refuse(certificate, self.fault(certificate, error))),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let known = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, known).inspect_err(|error| {
+            self.refuse(certificate, self.fault_of_signature(certificate, error))
+        })
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let known = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, known).inspect_err(|error| {
+            self.refuse(certificate, self.fault_of_signature(certificate, error))
+        })
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
+
+fn fingerprint(certificate: &CertificateDer<'_>) -> Fingerprint {
+    Fingerprint(Sha256::digest(certificate).into())
+}
+
+/// A name without the word for its kind that the library puts around it.
+fn bare(name: &str) -> String {
+    name.split('"').nth(1).unwrap_or(name).to_owned()
+}
+
+fn day(moment: UnixTime) -> String {
+    i64::try_from(moment.as_secs())
+        .ok()
+        .and_then(|seconds| DateTime::from_timestamp(seconds, 0))
+        .map_or_else(String::new, |moment| {
+            moment.format("%Y-%m-%d %H:%M UTC").to_string()
+        })
+}

@@ -1,0 +1,110 @@
+//! TLS from the first byte, as ejabberd's listeners with `tls: true` have it.
+//!
+//! There is no way from here back to plain text, and none from plain text to here: what the
+//! configuration says is what happens, or the login fails and says what the router does instead.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::client::{Resumption, WebPkiServerVerifier};
+use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
+use tokio_rustls::rustls::{ClientConfig, Error, RootCertStore};
+
+use super::certificate::{BadCertificate, Judge, Measure};
+use crate::config::{Tls, Trust};
+
+/// What is said where TLS comes and was not asked for.
+pub const UNASKED: &str = "it answered with TLS, and component.tls is \"off\"";
+
+/// Whether these bytes, which begin a connection, are TLS: an alert or a handshake, of any version.
+pub fn is_record(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x15 | 0x16, 0x03, ..])
+}
+
+/// Why there is no TLS.
+#[derive(Debug)]
+pub enum TlsError {
+    /// The router's certificate will not do.
+    Certificate(BadCertificate),
+    /// The router answered in something else.
+    NotTls,
+    /// The router closed the connection, or it broke.
+    Closed,
+    /// Something else, in words.
+    Other(String),
+}
+
+/// Encrypts a connection. All is made anew each time, so that authorities that the system has
+/// learned of meanwhile count.
+pub async fn encrypt(socket: TcpStream, tls: &Tls) -> Result<TlsStream<TcpStream>, TlsError> {
+    let provider = Arc::new(ring::default_provider());
+    let measure = measure(&tls.trust, &provider).map_err(TlsError::Other)?;
+    let judge = Arc::new(Judge::new(measure, provider.clone()));
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| TlsError::Other(error.to_string()))?
+        .dangerous() // which is what the library calls any judge but its own
+        .with_custom_certificate_verifier(judge.clone())
+        .with_no_client_auth();
+    config.resumption = Resumption::disabled();
+    TlsConnector::from(Arc::new(config))
+        .connect(tls.name.clone(), socket)
+        .await
+        .map_err(|error| match judge.refused() {
+            Some(refused) => TlsError::Certificate(refused.clone()),
+            None => read(&error),
+        })
+}
+
+fn measure(trust: &Trust, provider: &Arc<CryptoProvider>) -> Result<Measure, String> {
+    let (roots, named) = match trust {
+        Trust::Pin(pin) => return Ok(Measure::Pin(*pin)),
+        Trust::File { path, roots } => (
+            roots.clone(),
+            format!("the authorities in {}", path.display()),
+        ),
+        Trust::System => (
+            Arc::new(system()?),
+            "this system's trusted authorities".to_owned(),
+        ),
+    };
+    let by = WebPkiServerVerifier::builder_with_provider(roots, provider.clone())
+        .build()
+        .map_err(|error| error.to_string())?;
+    Ok(Measure::Authorities { by, named })
+}
+
+/// The authorities that the system trusts.
+fn system() -> Result<RootCertStore, String> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        let why = found.errors.first().map(|error| format!(" ({error})"));
+        return Err(format!(
+            "this system has no trusted authorities{}; install ca-certificates, or set \
+             component.tls_ca_file or component.tls_pin_sha256",
+            why.unwrap_or_default()
+        ));
+    }
+    Ok(roots)
+}
+
+/// What went wrong, if it was not the certificate.
+fn read(error: &io::Error) -> TlsError {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    match inner {
+        Some(Error::InvalidMessage(_)) => TlsError::NotTls,
+        Some(Error::AlertReceived(alert)) => {
+            TlsError::Other(format!("the router refused it with the alert {alert:?}"))
+        }
+        Some(other) => TlsError::Other(other.to_string()),
+        None => TlsError::Closed,
+    }
+}
+
+#[cfg(test)]
+mod tests;
