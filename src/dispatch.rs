@@ -48,7 +48,7 @@ pub struct Bounds {
 /// What a stanza tells us, beside what it asks.
 #[derive(Debug)]
 pub enum Told {
-    /// This domain delegates private storage to us.
+    /// This domain, served or not, says that it delegates private storage to us.
     Delegated(String),
     /// An IQ of ours was answered, with this id from this address.
     Answered {
@@ -130,6 +130,13 @@ impl Dispatch {
             done,
         };
         (dispatch, receiver)
+    }
+
+    /// Sets up the service and the bounds anew, for the stanzas to come. What is open is answered
+    /// as it would have been.
+    pub fn set_up_anew(&mut self, settings: Settings, bounds: Bounds) {
+        self.service.set_up_anew(settings);
+        self.bounds = bounds;
     }
 
     /// Takes a stanza: its reply goes to the outbox, now or once its work is done. Returns what

@@ -1,18 +1,24 @@
 //! `run`: the service from its first log line to its last.
 
+mod reload;
+
 use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::component::{Component, Event};
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::exit;
 use crate::logs;
 use crate::start::start;
+use reload::Reload;
 
-/// Serves until somebody asks the process to end.
-pub fn run(config: &Config) -> ExitCode {
-    logs::start(&config.log);
+/// Serves until somebody asks the process to end. `load` reads the configuration again.
+pub fn run(
+    config: &Config,
+    load: impl Fn() -> Result<Config, ConfigError> + Send + Sync + 'static,
+) -> ExitCode {
+    let levels = logs::start(&config.log);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
@@ -23,6 +29,20 @@ pub fn run(config: &Config) -> ExitCode {
             return ExitCode::from(exit::STORE);
         }
     };
+    let component = Component::new(config, store.clone());
+    let reload = Reload {
+        load,
+        running: config.clone(),
+        levels,
+        component: component.changes(),
+    };
+    // Whoever reads the line below may send the signal.
+    let entered = runtime.enter();
+    match signal(SignalKind::hangup()) {
+        Ok(asked) => drop(runtime.spawn(reload.whenever(asked))),
+        Err(error) => tracing::error!("cannot listen for SIGHUP: {error}"),
+    }
+    drop(entered);
     tracing::info!(
         "{} {} keeps private storage for {} in {} ({})",
         env!("CARGO_PKG_NAME"),
@@ -31,10 +51,11 @@ pub fn run(config: &Config) -> ExitCode {
         config.storage.path.display(),
         config.source,
     );
-    let component = Component::new(config, store.clone());
     let server = config.component.server.clone();
     let jid = config.component.jid.clone();
     let unanswered = runtime.block_on(component.run(stop_signal(), |event| match event {
+        Event::Reached(step) => tracing::debug!("{step:?}"),
+        Event::Replied(_) => {}
         Event::Up => tracing::info!("logged in to {server} as {jid}"),
         Event::Delegated(domain) => tracing::info!("delegation is active for {domain}"),
         Event::Undelegated(domains) => tracing::warn!(

@@ -2,3 +2,5 @@
 
 pub mod check;
 pub mod print_config;
+pub mod report;
+pub mod user;

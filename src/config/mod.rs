@@ -8,6 +8,7 @@
 //! `keys` is the one table of what can be configured. `file` and `environment` are its two readers,
 //! `secret` finds the secret, and `load` puts them together.
 
+mod changes;
 mod draft;
 mod endpoint;
 mod environment;
@@ -21,6 +22,7 @@ mod secret;
 mod tests;
 mod value;
 
+pub use changes::Changes;
 pub use endpoint::Endpoint;
 
 use std::fmt;

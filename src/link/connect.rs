@@ -1,6 +1,7 @@
 //! Getting a socket to the router.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::{TcpStream, lookup_host};
@@ -40,12 +41,28 @@ pub enum ConnectError {
     Refused(Endpoint, String, StreamError),
 }
 
+/// How far a connection has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// The name stands for these addresses.
+    Resolved(Vec<SocketAddr>),
+    /// This address has accepted the connection.
+    Connected(SocketAddr),
+    /// The router has opened a stream for our domain.
+    Opened,
+}
+
 /// Connects to the first address of the endpoint that accepts. The name is resolved anew each
 /// time: a router that comes back may have a new address.
-pub async fn connect(server: &Endpoint) -> Result<TcpStream, ConnectError> {
-    let addresses = lookup_host((server.host.as_str(), server.port))
+pub async fn connect(
+    server: &Endpoint,
+    reached: &mut impl FnMut(Step),
+) -> Result<TcpStream, ConnectError> {
+    let addresses: Vec<SocketAddr> = lookup_host((server.host.as_str(), server.port))
         .await
-        .map_err(|error| ConnectError::Resolve(server.host.clone(), error))?;
+        .map_err(|error| ConnectError::Resolve(server.host.clone(), error))?
+        .collect();
+    reached(Step::Resolved(addresses.clone()));
     let mut problem = "the name has no address".to_owned();
     for address in addresses {
         let dns = DnsConfig::addr(&address.to_string());
@@ -53,6 +70,7 @@ pub async fn connect(server: &Endpoint) -> Result<TcpStream, ConnectError> {
             Ok(Ok(socket)) => {
                 // Replies are gathered into large writes already; waiting for more costs time.
                 let _ = socket.set_nodelay(true);
+                reached(Step::Connected(address));
                 return Ok(socket);
             }
             Ok(Err(tokio_xmpp::Error::Io(error))) => problem = error.to_string(),

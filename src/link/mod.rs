@@ -23,7 +23,7 @@ use secrecy::SecretString;
 use crate::config::Endpoint;
 use crate::stanza::Container;
 
-pub use connect::ConnectError;
+pub use connect::{ConnectError, Step};
 pub use inbound::{End, Inbound, Incoming};
 pub use outbound::{Outbound, Outbox};
 pub use refusal::StreamError;
@@ -58,14 +58,18 @@ pub struct Link {
 }
 
 impl Link {
-    /// Connects and logs in.
-    pub async fn connect(settings: &Settings) -> Result<Self, ConnectError> {
-        let (read, write) = connect::connect(&settings.server).await?.into_split();
+    /// Connects and logs in; tells each step that it has made.
+    pub async fn connect(
+        settings: &Settings,
+        mut reached: impl FnMut(Step),
+    ) -> Result<Self, ConnectError> {
+        let socket = connect::connect(&settings.server, &mut reached).await?;
+        let (read, write) = socket.into_split();
         let mut link = Self {
             inbound: Inbound::new(read, settings),
             outbound: Outbound::new(write),
         };
-        handshake::log_in(&mut link, settings).await?;
+        handshake::log_in(&mut link, settings, &mut reached).await?;
         Ok(link)
     }
 }
