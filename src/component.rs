@@ -14,14 +14,14 @@ use tokio::time::{sleep, sleep_until, timeout, timeout_at};
 
 use crate::config::Config;
 use crate::dispatch::{Dispatch, Done, Told};
-use crate::link::{self, ConnectError, End, Link, Outbox};
 pub use crate::link::Step;
-pub use questions::{Question, Refusal, Reply};
+use crate::link::{self, ConnectError, End, Link, Outbox};
 use crate::stanza::Received;
 use crate::store::Store;
 use backoff::Backoff;
 use liveness::{Liveness, Verdict};
 use questions::Questions;
+pub use questions::{Question, Refusal, Reply};
 
 /// How long a reply may wait for a link before whoever asked has given up.
 const KEEP_REPLIES: Duration = Duration::from_secs(60);

@@ -77,7 +77,8 @@ fn open(report: &Report, config: &Config, connect: bool) -> Result<Option<(Runti
                 None => report.line(Sign::Good, format_args!("store: {path}")),
             }
             if is_new && rustix::process::geteuid().is_root() {
-                let line = format!("store: {path} was made just now and belongs to root; if the service");
+                let line =
+                    format!("store: {path} was made just now and belongs to root; if the service");
                 let line = format!("{line} runs as another user: chown -R THAT-USER {path}");
                 report.line(Sign::Warning, line);
             }
@@ -96,7 +97,10 @@ fn open(report: &Report, config: &Config, connect: bool) -> Result<Option<(Runti
         }
         Err(StartError::Store(OpenError::InUse { pid, .. })) => {
             let pid = pid.map_or(String::new(), |pid| format!(" (pid {pid})"));
-            report.line(Sign::Good, format!("store: {path}, in use by the service{pid}"));
+            report.line(
+                Sign::Good,
+                format!("store: {path}, in use by the service{pid}"),
+            );
             Ok(None)
         }
         Err(error) => {

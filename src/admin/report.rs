@@ -26,7 +26,9 @@ impl Report {
     /// For the terminal that the environment describes: in ASCII, unless it says UTF-8.
     pub fn from_environment() -> Self {
         let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(variable);
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+            .into_iter()
+            .find_map(variable);
         let locale = locale.unwrap_or_default().to_ascii_lowercase();
         Self {
             utf8: locale.contains("utf-8") || locale.contains("utf8"),

@@ -182,9 +182,15 @@ mod tests {
         liveness.answered("alive-1", "example.org", &mut outbox);
         let hosts = |names: &[&str]| names.iter().map(|&it| it.to_owned()).collect::<Vec<_>>();
         liveness.watch_one_of(&hosts(&["example.net", "example.org"]));
-        assert_eq!((liveness.to.as_str(), liveness.answered), ("example.org", true));
+        assert_eq!(
+            (liveness.to.as_str(), liveness.answered),
+            ("example.org", true)
+        );
         liveness.watch_one_of(&hosts(&["example.net"]));
-        assert_eq!((liveness.to.as_str(), liveness.answered), ("example.net", false));
+        assert_eq!(
+            (liveness.to.as_str(), liveness.answered),
+            ("example.net", false)
+        );
         liveness.look(now, &mut outbox);
         liveness.answered("alive-2", "example.net", &mut outbox);
         assert!(liveness.answered);

@@ -3,9 +3,11 @@
 //! Whatever users' requests can show on a shared server is in `scenarios`; whatever takes a
 //! server or the component down has servers of its own.
 
+mod check;
 mod hazards;
 mod links;
 mod printed;
+mod reload;
 mod restarts;
 mod scenarios;
 mod slixmpp;

@@ -1,30 +1,96 @@
-//! What `print-config` prints, pasted as it is, makes a server delegate.
+//! What `print-config` prints, put where it says, makes a server delegate: to whatever port, for
+//! each domain, with any secret.
 
 use super::stage::{Start, wait_until_served};
+use crate::support::answers::{refusal, text};
+use crate::support::client::RawClient;
 use crate::support::component::{self, Component};
-use crate::support::server::{COMPONENT, Options};
+use crate::support::server::{COMPONENT, HOST, OTHER_HOST, Options};
 use crate::support::{ejabberd, ports, prosody};
+
+const USERS: [&str; 2] = ["alice@localhost", "alice@test2.localhost"];
 
 #[test]
 fn prosody_delegates_with_the_printed_blocks() {
-    delegates_as_printed("prosody", prosody::start);
+    delegates("prosody", prosody::start, |printed| printed);
 }
 
 #[test]
 fn ejabberd_delegates_with_the_printed_blocks() {
-    delegates_as_printed("ejabberd", ejabberd::start);
+    delegates("ejabberd", ejabberd::start, |printed| printed);
 }
 
-fn delegates_as_printed(router: &str, start: Start) {
-    let users = ["alice@localhost", "alice@test2.localhost"];
-    let mut options = Options::delegating(&users);
+/// Both hosts are there already, one with modules of its own, and another component.
+#[test]
+fn prosody_delegates_when_the_lines_go_into_its_own_blocks() {
+    delegates("prosody", prosody::start, |printed| {
+        let (before, hosts) = printed.split_once("\nVirtualHost").expect("hosts");
+        let (hosts, component) = hosts.split_once("\nComponent").expect("a component");
+        let block = |host: &str| {
+            let quoted = format!("{host:?}");
+            let mut blocks = hosts.split("\nVirtualHost");
+            let block = blocks.find(|it| it.trim_start().starts_with(&quoted));
+            block
+                .expect(host)
+                .split_once('\n')
+                .expect("lines")
+                .1
+                .to_owned()
+        };
+        let own = "modules_enabled = { \"time\" }\n";
+        let into_own = block(HOST).replace(
+            "modules_enabled = { \"delegation\" }\n",
+            "modules_enabled = { \"time\", \"delegation\" }\n",
+        );
+        assert_ne!(into_own, block(HOST));
+        format!(
+            "{before}\nVirtualHost \"{HOST}\"\n{into_own}\n\
+             VirtualHost \"{OTHER_HOST}\"\n{}\n\
+             VirtualHost \"unserved.localhost\"\n  {own}\n\
+             Component \"rooms.localhost\" \"muc\"\n\nComponent{component}",
+            block(OTHER_HOST)
+        )
+    });
+}
+
+/// `place` puts what was printed where it belongs.
+fn delegates(router: &str, start: Start, place: impl Fn(String) -> String) {
+    let mut options = Options::delegating(&USERS);
     let address = ports::address(options.ports.component);
-    let configuration = component::Options::at(address);
-    options.host_blocks = Some(component::print_config(&configuration, router));
+    let mut configuration = component::Options::at(address);
+    // As TOML writes it: what Lua, YAML, XML or a shell could take for its own.
+    configuration.secret = r#"q\" a' b\\ n\nt\t$(x) #--]] é\u2028<&> %s {{}} : \u007f1"#.to_owned();
+    options.host_blocks = Some(place(component::print_config(&configuration, router)));
 
     let server = start(options);
-    let _component = Component::start(configuration);
-    for user in users {
+    let component = Component::start(configuration);
+    for user in USERS {
         wait_until_served(&server, user, &["", COMPONENT]);
     }
+    let log = component.log();
+    for host in [HOST, OTHER_HOST] {
+        let line = format!("delegation is active for {host}");
+        assert!(log.iter().any(|it| it.ends_with(&line)), "{log:?}");
+    }
+}
+
+/// On ejabberd, modules at the top level are every host's: what is printed must not be.
+#[test]
+fn ejabberd_delegates_no_host_that_is_not_served() {
+    let mut options = Options::delegating(&USERS);
+    let address = ports::address(options.ports.component);
+    let mut configuration = component::Options::at(address);
+    configuration.domains = vec![HOST.to_owned()];
+    options.host_blocks = Some(component::print_config(&configuration, "ejabberd"));
+    let server = ejabberd::start(options);
+    let _component = Component::start(configuration);
+    wait_until_served(&server, USERS[0], &["", COMPONENT]);
+    // Were it delegated, the answer would be ours, and speak of access.domains.
+    let answer = RawClient::login(&server, USERS[1]).get("", "<a xmlns='urn:x'/>");
+    assert_eq!(refusal(&answer), "cancel service-unavailable");
+    assert!(
+        !text(&answer).contains("access.domains"),
+        "{}",
+        text(&answer)
+    );
 }

@@ -1,6 +1,7 @@
 //! The program beside a router that does what the test tells it.
 
 mod addresses;
+mod check;
 mod command_line;
 mod delegated;
 mod direct;
@@ -14,4 +15,5 @@ mod login;
 mod memory;
 mod namespaces;
 mod regressions;
+mod reload;
 pub mod stage;

@@ -102,7 +102,9 @@ impl Findings {
             let value = |child: &minidom::Element, name| child.attr(name).map(str::to_owned);
             Info {
                 name: children("identity").find_map(|it| value(it, "name")),
-                features: children("feature").filter_map(|it| value(it, "var")).collect(),
+                features: children("feature")
+                    .filter_map(|it| value(it, "var"))
+                    .collect(),
             }
         }))
     }
@@ -118,8 +120,16 @@ impl Findings {
 
     /// Year and month of an ejabberd.
     fn version(&self, domain: &str) -> Option<(u32, u32)> {
-        let query = self.reply(domain, VERSION)?.outcome.as_ref().ok()?.as_ref()?;
-        let version = query.children().find(|child| child.name() == "version")?.text();
+        let query = self
+            .reply(domain, VERSION)?
+            .outcome
+            .as_ref()
+            .ok()?
+            .as_ref()?;
+        let version = query
+            .children()
+            .find(|child| child.name() == "version")?
+            .text();
         let mut numbers = version.split(|c: char| !c.is_ascii_digit());
         Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
     }
