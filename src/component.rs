@@ -62,6 +62,8 @@ pub enum Event {
     Down {
         /// Why.
         why: String,
+        /// Whether it is the stream itself that the router refused.
+        stream: bool,
         /// How long until the next attempt.
         pause: Duration,
     },
@@ -198,6 +200,7 @@ impl Component {
             let Some(connected) = connected else {
                 break Instant::now() + DRAIN;
             };
+            let mut stream = false;
             let why = match connected {
                 Ok(link) => {
                     let since = Instant::now();
@@ -212,10 +215,13 @@ impl Component {
                     backoff.link_lasted(since.elapsed());
                     why
                 }
-                Err(error) => error.to_string(),
+                Err(error) => {
+                    stream = error.is_about_the_stream();
+                    error.to_string()
+                }
             };
             let pause = backoff.next();
-            tell(&Event::Down { why, pause });
+            tell(&Event::Down { why, stream, pause });
             let mut pause = std::pin::pin!(sleep(pause));
             loop {
                 tokio::select! {

@@ -63,7 +63,7 @@ pub fn run(
              it by its address; `print-config` prints what the router needs",
             domains.join(", ")
         ),
-        Event::Down { why, pause } => {
+        Event::Down { why, pause, .. } => {
             tracing::warn!("{why}; next attempt in {:.1} s", pause.as_secs_f32());
         }
     }));

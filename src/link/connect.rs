@@ -41,6 +41,15 @@ pub enum ConnectError {
     Refused(Endpoint, String, StreamError),
 }
 
+impl ConnectError {
+    /// Whether the router refused the stream itself: its kind, or the name that it is for. It says
+    /// so behind a header that promises more.
+    pub fn is_about_the_stream(&self) -> bool {
+        matches!(self, Self::Refused(_, _, error)
+            if ["host-unknown", "invalid-namespace"].contains(&error.condition.as_str()))
+    }
+}
+
 /// How far a connection has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {

@@ -293,6 +293,21 @@ fn program(folder: &Path) -> Command {
     command
 }
 
+/// Where nobody can tell whose the store is to be.
+#[test]
+fn root_says_what_it_has_made_for_itself() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = rustix::process::geteuid().is_root();
+    for is_new in [true, false] {
+        let output = program(folder.path()).arg("check").output();
+        let said = output.expect("the program runs").stdout;
+        let said = String::from_utf8_lossy(&said);
+        let told =
+            said.contains("made just now and belongs to root; if the service runs as another");
+        assert_eq!(told, root && is_new, "{said}");
+    }
+}
+
 /// Root makes nothing in the folder of a service that the service could not open. (Only root can
 /// become somebody else; whoever else runs the tests finds the folder its own already.)
 #[test]

@@ -83,6 +83,8 @@ pub fn check_in(
     environment: &[(&str, &str)],
 ) -> (Option<i32>, String) {
     let folder = folder(options);
+    // As after a first start.
+    std::fs::create_dir(folder.outside().join("data")).expect("a folder");
     let output = command(&folder, &[])
         .envs(environment.iter().copied())
         .env("LC_ALL", "C.UTF-8")

@@ -27,7 +27,11 @@ pub async fn look(report: &Report, component: Component, config: &Config) -> Res
             }
         }
     };
-    let mut login = Login { report, done: 0 };
+    let mut login = Login {
+        report,
+        done: 0,
+        opened: false,
+    };
     let mut lost = None;
     let mut findings = Findings::new(&config.access.domains);
     component
@@ -36,10 +40,16 @@ pub async fn look(report: &Report, component: Component, config: &Config) -> Res
             let mut seen_enough = false;
             match event {
                 Event::Reached(step) => login.reached(step, config),
-                Event::Up => login.good(format_args!("accepted for {}", config.component.jid)),
+                Event::Up => {
+                    login.opened();
+                    login.good(format_args!("accepted for {}", config.component.jid));
+                }
                 Event::Delegated(domain) => findings.delegated(domain),
                 Event::Replied(reply) => findings.replied(reply),
-                Event::Down { why, .. } => {
+                Event::Down { why, stream, .. } => {
+                    if !stream {
+                        login.opened();
+                    }
                     lost.get_or_insert_with(|| why.clone());
                     seen_enough = true;
                 }
@@ -48,6 +58,9 @@ pub async fn look(report: &Report, component: Component, config: &Config) -> Res
             moved_on.send_replace(seen_enough || findings.are_complete());
         })
         .await;
+    if lost.is_none() {
+        login.opened();
+    }
     let why = match (lost, login.done) {
         (None, DELEGATION) => return judge(report, config, &findings),
         (Some(why), _) => why,
@@ -65,6 +78,8 @@ struct Login<'r> {
     report: &'r Report,
     /// How many of the things in [`ROUTER`] are good.
     done: usize,
+    /// Whether the router has opened a stream. It may yet say that it is the wrong one.
+    opened: bool,
 }
 
 impl Login<'_> {
@@ -73,6 +88,13 @@ impl Login<'_> {
             let name = ROUTER[self.done];
             self.report.line(Sign::Good, format_args!("{name}: {what}"));
             self.done += 1;
+        }
+    }
+
+    /// That stream is the right one.
+    fn opened(&mut self) {
+        if std::mem::take(&mut self.opened) {
+            self.good("the router speaks XMPP with components");
         }
     }
 
@@ -89,7 +111,7 @@ impl Login<'_> {
                 self.good(format!("{} is {}", server.host, addresses.join(", ")));
             }
             Step::Connected(address) => self.good(format_args!("{address} accepts")),
-            Step::Opened => self.good("the router speaks XMPP with components"),
+            Step::Opened => self.opened = true,
         }
     }
 }
