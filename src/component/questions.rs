@@ -32,7 +32,7 @@ pub struct Refusal {
     pub text: Option<String>,
 }
 
-/// The questions, and which of them wait for their answer.
+/// The questions, and whether they have been asked.
 #[derive(Debug, Default)]
 pub struct Questions {
     all: Vec<Question>,
@@ -92,8 +92,9 @@ fn refusal(received: &Received) -> Refusal {
         condition: "undefined-condition".to_owned(),
         text: None,
     };
-    let error = received.stanza.children.iter();
-    let error = error.filter(|child| *child.name == *"error").last();
+    let mut children = received.stanza.children.iter();
+    // Behind what it may repeat of the question.
+    let error = children.rfind(|child| *child.name == *"error");
     let error = error.and_then(|error| received.xml(error).parse::<Element>().ok());
     for child in error.iter().flat_map(Element::children) {
         if child.ns() != ns::STANZA_ERRORS {
