@@ -79,12 +79,12 @@ fn what_is_under_way_is_not_disturbed() {
     stage.send(begin);
     stage.reload(|options| options.extra = "[limits]\nmax_stanza_bytes = 10000\n".to_owned());
     stage.send(end);
+    let answers: Vec<String> = (0..51).map(|_| stage.next()).collect();
     for id in 0..50 {
-        let answer = stage.next();
-        let expected = format!("type='result' id='before-{id}'");
-        assert!(answer.contains(&expected), "{answer}");
+        let answered = format!("type='result' id='before-{id}'");
+        assert!(answers.iter().any(|it| it.contains(&answered)), "{id}");
     }
-    assert!(stage.next().contains(" id='half'"));
+    assert!(answers.iter().any(|it| it.contains(" id='half'")));
     stage.send(set("over", &large));
     assert!(stage.next().contains("max_stanza_bytes"));
     stage.store("<c xmlns='urn:x'>1</c>");
