@@ -67,26 +67,28 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if asked_for { 0 } else { exit::USAGE });
         }
     };
-    let config = match Config::load(arguments.config.as_deref(), std::env::vars_os()) {
-        Ok(config) => config,
-        Err(error) => {
+    let command = arguments.command.unwrap_or_default();
+    let load = move || Config::load(arguments.config.as_deref(), std::env::vars_os());
+    let config = match (load(), &command) {
+        (config, Command::Check { connect }) => return check::run(config, *connect),
+        (Ok(config), _) => config,
+        (Err(error), _) => {
             eprintln!("{error}");
             return ExitCode::from(exit::CONFIG);
         }
     };
-    match arguments.command.unwrap_or_default() {
-        Command::Run => run::run(&config),
-        Command::Check { connect } => check::run(&config, connect),
-        Command::Healthcheck { ready } => healthcheck::run(&config, ready),
-        Command::PrintConfig { router } => {
-            print!(
-                "{}",
-                match router {
-                    Router::Prosody => print_config::prosody(&config),
-                    Router::Ejabberd => print_config::ejabberd(&config),
-                }
-            );
-            ExitCode::SUCCESS
-        }
+    if let Command::PrintConfig { router } = command {
+        print!(
+            "{}",
+            match router {
+                Router::Prosody => print_config::prosody(&config),
+                Router::Ejabberd => print_config::ejabberd(&config),
+            }
+        );
+        return ExitCode::SUCCESS;
     }
+    if let Command::Healthcheck { ready } = command {
+        return healthcheck::run(&config, ready);
+    }
+    run::run(&config, load)
 }

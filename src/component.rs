@@ -2,22 +2,27 @@
 
 mod backoff;
 mod liveness;
+mod questions;
 mod settings;
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{sleep, sleep_until, timeout, timeout_at};
 
 use crate::config::Config;
 use crate::dispatch::{Dispatch, Returns, Told};
+pub use crate::link::Step;
 use crate::link::{self, ConnectError, End, Link, Outbox};
 use crate::metrics;
 use crate::stanza::Received;
 use crate::store::Store;
 use backoff::Backoff;
 use liveness::{Liveness, Verdict};
+use questions::Questions;
+pub use questions::{Question, Refusal, Reply};
 
 /// How long a reply may wait for a link before whoever asked has given up.
 const KEEP_REPLIES: Duration = Duration::from_secs(60);
@@ -31,6 +36,10 @@ const DELEGATION: Duration = Duration::from_secs(10);
 /// How long a router may take to read our leave; with [`DRAIN`] it makes less than 5 s.
 const FAREWELL: Duration = Duration::from_millis(400);
 
+/// How many domains that are not served are remembered as having delegated. Anybody's server may
+/// say that it has.
+const NOT_SERVED: usize = 128;
+
 /// Closes the stream that is not XML, as RFC 6120 section 4.9 has it.
 const NOT_WELL_FORMED: &str = "<stream:error><not-well-formed \
      xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>";
@@ -40,16 +49,22 @@ const END_OF_STREAM: &str = "</stream:stream>";
 /// What the component tells whoever runs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
+    /// The login has come so far.
+    Reached(Step),
     /// It has logged in.
     Up,
     /// A served domain delegates private storage to it.
     Delegated(String),
+    /// A question was answered.
+    Replied(Reply),
     /// These served domains have not delegated a while after the login.
     Undelegated(Vec<String>),
     /// A login failed, or a link was lost.
     Down {
         /// Why.
         why: String,
+        /// Whether it is the stream itself that the router refused.
+        stream: bool,
         /// How long until the next attempt.
         pause: Duration,
     },
@@ -62,10 +77,13 @@ pub struct Component {
     dispatch: Dispatch,
     returns: Returns,
     metrics: metrics::Requests,
+    change: UnboundedSender<Config>,
+    changes: UnboundedReceiver<Config>,
+    questions: Questions,
     outbox: Outbox,
     /// The domains that are served.
     domains: Vec<String>,
-    /// Those of them that have told us on this link that they delegate.
+    /// Those, and others, that have told us on this link that they delegate.
     delegated: BTreeSet<String>,
     liveness: Liveness,
 }
@@ -126,16 +144,32 @@ impl Component {
     pub fn new(config: &Config, store: Store, metrics: metrics::Requests) -> Self {
         let (service, bounds) = (settings::service(config), settings::bounds(config));
         let (dispatch, returns) = Dispatch::new(service, bounds, store, metrics.clone());
+        let (change, changes) = unbounded_channel();
         Self {
             link: settings::link(config),
             dispatch,
             metrics,
             returns,
+            change,
+            changes,
+            questions: Questions::default(),
             outbox: Outbox::default(),
             domains: config.access.domains.clone(),
             delegated: BTreeSet::new(),
             liveness: settings::liveness(config),
         }
+    }
+
+    /// Also asks these questions, once it has logged in.
+    #[must_use]
+    pub fn asking(mut self, questions: Vec<Question>) -> Self {
+        self.questions = Questions::new(questions);
+        self
+    }
+
+    /// Where to hand a configuration that differs from this one in what can change while it runs.
+    pub fn changes(&self) -> UnboundedSender<Config> {
+        self.change.clone()
     }
 
     /// Serves until `stop` is done, through as many links as it takes; then answers what it has
@@ -149,7 +183,9 @@ impl Component {
         let mut backoff = Backoff::default();
         let by = loop {
             let connected = {
-                let mut connecting = std::pin::pin!(connect(&self.link));
+                let settings = self.link.clone();
+                let told = |step| tell(&Event::Reached(step));
+                let mut connecting = std::pin::pin!(connect(&settings, told));
                 loop {
                     tokio::select! {
                         connected = &mut connecting => break Some(connected),
@@ -158,12 +194,16 @@ impl Component {
                             self.dispatch.finish(&mut self.returns, &mut self.outbox);
                             self.dispatch.start(&mut self.outbox);
                         }
+                        Some(config) = self.changes.recv() => {
+                            self.set_up_anew(&config);
+                        }
                     }
                 }
             };
             let Some(connected) = connected else {
                 break Instant::now() + DRAIN;
             };
+            let mut stream = false;
             let why = match connected {
                 Ok(link) => {
                     let since = Instant::now();
@@ -178,16 +218,22 @@ impl Component {
                     backoff.link_lasted(since.elapsed());
                     why
                 }
-                Err(error) => error.to_string(),
+                Err(error) => {
+                    stream = error.is_about_the_stream();
+                    error.to_string()
+                }
             };
             let pause = backoff.next();
-            tell(&Event::Down { why, pause });
+            tell(&Event::Down { why, stream, pause });
             let mut pause = std::pin::pin!(sleep(pause));
             loop {
                 tokio::select! {
                     () = &mut pause => break,
                     () = &mut stop => return self.left_unanswered(Instant::now() + DRAIN).await,
                     () = self.returns.wait() => self.dispatch.finish(&mut self.returns, &mut self.outbox),
+                    Some(config) = self.changes.recv() => {
+                        self.set_up_anew(&config);
+                    }
                 }
                 self.dispatch.start(&mut self.outbox);
             }
@@ -206,6 +252,7 @@ impl Component {
             mut inbound,
             mut outbound,
         } = link;
+        self.questions.ask(&self.link.domain, &mut self.outbox);
         self.liveness.begin(&mut self.outbox);
         // Set once nothing more is to be read.
         let mut leaving: Option<Leaving> = None;
@@ -267,6 +314,17 @@ impl Component {
                     }
                 }
                 () = self.returns.wait() => self.dispatch.finish(&mut self.returns, &mut self.outbox),
+                Some(config) = self.changes.recv() => {
+                    let new = self.set_up_anew(&config);
+                    inbound.set_limits(&self.link);
+                    if !new.is_empty() {
+                        undelegated.set(sleep(DELEGATION));
+                        told_undelegated = false;
+                    }
+                    for domain in new.into_iter().filter(|it| self.delegated.contains(it)) {
+                        tell(&Event::Delegated(domain));
+                    }
+                }
                 () = &mut stop, if !stopping => {
                     stopping = true;
                     leaving = Some(Leaving::stopping());
@@ -288,15 +346,35 @@ impl Component {
         }
     }
 
+    /// Takes over what of this configuration can change while it runs; returns the domains that
+    /// are served now and were not before.
+    fn set_up_anew(&mut self, config: &Config) -> Vec<String> {
+        self.link = settings::link(config);
+        let (service, bounds) = (settings::service(config), settings::bounds(config));
+        self.dispatch.set_up_anew(service, bounds);
+        let before = std::mem::replace(&mut self.domains, config.access.domains.clone());
+        self.liveness.watch_one_of(&self.domains);
+        let new = self.domains.iter().filter(|it| !before.contains(it));
+        new.cloned().collect()
+    }
+
     fn accept(&mut self, received: Received, at: Instant, tell: &mut impl FnMut(&Event)) {
+        if let Some(reply) = self.questions.reply(&received) {
+            tell(&Event::Replied(reply));
+            return;
+        }
         match self.dispatch.accept(received, at, &mut self.outbox) {
-            Some(Told::Delegated(domain)) if self.delegated.insert(domain.clone()) => {
-                tell(&Event::Delegated(domain));
+            Some(Told::Delegated(domain)) => {
+                let served = self.domains.contains(&domain);
+                let kept = served || self.delegated.len() < NOT_SERVED;
+                if kept && self.delegated.insert(domain.clone()) && served {
+                    tell(&Event::Delegated(domain));
+                }
             }
             Some(Told::Answered { id, from }) => {
                 self.liveness.answered(&id, &from, &mut self.outbox);
             }
-            Some(Told::Delegated(_)) | None => {}
+            None => {}
         }
     }
 
@@ -332,7 +410,10 @@ impl Component {
     }
 }
 
-async fn connect(settings: &link::Settings) -> Result<Link, ConnectError> {
+async fn connect(
+    settings: &link::Settings,
+    reached: impl FnMut(Step),
+) -> Result<Link, ConnectError> {
     tracing::debug!("connecting to {}", settings.server);
-    Link::connect(settings).await
+    Link::connect(settings, reached).await
 }

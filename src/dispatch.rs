@@ -52,7 +52,7 @@ pub struct Bounds {
 /// What a stanza tells us, beside what it asks.
 #[derive(Debug)]
 pub enum Told {
-    /// This domain delegates private storage to us.
+    /// This domain, served or not, says that it delegates private storage to us.
     Delegated(String),
     /// An IQ of ours was answered, with this id from this address.
     Answered {
@@ -157,7 +157,15 @@ impl Dispatch {
         (dispatch, Returns { receiver, come })
     }
 
-    /// Takes a stanza that was read at this moment: its reply goes to the outbox, now or once its work is done. Returns what
+    /// Sets up the service and the bounds anew, for the stanzas to come. What is open is answered
+    /// as it would have been.
+    pub fn set_up_anew(&mut self, settings: Settings, bounds: Bounds) {
+        self.service.set_up_anew(settings);
+        self.bounds = bounds;
+    }
+
+    /// Takes a stanza that was read at this moment: its reply goes to the outbox, now or once its
+    /// work is done. Returns what
     /// it tells us, if anything.
     pub fn accept(&mut self, received: Received, at: Instant, outbox: &mut Outbox) -> Option<Told> {
         match self.service.plan(&received, at) {

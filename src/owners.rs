@@ -7,7 +7,7 @@
 
 pub mod wire;
 
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use crate::archive::Document;
 use crate::config::Config;
@@ -82,19 +82,20 @@ pub trait Owners {
 #[derive(Debug, Clone)]
 pub struct Here {
     store: Store,
-    /// What is put is held to these.
-    limits: Limits,
+    /// What is put is held to these. They may change with a reload.
+    limits: Arc<Mutex<Limits>>,
 }
 
 impl Here {
     /// The owners of this store.
     pub fn new(store: Store, config: &Config) -> Self {
-        let limits = Limits {
-            max_namespace_bytes: config.limits.max_namespace_bytes,
-            max_user_bytes: config.limits.max_user_bytes,
-            max_user_elements: config.limits.max_user_elements,
-        };
+        let limits = Arc::new(Mutex::new(limits(config)));
         Self { store, limits }
+    }
+
+    /// Holds what is put to the limits of another configuration from now on.
+    pub fn set_limits(&self, config: &Config) {
+        *self.limits.lock().unwrap_or_else(PoisonError::into_inner) = limits(config);
     }
 
     /// An owner that cannot be read at all has lost everything, whatever that was.
@@ -151,7 +152,7 @@ impl Owners for Here {
         });
         let set = ChangeSet {
             owner: document.owner,
-            limits: self.limits,
+            limits: *self.limits.lock().unwrap_or_else(PoisonError::into_inner),
             changes: changes.collect(),
         };
         let (done, answer) = mpsc::channel();
@@ -186,6 +187,14 @@ impl Owners for Here {
             Ok(result) => result.map_err(broken),
             Err(_) => Err(Trouble::Broken("the store was closed".into())),
         }
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        max_namespace_bytes: config.limits.max_namespace_bytes,
+        max_user_bytes: config.limits.max_user_bytes,
+        max_user_elements: config.limits.max_user_elements,
     }
 }
 

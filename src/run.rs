@@ -3,6 +3,7 @@
 mod doors;
 mod manager;
 mod news;
+mod reload;
 mod routes;
 
 use std::process::ExitCode;
@@ -11,20 +12,24 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::component::Component;
-use crate::config::{Config, Delegation};
+use crate::config::{Config, ConfigError, Delegation};
 use crate::exit;
 use crate::logs;
 use crate::metrics::Metrics;
 use crate::owners::Here;
 use crate::start::start;
-use crate::status::{Facts, Status};
+use crate::status::{Facts, Served, Status};
 use doors::Doors;
 use news::News;
+use reload::Reload;
 use routes::Public;
 
-/// Serves until somebody asks the process to end.
-pub fn run(config: &Config) -> ExitCode {
-    logs::start(&config.log);
+/// Serves until somebody asks the process to end. `load` reads the configuration again.
+pub fn run(
+    config: &Config,
+    load: impl Fn() -> Result<Config, ConfigError> + Send + Sync + 'static,
+) -> ExitCode {
+    let levels = logs::start(&config.log);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
@@ -42,6 +47,34 @@ pub fn run(config: &Config) -> ExitCode {
             return ExitCode::from(exit::CONFIG);
         }
     };
+    let status = Status::new(facts(config), served(config), store.clone());
+    let metrics = Arc::new(Metrics::new());
+    store.measure(metrics.store.clone());
+    let public = Public {
+        status: status.clone(),
+        metrics: Arc::clone(&metrics),
+    };
+    let owners = Here::new(store.clone(), config);
+    let socket = doors.serve(public, owners.clone(), runtime.handle());
+    let component = Component::new(config, store.clone(), metrics.requests.clone());
+    let told = status.clone();
+    let reload = Reload {
+        load,
+        running: config.clone(),
+        levels,
+        component: component.changes(),
+        others: move |config: &Config| {
+            told.serve(served(config));
+            owners.set_limits(config);
+        },
+    };
+    // Whoever reads the line below may send the signal.
+    let entered = runtime.enter();
+    match signal(SignalKind::hangup()) {
+        Ok(asked) => drop(runtime.spawn(reload.whenever(asked))),
+        Err(error) => tracing::error!("cannot listen for SIGHUP: {error}"),
+    }
+    drop(entered);
     tracing::info!(
         "{} {} keeps private storage for {} in {} ({})",
         env!("CARGO_PKG_NAME"),
@@ -53,16 +86,6 @@ pub fn run(config: &Config) -> ExitCode {
     if let Some(address) = config.http.listen {
         tracing::info!("answers /livez, /readyz and /metrics on http://{address}");
     }
-    let status = Status::new(facts(config), store.clone());
-    let metrics = Arc::new(Metrics::new());
-    store.measure(metrics.store.clone());
-    let public = Public {
-        status: status.clone(),
-        metrics: Arc::clone(&metrics),
-    };
-    let owners = Here::new(store.clone(), config);
-    let socket = doors.serve(public, owners, runtime.handle());
-    let component = Component::new(config, store.clone(), metrics.requests.clone());
     let mut news = News::new(&status, &metrics.link);
     let stop = async {
         stop_signal().await;
@@ -90,6 +113,11 @@ fn facts(config: &Config) -> Facts {
     Facts {
         jid: config.component.jid.to_string(),
         server: config.component.server.to_string(),
+    }
+}
+
+fn served(config: &Config) -> Served {
+    Served {
         domains: config.access.domains.clone(),
         needs_delegation: config.access.delegation == Delegation::Required,
     }

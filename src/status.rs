@@ -24,7 +24,12 @@ pub struct Facts {
     pub jid: String,
     /// Where the router is.
     pub server: String,
-    /// The domains that are served.
+}
+
+/// Who is served: it may change with a reload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Served {
+    /// The domains.
     pub domains: Vec<String>,
     /// Whether the service is ready only when all of them delegate.
     pub needs_delegation: bool,
@@ -54,10 +59,22 @@ pub enum Link {
 pub struct State {
     /// The link to the router.
     pub link: Link,
+    /// Who is served.
+    pub served: Served,
     /// The served domains that have delegated on this link.
     pub delegated: BTreeSet<String>,
     /// Whether the service has been asked to end.
     pub stopping: bool,
+}
+
+impl State {
+    /// The served domains that have not delegated.
+    fn missing(&self) -> Vec<&str> {
+        let domains = self.served.domains.iter().map(String::as_str);
+        domains
+            .filter(|domain| !self.delegated.contains(*domain))
+            .collect()
+    }
 }
 
 /// What the service is doing right now. Clones share it.
@@ -78,9 +95,10 @@ struct Inner {
 
 impl Status {
     /// A service that has just begun.
-    pub fn new(facts: Facts, store: Store) -> Self {
+    pub fn new(facts: Facts, served: Served, store: Store) -> Self {
         let (state, _) = watch::channel(State {
             link: Link::Connecting,
+            served,
             delegated: BTreeSet::new(),
             stopping: false,
         });
@@ -92,6 +110,14 @@ impl Status {
             alive: AtomicU64::new(0),
             asked: AtomicBool::new(false),
         }))
+    }
+
+    /// These are served from now on.
+    pub fn serve(&self, served: Served) {
+        self.0.state.send_modify(|state| {
+            state.delegated.retain(|it| served.domains.contains(it));
+            state.served = served;
+        });
     }
 
     /// It has logged in.
@@ -193,22 +219,15 @@ impl Status {
         if !matches!(state.link, Link::Up { .. }) {
             return Err(self.link_line(&state));
         }
-        let missing = self.missing(&state);
-        if self.0.facts.needs_delegation && !missing.is_empty() {
+        let missing = state.missing();
+        if state.served.needs_delegation && !missing.is_empty() {
             return Err(format!("not yet delegated by {}", missing.join(", ")));
         }
         Ok(())
     }
 
-    fn missing<'a>(&'a self, state: &State) -> Vec<&'a str> {
-        let domains = self.0.facts.domains.iter().map(String::as_str);
-        domains
-            .filter(|domain| !state.delegated.contains(*domain))
-            .collect()
-    }
-
     fn link_line(&self, state: &State) -> String {
-        let Facts { jid, server, .. } = &self.0.facts;
+        let Facts { jid, server } = &self.0.facts;
         match &state.link {
             Link::Connecting => format!("connecting to the router at {server}"),
             Link::Down { why, pause } => {
@@ -216,7 +235,7 @@ impl Status {
             }
             Link::Up { .. } => {
                 let by: Vec<&str> = state.delegated.iter().map(String::as_str).collect();
-                let not_by = self.missing(state);
+                let not_by = state.missing();
                 let mut line = format!("logged in as {jid}");
                 if by.is_empty() {
                     line.push_str("; not delegated by any domain yet");
@@ -256,10 +275,12 @@ mod tests {
         let facts = Facts {
             jid: "private.example.org".to_owned(),
             server: "127.0.0.1:5347".to_owned(),
+        };
+        let served = Served {
             domains: vec!["example.org".to_owned(), "example.net".to_owned()],
             needs_delegation,
         };
-        Status::new(facts, Store::in_memory())
+        Status::new(facts, served, Store::in_memory())
     }
 
     #[test]

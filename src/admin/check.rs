@@ -1,125 +1,126 @@
-//! `check`: the first thing to run when something is wrong. One line for each thing looked at.
+//! `check`: the first thing to run when something is wrong. One line for each thing looked at, in
+//! the order in which they depend on each other; after the first that makes the rest impossible,
+//! the rest is named and not tried.
 
-use std::collections::BTreeSet;
+mod delegation;
+mod router;
+
 use std::process::ExitCode;
-use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::runtime::Runtime;
 
-use crate::component::{Component, Event};
-use crate::config::{Config, Delegation};
+use super::report::{Report, Sign};
+use super::user::become_owner_of;
+use crate::component::Component;
+use crate::config::{Config, ConfigError};
 use crate::exit;
 use crate::metrics::Metrics;
 use crate::start::{StartError, start};
-use crate::store::OpenError;
+use crate::store::{OpenError, Store};
 
-/// How long the router has to let us in and to delegate.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// What is looked at behind the store, in this order.
+const ROUTER: [&str; 5] = ["name", "connection", "stream", "secret", "delegation"];
 
 /// Looks at the configuration and the store; with `connect` at the router as well. The exit code
 /// tells what was wrong first.
-pub fn run(config: &Config, connect: bool) -> ExitCode {
-    good(&format!("configuration: {}", config.source));
-    for warning in &config.warnings {
-        println!("! {warning}");
-    }
-    let (runtime, store) = match start(config) {
-        Ok(started) => started,
-        Err(StartError::Store(error @ OpenError::InUse { .. })) => {
-            println!("! store: {error}");
-            if connect {
-                // A second connection would be refused by Prosody, and would take the delegation
-                // from the first on ejabberd as soon as it ends.
-                bad(
-                    "router: not tried while the service runs; its own log says how it is connected",
-                );
-                return ExitCode::from(exit::UNAVAILABLE);
-            }
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => {
-            bad(&format!("store: {error}"));
-            return ExitCode::from(exit::STORE);
-        }
-    };
-    good(&format!("store: {}", config.storage.path.display()));
-    let code = if connect {
-        let requests = Metrics::new().requests;
-        let component = Component::new(config, store.clone(), requests);
-        runtime.block_on(look_at_router(component, config))
-    } else {
-        0
-    };
-    runtime.shutdown_background();
-    store.close();
+pub fn run(config: Result<Config, ConfigError>, connect: bool) -> ExitCode {
+    let report = Report::from_environment();
+    let code = look(&report, config, connect).err().unwrap_or(0);
     ExitCode::from(code)
 }
 
-/// Serves for real while it looks: a request that comes in meanwhile is answered as ever.
-async fn look_at_router(component: Component, config: &Config) -> u8 {
-    let (seen_enough, mut enough) = watch::channel(false);
-    let mut up = false;
-    let mut told = false;
-    let mut delegated = BTreeSet::new();
-    let wanted = &config.access.domains;
-    let stop = async move {
-        let _ = tokio::time::timeout(PATIENCE, enough.wait_for(|enough| *enough)).await;
+/// `Err` with the exit code of what is wrong.
+fn look(report: &Report, config: Result<Config, ConfigError>, connect: bool) -> Result<(), u8> {
+    let config = config.map_err(|error| {
+        for message in error.messages() {
+            report.line(Sign::Bad, format_args!("configuration: {message}"));
+        }
+        let router = if connect { &ROUTER[..] } else { &[] };
+        not_tried(report, &[&["store"], router].concat());
+        exit::CONFIG
+    })?;
+    let source = &config.source;
+    report.line(Sign::Good, format_args!("configuration: {source}"));
+    for warning in &config.warnings {
+        report.line(Sign::Warning, format_args!("configuration: {warning}"));
+    }
+    let Some((runtime, store)) = open(report, &config, connect)? else {
+        return Ok(());
     };
-    component
-        .run(stop, |event| match event {
-            Event::Up => {
-                up = true;
-                let (server, jid) = (&config.component.server, &config.component.jid);
-                good(&format!("router: logged in to {server} as {jid}"));
-            }
-            Event::Delegated(domain) => {
-                good(&format!("delegation: {domain}"));
-                delegated.insert(domain.clone());
-                let all = wanted.iter().all(|domain| delegated.contains(domain));
-                seen_enough.send_replace(all);
-            }
-            Event::Down { why, .. } => {
-                told = true;
-                bad(&format!("router: {why}"));
-                seen_enough.send_replace(true);
-            }
-            Event::Undelegated(_) => {} // what is missing is told at the end
-        })
-        .await;
-    if !up {
-        if !told {
-            let (server, patience) = (&config.component.server, PATIENCE.as_secs());
-            bad(&format!(
-                "router: {server} did not let us in within {patience} s; is this its component port, \
-                 and does no firewall stand between?"
-            ));
-        }
-        return exit::UNAVAILABLE;
-    }
-    let required = config.access.delegation == Delegation::Required;
-    let missing: Vec<&String> = wanted.iter().filter(|d| !delegated.contains(*d)).collect();
-    for domain in &missing {
-        let line = format!(
-            "delegation: none from {domain}: its users' clients do not reach this service, \
-             except those that ask it by its address; `print-config` prints what the router needs"
-        );
-        if required {
-            bad(&line);
-        } else {
-            println!("! {line}");
-        }
-    }
-    if required && !missing.is_empty() {
-        exit::UNAVAILABLE
+    let looked = if connect {
+        let requests = Metrics::new().requests;
+        let component = Component::new(&config, store.clone(), requests);
+        runtime.block_on(router::look(report, component, &config))
     } else {
-        0
+        Ok(())
+    };
+    runtime.shutdown_background();
+    store.close();
+    looked
+}
+
+/// Opens the store; `None` if the service has it.
+fn open(report: &Report, config: &Config, connect: bool) -> Result<Option<(Runtime, Store)>, u8> {
+    let folder = &config.storage.path;
+    let path = folder.display();
+    let is_new = !folder.exists();
+    let became = become_owner_of(folder).map_err(|error| {
+        let why = format!("store: cannot look at {path} as the user it belongs to: {error}");
+        report.line(Sign::Bad, format!("{why}; run this command as that user"));
+        given_up(report, connect)
+    })?;
+    match start(config) {
+        Ok(started) => {
+            match became {
+                Some(user) => {
+                    let line = format!("store: {path} (as its owner, user {user})");
+                    report.line(Sign::Good, line);
+                }
+                None => report.line(Sign::Good, format_args!("store: {path}")),
+            }
+            if is_new && rustix::process::geteuid().is_root() {
+                let line =
+                    format!("store: {path} was made just now and belongs to root; if the service");
+                let line = format!("{line} runs as another user: chown -R THAT-USER {path}");
+                report.line(Sign::Warning, line);
+            }
+            Ok(Some(started))
+        }
+        Err(StartError::Store(error @ OpenError::InUse { .. })) if connect => {
+            report.line(Sign::Warning, format_args!("store: {error}"));
+            // A second connection would be refused by Prosody, and would take the delegation from
+            // the first on ejabberd as soon as it ends.
+            let rest = ROUTER.join(", ");
+            let line = format!(
+                "{rest}: not tried while the service runs; its own log says how it is connected"
+            );
+            report.line(Sign::Neutral, line);
+            Err(exit::UNAVAILABLE)
+        }
+        Err(StartError::Store(OpenError::InUse { pid, .. })) => {
+            let pid = pid.map_or(String::new(), |pid| format!(" (pid {pid})"));
+            report.line(
+                Sign::Good,
+                format!("store: {path}, in use by the service{pid}"),
+            );
+            Ok(None)
+        }
+        Err(error) => {
+            report.line(Sign::Bad, format_args!("store: {error}"));
+            Err(given_up(report, connect))
+        }
     }
 }
 
-fn good(line: &str) {
-    println!("✓ {line}");
+fn given_up(report: &Report, connect: bool) -> u8 {
+    if connect {
+        not_tried(report, &ROUTER);
+    }
+    exit::STORE
 }
 
-fn bad(line: &str) {
-    println!("✗ {line}");
+fn not_tried(report: &Report, rest: &[&str]) {
+    if !rest.is_empty() {
+        report.line(Sign::Neutral, format!("{}: not tried", rest.join(", ")));
+    }
 }

@@ -3,3 +3,5 @@
 pub mod check;
 pub mod healthcheck;
 pub mod print_config;
+pub mod report;
+pub mod user;

@@ -26,36 +26,46 @@ pub fn prosody(config: &Config) -> String {
     let secret = lua(config.component.secret.expose_secret());
     let mut block = String::from(
         "-- For Prosody's configuration. It needs mod_delegation from prosody-modules.\n\
-         -- The lines under each VirtualHost go INTO the block of that name that is there already\n\
-         -- (where it has a modules_enabled, add \"delegation\" to that).\n\
+         -- Afterwards restart Prosody.\n",
+    );
+    block.push_str(&prosody_listener(&config.component));
+    block.push_str(
+        "\n\
+         -- These lines go INTO the block of each VirtualHost that is there already. Where that has a\n\
+         -- modules_enabled or a modules_disabled of its own, add to it what is in these.\n\
          --\n\
          -- Bookmarks: where mod_bookmarks is loaded, as in Debian's default file, rooms stay in PEP and\n\
          -- modern clients see no change. Old ones, which ask private storage, find no rooms after the\n\
          -- switch: mod_bookmarks kept none there, so there are none to import either.\n",
     );
     for domain in &config.access.domains {
-        let _ = write!(
-            block,
-            "\n\
-             VirtualHost {domain}\n  \
-               modules_enabled = {{ \"delegation\" }}\n  \
-               modules_disabled = {{ \"private\" }} -- what it has stored is kept, but no longer served\n  \
-               delegations = {{ [\"jabber:iq:private\"] = {{ jid = {jid} }} }}\n",
-            domain = lua(domain),
-        );
+        block.push_str(&prosody_host(domain, &jid));
     }
     let _ = write!(
         block,
         "\n\
+         -- This goes to the end of the file.\n\
          Component {jid}\n  \
            component_secret = {secret}\n  \
            modules_enabled = {{ \"delegation\" }} -- on both sides, or clients get errors\n",
     );
-    block.push_str(&prosody_listener(&config.component));
     block
 }
 
-/// What Prosody must be told for us to reach it, where its own defaults are not enough.
+/// What a served host is told: that it delegates to us, and whatever else it is to grant us.
+fn prosody_host(domain: &str, jid: &str) -> String {
+    format!(
+        "\n\
+         VirtualHost {domain}\n  \
+           modules_enabled = {{ \"delegation\" }}\n  \
+           modules_disabled = {{ \"private\" }} -- what it has stored is kept, but no longer served\n  \
+           delegations = {{ [\"jabber:iq:private\"] = {{ jid = {jid} }} }}\n",
+        domain = lua(domain),
+    )
+}
+
+/// What Prosody must be told for us to reach it, where its own defaults are not enough. It counts
+/// only in the global part, so it stands before any host.
 fn prosody_listener(component: &Component) -> String {
     let server = &component.server;
     let Endpoint::Tcp { port, .. } = server else {
@@ -67,42 +77,40 @@ fn prosody_listener(component: &Component) -> String {
     let (address, hint) = match server.address() {
         Some(address) => (address.to_string(), ""),
         None if server.is_loopback() => (Ipv4Addr::LOCALHOST.to_string(), ""),
-        None => (
-            "*".to_owned(),
-            " -- better the one address that we reach it by",
-        ),
+        None => ("*".to_owned(), "better the one address that we reach it by"),
     };
     let address = lua(&address);
     if component.tls.is_some() {
+        let dashes = if hint.is_empty() { "" } else { " -- " };
         let _ = write!(
             lines,
-            "-- ssl_ports = {{ {port} }}\n\
-             -- ssl_interfaces = {{ {address} }}{hint}\n\
-             -- ssl_ssl = {{ certificate = \"/etc/prosody/certs/localhost.crt\"; -- put yours here\n\
-             --             key = \"/etc/prosody/certs/localhost.key\" }}\n\
-             -- and add \"net_multiplex\" to modules_enabled. Whoever reaches that port may log in there\n\
+            "ssl_ports = {{ {port} }}\n\
+             ssl_interfaces = {{ {address} }}{dashes}{hint}\n\
+             ssl_ssl = {{ certificate = \"/etc/prosody/certs/localhost.crt\"; -- put yours here\n\
+             \x20           key = \"/etc/prosody/certs/localhost.key\" }}\n\
+             -- And add \"net_multiplex\" to modules_enabled. Whoever reaches that port may log in there\n\
              -- as a client or a server too.\n"
         );
     } else {
         if *port != PROSODY_PORT {
-            let _ = writeln!(lines, "-- component_ports = {{ {port} }}");
-        }
-        if !server.is_loopback() {
-            let and = if hint.is_empty() { " --" } else { ";" };
             let _ = writeln!(
                 lines,
-                "-- component_interfaces = {{ {address} }}{hint}{and} the link is not encrypted: keep it \
+                "component_ports = {{ {port} }} -- with {PROSODY_PORT} as well, if other components use it"
+            );
+        }
+        if !server.is_loopback() {
+            let and = if hint.is_empty() { "" } else { "; " };
+            let _ = writeln!(
+                lines,
+                "component_interfaces = {{ {address} }} -- {hint}{and}the link is not encrypted: keep it \
                  private",
             );
         }
     }
     if !lines.is_empty() {
-        lines.insert_str(
-            0,
-            &format!(
-                "\n-- For Prosody to listen at {server}, put into the global part, above every host:\n"
-            ),
-        );
+        let above = "\n-- This goes into the global part, above the first VirtualHost. If there is such a line\n\
+                     -- already, add to it what is in this one.\n";
+        lines.insert_str(0, above);
     }
     lines
 }
@@ -112,7 +120,8 @@ pub fn ejabberd(config: &Config) -> String {
     let jid = yaml(config.component.jid.as_str());
     let secret = yaml(config.component.secret.expose_secret());
     let mut block = format!(
-        "# For ejabberd.yml. Each part goes under the key of that name that is there already.\n\
+        "# For ejabberd.yml. Where it has one of these keys already, at the same depth, what is below\n\
+         # the key goes below that one: no key may be there twice. Afterwards restart ejabberd.\n\
          listen:\n  \
            -\n\
          {listener}    \
@@ -127,20 +136,15 @@ pub fn ejabberd(config: &Config) -> String {
              server: {jid}\n\
          access_rules:\n  \
            delegate_private:\n    \
-             allow: private_component\n",
+             allow: private_component\n\
+         append_host_config:   # so that no other host of this server delegates\n",
         listener = ejabberd_listener(&config.component),
     );
-    let domains = config.access.domains.join(", ");
-    let _ = write!(
-        block,
-        "# Under modules it delegates every host. If this server has hosts other than {domains},\n\
-         # put it under append_host_config, HOST, modules of each of those instead.\n\
-         modules:\n  \
-           mod_delegation:\n    \
-             namespaces:\n      \
-               \"jabber:iq:private\":\n        \
-                 access: delegate_private\n\
-         # mod_private, before ejabberd 24.06: take it out, or it answers from its own store until we\n\
+    for domain in &config.access.domains {
+        block.push_str(&ejabberd_host(domain));
+    }
+    block.push_str(
+        "# mod_private, before ejabberd 24.06: take it out, or it answers from its own store until we\n\
          # first connect. Since 24.06: leave it in if you ever ban accounts, for bans are kept in it.\n\
          # mod_privilege, if any host loads it: 24.10 to 24.12 then drop all that we send; from 25.03\n\
          # on each host above must also grant us a privilege, or gets no delegation.\n",
@@ -190,6 +194,19 @@ fn ejabberd_listener(component: &Component) -> String {
         );
     }
     lines
+}
+
+/// What a served host is told: that it delegates to us, and whatever else it is to grant us.
+fn ejabberd_host(domain: &str) -> String {
+    format!(
+        "  {domain}:\n    \
+           modules:\n      \
+             mod_delegation:\n        \
+               namespaces:\n          \
+                 \"jabber:iq:private\":\n            \
+                   access: delegate_private\n",
+        domain = yaml(domain),
+    )
 }
 
 /// As a Lua string.

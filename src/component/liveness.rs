@@ -52,6 +52,19 @@ impl Liveness {
         }
     }
 
+    /// One of these hosts is served, and may be pinged: the same one as before, if it is among
+    /// them.
+    pub fn watch_one_of(&mut self, hosts: &[String]) {
+        if !hosts.contains(&self.to)
+            && let Some(host) = hosts.first()
+        {
+            self.to.clone_from(host);
+            // This one may answer no pings, and must not be given up for it.
+            self.answered = false;
+            self.last = None;
+        }
+    }
+
     /// A new link is up: the first ping shows whether this router answers any.
     pub fn begin(&mut self, outbox: &mut Outbox) {
         self.alive = Instant::now();
@@ -161,6 +174,26 @@ mod tests {
         liveness.answered("alive-1", "mallory@example.org/x", &mut outbox);
         liveness.answered("alive-2", "example.org", &mut outbox);
         assert!(!liveness.answered);
+    }
+
+    #[test]
+    fn another_host_is_pinged_only_if_this_one_is_served_no_more() {
+        let (mut liveness, mut outbox, now) = liveness();
+        liveness.answered("alive-1", "example.org", &mut outbox);
+        let hosts = |names: &[&str]| names.iter().map(|&it| it.to_owned()).collect::<Vec<_>>();
+        liveness.watch_one_of(&hosts(&["example.net", "example.org"]));
+        assert_eq!(
+            (liveness.to.as_str(), liveness.answered),
+            ("example.org", true)
+        );
+        liveness.watch_one_of(&hosts(&["example.net"]));
+        assert_eq!(
+            (liveness.to.as_str(), liveness.answered),
+            ("example.net", false)
+        );
+        liveness.look(now, &mut outbox);
+        liveness.answered("alive-2", "example.net", &mut outbox);
+        assert!(liveness.answered);
     }
 
     fn ping_bytes() -> usize {

@@ -9,6 +9,7 @@
 //! `secret` finds the secret, `tls` what a router's certificate is judged by, and `load` puts them
 //! together.
 
+mod changes;
 mod draft;
 mod endpoint;
 mod environment;
@@ -23,6 +24,7 @@ mod tests;
 mod tls;
 mod value;
 
+pub use changes::Changes;
 pub use endpoint::Endpoint;
 pub use tls::{Fingerprint, Tls, Trust};
 

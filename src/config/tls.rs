@@ -26,6 +26,24 @@ pub struct Tls {
     pub trust: Trust,
 }
 
+impl Tls {
+    /// Where the authorities were read from.
+    pub(super) fn ca_file(&self) -> Option<&Path> {
+        match &self.trust {
+            Trust::File { path, .. } => Some(path),
+            Trust::System | Trust::Pin(_) => None,
+        }
+    }
+
+    /// The one certificate that is good.
+    pub(super) fn pin(&self) -> Option<Fingerprint> {
+        match self.trust {
+            Trust::Pin(pin) => Some(pin),
+            Trust::System | Trust::File { .. } => None,
+        }
+    }
+}
+
 /// What makes a certificate a good one.
 #[derive(Debug, Clone)]
 pub enum Trust {

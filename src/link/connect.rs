@@ -1,6 +1,7 @@
 //! Getting a connection to the router.
 
 use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::{TcpStream, UnixStream, lookup_host};
@@ -77,14 +78,42 @@ pub enum ConnectError {
     Refused(Endpoint, String, StreamError),
 }
 
+impl ConnectError {
+    /// Whether the router refused the stream itself: its kind, or the name that it is for. It says
+    /// so behind a header that promises more.
+    pub fn is_about_the_stream(&self) -> bool {
+        matches!(self, Self::Refused(_, _, error)
+            if ["host-unknown", "invalid-namespace"].contains(&error.condition.as_str()))
+    }
+}
+
+/// How far a connection has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// The name stands for these addresses; none where there was none to look up.
+    Resolved(Vec<SocketAddr>),
+    /// This address, or a socket of this machine, has accepted the connection; it is encrypted if
+    /// it is to be.
+    Connected(Option<SocketAddr>),
+    /// The router has opened a stream for our domain.
+    Opened,
+}
+
 /// Connects, and encrypts the connection if it is to be.
-pub async fn connect(settings: &Settings) -> Result<(ReadHalf, WriteHalf), ConnectError> {
+pub async fn connect(
+    settings: &Settings,
+    reached: &mut impl FnMut(Step),
+) -> Result<(ReadHalf, WriteHalf), ConnectError> {
     let server = &settings.server;
     match server {
         Endpoint::Unix(path) => {
             let connecting = timeout(CONNECT, UnixStream::connect(path));
             match connecting.await.unwrap_or(Err(ErrorKind::TimedOut.into())) {
-                Ok(socket) => Ok(socket::local(socket)),
+                Ok(socket) => {
+                    reached(Step::Resolved(Vec::new()));
+                    reached(Step::Connected(None));
+                    Ok(socket::local(socket))
+                }
                 Err(error) if error.kind() == ErrorKind::PermissionDenied => {
                     Err(ConnectError::Forbidden(server.clone(), error))
                 }
@@ -92,21 +121,30 @@ pub async fn connect(settings: &Settings) -> Result<(ReadHalf, WriteHalf), Conne
             }
         }
         Endpoint::Tcp { host, port } => {
-            let socket = connect_tcp(server, host, *port).await?;
-            match &settings.tls {
-                None => Ok(socket::plain(socket)),
-                Some(tls) => encrypt(server, socket, tls).await,
-            }
+            let (socket, address) = connect_tcp(server, host, *port, reached).await?;
+            let halves = match &settings.tls {
+                None => socket::plain(socket),
+                Some(tls) => encrypt(server, socket, tls).await?,
+            };
+            reached(Step::Connected(Some(address)));
+            Ok(halves)
         }
     }
 }
 
 /// Connects to the first address of the host that accepts. The name is resolved anew each time: a
 /// router that comes back may have a new address.
-async fn connect_tcp(server: &Endpoint, host: &str, port: u16) -> Result<TcpStream, ConnectError> {
-    let addresses = lookup_host((host, port))
+async fn connect_tcp(
+    server: &Endpoint,
+    host: &str,
+    port: u16,
+    reached: &mut impl FnMut(Step),
+) -> Result<(TcpStream, SocketAddr), ConnectError> {
+    let addresses: Vec<SocketAddr> = lookup_host((host, port))
         .await
-        .map_err(|error| ConnectError::Resolve(host.to_owned(), error))?;
+        .map_err(|error| ConnectError::Resolve(host.to_owned(), error))?
+        .collect();
+    reached(Step::Resolved(addresses.clone()));
     let mut problem = "the name has no address".to_owned();
     for address in addresses {
         let dns = DnsConfig::addr(&address.to_string());
@@ -114,7 +152,7 @@ async fn connect_tcp(server: &Endpoint, host: &str, port: u16) -> Result<TcpStre
             Ok(Ok(socket)) => {
                 // Replies are gathered into large writes already; waiting for more costs time.
                 let _ = socket.set_nodelay(true);
-                return Ok(socket);
+                return Ok((socket, address));
             }
             Ok(Err(tokio_xmpp::Error::Io(error))) => problem = error.to_string(),
             Ok(Err(error)) => problem = error.to_string(),

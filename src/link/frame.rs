@@ -36,6 +36,8 @@ pub struct Stanza<'a> {
 #[derive(Debug)]
 pub struct Framer {
     limit: usize,
+    /// That of the frames to come.
+    next_limit: usize,
     scanner: Scanner,
     /// Open elements: 0 before the stream's start tag, 1 between stanzas.
     depth: usize,
@@ -53,6 +55,7 @@ impl Framer {
     pub fn new(limit: usize) -> Self {
         Self {
             limit,
+            next_limit: limit,
             scanner: Scanner::default(),
             depth: 0,
             length: 0,
@@ -60,6 +63,11 @@ impl Framer {
             markup: 0,
             longest_markup: 0,
         }
+    }
+
+    /// Sets another limit, for the frames to come: of the current one, bytes may be gone already.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.next_limit = limit;
     }
 
     /// Takes bytes from the front of `input` up to the end of the next frame; `None` when all of
@@ -81,6 +89,7 @@ impl Framer {
             }
             if self.length == 0 {
                 begin = at;
+                self.limit = self.next_limit;
             }
             let (taken, ended) = self.scanner.markup(&all[at..])?;
             at += taken;
@@ -234,6 +243,24 @@ mod tests {
                 "close"
             ]
         );
+    }
+
+    #[test]
+    fn another_limit_is_for_the_frames_to_come() {
+        let mut framer = Framer::new(10);
+        for (limit, input, found) in [
+            (10, "<s>", "open <s>"),
+            (10, "<a>0123456789", ""),
+            (1000, "</a>", "cut <a>0123456"),
+            (1000, "<b>0123456789</b>", "stanza <b>0123456789</b>"),
+            (1000, "<c>0123456789", ""),
+            (10, "</c>", "stanza <c>0123456789</c>"),
+            (10, "<d>0123456789</d>", "cut <d>0123456"),
+        ] {
+            framer.set_limit(limit);
+            let frame = framer.next(&mut input.as_bytes()).unwrap();
+            assert_eq!(frame.map(show).unwrap_or_default(), found);
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use sha1::{Digest, Sha1};
 use tokio::time::timeout;
 
 use super::inbound::End;
-use super::{ConnectError, Link, Settings};
+use super::{ConnectError, Link, Settings, Step};
 use crate::config::Endpoint;
 use crate::stanza::{Element, escape_attribute, ns};
 
@@ -16,7 +16,11 @@ const STEP: Duration = Duration::from_secs(30);
 
 /// Opens the stream and proves the secret. What the router sends right behind its `<handshake/>`
 /// stays with the link.
-pub async fn log_in(link: &mut Link, settings: &Settings) -> Result<(), ConnectError> {
+pub async fn log_in(
+    link: &mut Link,
+    settings: &Settings,
+    reached: &mut impl FnMut(Step),
+) -> Result<(), ConnectError> {
     let server = &settings.server;
     link.outbound
         .send(&header(&settings.domain))
@@ -43,6 +47,7 @@ pub async fn log_in(link: &mut Link, settings: &Settings) -> Result<(), ConnectE
     // to say in the same breath what is wrong.
     let id = stream.attribute("id").filter(|id| !id.is_empty());
     if let Some(id) = id {
+        reached(Step::Opened);
         let digest = digest(id, settings.secret.expose_secret());
         link.outbound
             .send(&format!("<handshake>{digest}</handshake>"))

@@ -55,24 +55,25 @@ pub struct Inbound {
 impl Inbound {
     /// A reading half at the very beginning of its stream.
     pub fn new(socket: ReadHalf, settings: &Settings) -> Self {
-        let limits = Limits {
-            // Stanzas become longer with their namespaces written out, and some that are made for
-            // it a thousand times as long.
-            text: settings.max_stanza_bytes.saturating_mul(2),
-            depth: settings.max_depth,
-            children: settings.max_children,
-            containers: settings.containers,
-        };
         Self {
             socket,
             buffer: vec![0; READ].into_boxed_slice(),
             framer: Framer::new(settings.max_stanza_bytes),
-            limits,
+            limits: limits(settings),
             reader: None,
             stream: None,
             ready: VecDeque::new(),
             end: None,
             heard: Instant::now(),
+        }
+    }
+
+    /// Bounds the stanzas to come as these settings say.
+    pub fn set_limits(&mut self, settings: &Settings) {
+        self.framer.set_limit(settings.max_stanza_bytes);
+        self.limits = limits(settings);
+        if let Some(reader) = &mut self.reader {
+            reader.set_limits(self.limits);
         }
     }
 
@@ -167,5 +168,16 @@ impl Inbound {
             }
         }
         Ok(())
+    }
+}
+
+fn limits(settings: &Settings) -> Limits {
+    Limits {
+        // Stanzas become longer with their namespaces written out, and some that are made for it a
+        // thousand times as long.
+        text: settings.max_stanza_bytes.saturating_mul(2),
+        depth: settings.max_depth,
+        children: settings.max_children,
+        containers: settings.containers,
     }
 }

@@ -27,7 +27,7 @@ use crate::config::{Endpoint, Tls};
 use crate::stanza::Container;
 
 pub use certificate::{BadCertificate, Fault};
-pub use connect::ConnectError;
+pub use connect::{ConnectError, Step};
 pub use inbound::{End, Inbound, Incoming};
 pub use outbound::{Outbound, Outbox};
 pub use refusal::StreamError;
@@ -64,14 +64,17 @@ pub struct Link {
 }
 
 impl Link {
-    /// Connects and logs in.
-    pub async fn connect(settings: &Settings) -> Result<Self, ConnectError> {
-        let (read, write) = connect::connect(settings).await?;
+    /// Connects and logs in; tells each step that it has made.
+    pub async fn connect(
+        settings: &Settings,
+        mut reached: impl FnMut(Step),
+    ) -> Result<Self, ConnectError> {
+        let (read, write) = connect::connect(settings, &mut reached).await?;
         let mut link = Self {
             inbound: Inbound::new(read, settings),
             outbound: Outbound::new(write),
         };
-        handshake::log_in(&mut link, settings).await?;
+        handshake::log_in(&mut link, settings, &mut reached).await?;
         Ok(link)
     }
 }

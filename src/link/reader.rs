@@ -60,6 +60,11 @@ impl Reader {
         Ok((Self { declared, limits }, stream))
     }
 
+    /// Sets other limits for the stanzas to come.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
     /// Reads one stanza: `None` where not even its start tag could be read, `Err` only for what
     /// is not XML at all.
     pub fn read(&self, stanza: &Stanza<'_>) -> Result<Option<Received>, NotXml> {

@@ -1,7 +1,5 @@
 //! What a service manager is told (sd_notify): that we serve, what we are doing, that we live.
 //! Without one, that is nobody.
-//!
-//! Whatever else it should know, such as a reload, belongs here, too.
 
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
@@ -33,6 +31,18 @@ pub async fn keep_told(status: &Status) -> Infallible {
 /// That it has to end, and does. To be told before anything that takes time.
 pub fn stopping() {
     tell(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
+}
+
+/// That the configuration is being read again.
+pub fn reloading() {
+    if let Ok(now) = NotifyState::monotonic_usec_now() {
+        tell(&[NotifyState::Reloading, now]);
+    }
+}
+
+/// That it has been, for better or worse.
+pub fn reloaded() {
+    tell(&[NotifyState::Ready]);
 }
 
 async fn describe(status: &Status) -> Infallible {

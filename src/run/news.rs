@@ -26,6 +26,8 @@ impl<'a> News<'a> {
 
     pub fn take(&mut self, event: &Event) {
         match event {
+            Event::Reached(step) => tracing::debug!("{step:?}"),
+            Event::Replied(_) => {} // nothing was asked
             Event::Up => self.up(),
             Event::Delegated(domain) => {
                 tracing::info!("delegation is active for {domain}");
@@ -36,7 +38,7 @@ impl<'a> News<'a> {
                  ask it by its address; `print-config` prints what the router needs",
                 domains.join(", ")
             ),
-            Event::Down { why, pause } => {
+            Event::Down { why, pause, .. } => {
                 let seconds = pause.as_secs_f32();
                 if self.status.is_up() {
                     self.links.losses.inc();

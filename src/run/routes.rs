@@ -18,7 +18,7 @@ pub struct Public {
 impl Public {
     fn metrics(&self) -> String {
         let state = self.status.now();
-        let domains = self.status.facts().domains.iter();
+        let domains = state.served.domains.iter();
         self.metrics.text(&Now {
             ready: self.status.ready().is_ok(),
             link_up: self.status.is_up(),

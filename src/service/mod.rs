@@ -66,6 +66,12 @@ impl Service {
         Self { settings }
     }
 
+    /// Sets it up anew, for the stanzas to come. It has been up for as long as before.
+    pub fn set_up_anew(&mut self, mut settings: Settings) {
+        settings.profile.started = self.settings.profile.started;
+        self.settings = settings;
+    }
+
     /// Decides what is done with a stanza that was read at this moment.
     pub fn plan(&self, received: &Received, at: Instant) -> Plan {
         let stanza = &received.stanza;
@@ -233,13 +239,12 @@ impl Service {
         }
     }
 
-    /// Messages get no answer. The one that matters comes from a served host itself and says
-    /// that it delegates to us; whoever else says so is ignored.
+    /// Messages get no answer. The one that matters comes from a host itself and says that it
+    /// delegates to us; whether it is one that is served may change later.
     fn message(&self, received: &Received) -> Plan {
         if received.fault.is_none()
             && delegation::is_advertisement(&received.stanza)
             && let Some(domain) = delegation::advertising_domain(received)
-            && self.settings.serves(&domain)
         {
             return Plan::Delegated { domain };
         }

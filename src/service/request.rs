@@ -24,7 +24,7 @@ pub enum Plan {
         /// Who answered, as received.
         from: String,
     },
-    /// A served domain delegates private storage to us.
+    /// A domain, served or not, says that it delegates private storage to us.
     Delegated {
         /// The domain, normalised.
         domain: String,

@@ -3,11 +3,13 @@
 //! Whatever users' requests can show on a shared server is in `scenarios`; whatever takes a
 //! server or the component down has servers of its own.
 
+mod check;
 mod encrypted;
 mod hazards;
 mod links;
 mod local;
 mod printed;
+mod reload;
 mod restarts;
 mod scenarios;
 mod slixmpp;

@@ -1,36 +1,101 @@
-//! What `print-config` prints, pasted as it is, makes a server delegate.
+//! What `print-config` prints, put where it says, makes a server delegate: to whatever port, for
+//! each domain, with any secret.
 
 use super::stage::{Start, wait_until_served};
+use crate::support::answers::{refusal, text};
 use crate::support::certificates::Identity;
+use crate::support::client::RawClient;
 use crate::support::component::{self, Component};
-use crate::support::server::{COMPONENT, Options, Server, place};
+use crate::support::server::{COMPONENT, HOST, OTHER_HOST, Options, Server, place};
 use crate::support::{ejabberd, ports, prosody};
 
 const USERS: [&str; 2] = ["alice@localhost", "alice@test2.localhost"];
 
 #[test]
 fn prosody_delegates_with_the_printed_blocks() {
-    delegates_as_printed("prosody", prosody::start);
+    delegates("prosody", prosody::start, |printed| printed);
 }
 
 #[test]
 fn ejabberd_delegates_with_the_printed_blocks() {
-    delegates_as_printed("ejabberd", ejabberd::start);
+    delegates("ejabberd", ejabberd::start, |printed| printed);
 }
 
-fn delegates_as_printed(router: &str, start: Start) {
+/// Both hosts are there already, one with modules of its own, and another component.
+#[test]
+fn prosody_delegates_when_the_lines_go_into_its_own_blocks() {
+    delegates("prosody", prosody::start, |printed| {
+        let (before, hosts) = printed.split_once("\nVirtualHost").expect("hosts");
+        let (hosts, component) = hosts.split_once("\nComponent").expect("a component");
+        let block = |host: &str| {
+            let quoted = format!("{host:?}");
+            let mut blocks = hosts.split("\nVirtualHost");
+            let block = blocks.find(|it| it.trim_start().starts_with(&quoted));
+            block
+                .expect(host)
+                .split_once('\n')
+                .expect("lines")
+                .1
+                .to_owned()
+        };
+        let own = "modules_enabled = { \"time\" }\n";
+        let into_own = block(HOST).replace(
+            "modules_enabled = { \"delegation\" }\n",
+            "modules_enabled = { \"time\", \"delegation\" }\n",
+        );
+        assert_ne!(into_own, block(HOST));
+        format!(
+            "{before}\nVirtualHost \"{HOST}\"\n{into_own}\n\
+             VirtualHost \"{OTHER_HOST}\"\n{}\n\
+             VirtualHost \"unserved.localhost\"\n  {own}\n\
+             Component \"rooms.localhost\" \"muc\"\n\nComponent{component}",
+            block(OTHER_HOST)
+        )
+    });
+}
+
+/// `put` puts what was printed where it belongs.
+fn delegates(router: &str, start: Start, put: impl Fn(String) -> String) {
     let mut options = Options::delegating(&USERS);
     let address = ports::address(options.ports.component);
-    let configuration = component::Options::at(address);
-    options.host_blocks = Some(component::print_config(&configuration, router));
-    delegates(start(options), configuration);
+    let mut configuration = component::Options::at(address);
+    // As TOML writes it: what Lua, YAML, XML or a shell could take for its own.
+    configuration.secret = r#"q\" a' b\\ n\nt\t$(x) #--]] é\u2028<&> %s {{}} : \u007f1"#.to_owned();
+    options.host_blocks = Some(put(component::print_config(&configuration, router)));
+    delegates_to(start(options), configuration);
 }
 
-fn delegates(server: Server, configuration: component::Options) {
-    let _component = Component::start(configuration);
+fn delegates_to(server: Server, configuration: component::Options) {
+    let component = Component::start(configuration);
     for user in USERS {
         wait_until_served(&server, user, &["", COMPONENT]);
     }
+    let log = component.log();
+    for host in [HOST, OTHER_HOST] {
+        let line = format!("delegation is active for {host}");
+        assert!(log.iter().any(|it| it.ends_with(&line)), "{log:?}");
+    }
+}
+
+/// On ejabberd, modules at the top level are every host's: what is printed must not be.
+#[test]
+fn ejabberd_delegates_no_host_that_is_not_served() {
+    let mut options = Options::delegating(&USERS);
+    let address = ports::address(options.ports.component);
+    let mut configuration = component::Options::at(address);
+    configuration.domains = vec![HOST.to_owned()];
+    options.host_blocks = Some(component::print_config(&configuration, "ejabberd"));
+    let server = ejabberd::start(options);
+    let _component = Component::start(configuration);
+    wait_until_served(&server, USERS[0], &["", COMPONENT]);
+    // Were it delegated, the answer would be ours, and speak of access.domains.
+    let answer = RawClient::login(&server, USERS[1]).get("", "<a xmlns='urn:x'/>");
+    assert_eq!(refusal(&answer), "cancel service-unavailable");
+    assert!(
+        !text(&answer).contains("access.domains"),
+        "{}",
+        text(&answer)
+    );
 }
 
 /// The file that is printed stands for the administrator's own.
@@ -47,7 +112,7 @@ fn ejabberd_delegates_over_tls_with_the_printed_blocks() {
     let printed = component::print_config(&configuration, "ejabberd");
     let file = folder.inside("router.pem");
     options.host_blocks = Some(printed.replace("/etc/ejabberd/ejabberd.pem", &file));
-    delegates(ejabberd::start(options), configuration);
+    delegates_to(ejabberd::start(options), configuration);
 }
 
 #[test]
@@ -63,5 +128,5 @@ fn ejabberd_delegates_over_a_socket_with_the_printed_blocks() {
     // By its ports the harness sees that a server is up.
     let port = options.ports.component;
     options.besides = ejabberd::listener(&format!("port: {port}\n    ip: \"127.0.0.1\""));
-    delegates(ejabberd::start(options), configuration);
+    delegates_to(ejabberd::start(options), configuration);
 }

@@ -4,7 +4,8 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-use super::stage::{Stage, get};
+use super::stage::Stage;
+use crate::support::component::{Component, Options};
 use crate::support::router::{PATIENCE, Router};
 
 /// Runs the program in a folder with this configuration file, and nothing else configured.
@@ -59,7 +60,7 @@ fn a_wrong_configuration_is_78_and_names_the_place() {
     for command in [&["run"][..], &[], &["check"], &["print-config", "prosody"]] {
         let output = run(&folder, &typo, command);
         assert_eq!(output.status.code(), Some(78), "{command:?}");
-        let told = text(&output.stderr);
+        let told = text(&output.stdout) + &text(&output.stderr);
         assert!(told.contains("component.toml:6:"), "{told}");
         assert!(told.contains("limits"), "{told}");
     }
@@ -94,55 +95,34 @@ fn a_second_process_on_one_folder_is_74_and_check_knows_the_first() {
     assert!(text(&output.stdout).contains("not tried while the service runs"));
 }
 
+/// At info, an administrator reads the story of the service in a few lines.
 #[test]
-fn check_connect_says_what_is_wrong_with_the_router() {
-    let folder = folder();
-    let output = run(&folder, GOOD, &["check", "--connect"]);
-    assert_eq!(output.status.code(), Some(69));
-    let told = text(&output.stdout);
-    assert!(told.contains("✓ configuration: "), "{told}");
-    assert!(told.contains("✓ store: data"), "{told}");
+fn the_log_tells_the_story() {
+    let mut stage = Stage::new();
+    stage.store("<a xmlns='urn:x'>stored</a>");
+    stage.component.wait_for_log("logged in", PATIENCE);
+    stage.component.stop();
+    stage.component.wait_for_log("stopped", PATIENCE);
+    let log = stage.component.log();
+    assert_eq!(log.len(), 4, "{log:#?}");
+    assert!(log[0].contains("keeps private storage for localhost, test2.localhost in data"));
+    let all = log.concat();
     assert!(
-        told.contains("✗ router: cannot connect to 127.0.0.1:1"),
-        "{told}"
+        !all.contains("alice") && !all.contains("stored</a>"),
+        "{all}"
     );
 }
 
 #[test]
-fn check_connect_serves_while_it_looks_and_names_the_domains_that_delegate() {
+fn logs_can_be_json() {
     let router = Router::new();
-    let toml = GOOD.replace("127.0.0.1:1", &router.address().to_string())
-        + "\n[access]\ndomains = [\"localhost\", \"other.localhost\"]\ndelegation = \"required\"\n";
-    let folder = folder();
-    let checked = std::thread::spawn(move || run(&folder, &toml, &["check", "--connect"]));
-    let mut session = router.let_in();
-    session.send(
-        "<message to='private.localhost' from='localhost'>\
-         <delegation xmlns='urn:xmpp:delegation:2'>\
-         <delegated namespace='jabber:iq:private'/></delegation></message>",
-    );
-    session.send(get("1", "<a xmlns='urn:x'/>"));
-    assert!(session.next().contains("type='result' id='1'"));
-    let output = checked.join().expect("no panic");
-    let told = text(&output.stdout);
-    assert!(told.contains("✓ delegation: localhost"), "{told}");
-    assert!(
-        told.contains("✗ delegation: none from other.localhost"),
-        "{told}"
-    );
-    assert_eq!(output.status.code(), Some(69));
-}
-
-/// A port that something else listens on is told as well, though nothing is ever said there.
-#[test]
-fn check_connect_does_not_end_without_a_word() {
-    let router = Router::new();
-    let folder = folder();
-    let toml = GOOD.replace("127.0.0.1:1", &router.address().to_string());
-    let output = run(&folder, &toml, &["check", "--connect"]);
-    assert_eq!(output.status.code(), Some(69));
-    let told = text(&output.stdout);
-    assert!(told.contains("did not let us in within 5 s"), "{told}");
+    let mut options = Options::at(router.address());
+    options.extra = "[log]\nformat = \"json\"\n".to_owned();
+    let component = Component::start(options);
+    let _session = router.let_in();
+    let line = component.wait_for_log("logged in", PATIENCE);
+    assert!(line.starts_with('{') && line.ends_with('}'), "{line}");
+    assert!(line.contains("\"level\":\"INFO\""), "{line}");
 }
 
 /// Whoever forgot to configure the router learns of it from the log.

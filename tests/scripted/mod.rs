@@ -1,6 +1,7 @@
 //! The program beside a router that does what the test tells it.
 
 mod addresses;
+mod check;
 mod command_line;
 mod delegated;
 mod direct;
@@ -18,5 +19,6 @@ mod memory;
 mod metrics;
 mod namespaces;
 mod regressions;
+mod reload;
 mod service_manager;
 pub mod stage;

@@ -77,6 +77,34 @@ pub fn run(options: &Options, arguments: &[&str]) -> Output {
     command.args(arguments).output().expect("the program runs")
 }
 
+/// Runs `check` with these further arguments, as a terminal that knows UTF-8 shows it; its exit code
+/// and what it says.
+pub fn check(options: &Options, arguments: &[&str]) -> (Option<i32>, String) {
+    check_in(options, arguments, &[])
+}
+
+/// The same, with these variables in its environment.
+pub fn check_in(
+    options: &Options,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> (Option<i32>, String) {
+    let folder = folder(options);
+    // As after a first start.
+    std::fs::create_dir(folder.outside().join("data")).expect("a folder");
+    let output = command(&folder, &[])
+        .envs(environment.iter().copied())
+        .env("LC_ALL", "C.UTF-8")
+        .arg("check")
+        .args(arguments)
+        .output()
+        .expect("the program runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(!errors.contains("panicked"), "{errors}");
+    (output.status.code(), said + &errors)
+}
+
 /// What the program prints for the administrator of `router` to paste.
 pub fn print_config(options: &Options, router: &str) -> String {
     let output = run(options, &["print-config", router]);
@@ -179,6 +207,14 @@ impl Component {
     /// Asks it to end, and does not wait for that.
     pub fn terminate(&mut self) {
         self.process.as_mut().expect("it runs").terminate();
+    }
+
+    /// Writes another configuration, and asks it to read that.
+    pub fn reload(&mut self, toml: &str) {
+        // Written over, it keeps its mode.
+        let path = self.folder.outside().join("component.toml");
+        std::fs::write(path, toml).expect("a file of ours");
+        self.process.as_mut().expect("it runs").reload();
     }
 
     /// The memory it takes; none when it does not run.

@@ -67,6 +67,11 @@ impl Process {
         }
     }
 
+    /// Asks it to read its configuration again (SIGHUP).
+    pub fn reload(&mut self) {
+        let _ = kill_process(self.pid(), Signal::HUP);
+    }
+
     /// Asks it to end (SIGTERM), and waits for that; past `patience` kills it and panics.
     pub fn stop(&mut self, patience: Duration) -> ExitStatus {
         self.terminate();

@@ -51,9 +51,7 @@ log = {{ info = "*console" }}
 interfaces = {{ "127.0.0.1" }}
 c2s_ports = {{ {client} }}
 c2s_direct_tls_ports = {{}}
-component_interfaces = {{ "127.0.0.1" }}
-component_ports = {{ {component} }}
-authentication = "internal_plain"
+{listener}authentication = "internal_plain"
 c2s_require_encryption = false
 allow_unencrypted_plain_auth = true
 modules_enabled = {{ "roster", "saslauth", "disco", "ping", "version" }}
@@ -61,8 +59,19 @@ modules_disabled = {{ "s2s" }}
 "#,
         root = is_root(),
         client = options.ports.client,
-        component = options.ports.component,
+        listener = listener(options),
     )
+}
+
+/// Blocks that a test brings have to say themselves where to listen.
+fn listener(options: &Options) -> String {
+    let component = options.ports.component;
+    match options.host_blocks {
+        Some(_) => String::new(),
+        None => format!(
+            "component_interfaces = {{ \"127.0.0.1\" }}\ncomponent_ports = {{ {component} }}\n"
+        ),
+    }
 }
 
 fn hosts(delegation: bool) -> String {

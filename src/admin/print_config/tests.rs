@@ -35,7 +35,7 @@ Component "private.example.org"
   modules_enabled = { "delegation" }
 "#
     );
-    assert!(block.contains("INTO the block of that name"));
+    assert!(block.contains("INTO the block of each VirtualHost"));
     assert!(block.contains("Bookmarks:"));
     assert!(
         !block.contains("component_ports"),
@@ -60,29 +60,33 @@ fn prosody_is_told_where_to_listen_if_it_would_not_by_itself() {
     let listener = |server: &str| {
         let more = format!("{SECRET}component.server = \"{server}\"\n");
         let block = prosody(&config(&more));
-        let start = block
-            .find("\n-- For Prosody to listen")
-            .unwrap_or(block.len());
-        block[start..].trim_start().to_owned()
+        let hosts = block.find("\nVirtualHost").expect("a host");
+        let mut lines = block[..hosts].lines();
+        // Where they stand, they count: above every host.
+        let global: Vec<String> = lines
+            .by_ref()
+            .filter(|line| !line.starts_with("--") && !line.is_empty())
+            .map(str::to_owned)
+            .collect();
+        assert_eq!(global.is_empty(), !block.contains("global part"));
+        global
     };
-    assert_eq!(listener("localhost:5347"), "");
-    assert_eq!(listener("[::1]:5347"), "");
-    assert_eq!(
-        listener("localhost:8888"),
-        "-- For Prosody to listen at localhost:8888, put into the global part, above every host:\n\
-         -- component_ports = { 8888 }\n"
-    );
+    let none: [&str; 0] = [];
+    assert_eq!(listener("localhost:5347"), none);
+    assert_eq!(listener("[::1]:5347"), none);
+    let port = "component_ports = { 8888 } -- with 5347 as well, if other components use it";
+    assert_eq!(listener("localhost:8888"), [port]);
     assert_eq!(
         listener("192.0.2.1:5347"),
-        "-- For Prosody to listen at 192.0.2.1:5347, put into the global part, above every host:\n\
-         -- component_interfaces = { \"192.0.2.1\" } -- the link is not encrypted: keep it private\n"
+        ["component_interfaces = { \"192.0.2.1\" } -- the link is not encrypted: keep it private"]
     );
     assert_eq!(
         listener("prosody:8888"),
-        "-- For Prosody to listen at prosody:8888, put into the global part, above every host:\n\
-         -- component_ports = { 8888 }\n\
-         -- component_interfaces = { \"*\" } -- better the one address that we reach it by; \
-         the link is not encrypted: keep it private\n"
+        [
+            port,
+            "component_interfaces = { \"*\" } -- better the one address that we reach it by; \
+             the link is not encrypted: keep it private"
+        ]
     );
 }
 
@@ -107,15 +111,25 @@ acl:
 access_rules:
   delegate_private:
     allow: private_component
-modules:
-  mod_delegation:
-    namespaces:
-      "jabber:iq:private":
-        access: delegate_private
+append_host_config:
+  "example.org":
+    modules:
+      mod_delegation:
+        namespaces:
+          "jabber:iq:private":
+            access: delegate_private
 "#
     );
     assert!(block.contains("mod_private, before ejabberd 24.06: take it out"));
-    assert!(block.contains("hosts other than example.org,"));
+}
+
+#[test]
+fn ejabberd_for_several_domains() {
+    let more = format!("{SECRET}access.domains = [\"a.example\", \"b.example\"]\n");
+    let block = ejabberd(&config(&more));
+    assert!(block.contains("\n  \"a.example\":\n    modules:\n"));
+    assert!(block.contains("\n  \"b.example\":\n    modules:\n"));
+    assert_eq!(block.matches("append_host_config:").count(), 1);
 }
 
 #[test]

@@ -1,0 +1,167 @@
+//! The router: how far a login comes, and what the served domains say.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::delegation::{self, Findings};
+use super::{ROUTER, not_tried};
+use crate::admin::report::{Report, Sign};
+use crate::component::{Component, Event, Step};
+use crate::config::{Config, Delegation};
+use crate::exit;
+
+/// How long each step of the login, and all domains together, may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Logs in, and serves for real while it looks: a request that comes in meanwhile is answered as
+/// ever.
+pub async fn look(report: &Report, component: Component, config: &Config) -> Result<(), u8> {
+    let (moved_on, mut moves) = watch::channel(false);
+    // Until there is nothing more to see, or too long nothing new.
+    let stop = async move {
+        while matches!(timeout(PATIENCE, moves.changed()).await, Ok(Ok(()))) {
+            if *moves.borrow() {
+                break;
+            }
+        }
+    };
+    let mut login = Login {
+        report,
+        done: 0,
+        opened: false,
+    };
+    let mut lost = None;
+    let mut findings = Findings::new(&config.access.domains);
+    component
+        .asking(findings.questions())
+        .run(stop, |event| {
+            let mut seen_enough = false;
+            match event {
+                Event::Reached(step) => login.reached(step, config),
+                Event::Up => {
+                    login.opened();
+                    login.good(format_args!("accepted for {}", config.component.jid));
+                }
+                Event::Delegated(domain) => findings.delegated(domain),
+                Event::Replied(reply) => findings.replied(reply),
+                Event::Down { why, stream, .. } => {
+                    if !stream {
+                        login.opened();
+                    }
+                    lost.get_or_insert_with(|| why.clone());
+                    seen_enough = true;
+                }
+                Event::Undelegated(_) => {} // what is missing is told at the end
+            }
+            moved_on.send_replace(seen_enough || findings.are_complete());
+        })
+        .await;
+    if lost.is_none() {
+        login.opened();
+    }
+    let why = match (lost, login.done) {
+        (None, DELEGATION) => return judge(report, config, &findings),
+        (Some(why), _) => why,
+        (None, step) => silence(step, config),
+    };
+    report.line(Sign::Bad, format!("{}: {why}", ROUTER[login.done]));
+    not_tried(report, &ROUTER[login.done + 1..]);
+    Err(exit::UNAVAILABLE)
+}
+
+/// Where in [`ROUTER`] the login is behind us.
+const DELEGATION: usize = ROUTER.len() - 1;
+
+struct Login<'r> {
+    report: &'r Report,
+    /// How many of the things in [`ROUTER`] are good.
+    done: usize,
+    /// Whether the router has opened a stream. It may yet say that it is the wrong one.
+    opened: bool,
+}
+
+impl Login<'_> {
+    fn good(&mut self, what: impl std::fmt::Display) {
+        if self.done < DELEGATION {
+            let name = ROUTER[self.done];
+            self.report.line(Sign::Good, format_args!("{name}: {what}"));
+            self.done += 1;
+        }
+    }
+
+    /// That stream is the right one.
+    fn opened(&mut self) {
+        if std::mem::take(&mut self.opened) {
+            self.good("the router speaks XMPP with components");
+        }
+    }
+
+    fn reached(&mut self, step: &Step, config: &Config) {
+        let server = &config.component.server;
+        match step {
+            Step::Resolved(addresses) if addresses.is_empty() => {
+                self.good(format_args!("{server} is a path"));
+            }
+            Step::Resolved(_) if let Some(address) = server.address() => {
+                self.good(format_args!("{address} is an address"));
+            }
+            Step::Resolved(addresses) => {
+                let mut addresses: Vec<String> =
+                    addresses.iter().map(|it| it.ip().to_string()).collect();
+                addresses.dedup();
+                self.good(format!("{server} is at {}", addresses.join(", ")));
+            }
+            Step::Connected(address) => {
+                let who = address.map_or(server.to_string(), |address| address.to_string());
+                let how = match &config.component.tls {
+                    Some(_) => " and is encrypted",
+                    None => "",
+                };
+                self.good(format!("{who} accepts{how}"));
+            }
+            Step::Opened => self.opened = true,
+        }
+    }
+}
+
+/// What it means that a step got no answer at all.
+fn silence(step: usize, config: &Config) -> String {
+    let server = &config.component.server;
+    let what = match ROUTER[step] {
+        "name" => format!(
+            "no name server answered for {server}: look at /etc/resolv.conf, or give an address"
+        ),
+        "connection" => format!(
+            "no answer from {server}: is the address right, and does no firewall stand between?"
+        ),
+        "stream" => format!(
+            "{server} accepted the connection and said nothing: is this the router's component port?"
+        ),
+        _ => format!("{server} did not answer the login: look at the router's own log"),
+    };
+    format!("{what} (waited {} s)", PATIENCE.as_secs())
+}
+
+fn judge(report: &Report, config: &Config, findings: &Findings) -> Result<(), u8> {
+    let required = config.access.delegation == Delegation::Required;
+    let mut missing = false;
+    for domain in &config.access.domains {
+        for (sign, line) in delegation::judge(findings, domain, config.component.jid.as_str()) {
+            missing |= sign == Sign::Bad;
+            let sign = match sign {
+                Sign::Bad if !required => Sign::Warning,
+                sign => sign,
+            };
+            report.line(sign, format_args!("delegation: {line}"));
+        }
+    }
+    if let Some(line) = delegation::bookmarks(findings) {
+        report.line(Sign::Neutral, line);
+    }
+    if missing && required {
+        return Err(exit::UNAVAILABLE);
+    }
+    Ok(())
+}

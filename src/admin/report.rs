@@ -1,0 +1,56 @@
+//! What an administrator is told by a command: one line for each thing that was looked at.
+
+use std::fmt::Display;
+use std::io::Write;
+
+/// How a thing is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sign {
+    /// It works.
+    Good,
+    /// It does not.
+    Bad,
+    /// It works, and somebody should look at it.
+    Warning,
+    /// Nothing can be said of it.
+    Neutral,
+}
+
+/// Prints lines to standard output.
+#[derive(Debug, Clone, Copy)]
+pub struct Report {
+    utf8: bool,
+}
+
+impl Report {
+    /// For the terminal that the environment describes: in ASCII, unless it says UTF-8.
+    pub fn from_environment() -> Self {
+        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+            .into_iter()
+            .find_map(variable);
+        let locale = locale.unwrap_or_default().to_ascii_lowercase();
+        Self {
+            utf8: locale.contains("utf-8") || locale.contains("utf8"),
+        }
+    }
+
+    /// One line.
+    pub fn line(&self, sign: Sign, what: impl Display) {
+        // Whoever closes the pipe wants no more lines.
+        let _ = writeln!(std::io::stdout(), "{} {what}", self.mark(sign));
+    }
+
+    fn mark(&self, sign: Sign) -> &'static str {
+        match (sign, self.utf8) {
+            (Sign::Good, true) => "✓",
+            (Sign::Bad, true) => "✗",
+            (Sign::Warning, true) => "!",
+            (Sign::Neutral, true) => "·",
+            (Sign::Good, false) => "[ok]",
+            (Sign::Bad, false) => "[x]",
+            (Sign::Warning, false) => "[!]",
+            (Sign::Neutral, false) => "[-]",
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! IQs of our own, sent once with the first login, and their answers.
+
+use minidom::Element;
+
+use crate::link::Outbox;
+use crate::stanza::{Received, escape_attribute, ns};
+
+/// A get of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// Whom it is for.
+    pub to: String,
+    /// What is asked: XML.
+    pub payload: String,
+}
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// Which question it answers, in the order they were given.
+    pub number: usize,
+    /// The payload, if there was one; or the error.
+    pub outcome: Result<Option<Element>, Refusal>,
+}
+
+/// An error that somebody answered with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Its condition, such as `forbidden`.
+    pub condition: String,
+    /// The words with it, if any.
+    pub text: Option<String>,
+}
+
+/// The questions, and whether they have been asked.
+#[derive(Debug, Default)]
+pub struct Questions {
+    all: Vec<Question>,
+    asked: bool,
+}
+
+impl Questions {
+    /// These.
+    pub fn new(all: Vec<Question>) -> Self {
+        Self { all, asked: false }
+    }
+
+    /// Asks them, in the name of this domain, if that has not been done.
+    pub fn ask(&mut self, from: &str, outbox: &mut Outbox) {
+        if std::mem::replace(&mut self.asked, true) {
+            return;
+        }
+        for (number, Question { to, payload }) in self.all.iter().enumerate() {
+            let mut iq = format!("<iq type='get' id='{PREFIX}{number}' from='");
+            escape_attribute(from, &mut iq);
+            iq.push_str("' to='");
+            escape_attribute(to, &mut iq);
+            iq.push_str("'>");
+            iq.push_str(payload);
+            iq.push_str("</iq>");
+            outbox.push(iq);
+        }
+    }
+
+    /// The reply that this stanza is, if it is one from whom we had asked.
+    pub fn reply(&self, received: &Received) -> Option<Reply> {
+        let iq = &received.stanza;
+        if self.all.is_empty() || !iq.is(ns::ACCEPT, "iq") || received.fault.is_some() {
+            return None;
+        }
+        let number = iq.attribute("id")?.strip_prefix(PREFIX)?;
+        let number: usize = number.parse().ok()?;
+        if self.all.get(number)?.to != iq.attribute("from")? {
+            return None;
+        }
+        let outcome = match iq.attribute("type")? {
+            "result" => Ok(iq.children.first().and_then(|payload| {
+                let payload = received.xml(payload).parse::<Element>();
+                payload.ok()
+            })),
+            "error" => Err(refusal(received)),
+            _ => return None,
+        };
+        Some(Reply { number, outcome })
+    }
+}
+
+const PREFIX: &str = "question-";
+
+fn refusal(received: &Received) -> Refusal {
+    let mut refusal = Refusal {
+        condition: "undefined-condition".to_owned(),
+        text: None,
+    };
+    let mut children = received.stanza.children.iter();
+    // Behind what it may repeat of the question.
+    let error = children.rfind(|child| *child.name == *"error");
+    let error = error.and_then(|error| received.xml(error).parse::<Element>().ok());
+    for child in error.iter().flat_map(Element::children) {
+        if child.ns() != ns::STANZA_ERRORS {
+            continue;
+        }
+        match child.name() {
+            "text" => refusal.text = Some(child.text()),
+            condition => refusal.condition = condition.to_owned(),
+        }
+    }
+    refusal
+}

@@ -1,0 +1,201 @@
+//! `check --connect` beside real servers: what it says of their mistakes, and ours.
+
+use super::stage::{Start, prosody as shared_prosody};
+use crate::support::client::{PATIENCE, RawClient};
+use crate::support::component::{self, check};
+use crate::support::server::{COMPONENT, HOST, OTHER_HOST, Options, SECRET, Server};
+use crate::support::{ejabberd, ports, prosody};
+
+const ALICE: &str = "alice@localhost";
+
+macro_rules! on_both_servers {
+    ($($scenario:ident)*) => {
+        mod prosody_check { $(#[test] fn $scenario() { super::$scenario(super::prosody::start); })* }
+        mod ejabberd_check { $(#[test] fn $scenario() { super::$scenario(super::ejabberd::start); })* }
+    };
+}
+
+on_both_servers! {
+    all_is_well
+    what_is_wrong_with_the_login
+    no_host_delegates
+}
+
+fn options(server: &Server) -> component::Options {
+    component::Options::at(server.component_address())
+}
+
+fn connect(options: &component::Options, code: i32) -> String {
+    let (exit, said) = check(options, &["--connect"]);
+    assert_eq!(exit, Some(code), "{said}");
+    assert!(!said.contains(SECRET), "{said}");
+    said
+}
+
+fn all_is_well(start: Start) {
+    let server = start(Options::delegating(&[ALICE]));
+    let said = connect(&options(&server), 0);
+    let lines: Vec<&str> = said.lines().collect();
+    let address = server.component_address();
+    assert_eq!(
+        lines[2..7],
+        [
+            "✓ name: 127.0.0.1 is an address",
+            &format!("✓ connection: {address} accepts"),
+            "✓ stream: the router speaks XMPP with components",
+            "✓ secret: accepted for private.localhost",
+            "✓ delegation: localhost",
+        ],
+        "{said}"
+    );
+    assert_eq!(lines[7], "✓ delegation: test2.localhost");
+    assert!(
+        !said.contains('✗') && !said.contains("mod_private of"),
+        "{said}"
+    );
+}
+
+fn what_is_wrong_with_the_login(start: Start) {
+    let server = start(Options::delegating(&[]));
+
+    let mut wrong = options(&server);
+    wrong.secret = "not-this-one".to_owned();
+    let said = connect(&wrong, 69);
+    assert!(said.contains("✗ secret: "), "{said}");
+    assert!(
+        said.contains("not-authorized") && said.contains("component.secret"),
+        "{said}"
+    );
+    assert!(said.ends_with("· delegation: not tried\n"), "{said}");
+
+    let mut wrong = options(&server);
+    wrong.jid = "nobody.localhost".to_owned();
+    let said = connect(&wrong, 69);
+    assert!(said.contains("nobody.localhost"), "{said}");
+
+    let said = connect(&component::Options::at(server.client_address()), 69);
+    assert!(said.contains("✗ stream: "), "{said}");
+    assert!(said.contains("for clients"), "{said}");
+}
+
+fn no_host_delegates(start: Start) {
+    let server = start(Options {
+        delegation: false,
+        ..Options::delegating(&[])
+    });
+    let mut options = options(&server);
+    let said = connect(&options, 0);
+    assert!(
+        said.contains("! delegation: none from localhost: "),
+        "{said}"
+    );
+    assert!(
+        said.contains("! delegation: none from test2.localhost: "),
+        "{said}"
+    );
+    let hint = match server.name() {
+        "Prosody" => "in modules_enabled of VirtualHost \"localhost\"",
+        _ => "mod_delegation is not loaded there",
+    };
+    assert!(said.contains(hint), "{said}");
+    assert!(!said.contains("meanwhile"), "{said}");
+    options.access = "delegation = \"required\"".to_owned();
+    options.domains = vec!["elsewhere.localhost".to_owned()];
+    let said = connect(&options, 69);
+    assert!(
+        said.contains("✗ delegation: none from elsewhere.localhost"),
+        "{said}"
+    );
+    assert!(said.contains("has no such host"), "{said}");
+}
+
+/// What is printed for another jid: the server delegates, but not to us.
+fn delegating_to_another(router: &str, start: Start) -> (Server, component::Options) {
+    let mut server = Options::delegating(&[]);
+    let configuration = component::Options::at(ports::address(server.ports.component));
+    let printed = component::print_config(&configuration, router);
+    // The secret goes with the component's own name, and what is delegated with the other.
+    let other = |line: &str| match line.contains("delegations = ") || line.contains("    server: ")
+    {
+        true => line.replace(COMPONENT, "other.localhost"),
+        false => line.to_owned(),
+    };
+    let printed: Vec<String> = printed.lines().map(other).collect();
+    server.host_blocks = Some(printed.join("\n") + "\n");
+    (start(server), configuration)
+}
+
+#[test]
+fn ejabberd_delegates_to_somebody_else() {
+    let (_server, options) = delegating_to_another("ejabberd", ejabberd::start);
+    let said = connect(&options, 0);
+    assert!(
+        said.contains("does not delegate to private.localhost: compare"),
+        "{said}"
+    );
+}
+
+#[test]
+fn prosody_delegates_to_somebody_else() {
+    let (_server, options) = delegating_to_another("prosody", prosody::start);
+    let said = connect(&options, 0);
+    assert!(said.contains("with jid = \"private.localhost\""), "{said}");
+}
+
+/// Prosody says so by its features, ejabberd by its answer.
+#[test]
+fn who_serves_clients_meanwhile() {
+    let mut server = Options::delegating(&[]);
+    server.host_blocks = Some(format!(
+        "component_ports = {{ {} }}\nVirtualHost \"{HOST}\"\n  modules_enabled = {{ \"private\" }}\n\
+         VirtualHost \"{OTHER_HOST}\"\nComponent \"{COMPONENT}\"\n  component_secret = \"{SECRET}\"\n",
+        server.ports.component
+    ));
+    let server = prosody::start(server);
+    let said = connect(&options(&server), 0);
+    assert_eq!(
+        said.matches("meanwhile its own mod_private").count(),
+        1,
+        "{said}"
+    );
+}
+
+/// Until the first login, ejabberd's mod_private answered; a second check finds nothing of the kind.
+#[test]
+fn ejabberds_own_private_storage_is_seen_once() {
+    let mut server = Options::delegating(&[ALICE]);
+    let configuration = component::Options::at(ports::address(server.ports.component));
+    let printed = component::print_config(&configuration, "ejabberd");
+    server.host_blocks = Some(printed + "modules:\n  mod_private: {}\n");
+    let server = ejabberd::start(server);
+    let mut alice = RawClient::login(&server, ALICE);
+    alice.set("", "<a xmlns='urn:x'>lost</a>");
+    let said = connect(&configuration, 0);
+    assert!(
+        said.contains("! delegation: until this login, mod_private of localhost"),
+        "{said}"
+    );
+    let said = connect(&configuration, 0);
+    assert!(!said.contains("until this login"), "{said}");
+}
+
+/// A second connection would harm the first.
+#[test]
+fn while_the_service_runs_it_does_not_connect() {
+    let stage = shared_prosody();
+    let mut options = options(&stage.server);
+    options.component = String::new();
+    let data = stage.component.folder().join("data");
+    let data = data.to_str().expect("UTF-8");
+    let path = [("PRIVATE_STORAGE_STORAGE_PATH", data)];
+    let (exit, said) = component::check_in(&options, &["--connect"], &path);
+    assert_eq!(exit, Some(69), "{said}");
+    assert!(
+        said.contains("delegation: not tried while the service runs"),
+        "{said}"
+    );
+    let (exit, said) = component::check_in(&options, &[], &path);
+    assert_eq!(exit, Some(0), "{said}");
+    assert!(said.contains("in use by the service (pid "), "{said}");
+    stage.component.wait_for_log("logged in", PATIENCE);
+}
