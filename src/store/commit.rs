@@ -218,9 +218,6 @@ impl Writer {
         if let Some(Err(error)) = checked {
             self.fail(&error.to_string());
         }
-        if let Some(engine) = &self.engine {
-            self.compactor.look(&**engine);
-        }
     }
 
     /// Takes note of what is in an engine that was opened.

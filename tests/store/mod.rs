@@ -6,6 +6,7 @@
 //! and what to do.
 
 mod broken;
+mod compacted;
 mod damaged;
 mod faulty;
 mod folder;
