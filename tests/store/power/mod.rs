@@ -83,8 +83,9 @@ fn prove(load: &Load, trace: &Trace, cuts: usize, random: &mut Random) -> Result
             _ => first + random.below(events - first),
         })
         .collect();
-    moments.retain(|moment| (first..=events).contains(moment));
-    let cuts = moments.len();
+    for moment in &mut moments {
+        *moment = (*moment).clamp(first, events);
+    }
     moments.sort_unstable();
 
     let mut disk = Disk::default();
