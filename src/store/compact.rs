@@ -220,18 +220,15 @@ impl Compactor {
     }
 
     fn switch(&mut self) -> Result<Option<Arc<dyn Engine>>, EngineError> {
+        if let Some(copy) = &mut self.copy
+            && let Err(error) = copy.prepare()
+        {
+            self.stop(error);
+        }
         let Some(copy) = self.copy.take() else {
             return Ok(None);
         };
         (self.live, self.counted) = (copy.copied, copy.copied);
-        let copy = match copy.prepare() {
-            Ok(copy) => copy,
-            Err((copy, error)) => {
-                self.copy = Some(copy);
-                self.stop(CompactError::Stopped(error.0));
-                return Ok(None);
-            }
-        };
         let (engine, report) = copy.take_over()?;
         self.report = Some(report);
         Ok(Some(engine))
