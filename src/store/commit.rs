@@ -296,19 +296,20 @@ impl Writer {
         if let Some(Err(error)) = checked {
             self.fail(&error.to_string());
         }
-        if let Some(engine) = &self.engine {
-            self.compactor.look(&**engine);
-        }
     }
 
     /// Takes note of what is in an engine that was opened.
     fn opened(&mut self) {
-        let opened = self
-            .engine
-            .as_deref()
-            .map(|engine| self.compactor.opened(engine));
-        if let Some(Err(error)) = opened {
-            self.fail(&error.to_string());
+        let Some(engine) = self.engine.clone() else {
+            return;
+        };
+        let opened = || self.compactor.opened(&*engine);
+        let opened = catch_unwind(AssertUnwindSafe(opened));
+        drop(engine);
+        match opened {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => self.fail(&error.to_string()),
+            Err(_) => self.fail("its writer thread panicked"),
         }
     }
 
@@ -318,20 +319,22 @@ impl Writer {
         let Some(engine) = self.engine.clone() else {
             return self.compactor.abandon();
         };
-        match self.compactor.work(&*engine, spent) {
-            Ok(None) => {}
-            Ok(Some(successor)) => {
-                self.engine = Some(Arc::clone(&successor));
-                self.shared.serve(Some(Arc::clone(&successor)));
-                self.compactor.switched(engine, &*successor);
-            }
-            Err(error) => {
+        let work = || self.compactor.work(&*engine, spent);
+        let successor = match catch_unwind(AssertUnwindSafe(work)) {
+            Ok(Ok(None)) => return,
+            Ok(Ok(Some(successor))) => successor,
+            Ok(Err(error)) => {
                 drop(engine);
-                self.fail(&format!(
-                    "it could not be switched to its compacted log: {error}"
-                ));
+                return self.fail(&format!("it cannot go on in its compacted log: {error}"));
             }
-        }
+            Err(_) => {
+                drop(engine);
+                return self.fail("its writer thread panicked");
+            }
+        };
+        self.engine = Some(Arc::clone(&successor));
+        self.shared.serve(Some(Arc::clone(&successor)));
+        self.compactor.switched(engine, &*successor);
     }
 
     /// Gives the engine up, and has it opened anew.

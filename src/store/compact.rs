@@ -100,7 +100,7 @@ impl Compactor {
     }
 
     /// Looks whether there is much garbage.
-    pub(super) fn look(&mut self, engine: &dyn Engine) {
+    fn look(&mut self, engine: &dyn Engine) {
         let bound = self.live.saturating_mul(GARBAGE_FACTOR);
         let due = self.not_before.is_none_or(|then| then <= Instant::now());
         self.wanted |=
@@ -126,9 +126,10 @@ impl Compactor {
         }
     }
 
-    /// To be told by how much what lives has grown, once it has; writes that down now and then.
+    /// To be told after each group by how much what lives has grown; writes that down now and then.
     pub(super) fn grew(&mut self, engine: &dyn Engine, by: i64) -> Result<(), EngineError> {
         self.live = self.live.saturating_add_signed(by);
+        self.look(engine);
         if self.live.abs_diff(self.counted) < COUNT_BYTES {
             return Ok(());
         }
@@ -219,18 +220,15 @@ impl Compactor {
     }
 
     fn switch(&mut self) -> Result<Option<Arc<dyn Engine>>, EngineError> {
+        if let Some(copy) = &mut self.copy
+            && let Err(error) = copy.prepare()
+        {
+            self.stop(error);
+        }
         let Some(copy) = self.copy.take() else {
             return Ok(None);
         };
         (self.live, self.counted) = (copy.copied, copy.copied);
-        let copy = match copy.prepare() {
-            Ok(copy) => copy,
-            Err((copy, error)) => {
-                self.copy = Some(copy);
-                self.stop(CompactError::Stopped(error.0));
-                return Ok(None);
-            }
-        };
         let (engine, report) = copy.take_over()?;
         self.report = Some(report);
         Ok(Some(engine))

@@ -6,6 +6,7 @@
 //! and what to do.
 
 mod broken;
+mod compacted;
 mod damaged;
 pub mod faulty;
 mod folder;

@@ -103,17 +103,12 @@ impl Copy {
     }
 
     /// Makes it ready to take over. From here on, nothing must be written to the old engine.
-    pub(super) fn prepare(mut self) -> Result<Self, (Self, EngineError)> {
+    pub(super) fn prepare(&mut self) -> Result<(), EngineError> {
         self.switch = Instant::now();
         let count = self.copied.to_string().into_bytes();
-        let prepared = self
-            .write((LIVE.to_vec(), Some(count)))
-            .and_then(|()| self.successor.flush())
-            .and_then(|()| self.successor.prepare());
-        match prepared {
-            Ok(()) => Ok(self),
-            Err(error) => Err((self, error)),
-        }
+        self.write((LIVE.to_vec(), Some(count)))?;
+        self.successor.flush()?;
+        self.successor.prepare()
     }
 
     pub(super) fn take_over(self) -> Result<(Arc<dyn Engine>, Report), EngineError> {

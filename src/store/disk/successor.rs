@@ -66,6 +66,7 @@ impl Beside {
         let made = DirBuilder::new().mode(0o700).create(&path);
         made.map_err(files::failed("make", &path))
             .map_err(stopped)?;
+        files::make_log_or_miss_it(&path).map_err(stopped)?;
         let db = open::attempt(&path, cache_bytes)
             .map_err(|trouble| stopped(trouble.into_error(&path)))?;
         Ok(Self {

@@ -20,10 +20,26 @@ pub enum Kind {
     Several,
     /// All of these, and deletes.
     Mixed,
+    /// One element of some 40 KB, over and over: the store is compacted again and again.
+    Replaced,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 4] = [Kind::Small, Kind::Large, Kind::Several, Kind::Mixed];
+    pub const ALL: [Kind; 5] = [
+        Kind::Small,
+        Kind::Large,
+        Kind::Several,
+        Kind::Mixed,
+        Kind::Replaced,
+    ];
+
+    /// A log larger than this, and three times what lives in it, is compacted.
+    pub fn compact_above(self) -> u64 {
+        match self {
+            Kind::Replaced => 1 << 20,
+            _ => 128 << 20,
+        }
+    }
 }
 
 /// The values of one owner, by the number of their name.
@@ -36,6 +52,7 @@ pub struct Set {
 }
 
 pub struct Load {
+    pub kind: Kind,
     pub sets: Vec<Set>,
     /// Of each owner: the states before the first set, after it, and so on.
     pub states: Vec<Vec<State>>,
@@ -58,7 +75,7 @@ impl Load {
                 set
             })
             .collect();
-        Load { sets, states }
+        Load { kind, sets, states }
     }
 
     /// How many sets of each owner are acknowledged at first.
@@ -111,7 +128,7 @@ impl Load {
 impl Set {
     fn new(kind: Kind, number: usize, random: &mut Random) -> Set {
         let count = match kind {
-            Kind::Small | Kind::Large => 1,
+            Kind::Small | Kind::Large | Kind::Replaced => 1,
             Kind::Several => 2 + random.below(NAMES - 1),
             Kind::Mixed => 1 + random.below(3),
         };
@@ -121,12 +138,18 @@ impl Set {
                 Kind::Small => random.below(400),
                 Kind::Large => 40_000 + random.below(120_000),
                 Kind::Several => random.below(9000),
+                Kind::Replaced => 20_000 + random.below(40_000),
                 Kind::Mixed if random.below(8) == 0 => random.below(150_000),
                 Kind::Mixed => random.below(2000),
             };
             let deletes = matches!(kind, Kind::Mixed) && random.below(4) == 0;
             let value = (!deletes).then(|| format!("{number}:{}", "x".repeat(length)));
-            changes.insert(random.below(NAMES), value);
+            let names = if matches!(kind, Kind::Replaced) {
+                1
+            } else {
+                NAMES
+            };
+            changes.insert(random.below(names), value);
         }
         Set {
             owner: random.below(OWNERS),

@@ -32,7 +32,7 @@ fn from_environment(name: &str, otherwise: u64) -> u64 {
 
 #[test]
 fn what_was_acknowledged_is_there_when_the_power_is_back() {
-    let cuts = from_environment("POWER_LOSS_CUTS", 16) as usize;
+    let cuts = from_environment("POWER_LOSS_CUTS", 20) as usize;
     let seed = from_environment("POWER_LOSS_SEED", 1);
     let sets = from_environment("POWER_LOSS_SETS", 60) as usize;
     for (number, kind) in Kind::ALL.into_iter().enumerate() {
@@ -63,13 +63,29 @@ fn believing_the_kernel_loses_what_was_acknowledged() {
 fn prove(load: &Load, trace: &Trace, cuts: usize, random: &mut Random) -> Result<String, String> {
     let first = trace.first_answer();
     let events = trace.events.len();
+    let compactions = trace.compactions();
+    if matches!(load.kind, Kind::Replaced) && compactions.is_empty() {
+        return Err("the store was never compacted".to_owned());
+    }
     let mut moments: Vec<usize> = (0..cuts)
-        .map(|_| match random.below(2) {
+        .map(|number| match random.below(2) {
+            // In the middle of a compaction, more often at its end.
+            _ if !compactions.is_empty() && number % 4 > 0 => {
+                let compaction = compactions[random.below(compactions.len())].clone();
+                let from = match number % 4 {
+                    1 => compaction.start,
+                    _ => compaction.end.saturating_sub(30).max(compaction.start),
+                };
+                from + random.below(compaction.end + 10 - from)
+            }
             // Just after an answer, when the least of what came later is on the disk.
             0 => trace.answers[random.below(trace.answers.len())] + 1,
             _ => first + random.below(events - first),
         })
         .collect();
+    for moment in &mut moments {
+        *moment = (*moment).clamp(first, events);
+    }
     moments.sort_unstable();
 
     let mut disk = Disk::default();
@@ -89,8 +105,10 @@ fn prove(load: &Load, trace: &Trace, cuts: usize, random: &mut Random) -> Result
         holds(load, &acknowledged, &data).map_err(|loss| format!("{context}: {loss}"))?;
     }
     Ok(format!(
-        "{cuts} cuts among {events} events of {} sets, {lost_pages} pages lost: all was there",
-        load.sets.len()
+        "{cuts} cuts among {events} events of {} sets and {} compactions, {lost_pages} pages lost: \
+         all was there",
+        load.sets.len(),
+        compactions.len()
     ))
 }
 

@@ -2,13 +2,17 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use super::load::{self, Load};
+use super::load::{self, Kind, Load};
 use crate::store::{keeping, stage};
 
 const CALLS: &str = "trace=openat,pwrite64,write,writev,sendto,sendmsg,fsync,fdatasync,sync_file_range,\
      ftruncate,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat";
+
+/// Where a new database is made.
+const COMPACTING: &str = "data/compacting";
 
 /// Paths are relative to the folder that holds the store's.
 pub enum Event {
@@ -62,10 +66,20 @@ impl Trace {
         let root = folder.path().join("disk");
         fs::create_dir(&root).expect("a folder");
         let mut under = keeping(&root.join("data"));
+        let above = load.kind.compact_above();
+        under.push(format!(
+            "PRIVATE_STORAGE_STORAGE_COMPACT_ABOVE_BYTES={above}"
+        ));
         under.extend(["strace", "-f", "-y", "-xx", "-s", "67108864", "-qq"].map(str::to_owned));
         under.extend(further.iter().map(|argument| (*argument).to_owned()));
-        under.extend(["-e", CALLS, "-o"].map(str::to_owned));
+        under.extend(["-e", CALLS, "-A", "-o"].map(str::to_owned));
         under.push(file.display().to_string());
+        if matches!(load.kind, Kind::Replaced) {
+            // For a store that has been opened before: then there is an index of the old log.
+            let mut before = stage(under.clone());
+            before.store("<before xmlns='urn:before'>the load</before>");
+            before.component.kill();
+        }
         let mut stage = stage(under);
         load.carry_out(&mut stage.session);
         // strace writes a call down when it has seen it end.
@@ -87,6 +101,22 @@ impl Trace {
 
     pub fn first_answer(&self) -> usize {
         self.answers[0]
+    }
+
+    /// From where to where the store was compacted: a new database was made, took the old one's
+    /// place, and was moved away from.
+    pub fn compactions(&self) -> Vec<Range<usize>> {
+        let (mut found, mut begun) = (Vec::new(), None);
+        for (at, event) in self.events.iter().enumerate() {
+            match event {
+                Event::Made { path, .. } if path == COMPACTING => begun = Some(at),
+                Event::Removed { path } if path == COMPACTING => {
+                    found.extend(begun.take().map(|begun| begun..at + 1));
+                }
+                _ => {}
+            }
+        }
+        found
     }
 }
 
@@ -176,8 +206,13 @@ impl<'a> Reader<'a> {
         let names = || {
             let strings = strings(arguments).into_iter();
             let names = strings.map(|name| String::from_utf8_lossy(&name).into_owned());
+            // Some are relative to a folder that is open.
+            let folder = descriptor(arguments);
             names
-                .filter_map(|name| self.inside(&name))
+                .filter_map(|name| match name.starts_with('/') {
+                    true => self.inside(&name),
+                    false => self.inside(&format!("{folder}/{name}")),
+                })
                 .collect::<Vec<_>>()
         };
         match (name, names().as_slice()) {
@@ -223,13 +258,18 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What the first argument, `9</a/path>`, is a descriptor of.
+/// What the first argument, `9</a/path>`, is a descriptor of; nothing, if that has no name any
+/// more: `9</a/path>(deleted)`.
 fn descriptor(arguments: &str) -> String {
     let path = arguments
         .split_once('<')
         .and_then(|(_, rest)| rest.split_once('>'));
-    let path = path.map_or("", |(path, _)| path);
-    String::from_utf8_lossy(&unescape(path)).into_owned()
+    match path {
+        Some((path, rest)) if !rest.starts_with("(deleted)") => {
+            String::from_utf8_lossy(&unescape(path)).into_owned()
+        }
+        _ => String::new(),
+    }
 }
 
 fn strings(arguments: &str) -> Vec<Vec<u8>> {

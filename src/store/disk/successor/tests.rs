@@ -100,12 +100,12 @@ fn nothing_is_left_of_what_was_deleted_before() {
     let Compacted { before, after } = compact(&store).unwrap();
     assert!(after < before, "{after} {before}");
     for text in [SECRET, "gone@c"] {
-        assert_eq!(holders(dir.path(), text), [PathBuf::new(); 0], "{text}");
+        assert_eq!(holders(dir.path(), text), Vec::<PathBuf>::new(), "{text}");
     }
     store.close();
     assert_is_filled(dir.path());
     for text in [SECRET, "gone@c"] {
-        assert_eq!(holders(dir.path(), text), [PathBuf::new(); 0], "{text}");
+        assert_eq!(holders(dir.path(), text), Vec::<PathBuf>::new(), "{text}");
     }
 }
 
