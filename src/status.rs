@@ -15,7 +15,7 @@ use crate::store::Store;
 
 /// How long a part of the service may show no sign of life before it counts as stuck. A disk may
 /// stall for many seconds and be well.
-const STUCK: Duration = Duration::from_secs(60);
+const STUCK: Duration = Duration::from_secs(30);
 
 /// What stays as it is while the service runs.
 #[derive(Debug, Clone)]
@@ -203,7 +203,7 @@ impl Status {
         Err(if self.0.asked.load(Ordering::Relaxed) {
             format!("the store has been writing for {seconds} s; is the disk stuck?")
         } else {
-            format!("the main loop has been stuck for {seconds} s; is the log's reader?")
+            format!("the main loop has been stuck for {seconds} s; does anybody read its log?")
         })
     }
 

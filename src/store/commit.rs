@@ -146,9 +146,11 @@ impl Writer {
     /// and what came behind them, if that is no set.
     fn gather(&self) -> (Vec<Set>, Option<Request>) {
         let (mut sets, mut bytes) = (Vec::new(), 0);
+        // Without an engine there is nothing to count.
+        let counting = self.census.as_ref().filter(|_| self.engine.is_some());
         let due = [
             self.unchecked.map(|since| since + CHECK_EVERY),
-            self.census.as_ref().and_then(Census::due),
+            counting.and_then(Census::due),
         ];
         let mut next = match due.into_iter().flatten().min() {
             _ if self.compactor.is_busy() => match self.requests.try_recv() {

@@ -8,11 +8,15 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use super::stage::{Stage, get};
+use super::stage::{Stage, get, set};
+use crate::store::faulty::FaultyDisk;
 use crate::support::component::{Component, Options};
 use crate::support::router::{PATIENCE, Router, Session};
 use crate::support::web::{self, Answer};
 use crate::support::{ports, server};
+
+/// How long the service may show no sign of life.
+const STUCK: Duration = Duration::from_secs(30);
 
 /// A served host says that it delegates.
 pub fn delegate(session: &mut Session, host: &str) {
@@ -119,6 +123,28 @@ fn the_command_knows_that_nothing_runs() {
     stage.component.restart();
     stage.let_in_again();
     assert!(healthcheck(&folder, &[]).status.success());
+}
+
+/// It can still say so itself: what answers is neither of the two that must move.
+#[test]
+fn a_service_whose_disk_is_stuck_is_not_alive() {
+    let disk = FaultyDisk::new();
+    let mut stage = Stage::configured(|options| options.under = disk.under());
+    stage.store("<a xmlns='urn:x'>text</a>");
+    let live = || web::control(&disk.store(), "/livez");
+    assert_eq!(live(), ok());
+    disk.hang("fsync");
+    stage.send(set("1", "<a xmlns='urn:x'>more</a>"));
+    let deadline = Instant::now() + STUCK + PATIENCE;
+    while live() == ok() {
+        assert!(Instant::now() < deadline, "it seems alive");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let told = live();
+    assert_eq!(told.status, 503);
+    assert!(told.body.contains("is the disk stuck?"), "{told:?}");
+    disk.heal();
+    eventually("it lives", || live() == ok());
 }
 
 /// A service that hangs takes the connection and never answers.

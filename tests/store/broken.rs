@@ -126,6 +126,18 @@ fn a_disk_that_fails_again_and_again_is_reported_less_and_less_often() {
 }
 
 #[test]
+fn a_service_without_its_disk_waits_for_it_without_work() {
+    let disk = FaultyDisk::new();
+    let mut stage = stage(disk.under());
+    disk.fail(&["write", "fsync", "read"], EIO);
+    assert_failed(&try_set(&mut stage, &numbered(1, "refused")));
+    let before = stage.component.busy();
+    std::thread::sleep(SOON);
+    let busy = stage.component.busy().saturating_sub(before);
+    assert!(busy < SOON / 5, "{busy:?}");
+}
+
+#[test]
 fn a_service_without_its_disk_can_be_stopped() {
     let disk = FaultyDisk::new();
     let mut stage = stage(disk.under());

@@ -217,6 +217,18 @@ impl Component {
         self.process.as_mut().expect("it runs").reload();
     }
 
+    /// The time that it has kept a processor busy.
+    pub fn busy(&mut self) -> Duration {
+        let process = self.process.as_mut().expect("it runs");
+        let tasks = format!("/proc/{}/task", process.child().id());
+        let tasks = std::fs::read_dir(tasks).expect("threads");
+        let of_thread = |task: std::io::Result<std::fs::DirEntry>| {
+            let told = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+            told.split(' ').next()?.parse::<u64>().ok()
+        };
+        Duration::from_nanos(tasks.filter_map(of_thread).sum())
+    }
+
     /// The memory it takes; none when it does not run.
     pub fn memory(&mut self) -> Option<Memory> {
         Memory::of(self.process.as_mut()?.child().id())
