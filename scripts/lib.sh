@@ -56,3 +56,13 @@ make_venv() {
   "$venv/bin/pip" --quiet --disable-pip-version-check install --requirement "$wanted"
   cp "$wanted" "$venv/"
 }
+
+# Puts `cargo NAME` at hand: the one that is installed, or one made under target/.
+cargo_tool() {
+  local tools=$target/tools
+  PATH=$PATH:$tools/bin
+  command -v "cargo-$1" >/dev/null && return 0
+  say "Making cargo-$1 (some minutes)"
+  CARGO_TARGET_DIR=$tools/target cargo install --quiet --locked --root "$tools" "cargo-$1"
+  rm -rf "$tools/target"
+}
