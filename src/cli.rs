@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::admin::{check, print_config};
+use crate::admin::{check, healthcheck, print_config};
 use crate::config::Config;
 use crate::exit;
 use crate::run;
@@ -34,6 +34,12 @@ enum Command {
         /// Log in to the router as well, and see which domains delegate.
         #[arg(long)]
         connect: bool,
+    },
+    /// Ask the running service whether it is alive; says nothing if it is.
+    Healthcheck {
+        /// Ask whether it is logged in and serves users.
+        #[arg(long)]
+        ready: bool,
     },
     /// Print what the router's own configuration needs. It holds the secret.
     PrintConfig {
@@ -76,6 +82,7 @@ pub fn main() -> ExitCode {
     match arguments.command.unwrap_or_default() {
         Command::Run => run::run(&config),
         Command::Check { connect } => check::run(&config, connect),
+        Command::Healthcheck { ready } => healthcheck::run(&config, ready),
         Command::PrintConfig { router } => {
             print!(
                 "{}",

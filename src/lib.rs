@@ -13,6 +13,8 @@
 //! | [`dispatch`] | the open requests: order, fairness, bounds |
 //! | [`component`] | connect, serve, lose the link, connect again |
 //! | [`admin`] | what an administrator does beside the service |
+//! | [`status`] | what the service is doing right now |
+//! | [`http`], [`control`] | where it can be asked; how it is asked |
 //! | [`run`] | the service from its first log line to its last |
 //! | [`cli`] | arguments, exit codes |
 //!
@@ -26,12 +28,15 @@ pub mod admin;
 pub mod cli;
 pub mod component;
 pub mod config;
+pub mod control;
 pub mod dispatch;
 pub mod exit;
+pub mod http;
 pub mod link;
 pub mod logs;
 pub mod run;
 pub mod service;
 pub mod stanza;
 pub mod start;
+pub mod status;
 pub mod store;

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 
 use super::keys::{Id, Key};
 use super::value::Given;
-use super::{Delegation, Disco, Endpoint, Limits, Log, ReservedNamespaces, Storage};
+use super::{Delegation, Disco, Endpoint, Http, Limits, Log, ReservedNamespaces, Storage};
 
 /// Where a value was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +47,7 @@ pub(super) struct Draft {
     pub limits: Limits,
     pub storage: Storage,
     pub log: Log,
+    pub http: Http,
     pub disco: Disco,
     /// Where each key was last given: for what can be judged only when all are known.
     pub places: BTreeMap<Id, Place>,
@@ -66,6 +67,7 @@ impl Default for Draft {
             limits: Limits::default(),
             storage: Storage::default(),
             log: Log::default(),
+            http: Http::default(),
             disco: Disco::default(),
             places: BTreeMap::new(),
         }

@@ -5,6 +5,7 @@
 //! a test asks for that).
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use jid::DomainPart;
@@ -248,6 +249,15 @@ pub(super) const KEYS: &[Key] = &[
         },
     },
     Key {
+        section: "http",
+        name: "listen",
+        set: |draft, given| {
+            let expected = "address:port, such as \"127.0.0.1:9547\" or \"[::1]:9547\"";
+            draft.http.listen = Some(given.text(expected, address)?);
+            Ok(())
+        },
+    },
+    Key {
         section: "disco",
         name: "contact",
         set: |draft, given| {
@@ -277,6 +287,11 @@ fn domain(text: &str) -> Option<DomainPart> {
         return None;
     }
     DomainPart::new(text).ok().map(|domain| domain.into_owned())
+}
+
+/// An address and not a name: which of a name's addresses would be meant?
+fn address(text: &str) -> Option<SocketAddr> {
+    text.parse().ok().filter(|it: &SocketAddr| it.port() != 0)
 }
 
 fn path(text: &str) -> Option<PathBuf> {

@@ -95,6 +95,7 @@ pub(super) fn load(
             limits: draft.limits,
             storage: draft.storage,
             log: draft.log,
+            http: draft.http,
             disco: draft.disco,
             source,
             warnings,

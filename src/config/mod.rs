@@ -24,6 +24,7 @@ mod value;
 pub use endpoint::Endpoint;
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -45,6 +46,8 @@ pub struct Config {
     pub storage: Storage,
     /// What is logged, and how.
     pub log: Log,
+    /// Where the service can be asked how it is.
+    pub http: Http,
     /// What we tell about ourselves to whoever asks.
     pub disco: Disco,
     /// Where this configuration came from.
@@ -193,6 +196,14 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line, for programs.
     Json,
+}
+
+/// `[http]`: where the service can be asked how it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Http {
+    /// Where `/livez`, `/readyz` and `/metrics` are answered, beside the control socket. Default:
+    /// nowhere.
+    pub listen: Option<SocketAddr>,
 }
 
 /// `[disco]`: what we tell about ourselves to whoever asks.

@@ -37,6 +37,8 @@ pub(super) enum Request {
     Set(ChangeSet, Done),
     /// The engine broke, and was opened anew.
     Revived(Arc<dyn Engine>),
+    /// To be called when it is reached: a sign of life.
+    Reached(Box<dyn FnOnce() + Send>),
     Close,
 }
 
@@ -97,6 +99,7 @@ impl Writer {
             match next {
                 Some(Request::Close) => break,
                 Some(Request::Revived(engine)) => self.revived(engine),
+                Some(Request::Reached(tell)) => tell(),
                 _ => {}
             }
         }

@@ -171,6 +171,12 @@ impl Store {
         self.0.shared.failed()
     }
 
+    /// Calls `tell` on the writer thread when it has done all that was submitted before, soon
+    /// unless it is stuck; never once the store is closed.
+    pub fn when_reached(&self, tell: impl FnOnce() + Send + 'static) {
+        drop(self.0.requests.send(Request::Reached(Box::new(tell))));
+    }
+
     /// What to do if a broken store cannot even be closed: only a new process can open it then.
     pub fn when_lost(&self, callback: impl FnOnce() + Send + 'static) {
         self.0.shared.when_lost(Box::new(callback));

@@ -1,6 +1,7 @@
 /* Loaded into the program by LD_PRELOAD: has calls on the log fail while a file says so.
  *
- * The folder FAULTS has a file with the name of each call that fails; in it, the error's number. */
+ * The folder FAULTS has a file with the name of each call that fails; in it, the error's number,
+ * or a word: then the call waits until the file is gone. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>
@@ -18,8 +19,12 @@ static int fails(const char *call, int fd) {
     FILE *file = fopen(order, "r");
     if (!file) return 0;
     int error = 0;
-    if (fscanf(file, "%d", &error) != 1) error = EIO;
+    int given = fscanf(file, "%d", &error);
     fclose(file);
+    if (given != 1) {
+        while (access(order, F_OK) == 0) usleep(10000);
+        return 0;
+    }
     errno = error;
     return 1;
 }

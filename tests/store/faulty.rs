@@ -41,6 +41,11 @@ impl FaultyDisk {
         }
     }
 
+    /// From now on this call waits until all is well again.
+    pub fn hang(&self, call: &str) {
+        fs::write(self.faults().join(call), "hang").expect("a file");
+    }
+
     /// All is well again.
     pub fn heal(&self) {
         fs::remove_dir_all(self.faults()).expect("a folder");

@@ -7,7 +7,7 @@
 
 mod broken;
 mod damaged;
-mod faulty;
+pub mod faulty;
 mod folder;
 mod full;
 mod killed;

@@ -16,3 +16,4 @@ pub mod process;
 pub mod prosody;
 pub mod router;
 pub mod server;
+pub mod web;

@@ -53,7 +53,7 @@ fn what_is_unknown_is_told_with_what_may_be_meant() {
         (
             "[bookmarks]\nmode = \"pep\"",
             "1:2: unknown section [bookmarks], expected one of \
-                 [component], [access], [limits], [storage], [log], [disco]",
+                 [component], [access], [limits], [storage], [log], [http], [disco]",
         ),
         (
             "component = \"private.example.org\"",
@@ -172,6 +172,11 @@ fn values_are_refused_with_what_was_found_and_what_was_expected() {
         (
             "log.format = 1979-05-27",
             "1:14: log.format: found a date, expected \"text\" or \"json\"",
+        ),
+        (
+            "http.listen = \"localhost:9547\"",
+            "1:15: http.listen: found \"localhost:9547\", \
+                 expected address:port, such as \"127.0.0.1:9547\" or \"[::1]:9547\"",
         ),
         (
             "disco.contact = [\"admin@example.org\"]",

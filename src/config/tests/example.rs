@@ -64,6 +64,8 @@ fn what_is_commented_out_is_right_as_well() {
         .map(|(section, name, value)| format!("{section}.{name} = {value}\n"))
         .collect();
     let config = folder.load(&text, &[SECRET]).expect("a configuration");
+    let listen = config.http.listen.map(|it| it.to_string());
+    assert_eq!(listen.as_deref(), Some("127.0.0.1:9547"));
     assert_eq!(config.disco.contact, ["mailto:admin@example.org"]);
     assert_eq!(config.disco.os.as_deref(), Some("Debian 13"));
 }

@@ -105,6 +105,7 @@ fn defaults() {
     );
     assert_eq!(config.log.level, "info");
     assert_eq!(config.log.format, LogFormat::Text);
+    assert_eq!(config.http, Http { listen: None });
     assert_eq!(
         config.disco,
         Disco {

@@ -4,7 +4,7 @@ use super::super::keys::KEYS;
 use super::*;
 
 /// Each key's twin, a value as the file writes it, and the same as a variable.
-const TWINS: [(&str, &str, &str); 22] = [
+const TWINS: [(&str, &str, &str); 23] = [
     (
         "COMPONENT_JID",
         "\"other.example.net\"",
@@ -33,6 +33,7 @@ const TWINS: [(&str, &str, &str); 22] = [
     ("STORAGE_CACHE_BYTES", "1048576", "1048576"),
     ("LOG_LEVEL", "\"warn,sled=info\"", "warn,sled=info"),
     ("LOG_FORMAT", "\"json\"", "json"),
+    ("HTTP_LISTEN", "\"127.0.0.1:9547\"", "127.0.0.1:9547"),
     (
         "DISCO_CONTACT",
         "[\"mailto:a@b.example\", \"xmpp:c@d.example\"]",

@@ -1,0 +1,61 @@
+//! What the running service answers over HTTP, and to whom.
+
+use std::sync::Arc;
+
+use crate::http::{Method, Request, Response, Routes, StatusCode, text};
+use crate::status::Status;
+
+const PLAIN: &str = "text/plain; charset=utf-8";
+
+/// For everybody who can reach the port.
+pub struct Public {
+    pub status: Status,
+}
+
+/// For whoever may use the control socket: that, and more.
+pub struct Control {
+    public: Arc<Public>,
+}
+
+impl Control {
+    pub fn over(public: Arc<Public>) -> Self {
+        Self { public }
+    }
+}
+
+impl Routes for Public {
+    async fn answer(&self, request: Request) -> Response {
+        if ![Method::GET, Method::HEAD].contains(request.method()) {
+            return line(StatusCode::METHOD_NOT_ALLOWED, "only GET");
+        }
+        match request.uri().path() {
+            "/livez" => health(self.status.live()),
+            "/readyz" => health(self.status.ready()),
+            _ => line(StatusCode::NOT_FOUND, "there is /livez and /readyz"),
+        }
+    }
+}
+
+impl Routes for Control {
+    async fn answer(&self, request: Request) -> Response {
+        match (request.method(), request.uri().path()) {
+            (&Method::GET, "/status") => {
+                let version = env!("CARGO_PKG_VERSION");
+                let status = &self.public.status;
+                line(StatusCode::OK, &format!("{version}: {status}"))
+            }
+            _ => self.public.answer(request).await,
+        }
+    }
+}
+
+fn health(health: Result<(), String>) -> Response {
+    match health {
+        Ok(()) => line(StatusCode::OK, "ok"),
+        Err(why) => line(StatusCode::SERVICE_UNAVAILABLE, &why),
+    }
+}
+
+fn line(status: StatusCode, words: &str) -> Response {
+    text(status, PLAIN, format!("{words}\n"))
+}

@@ -1,0 +1,313 @@
+//! What the service is doing right now, for all who ask: the paths over HTTP, the service manager,
+//! the metrics. Whoever runs the service tells it what happens.
+//!
+//! None of it is on the path of a request.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::watch;
+
+use crate::store::Store;
+
+/// How long a part of the service may show no sign of life before it counts as stuck. A disk may
+/// stall for many seconds and be well.
+const STUCK: Duration = Duration::from_secs(60);
+
+/// What stays as it is while the service runs.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// The component's own domain.
+    pub jid: String,
+    /// Where the router is.
+    pub server: String,
+    /// The domains that are served.
+    pub domains: Vec<String>,
+    /// Whether the service is ready only when all of them delegate.
+    pub needs_delegation: bool,
+}
+
+/// The link to the router.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Link {
+    /// The first attempt is under way.
+    Connecting,
+    /// Logged in.
+    Up {
+        /// Since when.
+        since: SystemTime,
+    },
+    /// The last attempt failed, or the link was lost.
+    Down {
+        /// Why.
+        why: String,
+        /// How long the pause before the next attempt is.
+        pause: Duration,
+    },
+}
+
+/// What changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// The link to the router.
+    pub link: Link,
+    /// The served domains that have delegated on this link.
+    pub delegated: BTreeSet<String>,
+    /// Whether the service has been asked to end.
+    pub stopping: bool,
+}
+
+/// What the service is doing right now. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Status(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    facts: Facts,
+    store: Store,
+    state: watch::Sender<State>,
+    begun: Instant,
+    /// The last sign of life, in milliseconds since `begun`.
+    alive: AtomicU64,
+    /// Whether the store's writer has been asked for a sign of life and has not answered.
+    asked: AtomicBool,
+}
+
+impl Status {
+    /// A service that has just begun.
+    pub fn new(facts: Facts, store: Store) -> Self {
+        let (state, _) = watch::channel(State {
+            link: Link::Connecting,
+            delegated: BTreeSet::new(),
+            stopping: false,
+        });
+        Self(Arc::new(Inner {
+            facts,
+            store,
+            state,
+            begun: Instant::now(),
+            alive: AtomicU64::new(0),
+            asked: AtomicBool::new(false),
+        }))
+    }
+
+    /// It has logged in.
+    pub fn up(&self) {
+        let since = SystemTime::now();
+        self.0
+            .state
+            .send_modify(|state| state.link = Link::Up { since });
+    }
+
+    /// This domain has delegated.
+    pub fn delegated(&self, domain: &str) {
+        self.0.state.send_modify(|state| {
+            state.delegated.insert(domain.to_owned());
+        });
+    }
+
+    /// A login failed, or the link was lost.
+    pub fn down(&self, why: &str, pause: Duration) {
+        let why = why.to_owned();
+        self.0.state.send_modify(|state| {
+            state.link = Link::Down { why, pause };
+            state.delegated.clear();
+        });
+    }
+
+    /// It has been asked to end.
+    pub fn stopping(&self) {
+        self.0.state.send_modify(|state| state.stopping = true);
+    }
+
+    /// What stays as it is.
+    pub fn facts(&self) -> &Facts {
+        &self.0.facts
+    }
+
+    /// How it is now.
+    pub fn now(&self) -> State {
+        self.0.state.borrow().clone()
+    }
+
+    /// Tells when anything but the store changes.
+    pub fn changes(&self) -> watch::Receiver<State> {
+        self.0.state.subscribe()
+    }
+
+    /// Whether nothing can be read or stored.
+    pub fn store_failed(&self) -> bool {
+        self.0.store.failed()
+    }
+
+    /// Waits for a sign of life of the store's writer; together with that of whoever waits, it
+    /// counts as one of the service. Never returns if the writer is stuck.
+    pub async fn sign_of_life(&self) {
+        let (done, answered) = tokio::sync::oneshot::channel();
+        self.0.asked.store(true, Ordering::Relaxed);
+        self.0.store.when_reached(move || {
+            let _ = done.send(());
+        });
+        if answered.await.is_err() {
+            // It is being closed, and so is the service.
+            std::future::pending::<()>().await;
+        }
+        self.0.asked.store(false, Ordering::Relaxed);
+        let elapsed = self.0.begun.elapsed().as_millis();
+        let elapsed = u64::try_from(elapsed).unwrap_or(u64::MAX);
+        self.0.alive.store(elapsed, Ordering::Relaxed);
+    }
+
+    /// Whether the service moves; if not, what is stuck.
+    pub fn live(&self) -> Result<(), String> {
+        let alive = Duration::from_millis(self.0.alive.load(Ordering::Relaxed));
+        let silent = self.0.begun.elapsed().saturating_sub(alive);
+        if silent < STUCK {
+            return Ok(());
+        }
+        let seconds = silent.as_secs();
+        Err(if self.0.asked.load(Ordering::Relaxed) {
+            format!("the store has been writing for {seconds} s; is the disk stuck?")
+        } else {
+            format!("the main loop has been stuck for {seconds} s; is the log's reader?")
+        })
+    }
+
+    /// Whether users are served; if not, why.
+    pub fn ready(&self) -> Result<(), String> {
+        let state = self.now();
+        if state.stopping {
+            return Err("stopping".to_owned());
+        }
+        if self.store_failed() {
+            return Err(STORE_FAILED.to_owned());
+        }
+        if !matches!(state.link, Link::Up { .. }) {
+            return Err(self.link_line(&state));
+        }
+        let missing = self.missing(&state);
+        if self.0.facts.needs_delegation && !missing.is_empty() {
+            return Err(format!("not yet delegated by {}", missing.join(", ")));
+        }
+        Ok(())
+    }
+
+    fn missing<'a>(&'a self, state: &State) -> Vec<&'a str> {
+        let domains = self.0.facts.domains.iter().map(String::as_str);
+        domains
+            .filter(|domain| !state.delegated.contains(*domain))
+            .collect()
+    }
+
+    fn link_line(&self, state: &State) -> String {
+        let Facts { jid, server, .. } = &self.0.facts;
+        match &state.link {
+            Link::Connecting => format!("connecting to the router at {server}"),
+            Link::Down { why, pause } => {
+                format!("{why}; next attempt in {:.1} s", pause.as_secs_f32())
+            }
+            Link::Up { .. } => {
+                let by: Vec<&str> = state.delegated.iter().map(String::as_str).collect();
+                let not_by = self.missing(state);
+                let mut line = format!("logged in as {jid}");
+                if by.is_empty() {
+                    line.push_str("; not delegated by any domain yet");
+                } else {
+                    line.push_str(&format!("; delegated by {}", by.join(", ")));
+                    if !not_by.is_empty() {
+                        line.push_str(&format!(", not by {}", not_by.join(", ")));
+                    }
+                }
+                line
+            }
+        }
+    }
+}
+
+const STORE_FAILED: &str = "the store has failed; the log says why";
+
+/// One line for a person.
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.now();
+        if state.stopping {
+            return f.write_str("stopping");
+        }
+        if self.store_failed() {
+            write!(f, "{STORE_FAILED}; ")?;
+        }
+        f.write_str(&self.link_line(&state))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(needs_delegation: bool) -> Status {
+        let facts = Facts {
+            jid: "private.example.org".to_owned(),
+            server: "127.0.0.1:5347".to_owned(),
+            domains: vec!["example.org".to_owned(), "example.net".to_owned()],
+            needs_delegation,
+        };
+        Status::new(facts, Store::in_memory())
+    }
+
+    #[test]
+    fn the_line_follows_the_link() {
+        let status = status(false);
+        assert_eq!(
+            status.to_string(),
+            "connecting to the router at 127.0.0.1:5347"
+        );
+        status.up();
+        assert_eq!(
+            status.to_string(),
+            "logged in as private.example.org; not delegated by any domain yet"
+        );
+        status.delegated("example.org");
+        assert_eq!(
+            status.to_string(),
+            "logged in as private.example.org; delegated by example.org, not by example.net"
+        );
+        status.delegated("example.net");
+        assert_eq!(
+            status.to_string(),
+            "logged in as private.example.org; delegated by example.net, example.org"
+        );
+        status.down("the router closed the stream", Duration::from_millis(3500));
+        assert_eq!(
+            status.to_string(),
+            "the router closed the stream; next attempt in 3.5 s"
+        );
+        status.up();
+        assert!(
+            status
+                .to_string()
+                .ends_with("not delegated by any domain yet")
+        );
+        status.stopping();
+        assert_eq!(status.to_string(), "stopping");
+    }
+
+    #[test]
+    fn who_requires_delegation_is_ready_when_all_have_delegated() {
+        let (optional, required) = (status(false), status(true));
+        for status in [&optional, &required] {
+            assert!(status.ready().is_err());
+            status.up();
+        }
+        assert_eq!(optional.ready(), Ok(()));
+        let told = "not yet delegated by example.org, example.net";
+        assert_eq!(required.ready(), Err(told.to_owned()));
+        required.delegated("example.net");
+        required.delegated("example.org");
+        assert_eq!(required.ready(), Ok(()));
+        required.stopping();
+        assert!(required.ready().is_err());
+    }
+}
