@@ -222,7 +222,10 @@ fn exit_status(roff: &mut Roff) {
             exit::STORE,
             "The store cannot be opened, or cannot be made safe from a power loss.",
         ),
-        (exit::CONFIG, "The configuration is wrong or missing."),
+        (
+            exit::CONFIG,
+            "The configuration is wrong or missing, or its http.listen cannot be had.",
+        ),
     ] {
         told(roff, &[(&code.to_string(), meaning)]);
     }
