@@ -42,10 +42,18 @@ pub fn page(folder: &Path) -> Result<()> {
 
 /// Writes a file for each shell under the name that the shell looks for.
 pub fn completions(folder: &Path) -> Result<()> {
-    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+    for shell in [Shell::Zsh, Shell::Fish] {
         clap_complete::generate_to(shell, &mut cli::definition(), NAME, folder)?;
     }
-    Ok(())
+    // In bash, clap_complete 4.6 finds no subcommand of a program with a hyphen in its name
+    // (https://github.com/clap-rs/clap/issues/6421). So it is shown a name without one, and the
+    // real one is put where the shell looks for it: at the end of the lines that register.
+    let plain = NAME.replace('-', "_");
+    let mut script = Vec::new();
+    clap_complete::generate(Shell::Bash, &mut cli::definition(), &plain, &mut script);
+    let script =
+        String::from_utf8_lossy(&script).replace(&format!(" {plain}\n"), &format!(" {NAME}\n"));
+    std::fs::write(folder.join(format!("{NAME}.bash")), script)
 }
 
 fn synopsis(roff: &mut Roff) {
