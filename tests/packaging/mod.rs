@@ -154,7 +154,7 @@ fn the_containers_variables_are_the_programs() {
         {
             let value = match name.ends_with("_FILE") {
                 true => secret.clone().into_os_string(),
-                false => value.replace("${DOMAIN:?}", "example.org").into(),
+                false => value.replace("${DOMAIN:?say it in .env}", "example.org").into(),
             };
             variables.push((name.to_owned(), value));
         }
