@@ -154,7 +154,9 @@ fn the_containers_variables_are_the_programs() {
         {
             let value = match name.ends_with("_FILE") {
                 true => secret.clone().into_os_string(),
-                false => value.replace("${DOMAIN:?say it in .env}", "example.org").into(),
+                false => value
+                    .replace("${DOMAIN:?say it in .env}", "example.org")
+                    .into(),
             };
             variables.push((name.to_owned(), value));
         }
@@ -165,6 +167,15 @@ fn the_containers_variables_are_the_programs() {
     assert_eq!(config.component.server.to_string(), "prosody:5347");
     assert_eq!(config.access.domains, ["example.org"]);
     assert_eq!(config.storage.path, Path::new("/data"));
+}
+
+#[test]
+fn the_image_is_built_with_the_rust_that_the_program_asks_for() {
+    let line = format!(
+        "FROM docker.io/library/rust:{}-",
+        env!("CARGO_PKG_RUST_VERSION")
+    );
+    assert!(read("Dockerfile").contains(&line), "{line}");
 }
 
 fn folder() -> TempDir {
