@@ -57,3 +57,30 @@ make_venv() {
   "$venv/bin/pip" --quiet --disable-pip-version-check install --requirement "$wanted"
   cp "$wanted" "$venv/"
 }
+
+# The mirror that apt is set up with: of the lists it knows, Debian's own.
+debian_mirror() {
+  apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' |
+    grep -v -- '-security' | head -n 1
+}
+
+# Makes the smallest Debian of that release in a folder; further arguments go to debootstrap.
+make_debian() {
+  local release=$1 folder=$2
+  shift 2
+  install_missing debootstrap
+  rm -rf --one-file-system "$folder" "$folder.part"
+  debootstrap --variant=minbase "$@" "$release" "$folder.part" "$(debian_mirror)" >"$folder.log" 2>&1 ||
+    fail "debootstrap failed: $(tail -n 3 "$folder.log")"
+  mv "$folder.part" "$folder"
+}
+
+# Puts `cargo NAME` at hand: the one that is installed, or one made under target/.
+cargo_tool() {
+  local tools=$target/tools
+  PATH=$PATH:$tools/bin
+  command -v "cargo-$1" >/dev/null && return 0
+  say "Making cargo-$1 (some minutes)"
+  CARGO_TARGET_DIR=$tools/target cargo install --quiet --locked --root "$tools" "cargo-$1"
+  rm -rf "$tools/target"
+}

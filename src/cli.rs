@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::admin::{check, healthcheck, print_config};
 use crate::config::Config;
@@ -52,6 +52,11 @@ enum Command {
 enum Router {
     Prosody,
     Ejabberd,
+}
+
+/// The definition of the command line: the manual page and shell completions are made from it.
+pub fn definition() -> clap::Command {
+    Arguments::command()
 }
 
 /// Runs the program with the arguments and the environment of this process.

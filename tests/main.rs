@@ -6,6 +6,7 @@
 mod chaos;
 mod corpus;
 mod fidelity;
+mod packaging;
 mod real;
 mod rooms;
 mod scripted;

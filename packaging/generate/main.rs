@@ -1,0 +1,30 @@
+//! Writes the manual page and the shell completions into a folder:
+//! `cargo run --example generate -- FOLDER`.
+
+mod manual;
+mod settings;
+
+use std::io::Result;
+use std::path::Path;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    let (Some(folder), None) = (arguments.next(), arguments.next()) else {
+        eprintln!("usage: generate FOLDER");
+        return ExitCode::from(64);
+    };
+    match write(Path::new(&folder)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("generate: {}: {error}", folder.display());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn write(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder)?;
+    manual::page(folder)?;
+    manual::completions(folder)
+}

@@ -1,0 +1,266 @@
+//! The manual page, section by section, and the completions.
+
+use std::fs::File;
+use std::io::Result;
+use std::path::Path;
+
+use clap::{Arg, Command};
+use clap_complete::Shell;
+use clap_mangen::Man;
+use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
+use xmpp_private_storage::{cli, exit};
+
+use super::settings;
+
+const NAME: &str = env!("CARGO_PKG_NAME");
+
+/// Writes `xmpp-private-storage.8`.
+pub fn page(folder: &Path) -> Result<()> {
+    let command = cli::definition();
+    let mut file = File::create(folder.join(format!("{NAME}.8")))?;
+    let page = Man::new(command.clone())
+        .section("8")
+        .manual("System Administration")
+        // A date would differ with every build.
+        .date("");
+    page.render_title(&mut file)?;
+    page.render_name_section(&mut file)?;
+    let mut roff = Roff::new();
+    synopsis(&mut roff);
+    description(&mut roff);
+    commands(&mut roff, command);
+    roff.to_writer(&mut file)?;
+    page.render_options_section(&mut file)?;
+    let mut roff = Roff::new();
+    settings(&mut roff);
+    environment(&mut roff);
+    files(&mut roff);
+    exit_status(&mut roff);
+    see_also(&mut roff);
+    roff.to_writer(&mut file)
+}
+
+/// Writes a file for each shell under the name that the shell looks for.
+pub fn completions(folder: &Path) -> Result<()> {
+    for shell in [Shell::Zsh, Shell::Fish] {
+        clap_complete::generate_to(shell, &mut cli::definition(), NAME, folder)?;
+    }
+    // In bash, clap_complete 4.6 finds no subcommand of a program with a hyphen in its name
+    // (https://github.com/clap-rs/clap/issues/6421). So it is shown a name without one, and the
+    // real one is put where the shell looks for it: at the end of the lines that register.
+    let plain = NAME.replace('-', "_");
+    let mut script = Vec::new();
+    clap_complete::generate(Shell::Bash, &mut cli::definition(), &plain, &mut script);
+    let script =
+        String::from_utf8_lossy(&script).replace(&format!(" {plain}\n"), &format!(" {NAME}\n"));
+    std::fs::write(folder.join(format!("{NAME}.bash")), script)
+}
+
+fn synopsis(roff: &mut Roff) {
+    roff.control("SH", ["SYNOPSIS"]);
+    roff.text([
+        bold(NAME),
+        roman(" ["),
+        bold("--config"),
+        roman(" "),
+        italic("FILE"),
+        roman("] ["),
+        italic("COMMAND"),
+        roman("]"),
+    ]);
+}
+
+fn description(roff: &mut Roff) {
+    roff.control("SH", ["DESCRIPTION"]);
+    for paragraph in [
+        "Keeps small XML documents for the users of Prosody or ejabberd: bookmarks, notes, settings. \
+         The server hands over the requests that clients send to their own account (namespace \
+         delegation); what is answered as stored would survive a power loss.",
+        "It stays in the foreground and logs to standard error. When the link to the server is \
+         lost or refused it tries again, for ever. SIGTERM and SIGINT stop it in good order.",
+    ] {
+        roff.control("PP", []);
+        roff.text([roman(paragraph)]);
+    }
+}
+
+/// The subcommands with their own arguments, all on this page.
+fn commands(roff: &mut Roff, mut command: Command) {
+    command.build();
+    roff.control("SH", ["COMMANDS"]);
+    for command in command.get_subcommands() {
+        if command.get_name() == "help" {
+            continue;
+        }
+        let own: Vec<&Arg> = command
+            .get_arguments()
+            .filter(|argument| !argument.is_global_set() && argument.get_id() != "help")
+            .collect();
+        let mut usage = vec![bold(command.get_name())];
+        for argument in &own {
+            usage.push(roman(" "));
+            match argument.is_positional() {
+                true => usage.push(name(argument)),
+                false => usage.extend([roman("["), name(argument), roman("]")]),
+            }
+        }
+        term(roff, [usage]);
+        roff.text([roman(said(command.get_about()))]);
+        for argument in own {
+            let values: Vec<String> = argument
+                .get_possible_values()
+                .iter()
+                .filter(|_| argument.get_action().takes_values())
+                .map(|value| value.get_name().to_owned())
+                .collect();
+            let mut about = format!(": {}", said(argument.get_help()));
+            if !values.is_empty() {
+                about.push_str(&format!(" ({})", values.join(", ")));
+            }
+            roff.control("br", []);
+            roff.text([name(argument), roman(about)]);
+        }
+    }
+}
+
+fn name(argument: &Arg) -> Inline {
+    match argument.get_long() {
+        Some(long) => bold(format!("--{long}")),
+        None => italic(argument.get_id().as_str().to_uppercase()),
+    }
+}
+
+fn said(text: Option<&clap::builder::StyledStr>) -> String {
+    text.map(ToString::to_string).unwrap_or_default()
+}
+
+fn settings(roff: &mut Roff) {
+    roff.control("SH", ["SETTINGS"]);
+    roff.text([roman(
+        "The file is TOML. Only component.jid and a secret must be set; the values below are the \
+         defaults, or examples where there is none.",
+    )]);
+    let mut section = "";
+    for group in settings::groups() {
+        if group.section != section {
+            section = group.section;
+            roff.control("SS", [format!("[{section}]").as_str()]);
+        }
+        let lines = group
+            .keys
+            .iter()
+            .map(|(name, value)| vec![bold(*name), roman(format!(" = {value}"))]);
+        term(roff, lines);
+        roff.text([roman(group.about.as_str())]);
+    }
+}
+
+fn environment(roff: &mut Roff) {
+    roff.control("SH", ["ENVIRONMENT"]);
+    let example = settings::groups().first().map(|group| {
+        (
+            group.section,
+            group.keys[0].0,
+            group.variable(group.keys[0].0),
+        )
+    });
+    if let Some((section, key, variable)) = example {
+        term(
+            roff,
+            [vec![bold("PRIVATE_STORAGE_"), italic("SECTION_KEY")]],
+        );
+        roff.text([roman(format!(
+            "Each setting has a twin here, section and key in capitals ({section}.{key}: {variable}), \
+             which wins over the file. Lists are separated by commas. A variable that is set to \
+             nothing counts as not set."
+        ))]);
+    }
+    told(
+        roff,
+        &[
+            (
+                "PRIVATE_STORAGE_CONFIG",
+                "The configuration file, if --config does not name one.",
+            ),
+            (
+                "CREDENTIALS_DIRECTORY",
+                "Set by systemd: a relative secret_file is looked for here first, and a credential of \
+             the name secret is found without any setting.",
+            ),
+        ],
+    );
+}
+
+fn files(roff: &mut Roff) {
+    roff.control("SH", ["FILES"]);
+    told(
+        roff,
+        &[
+            (
+                "component.toml",
+                "The configuration, in the working directory.",
+            ),
+            (
+                "/etc/xmpp-private-storage/component.toml",
+                "The configuration, if there is none in the working directory.",
+            ),
+            (
+                "/etc/xmpp-private-storage/secret",
+                "The secret, where Debian's package and the unit for systemd keep it.",
+            ),
+            (
+                "/var/lib/xmpp-private-storage",
+                "What users have stored, where Debian's package keeps it. To copy it, stop the service.",
+            ),
+        ],
+    );
+}
+
+fn exit_status(roff: &mut Roff) {
+    roff.control("SH", ["EXIT STATUS"]);
+    for (code, meaning) in [
+        (0, "It was stopped as asked, or nothing wrong was found."),
+        (exit::USAGE, "The arguments are wrong."),
+        (
+            exit::UNAVAILABLE,
+            "A running service or the server could not be reached, or is not as it should be. \
+             Serving never ends with this code: it tries again.",
+        ),
+        (
+            exit::STORE,
+            "The store cannot be opened, or cannot be made safe from a power loss.",
+        ),
+        (
+            exit::CONFIG,
+            "The configuration is wrong or missing, or its http.listen cannot be had.",
+        ),
+    ] {
+        told(roff, &[(&code.to_string(), meaning)]);
+    }
+}
+
+fn see_also(roff: &mut Roff) {
+    roff.control("SH", ["SEE ALSO"]);
+    roff.text([
+        bold("prosody"),
+        roman("(8), "),
+        bold("ejabberdctl"),
+        roman("(8); XEP-0049, XEP-0114, XEP-0355"),
+    ]);
+}
+
+/// Terms with what is told about each.
+fn told(roff: &mut Roff, terms: &[(&str, &str)]) {
+    for (name, about) in terms {
+        term(roff, [vec![bold(*name)]]);
+        roff.text([roman(*about)]);
+    }
+}
+
+/// One term of one or more lines; what follows is about it.
+fn term(roff: &mut Roff, lines: impl IntoIterator<Item = Vec<Inline>>) {
+    for (at, line) in lines.into_iter().enumerate() {
+        roff.control(if at == 0 { "TP" } else { "TQ" }, []);
+        roff.text(line);
+    }
+}

@@ -1,0 +1,211 @@
+//! What is installed beside the program agrees with it, and with those who read it: `man`, shells,
+//! systemd, container runtimes.
+
+#[path = "../../packaging/generate/manual.rs"]
+mod manual;
+#[path = "../../packaging/generate/settings.rs"]
+mod settings;
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+use xmpp_private_storage::config::Config;
+use xmpp_private_storage::{cli, exit};
+
+const UNIT: &str = "packaging/systemd/xmpp-private-storage.service";
+
+#[test]
+fn the_manual_page_renders_without_a_warning_and_tells_all() {
+    let folder = folder();
+    let rendered = run(Command::new("man")
+        .args(["--warnings", "--encoding=UTF-8", "--local-file"])
+        .arg(page(&folder))
+        .env("LC_ALL", "C.UTF-8")
+        .env("MANWIDTH", "200"));
+    assert_eq!(text(&rendered.stderr), "");
+    let page = text(&rendered.stdout);
+    for command in cli::definition().get_subcommands() {
+        let name = command.get_name();
+        assert!(page.contains(&format!("\n       {name}")), "{name}: {page}");
+    }
+    let example = read("component.example.toml");
+    let mut keys = 0;
+    for line in example.lines() {
+        let line = line.strip_prefix("# ").unwrap_or(line);
+        let name = line.split(" = ").next().unwrap_or_default();
+        if line.contains(" = ") && !name.contains(' ') {
+            assert!(
+                page.contains(&format!("\n       {line}\n")),
+                "{line}: {page}"
+            );
+            keys += 1;
+        }
+    }
+    assert!(keys > 20, "{keys} keys");
+    for code in [exit::USAGE, exit::UNAVAILABLE, exit::STORE, exit::CONFIG] {
+        assert!(
+            page.contains(&format!("\n       {code} ")),
+            "{code}: {page}"
+        );
+    }
+}
+
+#[test]
+fn bash_completes_commands_and_their_arguments() {
+    let folder = folder();
+    manual::completions(folder.path()).expect("written");
+    for shell in ["_xmpp-private-storage", "xmpp-private-storage.fish"] {
+        let script = fs::read_to_string(folder.path().join(shell)).expect("written");
+        assert!(script.contains("print-config"), "{shell}: {script}");
+    }
+    let completed = |words: &str, last: usize| {
+        // As bash does when Tab is pressed, with the function that the script has registered.
+        let script = format!(
+            "set -u; . {}/xmpp-private-storage.bash; COMP_WORDS=({words}); COMP_CWORD={last}; \
+             registered=$(complete -p xmpp-private-storage); function=${{registered#* -F }}; \
+             ${{function%% *}} xmpp-private-storage \"${{COMP_WORDS[{last}]}}\" \
+             \"${{COMP_WORDS[{last} - 1]}}\"; echo \"${{COMPREPLY[@]}}\"",
+            folder.path().display()
+        );
+        let output = run(Command::new("bash").args(["-c", &script]));
+        text(&output.stdout) + &text(&output.stderr)
+    };
+    assert_eq!(completed("xmpp-private-storage print", 1), "print-config\n");
+    assert_eq!(
+        completed("xmpp-private-storage print-config ej", 2),
+        "ejabberd\n"
+    );
+}
+
+#[test]
+fn systemd_takes_the_unit_and_finds_little_to_attack() {
+    let folder = folder();
+    // Where the unit says it is documented.
+    fs::create_dir(folder.path().join("man8")).expect("a folder");
+    fs::rename(
+        page(&folder),
+        folder.path().join("man8/xmpp-private-storage.8"),
+    )
+    .expect("moved");
+    let unit = read(UNIT).replace(
+        "/usr/bin/xmpp-private-storage",
+        env!("CARGO_BIN_EXE_xmpp-private-storage"),
+    );
+    let file = folder.path().join("xmpp-private-storage.service");
+    fs::write(&file, unit).expect("written");
+    let verified = run(Command::new("systemd-analyze")
+        .args(["verify", "--recursive-errors=no"])
+        .arg(&file)
+        .env("MANPATH", folder.path()));
+    let said = text(&verified.stderr);
+    assert!(verified.status.success(), "{said}");
+    assert!(!said.contains("xmpp-private-storage.service"), "{said}");
+    // In tenths: 0 is a program that may do nothing at all, 100 one that may do anything.
+    let judged = run(Command::new("systemd-analyze")
+        .args(["security", "--offline=true", "--no-pager", "--threshold=12"])
+        .arg(&file));
+    assert!(judged.status.success(), "{}", text(&judged.stdout));
+}
+
+/// What another start would not mend is not tried again.
+#[test]
+fn the_unit_knows_the_exit_codes() {
+    let line = format!(
+        "\nRestartPreventExitStatus={} {}\n",
+        exit::USAGE,
+        exit::CONFIG
+    );
+    assert!(read(UNIT).contains(&line), "{line}");
+}
+
+#[test]
+fn debians_configuration_is_taken_with_what_systemd_hands_over() {
+    let folder = folder();
+    fs::write(folder.path().join("secret"), "s3cret\n").expect("written");
+    set_private(&folder.path().join("secret"));
+    let file = root().join("packaging/debian/component.toml");
+    let variables = [("CREDENTIALS_DIRECTORY", folder.path())];
+    let config = Config::load(Some(&file), variables).expect("a configuration");
+    assert_eq!(config.warnings, [""; 0]);
+    let state = Path::new("/var/lib/xmpp-private-storage");
+    assert_eq!(config.storage.path, state);
+    assert!(read(UNIT).contains("\nStateDirectory=xmpp-private-storage\n"));
+}
+
+/// Environment and a file with the secret are all that a container gets.
+#[test]
+fn the_containers_variables_are_the_programs() {
+    let folder = folder();
+    let secret = folder.path().join("secret");
+    fs::write(&secret, "s3cret\n").expect("written");
+    set_private(&secret);
+    let nothing = folder.path().join("nothing.toml");
+    fs::write(&nothing, "").expect("written");
+
+    let image = read("Dockerfile").replace('=', ": ");
+    let mut variables: Vec<(String, OsString)> = Vec::new();
+    for line in image.lines().chain(read("compose.yaml").lines()) {
+        let line = line.trim_start().trim_start_matches("ENV ");
+        if let Some((name, value)) = line.split_once(": ")
+            && name.starts_with("PRIVATE_STORAGE_")
+        {
+            let value = match name.ends_with("_FILE") {
+                true => secret.clone().into_os_string(),
+                false => value
+                    .replace("${DOMAIN:?say it in .env}", "example.org")
+                    .into(),
+            };
+            variables.push((name.to_owned(), value));
+        }
+    }
+    let config = Config::load(Some(&nothing), variables).expect("a configuration");
+    assert_eq!(config.warnings, [""; 0]);
+    assert_eq!(config.component.jid.as_str(), "private.example.org");
+    assert_eq!(config.component.server.to_string(), "prosody:5347");
+    assert_eq!(config.access.domains, ["example.org"]);
+    assert_eq!(config.storage.path, Path::new("/data"));
+}
+
+#[test]
+fn the_image_is_built_with_the_rust_that_the_program_asks_for() {
+    let line = format!(
+        "FROM docker.io/library/rust:{}-",
+        env!("CARGO_PKG_RUST_VERSION")
+    );
+    assert!(read("Dockerfile").contains(&line), "{line}");
+}
+
+fn folder() -> TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(file: &str) -> String {
+    fs::read_to_string(root().join(file)).expect(file)
+}
+
+fn page(folder: &TempDir) -> PathBuf {
+    manual::page(folder.path()).expect("written");
+    folder.path().join("xmpp-private-storage.8")
+}
+
+fn set_private(file: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(file, fs::Permissions::from_mode(0o400)).expect("a mode");
+}
+
+fn run(command: &mut Command) -> Output {
+    command.output().unwrap_or_else(|error| {
+        panic!("{command:?}: {error}; scripts/test installs what is missing")
+    })
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
