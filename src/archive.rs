@@ -160,7 +160,7 @@ impl<R: Read> Reader<R> {
     /// # Errors
     ///
     /// When it cannot be read, or is not what was written. Nothing can be read then any more.
-    pub fn next(&mut self) -> Result<Option<Document>, BadArchive> {
+    pub fn next_document(&mut self) -> Result<Option<Document>, BadArchive> {
         if self.ended {
             return Ok(None);
         }

@@ -51,7 +51,7 @@ fn backup() -> Vec<u8> {
 fn read(bytes: &[u8]) -> Result<Vec<Document>, BadArchive> {
     let mut reader = Reader::of_backup(bytes)?;
     let mut all = Vec::new();
-    while let Some(document) = reader.next()? {
+    while let Some(document) = reader.next_document()? {
         all.push(document);
     }
     Ok(all)

@@ -31,6 +31,9 @@ const BINARY: &str = "application/octet-stream";
 /// The longest document that is taken: that of one owner.
 const LONGEST: usize = 1 << 30;
 
+/// What waits for the disk, and so is done on a thread of its own: a content type and a body.
+type Work = Box<dyn FnOnce() -> Result<(&'static str, Vec<u8>), Trouble> + Send>;
+
 /// Answers what is asked about owners; `None` where it is about something else.
 pub async fn serve(here: &Here, request: Request) -> Result<Response, Request> {
     let method = request.method().clone();
@@ -39,43 +42,43 @@ pub async fn serve(here: &Here, request: Request) -> Result<Response, Request> {
     let owner = percent_decode_str(query).decode_utf8().ok();
     let owner = owner.and_then(|owner| Owner::new(&owner));
     let here = here.clone();
-    let work: Box<dyn FnOnce() -> Result<(&'static str, Vec<u8>), Trouble> + Send> =
-        match (&method, path.as_str(), owner) {
-            (&Method::GET, "/owners", after) => {
-                Box::new(move || Ok((TEXT, lines(here.page(after.as_ref())?))))
-            }
-            (&Method::GET, "/documents", after) => {
-                Box::new(move || Ok((BINARY, records(&here.documents(after.as_ref())?))))
-            }
-            (&Method::GET, "/document", Some(owner)) => {
-                Box::new(move || Ok((BINARY, records(&[here.document(&owner)?]))))
-            }
-            (&Method::POST, "/keep" | "/replace", _) => {
-                let existing = match path.as_str() {
-                    "/keep" => Existing::Keep,
-                    _ => Existing::Replace,
-                };
-                let body = Limited::new(request.into_body(), LONGEST).collect().await;
-                Box::new(move || {
-                    let refused =
-                        |error: &dyn std::fmt::Display| Trouble::Refused(error.to_string());
-                    let body = body.map_err(|error| refused(&*error))?.to_bytes();
-                    let mut reader = archive::Reader::of_records(&*body);
-                    while let Some(document) = reader.next().map_err(|error| refused(&error))? {
-                        here.put(document, existing)?;
-                    }
-                    Ok((TEXT, Vec::new()))
-                })
-            }
-            (&Method::POST, "/remove", Some(owner)) => {
-                Box::new(move || here.remove(&owner).map(|()| (TEXT, Vec::new())))
-            }
-            (&Method::POST, "/compact", None) => Box::new(move || {
-                let Compacted { before, after } = here.compact()?;
-                Ok((TEXT, format!("{before} {after}\n").into_bytes()))
-            }),
-            _ => return Err(request),
-        };
+    let work: Work = match (&method, path.as_str(), owner) {
+        (&Method::GET, "/owners", after) => {
+            Box::new(move || Ok((TEXT, lines(here.page(after.as_ref())?))))
+        }
+        (&Method::GET, "/documents", after) => {
+            Box::new(move || Ok((BINARY, records(&here.documents(after.as_ref())?))))
+        }
+        (&Method::GET, "/document", Some(owner)) => {
+            Box::new(move || Ok((BINARY, records(&[here.document(&owner)?]))))
+        }
+        (&Method::POST, "/keep" | "/replace", _) => {
+            let existing = match path.as_str() {
+                "/keep" => Existing::Keep,
+                _ => Existing::Replace,
+            };
+            let body = Limited::new(request.into_body(), LONGEST).collect().await;
+            Box::new(move || {
+                let refused = |error: &dyn std::fmt::Display| Trouble::Refused(error.to_string());
+                let body = body.map_err(|error| refused(&*error))?.to_bytes();
+                let mut reader = archive::Reader::of_records(&*body);
+                while let Some(document) =
+                    reader.next_document().map_err(|error| refused(&error))?
+                {
+                    here.put(document, existing)?;
+                }
+                Ok((TEXT, Vec::new()))
+            })
+        }
+        (&Method::POST, "/remove", Some(owner)) => {
+            Box::new(move || here.remove(&owner).map(|()| (TEXT, Vec::new())))
+        }
+        (&Method::POST, "/compact", None) => Box::new(move || {
+            let Compacted { before, after } = here.compact()?;
+            Ok((TEXT, format!("{before} {after}\n").into_bytes()))
+        }),
+        _ => return Err(request),
+    };
     let done = spawn_blocking(work).await;
     Ok(match done {
         Ok(Ok((kind, body))) => answer(StatusCode::OK, kind, body),
@@ -232,7 +235,7 @@ fn line(line: &str) -> Option<(Owner, Amount)> {
 fn documents(bytes: &[u8]) -> Result<Vec<Document>, Trouble> {
     let mut reader = archive::Reader::of_records(bytes);
     let mut all = Vec::new();
-    while let Some(document) = reader.next().map_err(super::broken)? {
+    while let Some(document) = reader.next_document().map_err(super::broken)? {
         all.push(document);
     }
     Ok(all)
