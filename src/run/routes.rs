@@ -16,6 +16,7 @@ pub struct Public {
 
 impl Public {
     fn metrics(&self) -> String {
+        self.status.count_stored();
         let state = self.status.now();
         let domains = self.status.facts().domains.iter();
         self.metrics.text(&Now {

@@ -41,6 +41,8 @@ pub(super) enum Request {
     Revived(Arc<dyn Engine>),
     /// To be measured from now on.
     Measure(metrics::Store),
+    /// To be counted, if it is not yet.
+    Count,
     /// To be called when it is reached: a sign of life.
     Reached(Box<dyn FnOnce() + Send>),
     Close,
@@ -110,6 +112,11 @@ impl Writer {
                 Some(Request::Close) => break,
                 Some(Request::Revived(engine)) => self.revived(engine),
                 Some(Request::Reached(tell)) => tell(),
+                Some(Request::Count) => {
+                    if let Some(census) = &mut self.census {
+                        census.begin();
+                    }
+                }
                 Some(Request::Measure(metrics)) => self.census = Some(Census::new(metrics)),
                 _ => {}
             }
