@@ -174,6 +174,11 @@ impl Status {
         self.0.store.failed()
     }
 
+    /// Somebody wants to know how much is stored; it takes a while to be known.
+    pub fn count_stored(&self) {
+        self.0.store.count();
+    }
+
     /// Waits for a sign of life of the store's writer; together with that of whoever waits, it
     /// counts as one of the service. Never returns if the writer is stuck.
     pub async fn sign_of_life(&self) {

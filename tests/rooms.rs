@@ -80,6 +80,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "dispatch",
             "http",
             "link",
+            "owners",
             "run",
             "start",
             "status",

@@ -17,6 +17,7 @@ pub struct Public {
 
 impl Public {
     fn metrics(&self) -> String {
+        self.status.count_stored();
         let state = self.status.now();
         let domains = state.served.domains.iter();
         self.metrics.text(&Now {

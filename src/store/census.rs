@@ -1,9 +1,10 @@
 //! How much is stored altogether, and by how many owners: for the metrics.
 //!
-//! Nothing of it is recorded in the database. It is counted once after each opening, by the writer
-//! thread and in short slices between the groups, and kept up to date from then on by what the
-//! writer knows anyway: what the owners of a group had before it, and have after it. So it is
-//! exact, costs no request anything to speak of, and is not known until all has been counted.
+//! Nothing of it is recorded in the database. It is counted when somebody first asks after an
+//! opening, by the writer thread and in short slices between the groups, and kept up to date from
+//! then on by what the writer knows anyway: what the owners of a group had before it, and have
+//! after it. So it is exact, costs no request anything to speak of, and is not known until all has
+//! been counted. Where nobody asks, nothing is read for it.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -33,6 +34,7 @@ pub(super) struct Census {
 
 #[derive(Debug)]
 enum Progress {
+    NotAsked,
     Counting(Rest),
     Done,
     /// The engine could not read everything.
@@ -57,25 +59,36 @@ impl Census {
             metrics,
             bytes: 0,
             owners: 0,
-            progress: Progress::Counting(Rest {
+            progress: Progress::NotAsked,
+        }
+    }
+
+    /// Begins to count, the first time that somebody asks.
+    pub(super) fn begin(&mut self) {
+        if matches!(self.progress, Progress::NotAsked) {
+            self.progress = Progress::Counting(Rest {
                 next: FIRST_KEY.to_vec(),
                 half: None,
                 scale: Scale::default(),
                 due: Instant::now(),
-            }),
+            });
         }
     }
 
-    /// Begins anew: nobody knows what the next engine will find.
+    /// Begins anew, if it had begun: nobody knows what the next engine will find.
     pub(super) fn restart(&mut self) {
+        let asked = !matches!(self.progress, Progress::NotAsked);
         *self = Self::new(self.metrics.clone());
+        if asked {
+            self.begin();
+        }
     }
 
     /// When there is more to count.
     pub(super) fn due(&self) -> Option<Instant> {
         match &self.progress {
             Progress::Counting(rest) => Some(rest.due),
-            Progress::Done | Progress::GivenUp => None,
+            Progress::NotAsked | Progress::Done | Progress::GivenUp => None,
         }
     }
 
@@ -102,15 +115,19 @@ impl Census {
 
     /// An owner had so many bytes, and now has so many.
     pub(super) fn changed(&mut self, owner: &Owner, mut before: u64, after: u64) {
-        if let Progress::Counting(rest) = &mut self.progress {
-            let prefix = record::prefix(owner, None, None);
-            if rest.half.as_ref().is_some_and(|(half, _)| *half == prefix) {
-                // Counted as a whole now; the rest of their keys is passed by.
-                rest.half = None;
-                rest.next = behind_owner(&prefix);
-                before = 0;
-            } else if prefix >= rest.next {
-                return;
+        match &mut self.progress {
+            Progress::NotAsked | Progress::GivenUp => return,
+            Progress::Done => {}
+            Progress::Counting(rest) => {
+                let prefix = record::prefix(owner, None, None);
+                if rest.half.as_ref().is_some_and(|(half, _)| *half == prefix) {
+                    // Counted as a whole now; the rest of their keys is passed by.
+                    rest.half = None;
+                    rest.next = behind_owner(&prefix);
+                    before = 0;
+                } else if prefix >= rest.next {
+                    return;
+                }
             }
         }
         self.bytes = self.bytes.saturating_sub(before) + after;
@@ -240,8 +257,11 @@ mod tests {
                 there.iter().filter(|((of, _), _)| *of == owner).map(|(_, bytes)| bytes).sum::<u64>()
             };
             for ((owner, name, bytes), slice) in writes.iter().copied().zip(slices) {
-                // At first much is there, and nothing counted.
+                // At first much is there, and nobody asks.
                 let counts = there.len() > 5;
+                if counts {
+                    census.begin();
+                }
                 let before = sum(&there, owner);
                 write(&engine, &Owner::new(NAMES[owner]).unwrap(), name, bytes);
                 there.insert((owner, name), bytes as u64);
@@ -252,6 +272,7 @@ mod tests {
                     census.count(&engine, enough).unwrap();
                 }
             }
+            census.begin();
             census.count(&engine, || false).unwrap();
             prop_assert!(matches!(census.progress, Progress::Done));
             let owners = (0..NAMES.len()).filter(|owner| sum(&there, *owner) > 0).count();

@@ -50,6 +50,8 @@ pub(super) enum Request {
     Revived(Arc<dyn Engine>),
     /// To be measured from now on.
     Measure(metrics::Store),
+    /// To be counted, if it is not yet.
+    Count,
     /// To be called when it is reached: a sign of life.
     Reached(Box<dyn FnOnce() + Send>),
     Close,
@@ -126,6 +128,11 @@ impl Writer {
                 Some(Request::Reached(tell)) => tell(),
                 Some(Request::Remove(owner, done)) => self.remove(owner, done),
                 Some(Request::Compact(asked)) => self.compactor.ask(asked),
+                Some(Request::Count) => {
+                    if let Some(census) = &mut self.census {
+                        census.begin();
+                    }
+                }
                 Some(Request::Measure(metrics)) => self.census = Some(Census::new(metrics)),
                 _ => {}
             }

@@ -265,10 +265,15 @@ impl Store {
         self.0.shared.failed()
     }
 
-    /// Has the store measured from now on. What is stored altogether is counted in the background
-    /// at first.
+    /// Has the store measured from now on.
     pub fn measure(&self, metrics: metrics::Store) {
         drop(self.0.requests.send(Request::Measure(metrics)));
+    }
+
+    /// Has what is stored altogether counted, in the background, if that has not been begun. The
+    /// metrics are told.
+    pub fn count(&self) {
+        drop(self.0.requests.send(Request::Count));
     }
 
     /// Calls `tell` on the writer thread when it has done all that was submitted before, soon

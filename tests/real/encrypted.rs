@@ -287,8 +287,9 @@ fn prosody_serves_over_tls_by_net_multiplex() {
 
     let mut options = Options::delegating(&[ALICE]);
     let printed = component::print_config(&configuration, "prosody");
-    let listener = printed.split_once("above every host:\n").expect(&printed).1;
-    options.besides = listener
+    let (_, listener) = printed.split_once("ssl_ports").expect(&printed);
+    let (listener, _) = listener.split_once("\n\n").expect(&printed);
+    options.besides = format!("ssl_ports{listener}\n")
         .replace(
             "/etc/prosody/certs/localhost.crt",
             &folder.inside("router.crt"),
@@ -296,12 +297,7 @@ fn prosody_serves_over_tls_by_net_multiplex() {
         .replace(
             "/etc/prosody/certs/localhost.key",
             &folder.inside("router.key"),
-        )
-        .replace("-- and add", "-- -- and add")
-        .replace("-- as a client", "-- -- as a client")
-        .lines()
-        .map(|line| line.strip_prefix("-- ").unwrap_or(line).to_owned() + "\n")
-        .collect();
+        );
     options.besides += "modules_enabled = { \"saslauth\", \"net_multiplex\" }\n";
     let server = prosody::start(options);
     let component = Component::start(configuration);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::health::delegate;
 use super::stage::{Stage, get, request, set};
+use crate::store::faulty::{EIO, FaultyDisk};
 use crate::support::router::PATIENCE;
 use crate::support::{server, web};
 
@@ -17,7 +18,12 @@ struct Scrape(String);
 impl Scrape {
     #[track_caller]
     fn of(stage: &Stage) -> Scrape {
-        let answer = web::control(&stage.component.folder().join("data"), "/metrics");
+        Scrape::at(&stage.component.folder().join("data"))
+    }
+
+    #[track_caller]
+    fn at(folder: &Path) -> Scrape {
+        let answer = web::control(folder, "/metrics");
         assert_eq!(answer.status, 200);
         Scrape(answer.body)
     }
@@ -25,9 +31,14 @@ impl Scrape {
     /// Scrapes until this holds.
     #[track_caller]
     fn when(stage: &Stage, holds: impl Fn(&Scrape) -> bool) -> Scrape {
+        Scrape::when_at(&stage.component.folder().join("data"), holds)
+    }
+
+    #[track_caller]
+    fn when_at(folder: &Path, holds: impl Fn(&Scrape) -> bool) -> Scrape {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let scrape = Scrape::of(stage);
+            let scrape = Scrape::at(folder);
             if holds(&scrape) {
                 return scrape;
             }
@@ -256,10 +267,8 @@ fn links_and_delegations_are_told() {
     stage.expect_nothing();
     Scrape::of(&stage).assert(&[("ready", 1.0), (&delegated(second), 1.0)]);
     stage.lose_link();
-    Scrape::when(&stage, |scrape| {
-        scrape.value("link_losses_total") == Some(1.0)
-    })
-    .assert(&[("link_up", 0.0), (&delegated(first), 0.0)]);
+    Scrape::when(&stage, |scrape| scrape.value("link_up") == Some(0.0))
+        .assert(&[("link_losses_total", 1.0), (&delegated(first), 0.0)]);
     stage.let_in_again();
     stage.expect_nothing();
     Scrape::of(&stage).assert(&[("logins_total", 2.0), ("login_failures_total", 0.0)]);
@@ -268,14 +277,13 @@ fn links_and_delegations_are_told() {
 /// What waits is seen while it waits: here for the disk.
 #[test]
 fn what_is_under_way_is_told() {
-    let disk = crate::store::faulty::FaultyDisk::new();
+    let disk = FaultyDisk::new();
     let mut stage = Stage::configured(|options| options.under = disk.under());
     disk.hang("fsync");
     stage.send(set("1", "<a xmlns='urn:x'>text</a>"));
     stage.send(get("2", "<a xmlns='urn:x'/>"));
     stage.expect_nothing();
-    let answer = web::control(&disk.store(), "/metrics");
-    let scrape = Scrape(answer.body);
+    let scrape = Scrape::at(&disk.store());
     scrape.assert(&[("requests_in_flight", 2.0), ("store_failed", 0.0)]);
     assert!(
         scrape
@@ -285,6 +293,39 @@ fn what_is_under_way_is_told() {
     disk.heal();
     stage.next();
     stage.next();
+}
+
+/// What a broken store holds nobody knows, so it is not told until it was counted anew.
+#[test]
+fn a_store_that_fails_is_told_and_counted_anew() {
+    let disk = FaultyDisk::new();
+    let mut stage = Stage::configured(|options| options.under = disk.under());
+    let element = "<a xmlns='urn:x'>text</a>";
+    stage.store(element);
+    let known = |scrape: &Scrape| scrape.value("stored_bytes") == Some(element.len() as f64);
+    Scrape::when_at(&disk.store(), known);
+    disk.fail(&["write", "fsync"], EIO);
+    stage.send(set("2", "<a xmlns='urn:x'>another</a>"));
+    assert!(stage.next().contains("internal-server-error"));
+    let scrape = Scrape::at(&disk.store());
+    let failed = [
+        ("store_failed", 1.0),
+        ("ready", 0.0),
+        ("store_failures_total", 1.0),
+    ];
+    scrape.assert(&failed);
+    scrape.assert(&[(&outcome("set", "direct", "internal-server-error"), 1.0)]);
+    assert_eq!(scrape.value("stored_bytes"), None);
+    assert_eq!(scrape.value("stored_owners"), None);
+    disk.heal();
+    let scrape = Scrape::when_at(&disk.store(), |scrape| {
+        scrape.value("stored_owners").is_some()
+    });
+    scrape.assert(&[
+        ("store_failed", 0.0),
+        ("ready", 1.0),
+        ("stored_owners", 1.0),
+    ]);
 }
 
 fn packaged(path: &str) -> PathBuf {
