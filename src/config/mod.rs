@@ -165,8 +165,8 @@ pub struct Storage {
     /// How much memory the database may use for its cache, in bytes. 1 MiB to 64 GiB; default 64
     /// MiB.
     pub cache_bytes: u64,
-    /// The database is written anew when its file is larger than this and three times what lives in
-    /// it, in bytes. 1 MiB to 1 TiB; default 128 MiB.
+    /// The database is written anew when its file is larger than three times what lives in it, and
+    /// this, in bytes. 1 MiB to 1 TiB; default 128 MiB.
     pub compact_above_bytes: u64,
 }
 

@@ -29,9 +29,9 @@ use super::plan::Writes;
 use super::shared::Told;
 use copy::{Copy, Report};
 
-/// How often what lives must fit into a log that is left alone, beside what is configured. Written
-/// over again and again, sled's comes to about four times.
-const GARBAGE_FACTOR: u64 = 3;
+/// How large a log is left alone, in percent of what lives in it, beside what is configured. Written
+/// over again and again, sled's comes to about 400.
+const PERCENT: u64 = 300;
 
 /// How long a turn of copying takes, if sets did not take longer before it.
 const TURN: Duration = Duration::from_millis(2);
@@ -61,6 +61,8 @@ pub(super) struct Compactor {
     /// About the bytes that live, and what the database was last told of them.
     live: u64,
     counted: u64,
+    /// The same as `PERCENT`, or more where a compacted log is so large already.
+    percent: u64,
     wanted: bool,
     not_before: Option<Instant>,
     /// Who asked since the copy was begun: what they deleted may be in there already.
@@ -78,6 +80,7 @@ impl Compactor {
             above,
             live: 0,
             counted: 0,
+            percent: PERCENT,
             wanted: false,
             not_before: None,
             asked: Vec::new(),
@@ -94,14 +97,14 @@ impl Compactor {
             let text = std::str::from_utf8(value).ok();
             count = text.and_then(|text| text.parse().ok()).unwrap_or(0);
         })?;
-        (self.live, self.counted) = (count, count);
+        (self.live, self.counted, self.percent) = (count, count, PERCENT);
         self.look(engine);
         Ok(())
     }
 
     /// Looks whether there is much garbage.
     fn look(&mut self, engine: &dyn Engine) {
-        let bound = self.live.saturating_mul(GARBAGE_FACTOR);
+        let bound = self.live.saturating_mul(self.percent) / 100;
         let due = self.not_before.is_none_or(|then| then <= Instant::now());
         self.wanted |=
             due && self.copy.is_none() && engine.size() > bound.saturating_add(self.above);
@@ -169,6 +172,9 @@ impl Compactor {
             return;
         };
         let compacted = report.log(now.size());
+        // With very small values: there must not be one compaction after the other.
+        let grown = compacted.after.saturating_mul(150) / self.live.max(1);
+        self.percent = grown.max(PERCENT);
         self.join();
         self.ending = in_background(move || {
             drop(before);

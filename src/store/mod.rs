@@ -77,7 +77,8 @@ use shared::{Done, Shared, Told};
 pub struct Options {
     /// The memory sled may use for its cache of pages.
     pub cache_bytes: u64,
-    /// The store compacts itself when its log is larger than this and three times what lives in it.
+    /// The store compacts itself when its log is larger than three times what lives in it, and
+    /// this.
     pub compact_above_bytes: u64,
 }
 

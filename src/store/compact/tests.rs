@@ -229,6 +229,27 @@ fn what_lives_is_counted_and_much_more_than_that_is_garbage() {
     }
 }
 
+/// With very small values what lives takes several times its size.
+#[test]
+fn a_log_that_stays_large_is_not_compacted_again_before_it_has_grown() {
+    let mut engine = Faulty::at(At::Nowhere);
+    engine.size = 90_000;
+    let record = (b"key".to_vec(), Some(vec![0; 29_997]));
+    engine.write_one(record).unwrap();
+    let mut compactor = Compactor::new(1000);
+    compactor.opened(&engine).unwrap();
+    assert!(compactor.is_busy());
+    while compactor.report.is_none() {
+        compactor.work(&engine, Duration::ZERO).unwrap();
+    }
+    compactor.switched(Arc::new(Memory::default()), &engine);
+    for (size, again) in [(136_000, false), (136_001, true)] {
+        engine.size = size;
+        compactor.grew(&engine, 0).unwrap();
+        assert_eq!(compactor.is_busy(), again, "{size}");
+    }
+}
+
 /// A write, or a turn of copying.
 #[derive(Clone, Debug)]
 enum Event {

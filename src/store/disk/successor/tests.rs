@@ -197,6 +197,38 @@ fn a_database_with_other_settings_is_left_as_it_is() {
     assert!(!dir.path().join("compacting").exists());
 }
 
+/// The rest alone must never take the place of the whole.
+#[test]
+fn a_log_with_a_part_that_cannot_be_read_is_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = filled(dir.path());
+    // Where the log goes on, sled would take the damage for its end.
+    for number in 0..300 {
+        let text = "y".repeat(60_000);
+        set(
+            &store,
+            "k@c",
+            vec![change("n", &number.to_string(), Some(&text))],
+        );
+    }
+    store.close();
+    open(dir.path()).close();
+    fs::remove_file(dir.path().join("closed")).unwrap();
+    let log = dir.path().join("db");
+    let mut content = fs::read(&log).unwrap();
+    let damaged = memchr::memmem::find_iter(&content.clone(), b"0025xxx")
+        .map(|at| content[at] ^= 1)
+        .count();
+    assert!(damaged > 0);
+    fs::write(&log, content).unwrap();
+    let store = open(dir.path());
+    let error = compact(&store).unwrap_err();
+    assert!(matches!(error, CompactError::Stopped(_)), "{error}");
+    assert!(!dir.path().join("compacting").exists());
+    set(&store, "l@c", vec![change("n", "a", Some("goes on"))]);
+    assert_eq!(get(&store, "l@c", "n", None), "goes on");
+}
+
 #[test]
 fn a_log_that_is_mostly_garbage_is_compacted_at_once_when_opened_and_while_running() {
     let dir = tempfile::tempdir().unwrap();
