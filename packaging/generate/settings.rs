@@ -50,6 +50,6 @@ pub fn groups() -> Vec<Group> {
 /// A line that sets a key, or would without the `# ` before it.
 fn key(line: &'static str) -> Option<(&'static str, &'static str)> {
     let (name, value) = line.strip_prefix("# ").unwrap_or(line).split_once(" = ")?;
-    let plain = |c: char| c.is_ascii_lowercase() || c == '_';
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     name.chars().all(plain).then_some((name, value))
 }

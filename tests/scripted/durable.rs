@@ -51,8 +51,13 @@ impl Trace {
 const CALLS: &str = "trace=openat,pwrite64,fsync,fdatasync,sync_file_range,\
      read,recvfrom,write,writev,sendto,sendmsg";
 
+/// One read may bring more, such as the answer to a ping.
+fn is_request(line: &str, id: &str) -> bool {
+    line.starts_with("re") && line.contains(&format!("type='set' id='{id}'"))
+}
+
 fn is_answer(line: &str, id: &str) -> bool {
-    line.contains("type='result'") && line.contains(&format!("id='{id}'"))
+    !line.starts_with("re") && line.contains(&format!("type='result' id='{id}'"))
 }
 
 /// Calls whose end was written on a line of its own are put together again.
@@ -83,9 +88,7 @@ fn every_set_is_on_the_disk_when_it_is_answered(value: impl Fn(usize) -> String)
     let mut from = 0;
     for number in 0..SETS {
         let id = format!("set-{number}.");
-        let asked = trace.first(from, |line| {
-            line.contains(&format!("id='{id}'")) && !line.contains("type='result'")
-        });
+        let asked = trace.first(from, |line| is_request(line, &id));
         let answered = trace.first(asked, |line| is_answer(line, &id));
         let between = &trace.0[asked..answered];
         let written = between
