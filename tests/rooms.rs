@@ -34,8 +34,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("http", &[]),
     ("status", &["store"]),
     ("dispatch", &["link", "service", "stanza", "store"]),
-    ("link", &["config", "stanza"]),
-    ("service", &["stanza", "store"]),
+    ("link", &["config", "stanza", "xml"]),
+    ("service", &["address", "stanza", "store"]),
+    ("formats", &["address", "stanza", "xml"]),
+    ("xml", &["stanza"]),
+    ("address", &[]),
     ("stanza", &[]),
     ("store", &[]),
     ("logs", &["config"]),
@@ -47,7 +50,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 const CRATES: &[(&str, &[&str])] = &[
     ("sled", &["store"]),
     ("seccompiler", &["store"]),
-    ("rxml", &["link", "stanza"]),
+    ("rxml", &["stanza", "xml"]),
     ("tokio_xmpp", &["link"]),
     (
         "tokio",

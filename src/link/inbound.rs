@@ -7,11 +7,11 @@ use std::time::Instant;
 use tokio::io::AsyncReadExt;
 use tokio::net::tcp::OwnedReadHalf;
 
-use super::frame::{Frame, Framer};
-use super::reader::{Limits, Reader};
-use super::scan::NotXml;
 use super::{Settings, StreamError};
 use crate::stanza::{Element, Received};
+use crate::xml::NotXml;
+use crate::xml::frame::{Frame, Framer};
+use crate::xml::reader::{Limits, Reader};
 
 /// How much is read at once: one read's stanzas are handed up together.
 const READ: usize = 64 * 1024;

@@ -2,7 +2,8 @@
 
 use super::delegation::Inner;
 use super::envelope::Envelope;
-use super::{Plan, address, private};
+use super::{Plan, private};
+use crate::address;
 use crate::stanza::{Condition, Element, Received, Reply, StanzaError};
 use crate::store::SetError;
 

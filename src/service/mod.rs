@@ -5,7 +5,6 @@
 //! carries out in the owner's order. One file per extension.
 
 mod access;
-mod address;
 mod answer;
 mod delegation;
 mod disco;
@@ -17,6 +16,7 @@ mod small;
 
 use xmpp_parsers::ns as xep;
 
+use crate::address;
 use crate::stanza::{Condition, Container, Element, Fault, Received, StanzaError, ns};
 use crate::store::Owner;
 
