@@ -1,0 +1,181 @@
+//! Files and folders → the users in them, one after another.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::confined;
+use super::problem::{Place, Problem, Reason, abridged};
+use super::progress::Progress;
+use super::prosody;
+use super::user::{Limits, User};
+use super::walk::{Found, Walk};
+use super::xep0227::{Document, Include, Next, Within};
+
+/// What an import brings.
+#[derive(Debug)]
+pub enum Item {
+    /// A user. One without any private data is one, too.
+    User(User),
+    /// What could not be read, apart from what a user's own `problems` say.
+    Problem(Problem),
+}
+
+/// Reads users from files and folders, of whichever format each is.
+///
+/// A file is read as XEP-0227, or if its name ends in `.dat`, as what Prosody's internal storage
+/// has of a user. In a folder, all files `*.xml` are read, and all that Prosody's internal storage
+/// has of its users' private data: the folder is Prosody's `data_path`, or that of a host in it.
+pub struct Import {
+    walk: Walk,
+    /// The files that are open, each included by the one before.
+    open: Vec<(Document, Option<PathBuf>)>,
+    /// What was included, or could have been: those files are read once.
+    seen: HashSet<(u64, u64)>,
+    limits: Limits,
+    progress: Progress,
+}
+
+impl Import {
+    /// An import of these files and folders. Nothing is opened yet but folders, to see how much
+    /// there is.
+    pub fn of(paths: impl IntoIterator<Item = PathBuf>, limits: Limits) -> Self {
+        let paths: Vec<PathBuf> = paths.into_iter().collect();
+        let progress = Progress::default();
+        for found in Walk::new(paths.clone()) {
+            if let Found::Xml { path, .. } | Found::Private { path, .. } = found {
+                progress.expect(path.metadata().map_or(0, |metadata| metadata.len()));
+            }
+        }
+        Self {
+            walk: Walk::new(paths),
+            open: Vec::new(),
+            seen: HashSet::new(),
+            limits,
+            progress,
+        }
+    }
+
+    /// An import of one XEP-0227 file that is no file: a pipe, or bytes. It can include no other.
+    pub fn from_reader(read: impl Read + Send + 'static, name: &Path, limits: Limits) -> Self {
+        let mut import = Self::of([], limits);
+        import.push(Box::new(read), name, Within::Nothing, None);
+        import
+    }
+
+    /// How far it has come; may be looked at while the import goes on.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        self.progress.clone()
+    }
+
+    fn push(
+        &mut self,
+        read: Box<dyn Read + Send>,
+        name: &Path,
+        within: Within,
+        folder: Option<PathBuf>,
+    ) {
+        let progress = self.progress.clone();
+        let document = Document::new(read, name, within, self.limits, progress);
+        self.open.push((document, folder));
+    }
+
+    fn open(&mut self, path: &Path, folder: Option<&Path>) -> io::Result<()> {
+        let real = match folder {
+            Some(folder) => confined::below(folder, path)?,
+            None => path.canonicalize()?,
+        };
+        let file = File::open(&real)?;
+        if !self.seen.insert(confined::identity(&file)?) {
+            self.progress.advance(file.metadata()?.len());
+            return Ok(()); // another file has included it
+        }
+        let folder = real.parent().map(Path::to_owned);
+        self.push(Box::new(file), path, Within::Nothing, folder);
+        Ok(())
+    }
+
+    /// Opens what a file includes.
+    fn include(&mut self, include: Include) -> Result<(), Problem> {
+        let Include {
+            href,
+            within,
+            place,
+        } = include;
+        let folder = self.open.last().and_then(|(_, folder)| folder.clone());
+        let opened = match &folder {
+            Some(folder) => confined::included(folder, &href)
+                .and_then(|path| self.open_included(&path, within).map_err(|e| e.to_string())),
+            None => Err("what is no file cannot include files".to_owned()),
+        };
+        opened.map_err(|why| Problem {
+            place,
+            jid: None,
+            reason: Reason::Include {
+                href: abridged(&href),
+                why,
+            },
+        })
+    }
+
+    fn open_included(&mut self, path: &Path, within: Within) -> io::Result<()> {
+        let file = File::open(path)?;
+        if !self.seen.insert(confined::identity(&file)?) {
+            return Err(io::Error::other("it was read before"));
+        }
+        self.progress.expect(file.metadata()?.len());
+        let folder = path.parent().map(Path::to_owned);
+        self.push(Box::new(file), path, within, folder);
+        Ok(())
+    }
+
+    fn found(&mut self, found: Found) -> Option<Item> {
+        let (path, reason) = match found {
+            Found::Xml { path, folder } => {
+                let opened = self.open(&path, folder.as_deref());
+                (path, opened.err()?.into())
+            }
+            Found::Private { path, host, folder } => {
+                let user =
+                    prosody::read(&path, &host, folder.as_deref(), &self.limits, &self.progress);
+                match user {
+                    Ok(user) => return Some(Item::User(user)),
+                    Err(reason) => (path, reason),
+                }
+            }
+            Found::Problem { path, reason } => (path, reason),
+        };
+        let place = Place::whole(&path);
+        let jid = None;
+        Some(Item::Problem(Problem { place, jid, reason }))
+    }
+}
+
+impl Iterator for Import {
+    type Item = Item;
+
+    fn next(&mut self) -> Option<Item> {
+        loop {
+            let item = match self.open.last_mut() {
+                None => {
+                    let found = self.walk.next()?;
+                    self.found(found)
+                }
+                Some((document, _)) => match document.next() {
+                    Next::User(user) => Some(Item::User(user)),
+                    Next::Problem(problem) => Some(Item::Problem(problem)),
+                    Next::Include(include) => self.include(include).err().map(Item::Problem),
+                    Next::End => {
+                        self.open.pop();
+                        None
+                    }
+                },
+            };
+            if item.is_some() {
+                return item;
+            }
+        }
+    }
+}
