@@ -8,7 +8,7 @@ use std::hash::{DefaultHasher, Hasher};
 use std::io::Read;
 use std::path::Path;
 
-use super::input::Input;
+use super::input::{Input, Position};
 use super::problem::{Place, Reason};
 use super::progress::Progress;
 use crate::xml::NotXml;
@@ -30,12 +30,24 @@ pub struct Cutter {
     /// How many more are open inside of these.
     deeper: usize,
     begun: bool,
+    /// Where the element begins that is kept.
+    begin: Position,
     /// Where the piece of markup begins.
-    begin: Place,
+    markup: Position,
     /// Its first bytes; none between two pieces.
     head: Vec<u8>,
     length: usize,
     keep: Keep,
+}
+
+/// What one look at the input brings.
+enum Piece {
+    /// The end of the document.
+    End,
+    /// Less than a whole piece of markup.
+    Part,
+    /// The end of a piece of markup, or of the hope that there is one.
+    Markup(Result<Markup, NotXml>),
 }
 
 /// What is kept of what is read.
@@ -65,7 +77,8 @@ impl Keep {
     fn push(&mut self, bytes: &[u8]) {
         let room = (self.limit + self.around.len()).saturating_sub(self.bytes.len());
         self.cut |= bytes.len() > room;
-        self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.bytes
+            .extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 }
 
@@ -73,7 +86,7 @@ impl Cutter {
     /// A cutter at the beginning of a document, which keeps each piece of markup by itself.
     pub fn new(read: Box<dyn Read + Send>, file: &Path, progress: Progress) -> Self {
         let input = Input::new(read, file, progress);
-        let begin = input.place().clone();
+        let begin = input.position();
         let mut cutter = Self {
             input,
             scanner: Scanner::default(),
@@ -81,6 +94,7 @@ impl Cutter {
             deeper: 0,
             begun: false,
             begin,
+            markup: begin,
             head: Vec::new(),
             length: 0,
             keep: Keep::default(),
@@ -106,13 +120,13 @@ impl Cutter {
     }
 
     /// Where the last piece of markup, or the element that is kept, begins.
-    pub fn begin(&self) -> &Place {
-        &self.begin
+    pub fn begin(&self) -> Place {
+        self.input.place(self.begin)
     }
 
-    /// Where the input stands.
-    pub fn place(&self) -> &Place {
-        self.input.place()
+    /// How many bytes were read.
+    pub fn bytes(&self) -> u64 {
+        self.input.position().byte
     }
 
     /// What was kept of it; whether there was more; the longest piece of markup in it.
@@ -126,61 +140,75 @@ impl Cutter {
         self.begun
     }
 
-    /// The next piece of markup; none at the end of the document.
-    pub fn next(&mut self) -> Result<Option<Markup>, Reason> {
+    /// The next piece of markup; none at the end of the document. Or why the document cannot be
+    /// read on, and where.
+    pub fn next(&mut self) -> Result<Option<Markup>, (Reason, Place)> {
         loop {
-            let input = self.input.fill()?;
-            if input.is_empty() {
-                return self.end();
-            }
-            let text = self.scanner.text(input);
-            let (before, rest) = input.split_at(text);
-            let depth = self.names.len() + self.deeper;
-            if depth == 0 && !before.iter().all(u8::is_ascii_whitespace) {
-                return Err(Reason::NotXml("text outside of the root element"));
-            }
-            if depth > self.keep.depth {
-                self.keep.push(before);
-            }
-            if rest.is_empty() {
-                self.input.consume(text);
-                continue;
-            }
-            let begins = self.length == 0;
-            if begins {
-                self.head.clear();
-                if depth <= self.keep.depth {
-                    self.keep.begin_anew();
+            let ended = self.piece().map_err(|reason| {
+                let here = self.input.position();
+                (reason, self.input.place(here))
+            })?;
+            match ended {
+                Piece::End => return Ok(None),
+                Piece::Part => {}
+                Piece::Markup(Ok(markup)) => match self.ended(markup) {
+                    Ok(()) => return Ok(Some(markup)),
+                    Err(why) => return Err((why, self.input.place(self.markup))),
+                },
+                Piece::Markup(Err(NotXml(why))) => {
+                    return Err((Reason::NotXml(why), self.input.place(self.markup)));
                 }
-            }
-            let (taken, ended) = self
-                .scanner
-                .markup(rest)
-                .map_err(|NotXml(why)| Reason::NotXml(why))?;
-            let markup = &rest[..taken];
-            self.keep.push(markup);
-            let room = MAX_NAME.saturating_sub(self.head.len());
-            self.head.extend_from_slice(&markup[..taken.min(room)]);
-            self.input.consume(text);
-            if begins && depth <= self.keep.depth {
-                self.begin.clone_from(self.input.place());
-            }
-            self.input.consume(taken);
-            self.length += taken;
-            if let Some(markup) = ended {
-                self.keep.longest_markup = self.keep.longest_markup.max(self.length);
-                self.length = 0;
-                self.ended(markup)?;
-                return Ok(Some(markup));
             }
         }
     }
 
-    fn end(&self) -> Result<Option<Markup>, Reason> {
-        if self.depth() > 0 || self.length > 0 {
-            return Err(Reason::Cut);
+    /// Takes what is there, up to the end of a piece of markup.
+    fn piece(&mut self) -> Result<Piece, Reason> {
+        let input = self.input.fill()?;
+        let depth = self.names.len() + self.deeper;
+        if input.is_empty() {
+            return match depth == 0 && self.length == 0 {
+                true => Ok(Piece::End),
+                false => Err(Reason::Cut),
+            };
         }
-        Ok(None)
+        let text = self.scanner.text(input);
+        let before = &input[..text];
+        if depth == 0 && !before.iter().all(u8::is_ascii_whitespace) {
+            return Err(Reason::NotXml("text outside of the root element"));
+        }
+        if depth > self.keep.depth {
+            self.keep.push(before);
+        }
+        if text > 0 {
+            self.input.consume(text);
+            return Ok(Piece::Part);
+        }
+        if self.length == 0 {
+            self.markup = self.input.position();
+            self.head.clear();
+            if depth <= self.keep.depth {
+                self.begin = self.markup;
+                self.keep.begin_anew();
+            }
+        }
+        let rest = self.input.fill()?;
+        let (taken, ended) = match self.scanner.markup(rest) {
+            Ok(scanned) => scanned,
+            Err(not_xml) => return Ok(Piece::Markup(Err(not_xml))),
+        };
+        let markup = &rest[..taken];
+        self.keep.push(markup);
+        let room = MAX_NAME.saturating_sub(self.head.len());
+        self.head.extend_from_slice(&markup[..taken.min(room)]);
+        self.input.consume(taken);
+        self.length += taken;
+        let Some(markup) = ended else {
+            return Ok(Piece::Part);
+        };
+        self.keep.longest_markup = self.keep.longest_markup.max(self.length);
+        self.length = 0;
+        Ok(Piece::Markup(Ok(markup)))
     }
 
     fn ended(&mut self, markup: Markup) -> Result<(), Reason> {

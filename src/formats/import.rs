@@ -30,11 +30,18 @@ pub enum Item {
 pub struct Import {
     walk: Walk,
     /// The files that are open, each included by the one before.
-    open: Vec<(Document, Option<PathBuf>)>,
+    open: Vec<Open>,
     /// What was included, or could have been: those files are read once.
     seen: HashSet<(u64, u64)>,
     limits: Limits,
     progress: Progress,
+}
+
+struct Open {
+    document: Document,
+    /// What it may include files of. None for what is no file.
+    folder: Option<PathBuf>,
+    bytes: u64,
 }
 
 impl Import {
@@ -60,7 +67,12 @@ impl Import {
     /// An import of one XEP-0227 file that is no file: a pipe, or bytes. It can include no other.
     pub fn from_reader(read: impl Read + Send + 'static, name: &Path, limits: Limits) -> Self {
         let mut import = Self::of([], limits);
-        import.push(Box::new(read), name, Within::Nothing, None);
+        let progress = import.progress();
+        import.open.push(Open {
+            document: Document::new(Box::new(read), name, Within::Nothing, limits, progress),
+            folder: None,
+            bytes: 0,
+        });
         import
     }
 
@@ -70,30 +82,29 @@ impl Import {
         self.progress.clone()
     }
 
-    fn push(
-        &mut self,
-        read: Box<dyn Read + Send>,
-        name: &Path,
-        within: Within,
-        folder: Option<PathBuf>,
-    ) {
-        let progress = self.progress.clone();
-        let document = Document::new(read, name, within, self.limits, progress);
-        self.open.push((document, folder));
-    }
-
+    /// Opens a file that was named, or found in a folder that was.
     fn open(&mut self, path: &Path, folder: Option<&Path>) -> io::Result<()> {
         let real = match folder {
             Some(folder) => confined::below(folder, path)?,
             None => path.canonicalize()?,
         };
         let file = File::open(&real)?;
-        if !self.seen.insert(confined::identity(&file)?) {
-            self.progress.advance(file.metadata()?.len());
-            return Ok(()); // another file has included it
+        if self.seen.insert(confined::identity(&file)?) {
+            self.push(file, path, &real, Within::Nothing)?;
+        } else {
+            self.progress.advance(file.metadata()?.len()); // another has included it
         }
-        let folder = real.parent().map(Path::to_owned);
-        self.push(Box::new(file), path, Within::Nothing, folder);
+        Ok(())
+    }
+
+    fn push(&mut self, file: File, name: &Path, real: &Path, within: Within) -> io::Result<()> {
+        let bytes = file.metadata()?.len();
+        let progress = self.progress.clone();
+        self.open.push(Open {
+            document: Document::new(Box::new(file), name, within, self.limits, progress),
+            folder: real.parent().map(Path::to_owned),
+            bytes,
+        });
         Ok(())
     }
 
@@ -104,7 +115,7 @@ impl Import {
             within,
             place,
         } = include;
-        let folder = self.open.last().and_then(|(_, folder)| folder.clone());
+        let folder = self.open.last().and_then(|open| open.folder.clone());
         let opened = match &folder {
             Some(folder) => confined::included(folder, &href)
                 .and_then(|path| self.open_included(&path, within).map_err(|e| e.to_string())),
@@ -126,9 +137,15 @@ impl Import {
             return Err(io::Error::other("it was read before"));
         }
         self.progress.expect(file.metadata()?.len());
-        let folder = path.parent().map(Path::to_owned);
-        self.push(Box::new(file), path, within, folder);
-        Ok(())
+        self.push(file, path, path, within)
+    }
+
+    /// A file has ended, perhaps before its end.
+    fn close(&mut self) {
+        if let Some(open) = self.open.pop() {
+            let unread = open.bytes.saturating_sub(open.document.bytes());
+            self.progress.advance(unread);
+        }
     }
 
     fn found(&mut self, found: Found) -> Option<Item> {
@@ -138,8 +155,13 @@ impl Import {
                 (path, opened.err()?.into())
             }
             Found::Private { path, host, folder } => {
-                let user =
-                    prosody::read(&path, &host, folder.as_deref(), &self.limits, &self.progress);
+                let user = prosody::read(
+                    &path,
+                    &host,
+                    folder.as_deref(),
+                    &self.limits,
+                    &self.progress,
+                );
                 match user {
                     Ok(user) => return Some(Item::User(user)),
                     Err(reason) => (path, reason),
@@ -163,12 +185,12 @@ impl Iterator for Import {
                     let found = self.walk.next()?;
                     self.found(found)
                 }
-                Some((document, _)) => match document.next() {
+                Some(open) => match open.document.next() {
                     Next::User(user) => Some(Item::User(user)),
                     Next::Problem(problem) => Some(Item::Problem(problem)),
                     Next::Include(include) => self.include(include).err().map(Item::Problem),
                     Next::End => {
-                        self.open.pop();
+                        self.close();
                         None
                     }
                 },

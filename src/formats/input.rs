@@ -31,8 +31,18 @@ pub struct Input {
     /// What comes behind what is ready.
     fault: Option<Reason>,
     at_end: bool,
-    place: Place,
+    file: Arc<Path>,
+    position: Position,
     progress: Progress,
+}
+
+/// A place in this input.
+#[derive(Debug, Clone, Copy)]
+pub struct Position {
+    line: u64,
+    column: u64,
+    /// How many bytes stand before it.
+    pub byte: u64,
 }
 
 impl Input {
@@ -45,8 +55,8 @@ impl Input {
             end: 0,
             fault: None,
             at_end: false,
-            place: Place {
-                file: Arc::from(file),
+            file: Arc::from(file),
+            position: Position {
                 line: 1,
                 column: 1,
                 byte: 0,
@@ -56,8 +66,19 @@ impl Input {
     }
 
     /// Where the next byte stands.
-    pub fn place(&self) -> &Place {
-        &self.place
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// A position in words.
+    pub fn place(&self, position: Position) -> Place {
+        let Position { line, column, byte } = position;
+        Place {
+            file: Arc::clone(&self.file),
+            line,
+            column,
+            byte,
+        }
     }
 
     /// Bytes that wait to be consumed; none at the end.
@@ -77,19 +98,19 @@ impl Input {
         let bytes = &self.buffer[self.ready.start..self.ready.start + count];
         let mut line = bytes;
         if let Some(last) = memrchr(b'\n', bytes) {
-            self.place.line += memchr_iter(b'\n', bytes).count() as u64;
-            self.place.column = 1;
+            self.position.line += memchr_iter(b'\n', bytes).count() as u64;
+            self.position.column = 1;
             line = &bytes[last + 1..];
         }
         let characters = line.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
-        self.place.column += characters as u64;
-        self.place.byte += count as u64;
+        self.position.column += characters as u64;
+        self.position.byte += count as u64;
         self.ready.start += count;
         self.progress.advance(count as u64);
     }
 
     fn more(&mut self) -> Result<(), Reason> {
-        let first = self.end == 0 && self.place.byte == 0;
+        let first = self.end == 0 && self.position.byte == 0;
         self.buffer.copy_within(self.ready.start..self.end, 0);
         self.end -= self.ready.start;
         self.ready = 0..0;
@@ -139,7 +160,7 @@ impl Input {
         }
         if first && self.buffer[self.ready.clone()].starts_with(b"\xef\xbb\xbf") {
             self.consume(3);
-            self.place.column = 1;
+            self.position.column = 1;
         }
         Ok(())
     }

@@ -34,7 +34,8 @@ impl Table {
     /// What stands under a string.
     pub fn get(&self, key: &str) -> Option<&Value> {
         let mut fields = self.0.iter().rev();
-        let found = fields.find(|(known, _)| matches!(known, Value::String(s) if s == key.as_bytes()));
+        let found =
+            fields.find(|(known, _)| matches!(known, Value::String(s) if s == key.as_bytes()));
         found.map(|(_, value)| value)
     }
 
@@ -161,7 +162,11 @@ impl Parser<'_> {
             },
             Some(b'0'..=b'9' | b'-' | b'.') => self.number(),
             // As Prosody writes infinities, and what is no number.
-            Some(b'(') if [&b"(1/0)"[..], b"(-1/0)", b"(0/0)"].iter().any(|n| self.take(n)) => {
+            Some(b'(')
+                if [&b"(1/0)"[..], b"(-1/0)", b"(0/0)"]
+                    .iter()
+                    .any(|n| self.take(n)) =>
+            {
                 Ok(Value::Other)
             }
             _ => {
@@ -211,7 +216,10 @@ impl Parser<'_> {
                 return self.fail("a key without its ]");
             }
             Some(key)
-        } else if self.peek().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_') {
+        } else if self
+            .peek()
+            .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+        {
             Some(Value::String(self.word().to_vec()))
         } else {
             None

@@ -57,4 +57,5 @@ pub use export::{Export, file_name};
 pub use import::{Import, Item};
 pub use problem::{Place, Problem, Reason};
 pub use progress::Progress;
+pub use prosody::prosody_user;
 pub use user::{Entry, Limits, User};

@@ -15,16 +15,16 @@ use super::problem::{Place, Reason};
 use super::progress::Progress;
 use super::user::{Collector, Limits, User, reader_limits};
 use super::xep0227::account;
-use crate::stanza::{Attribute, NcName, Namespace, ns};
+use crate::stanza::{Attribute, Namespace, NcName, ns};
 use crate::xml::fragment::{FragmentWriter, TooLong};
 use crate::xml::frame::{Frame, Framer};
 use crate::xml::reader::Reader;
 
 /// How much longer text can become in Lua: `\123` for a byte.
-const ESCAPED: u64 = 4;
+const ESCAPED: usize = 4;
 /// What a user has beside text, in names, quotes and indentation, is less than that.
-const BESIDE: u64 = 1 << 20;
-/// What is read takes as much memory as the text, and this many times as much for its tables.
+const BESIDE: usize = 1 << 20;
+/// As many times as much memory as the text may be may be taken by the tables it is read into.
 const MEMORY: usize = 4;
 
 /// Why an element could not be made of a table.
@@ -62,37 +62,52 @@ fn read_file(
     let stem = path.file_stem().unwrap_or_default();
     let name = stem.to_str().and_then(decoded);
     let name = name.ok_or_else(|| Reason::Address(stem.to_string_lossy().into_owned()))?;
-    let (jid, domain) = account(&name, host)?;
     let real = match folder {
         Some(folder) => confined::below(folder, path)?,
         None => path.canonicalize()?,
     };
-    let longest = limits.bytes as u64 * ESCAPED + BESIDE;
     let mut text = Vec::new();
-    File::open(real)?.take(longest + 1).read_to_end(&mut text)?;
-    let place = Place::whole(path);
-    let mut user = Collector::new(jid, domain, place.clone(), *limits);
-    if text.len() as u64 > longest {
-        user.too_much(place);
-        return Ok(user.finish());
-    }
-    fill(&mut user, &text, path, limits);
-    Ok(user.finish())
+    let longest = longest(limits) as u64 + 1;
+    File::open(real)?.take(longest).read_to_end(&mut text)?;
+    prosody_user(&name, host, path, &text, limits)
 }
 
-/// Reads what a file says.
-pub fn fill(user: &mut Collector, text: &[u8], path: &Path, limits: &Limits) {
-    let memory = limits.bytes * MEMORY + text.len();
+/// How long a file may be.
+fn longest(limits: &Limits) -> usize {
+    limits.bytes.saturating_mul(ESCAPED).saturating_add(BESIDE)
+}
+
+/// The private data of the user of this name and host, of which this is what Prosody's internal
+/// storage has in the file `path`.
+///
+/// # Errors
+///
+/// When name and host make no address.
+pub fn prosody_user(
+    name: &str,
+    host: &str,
+    path: &Path,
+    text: &[u8],
+    limits: &Limits,
+) -> Result<User, Reason> {
+    let (jid, domain) = account(name, host)?;
+    let whole = Place::whole(path);
+    let mut user = Collector::new(jid, domain, whole.clone(), *limits);
+    if text.len() > longest(limits) {
+        user.too_much(whole);
+        return Ok(user.finish());
+    }
+    let memory = limits.bytes.saturating_mul(MEMORY).saturating_add(BESIDE);
     match lua::parse(text, memory) {
         Ok(table) => {
-            let place = Place::whole(path);
             for (key, value) in table.named() {
-                element(user, key, value, limits, &place);
+                element(&mut user, key, value, limits, &whole);
             }
         }
         Err(error) if error.why == lua::TOO_MUCH => user.too_much(place(text, error.at, path)),
         Err(error) => user.problem(Reason::NotLua(error.why), place(text, error.at, path)),
     }
+    Ok(user.finish())
 }
 
 fn place(text: &[u8], at: usize, path: &Path) -> Place {

@@ -114,14 +114,22 @@ impl Document {
         }
     }
 
+    /// How many bytes were read.
+    pub fn bytes(&self) -> u64 {
+        self.cutter.bytes()
+    }
+
     /// Reads on.
     pub fn next(&mut self) -> Next {
         while !self.ended {
             let markup = match self.cutter.next() {
                 Ok(Some(markup)) => markup,
                 Ok(None) if self.cutter.has_begun() => break,
-                Ok(None) => return self.end(Reason::Foreign),
-                Err(reason) => return self.end(reason),
+                Ok(None) => {
+                    let place = self.cutter.begin();
+                    return self.end(Reason::Foreign, place);
+                }
+                Err((reason, place)) => return self.end(reason, place),
             };
             let next = match markup {
                 Markup::Start => self.start(false),
@@ -137,16 +145,9 @@ impl Document {
     }
 
     /// Nothing more of this file can be read.
-    fn end(&mut self, reason: Reason) -> Next {
+    fn end(&mut self, reason: Reason, place: Place) -> Next {
         self.ended = true;
-        let place = self.cutter.place().clone();
         let jid = self.user.take().map(|user| user.jid().to_owned());
-        Next::Problem(Problem { place, jid, reason })
-    }
-
-    fn problem(&self, reason: Reason) -> Next {
-        let place = self.cutter.begin().clone();
-        let jid = self.user.as_ref().map(|user| user.jid().to_owned());
         Next::Problem(Problem { place, jid, reason })
     }
 
@@ -200,10 +201,12 @@ impl Document {
 
     /// An element that should have said something: it is skipped. If it is the root, so is all.
     fn not_understood(&mut self, reason: Reason) -> Next {
+        let place = self.cutter.begin();
         if self.open.is_empty() {
-            return self.end(reason);
+            return self.end(reason, place);
         }
-        self.problem(reason)
+        let jid = self.user.as_ref().map(|user| user.jid().to_owned());
+        Next::Problem(Problem { place, jid, reason })
     }
 
     fn meaning(&self, element: &Element) -> Result<Meaning, Reason> {
@@ -253,7 +256,7 @@ impl Document {
         let name = element.attribute("name");
         let name = name.ok_or(Reason::Structure("a user without the attribute name"))?;
         let (jid, domain) = account(name, host)?;
-        let place = self.cutter.begin().clone();
+        let place = self.cutter.begin();
         Ok(Meaning::User(Collector::new(
             jid,
             domain,
@@ -270,7 +273,7 @@ impl Document {
             let href = abridged(&href);
             return Err(Reason::Include { href, why });
         }
-        let place = self.cutter.begin().clone();
+        let place = self.cutter.begin();
         Ok(Meaning::Include(Include {
             href,
             within,
@@ -312,7 +315,7 @@ impl Document {
 
     /// An element of private data has been read.
     fn take(&mut self) {
-        let place = self.cutter.begin().clone();
+        let place = self.cutter.begin();
         let (bytes, cut, longest_markup) = self.cutter.kept();
         let (Some((_, reader)), Some(user)) = (self.open.last(), &mut self.user) else {
             return;
