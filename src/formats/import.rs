@@ -1,6 +1,6 @@
 //! Files and folders → the users in them, one after another.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -31,14 +31,20 @@ pub struct Import {
     walk: Walk,
     /// The files that are open, each included by the one before.
     open: Vec<Open>,
-    /// What was included, or could have been: those files are read once.
-    seen: HashSet<(u64, u64)>,
+    /// The files that were read, and whether another has included them: each is read once.
+    seen: HashMap<Identity, bool>,
+    /// Files of a folder that make sense only where another includes them, which may come later.
+    orphans: Vec<(Identity, Problem)>,
     limits: Limits,
     progress: Progress,
 }
 
+/// What tells one file from another, under whatever name.
+type Identity = (u64, u64);
+
 struct Open {
     document: Document,
+    identity: Option<Identity>,
     /// What it may include files of. None for what is no file.
     folder: Option<PathBuf>,
     bytes: u64,
@@ -58,7 +64,8 @@ impl Import {
         Self {
             walk: Walk::new(paths),
             open: Vec::new(),
-            seen: HashSet::new(),
+            seen: HashMap::new(),
+            orphans: Vec::new(),
             limits,
             progress,
         }
@@ -70,6 +77,7 @@ impl Import {
         let progress = import.progress();
         import.open.push(Open {
             document: Document::new(Box::new(read), name, Within::Nothing, limits, progress),
+            identity: None,
             folder: None,
             bytes: 0,
         });
@@ -89,18 +97,20 @@ impl Import {
             None => path.canonicalize()?,
         };
         let file = File::open(&real)?;
-        if self.seen.insert(confined::identity(&file)?) {
-            self.push(file, path, &real, Within::Nothing)?;
-        } else {
+        let identity = confined::identity(&file)?;
+        if self.seen.contains_key(&identity) {
             self.progress.advance(file.metadata()?.len()); // another has included it
+            return Ok(());
         }
-        Ok(())
+        self.seen.insert(identity, false);
+        self.push(file, path, &real, Within::Nothing)
     }
 
     fn push(&mut self, file: File, name: &Path, real: &Path, within: Within) -> io::Result<()> {
         let bytes = file.metadata()?.len();
         let progress = self.progress.clone();
         self.open.push(Open {
+            identity: Some(confined::identity(&file)?),
             document: Document::new(Box::new(file), name, within, self.limits, progress),
             folder: real.parent().map(Path::to_owned),
             bytes,
@@ -133,8 +143,15 @@ impl Import {
 
     fn open_included(&mut self, path: &Path, within: Within) -> io::Result<()> {
         let file = File::open(path)?;
-        if !self.seen.insert(confined::identity(&file)?) {
-            return Err(io::Error::other("it was read before"));
+        let identity = confined::identity(&file)?;
+        if self.open.iter().any(|open| open.identity == Some(identity)) {
+            return Err(io::Error::other("it includes itself"));
+        }
+        match self.seen.insert(identity, true) {
+            Some(true) => return Err(io::Error::other("it was read before")),
+            // It was there in the folder, and was read on its own.
+            Some(false) => return Ok(()),
+            None => {}
         }
         self.progress.expect(file.metadata()?.len());
         self.push(file, path, path, within)
@@ -146,6 +163,24 @@ impl Import {
             let unread = open.bytes.saturating_sub(open.document.bytes());
             self.progress.advance(unread);
         }
+    }
+
+    /// Reports a problem, unless it is one that another file may solve.
+    fn problem(&mut self, problem: Problem) -> Option<Problem> {
+        let identity = self.open.last().and_then(|open| open.identity);
+        if let (Reason::NoHost, Some(identity)) = (&problem.reason, identity) {
+            self.seen.remove(&identity);
+            self.orphans.push((identity, problem));
+            return None;
+        }
+        Some(problem)
+    }
+
+    /// The next of those that no file has solved.
+    fn orphan(&mut self) -> Option<Problem> {
+        self.orphans
+            .retain(|(file, _)| !self.seen.contains_key(file));
+        self.orphans.pop().map(|(_, problem)| problem)
     }
 
     fn found(&mut self, found: Found) -> Option<Item> {
@@ -181,13 +216,13 @@ impl Iterator for Import {
     fn next(&mut self) -> Option<Item> {
         loop {
             let item = match self.open.last_mut() {
-                None => {
-                    let found = self.walk.next()?;
-                    self.found(found)
-                }
+                None => match self.walk.next() {
+                    Some(found) => self.found(found),
+                    None => Some(Item::Problem(self.orphan()?)),
+                },
                 Some(open) => match open.document.next() {
                     Next::User(user) => Some(Item::User(user)),
-                    Next::Problem(problem) => Some(Item::Problem(problem)),
+                    Next::Problem(problem) => self.problem(problem).map(Item::Problem),
                     Next::Include(include) => self.include(include).err().map(Item::Problem),
                     Next::End => {
                         self.close();
