@@ -3,6 +3,8 @@
 //! No component is here: the servers serve private storage themselves.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
 
 use minidom::Element;
@@ -10,7 +12,7 @@ use xmpp_private_storage::formats::{Export, Import, Item, Limits, file_name};
 
 use crate::fidelity::infoset::{self, Item as Infoset};
 use crate::support::answers::{fragment, stored, succeeded, text};
-use crate::support::client::RawClient;
+use crate::support::client::{PATIENCE, RawClient};
 use crate::support::server::{HOST, OTHER_HOST, Options, PASSWORD, Ports, Server};
 use crate::support::{ejabberd, prosody};
 
@@ -203,9 +205,12 @@ fn prosody_serves_what_was_exported_and_its_files_are_imported() {
 #[test]
 fn ejabberd_serves_what_was_exported_and_its_export_is_imported() {
     let mut export = Export::new(Vec::new()).expect("written");
-    for jid in [ALICE, "bob@localhost", NAMESAKE] {
+    for jid in [ALICE, NAMESAKE] {
         export.user(jid, normal(&DATA)).expect("written");
     }
+    // ejabberd keeps one element for each namespace: the last.
+    let two = ["<a xmlns='urn:t:two'>1</a>", "<b xmlns='urn:t:two'>2</b>"];
+    export.user("bob@localhost", two).expect("written");
     let document = String::from_utf8(export.finish().expect("written")).expect("UTF-8");
     let mut server = ejabberd_with(&document);
     assert!(server.log().contains("imported: ok"), "{}", server.log());
@@ -216,17 +221,20 @@ fn ejabberd_serves_what_was_exported_and_its_export_is_imported() {
         "{}",
         server.log()
     );
-    for jid in [ALICE, NAMESAKE, "bob@localhost"] {
+    for jid in [ALICE, NAMESAKE] {
         let mut client = RawClient::login(&server, jid);
         assert_eq!(fetched(&mut client, &DATA), as_set(&DATA), "{jid}");
     }
+    // But who takes the name has the data.
+    let mut bob = RawClient::login(&server, "bob@localhost");
+    assert_eq!(fetched(&mut bob, &two[1..]), as_set(&two[1..]));
 
     // And back, with what clients have stored themselves. (A carriage return in text would become
     // a line feed: ejabberd writes it bare.)
     let more = "<more xmlns='urn:t:more' xmlns:p='urn:t:p' p:k='&#xA;&#x9;&#xD;'>m</more>";
-    store_all(&server, ALICE, &[more]);
+    let changed = "<long xmlns='urn:t:long'>changed, and replaced by another import</long>";
+    store_all(&server, ALICE, &[more, changed]);
     let folder = server.folder().outside().to_owned();
-    fs::remove_file(folder.join("import.xml")).expect("it was there");
     fs::create_dir(folder.join("export")).expect("a folder");
     server.restart();
     assert!(server.log().contains("exported: ok"), "{}", server.log());
@@ -235,9 +243,54 @@ fn ejabberd_serves_what_was_exported_and_its_export_is_imported() {
     hers.push(more);
     assert_eq!(users[0], (ALICE.to_owned(), sorted(as_set(&hers))));
     assert_eq!(users[1], (NAMESAKE.to_owned(), sorted(as_set(&DATA))));
-    assert_eq!(
-        users[2],
-        ("bob@localhost".to_owned(), sorted(as_set(&DATA)))
-    );
+    assert_eq!(users[2], ("bob@localhost".to_owned(), as_set(&two[1..])));
     assert_eq!(users.len(), 3);
+}
+
+/// Where Prosody keeps accounts in the same files.
+#[test]
+fn an_exported_user_is_no_account_on_prosody() {
+    let server = prosody_with("storage = \"xep0227\"");
+    let mut export = Export::new(Vec::new()).expect("written");
+    export.user(ALICE, normal(&DATA)).expect("written");
+    let document = String::from_utf8(export.finish().expect("written")).expect("UTF-8");
+    let file = format!("data/{}", file_name(ALICE).expect("a name"));
+    server.folder().write(&file, &document);
+    // Without a password, and with one.
+    for credentials in ["AGFsaWNlAA==", "AGFsaWNlAHNlY3JldA=="] {
+        let answer = log_in(&server, credentials);
+        assert!(answer.contains("<failure"), "{answer}");
+    }
+    // Such a file with a password does let its user in: it was read.
+    let with_password = document.replace("<user name", "<user password='secret' name");
+    server.folder().write(&file, &with_password);
+    let answer = log_in(&server, "AGFsaWNlAHNlY3JldA==");
+    assert!(answer.contains("<success"), "{answer}");
+}
+
+/// All that a server says to somebody who tries to log in to its first host.
+fn log_in(server: &Server, credentials: &str) -> String {
+    let mut stream = TcpStream::connect(server.client_address()).expect("a server");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    let header = format!(
+        "<?xml version='1.0'?><stream:stream to='{HOST}' version='1.0' xmlns='jabber:client' \
+         xmlns:stream='http://etherx.jabber.org/streams'>"
+    );
+    stream.write_all(header.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    let mut read_until = |ends: &[&str], stream: &mut TcpStream| {
+        let mut buffer = [0; 4096];
+        while !ends.iter().any(|end| answer.contains(end)) {
+            let count = stream.read(&mut buffer).expect("an answer");
+            assert!(count > 0, "{answer}");
+            answer.push_str(&String::from_utf8_lossy(&buffer[..count]));
+        }
+        answer.clone()
+    };
+    read_until(&["</stream:features>", "<stream:features/>"], &mut stream);
+    let auth = format!(
+        "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{credentials}</auth>"
+    );
+    stream.write_all(auth.as_bytes()).expect("sent");
+    read_until(&["<success", "</failure>"], &mut stream)
 }
