@@ -5,6 +5,7 @@
 
 mod check;
 mod encrypted;
+mod formats;
 mod hazards;
 mod links;
 mod local;
