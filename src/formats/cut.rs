@@ -222,14 +222,14 @@ impl Cutter {
                     return Ok(());
                 }
                 if self.names.len() < MAX_NAMES {
-                    self.names.push(hash(name(&self.head[1..])));
+                    self.names.push(hash(name(&self.head, 1)));
                 } else {
                     self.deeper += 1;
                 }
             }
             Markup::End if self.deeper > 0 => self.deeper -= 1,
             Markup::End => {
-                if self.names.pop() != Some(hash(name(&self.head[2..]))) {
+                if self.names.pop() != Some(hash(name(&self.head, 2))) {
                     return Err(Reason::NotXml("an end tag that matches no start tag"));
                 }
             }
@@ -244,8 +244,9 @@ impl Cutter {
     }
 }
 
-/// The name at the front of what stands in a tag.
-fn name(tag: &[u8]) -> &[u8] {
+/// The name in a tag, behind so many bytes.
+fn name(tag: &[u8], behind: usize) -> &[u8] {
+    let tag = tag.get(behind..).unwrap_or_default();
     let ends = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'>' | b'/');
     &tag[..tag.iter().position(ends).unwrap_or(tag.len())]
 }

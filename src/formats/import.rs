@@ -58,7 +58,7 @@ impl Import {
         let progress = Progress::default();
         for found in Walk::new(paths.clone()) {
             if let Found::Xml { path, .. } | Found::Private { path, .. } = found {
-                progress.expect(path.metadata().map_or(0, |metadata| metadata.len()));
+                progress.foresee(path.metadata().map_or(0, |metadata| metadata.len()));
             }
         }
         Self {
@@ -153,7 +153,7 @@ impl Import {
             Some(false) => return Ok(()),
             None => {}
         }
-        self.progress.expect(file.metadata()?.len());
+        self.progress.foresee(file.metadata()?.len());
         self.push(file, path, path, within)
     }
 

@@ -31,7 +31,7 @@ impl Progress {
         self.0.done.fetch_add(bytes, Relaxed);
     }
 
-    pub(super) fn expect(&self, bytes: u64) {
+    pub(super) fn foresee(&self, bytes: u64) {
         self.0.total.fetch_add(bytes, Relaxed);
     }
 }

@@ -251,7 +251,7 @@ fn ejabberd_serves_what_was_exported_and_its_export_is_imported() {
 /// Where Prosody keeps accounts in the same files.
 #[test]
 fn an_exported_user_is_no_account_on_prosody() {
-    let server = prosody_with("storage = \"xep0227\"");
+    let server = prosody_with("storage = { accounts = \"xep0227\", private = \"xep0227\" }");
     let mut export = Export::new(Vec::new()).expect("written");
     export.user(ALICE, normal(&DATA)).expect("written");
     let document = String::from_utf8(export.finish().expect("written")).expect("UTF-8");
@@ -282,7 +282,9 @@ fn log_in(server: &Server, credentials: &str) -> String {
     let mut read_until = |ends: &[&str], stream: &mut TcpStream| {
         let mut buffer = [0; 4096];
         while !ends.iter().any(|end| answer.contains(end)) {
-            let count = stream.read(&mut buffer).expect("an answer");
+            let count = stream.read(&mut buffer).unwrap_or_else(|error| {
+                panic!("{error} after {answer}; the log:\n{}", server.log())
+            });
             assert!(count > 0, "{answer}");
             answer.push_str(&String::from_utf8_lossy(&buffer[..count]));
         }

@@ -207,3 +207,53 @@ fn of_many_problems_some_are_listed_and_all_are_counted() {
         lines[21]
     );
 }
+
+#[test]
+fn an_element_is_the_same_bytes_as_if_it_had_been_set() {
+    use crate::stanza::{Container, ns};
+    use crate::xml::frame::{Frame, Framer};
+    use crate::xml::reader::{self, Reader};
+
+    const QUERY: Container = Container {
+        parent: "iq",
+        namespace: ns::PRIVATE,
+        name: "query",
+    };
+    let limits = reader::Limits {
+        text: LIMITS.bytes,
+        depth: LIMITS.depth,
+        children: LIMITS.elements,
+        containers: &[QUERY],
+    };
+    let elements = [
+        "<a xmlns='x'>1<b/><c xmlns=''>\r\n<d xmlns='x' k='&#xA;&quot;'/></c></a>",
+        "<p:a xmlns:p='y' q:k='1' xmlns:q='y' l=\">\" q:m='' xml:lang='de'>&lt;<p:b/></p:a>",
+        "<iq xmlns='jabber:client'><body/><message xmlns='jabber:server'/></iq>",
+    ];
+    let set = format!(
+        "<iq type='set'><query xmlns='{}'>{}</query></iq>",
+        ns::PRIVATE,
+        elements.concat()
+    );
+    let header = "<stream:stream xmlns='jabber:component:accept' xmlns:stream='s'>";
+    let (reader, _) = Reader::open(header.as_bytes(), limits).expect("a header");
+    let mut framer = Framer::new(LIMITS.bytes);
+    let _ = framer.next(&mut header.as_bytes()).expect("a header");
+    let Ok(Some(Frame::Stanza(stanza))) = framer.next(&mut set.as_bytes()) else {
+        panic!("no stanza");
+    };
+    let received = reader.read(&stanza).expect("XML").expect("a stanza");
+    let query = &received.stanza.children[0];
+    let mut as_set: Vec<String> = query
+        .children
+        .iter()
+        .map(|c| received.xml(c).to_owned())
+        .collect();
+    as_set.insert(0, "u@h".into());
+    let imported = lines(private(&elements.concat()));
+    let imported: Vec<&str> = imported
+        .iter()
+        .map(|line| line.trim_start_matches("  1 "))
+        .collect();
+    assert_eq!(imported, as_set);
+}
