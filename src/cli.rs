@@ -54,6 +54,25 @@ enum Router {
     Ejabberd,
 }
 
+impl Router {
+    fn block(self, config: &Config) -> String {
+        match self {
+            Router::Prosody => print_config::prosody(config),
+            Router::Ejabberd => print_config::ejabberd(config),
+        }
+    }
+}
+
+impl Command {
+    /// Such a command needs no secret.
+    fn needs_no_router(&self) -> bool {
+        !matches!(
+            self,
+            Command::Run | Command::Check { .. } | Command::PrintConfig { .. }
+        )
+    }
+}
+
 /// The definition of the command line: the manual page and shell completions are made from it.
 pub fn definition() -> clap::Command {
     Arguments::command()
@@ -73,8 +92,12 @@ pub fn main() -> ExitCode {
         }
     };
     let command = arguments.command.unwrap_or_default();
-    let load = move || Config::load(arguments.config.as_deref(), std::env::vars_os());
-    let config = match (load(), &command) {
+    let file = arguments.config;
+    let alone = command.needs_no_router();
+    let without_secret = || Config::load_without_secret(file.as_deref(), std::env::vars_os());
+    let config = alone.then(without_secret);
+    let load = move || Config::load(file.as_deref(), std::env::vars_os());
+    let config = match (config.unwrap_or_else(&load), &command) {
         (config, Command::Check { connect }) => return check::run(config, *connect),
         (Ok(config), _) => config,
         (Err(error), _) => {
@@ -82,18 +105,12 @@ pub fn main() -> ExitCode {
             return ExitCode::from(exit::CONFIG);
         }
     };
-    if let Command::PrintConfig { router } = command {
-        print!(
-            "{}",
-            match router {
-                Router::Prosody => print_config::prosody(&config),
-                Router::Ejabberd => print_config::ejabberd(&config),
-            }
-        );
-        return ExitCode::SUCCESS;
+    match command {
+        Command::Run | Command::Check { .. } => run::run(&config, load),
+        Command::Healthcheck { ready } => healthcheck::run(&config, ready),
+        Command::PrintConfig { router } => {
+            print!("{}", router.block(&config));
+            ExitCode::SUCCESS
+        }
     }
-    if let Command::Healthcheck { ready } = command {
-        return healthcheck::run(&config, ready);
-    }
-    run::run(&config, load)
 }

@@ -93,6 +93,12 @@ impl Here {
         Self { store, limits }
     }
 
+    /// The same, where whatever is put was once within the limits of its time.
+    pub fn without_limits(store: Store) -> Self {
+        let limits = Arc::new(Mutex::new(Limits::NONE));
+        Self { store, limits }
+    }
+
     /// Holds what is put to the limits of another configuration from now on.
     pub fn set_limits(&self, config: &Config) {
         *self.limits.lock().unwrap_or_else(PoisonError::into_inner) = limits(config);

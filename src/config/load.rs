@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jid::BareJid;
+use secrecy::SecretString;
 
 use super::draft::Draft;
 use super::environment::{CONFIG, Environment};
@@ -40,11 +41,26 @@ impl Config {
         K: Into<OsString>,
         V: Into<OsString>,
     {
-        load(
-            explicit,
-            &Environment::new(environment),
-            &PLACES.map(Path::new),
-        )
+        let environment = Environment::new(environment);
+        load(explicit, &environment, &PLACES.map(Path::new), true)
+    }
+
+    /// The same for what never logs in to a router: the secret is not looked for, and empty. An
+    /// administrator's shell has no credential of the service manager's.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::load`], but none about the secret.
+    pub fn load_without_secret<K, V>(
+        explicit: Option<&Path>,
+        environment: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Config, ConfigError>
+    where
+        K: Into<OsString>,
+        V: Into<OsString>,
+    {
+        let environment = Environment::new(environment);
+        load(explicit, &environment, &PLACES.map(Path::new), false)
     }
 }
 
@@ -52,6 +68,7 @@ pub(super) fn load(
     explicit: Option<&Path>,
     environment: &Environment,
     places: &[&Path],
+    with_secret: bool,
 ) -> Result<Config, ConfigError> {
     let file = find(explicit, environment, places).map_err(|message| ConfigError(vec![message]))?;
     let mut draft = Draft::default();
@@ -77,7 +94,11 @@ pub(super) fn load(
         return Err(ConfigError(wrong));
     }
     let tls = tls::find(&mut draft);
-    let secret = secret::find(&mut draft, environment, text.as_ref(), &mut warnings);
+    let secret = if with_secret {
+        secret::find(&mut draft, environment, text.as_ref(), &mut warnings)
+    } else {
+        Ok(SecretString::default())
+    };
     let domains = jid.as_ref().ok().map(|jid| domains(&mut draft, jid));
     let namespace = fit_namespace(&mut draft);
     match (jid, tls, secret, domains, namespace) {

@@ -139,45 +139,29 @@ impl There {
             folder: folder.to_owned(),
             runtime,
         };
-        match there.ask_for(Method::GET, "/status", Vec::new()) {
+        // Whoever is stuck would not answer later questions either; those may take their time.
+        match control::ask_for_line(folder, "/status") {
             Ok(_) => Ok(Some(there)),
-            Err(Asking::Unanswered(control::AskError::NotRunning(..))) => Ok(None),
-            Err(Asking::Unanswered(error)) => Err(super::broken(error)),
-            Err(Asking::Trouble(trouble)) => Err(trouble),
+            Err(control::AskError::NotRunning(..)) => Ok(None),
+            Err(error) => Err(super::broken(error)),
         }
     }
 
     fn ask(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Bytes, Trouble> {
-        self.ask_for(method, path, body)
-            .map_err(|asking| match asking {
-                Asking::Unanswered(error) => super::broken(error),
-                Asking::Trouble(trouble) => trouble,
-            })
-    }
-
-    fn ask_for(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Bytes, Asking> {
         self.runtime.block_on(async {
-            let answer = control::ask(&self.folder, method, path, body)
-                .await
-                .map_err(Asking::Unanswered)?;
+            let asked = control::ask(&self.folder, method, path, body).await;
+            let answer = asked.map_err(super::broken)?;
             let status = answer.status();
             let body = answer.into_body().collect().await;
-            let body = body
-                .map_err(|error| Asking::Trouble(super::broken(error)))?
-                .to_bytes();
+            let body = body.map_err(super::broken)?.to_bytes();
             let why = || String::from_utf8_lossy(&body).trim_end().to_owned();
             match status {
                 StatusCode::OK => Ok(body),
-                StatusCode::UNPROCESSABLE_ENTITY => Err(Asking::Trouble(Trouble::Refused(why()))),
-                _ => Err(Asking::Trouble(Trouble::Broken(why()))),
+                StatusCode::UNPROCESSABLE_ENTITY => Err(Trouble::Refused(why())),
+                _ => Err(Trouble::Broken(why())),
             }
         })
     }
-}
-
-enum Asking {
-    Unanswered(control::AskError),
-    Trouble(Trouble),
 }
 
 impl Owners for There {

@@ -93,6 +93,12 @@ struct Handle {
 }
 
 impl Store {
+    /// Whether there is a store in this folder, good or bad.
+    #[must_use]
+    pub fn is_in(path: &Path) -> bool {
+        disk::is_there(path)
+    }
+
     /// Opens the store in this folder, which is made (for this user alone) if it is missing.
     ///
     /// # Errors

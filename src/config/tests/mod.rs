@@ -23,7 +23,12 @@ const LEAST: [(&str, &str); 2] = [
 
 /// From the environment alone, whatever lies in the folder that the tests run in.
 fn from(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
-    load::load(None, &Environment::new(variables.iter().copied()), &[])
+    load::load(
+        None,
+        &Environment::new(variables.iter().copied()),
+        &[],
+        true,
+    )
 }
 
 /// As `from`, with `LEAST` before the variables.

@@ -21,7 +21,7 @@ fn the_first_place_counts() {
     let nothing = [("PRIVATE_STORAGE_CONFIG", "")];
     let found = |explicit: Option<&Path>, environment: Environment, places: &[&PathBuf]| {
         let places: Vec<&Path> = places.iter().map(|place| place.as_path()).collect();
-        let config = load::load(explicit, &environment, &places).expect("a configuration");
+        let config = load::load(explicit, &environment, &places, true).expect("a configuration");
         (config.component.jid.to_string(), config.source)
     };
     assert_eq!(
@@ -67,7 +67,7 @@ fn a_file_that_is_named_must_be_there() {
 fn what_is_there_and_cannot_be_read_is_not_passed_over() {
     let folder = Folder::new();
     let place = folder.0.path();
-    let refused = load::load(None, &Environment::new(LEAST), &[place]);
+    let refused = load::load(None, &Environment::new(LEAST), &[place], true);
     let message = refused.expect_err("a refusal").to_string();
     assert_eq!(
         message.replace(&place.display().to_string(), "component.toml"),

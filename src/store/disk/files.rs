@@ -43,6 +43,13 @@ pub(super) fn make_folder(folder: &Path) -> Result<bool, OpenError> {
     Ok(true)
 }
 
+/// Whether there is a database in the folder, or something is left of one. Where that cannot be
+/// seen, whoever opens it is told why.
+pub(in crate::store) fn is_there(folder: &Path) -> bool {
+    let mut names = ["conf", "db"].into_iter();
+    names.any(|name| folder.join(name).try_exists().unwrap_or(true))
+}
+
 /// Takes the store's lock, held as long as the file is open.
 ///
 /// Ours and not only sled's: it must come before anything in the folder is touched.

@@ -19,6 +19,7 @@ use super::engine::{Engine, EngineError, Successor, Visit, Write};
 use super::error::CompactError;
 
 use cache::Cache;
+pub(super) use files::is_there;
 pub(super) use open::open;
 
 /// Fixed when a database is made. A node of the tree that outgrows a quarter of it goes to a file

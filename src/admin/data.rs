@@ -1,0 +1,167 @@
+//! The owners of the configured store, wherever they can be got at.
+//!
+//! Only one process can have a store open, and usually that is the service. So a command asks the
+//! service that runs, and opens the store itself where none does; the administrator need not care.
+//! All that goes wrong is printed here, and comes back as the exit code.
+
+use std::ops::Deref;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::user::become_owner_of;
+use crate::config::Config;
+use crate::exit;
+use crate::owners::wire::There;
+use crate::owners::{Here, Owners, Trouble};
+use crate::start::{StartError, start};
+use crate::store::{OpenError, Store};
+
+/// How long a service that has the store may take until it can be asked: it starts, or it stops.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often it is tried meanwhile.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The owners. A store that was opened for them is closed with them.
+pub struct Data {
+    owners: Box<dyn Owners>,
+    opened: Option<Store>,
+}
+
+impl Data {
+    fn of(store: Store, here: Here) -> Self {
+        let owners = Box::new(here);
+        let opened = Some(store);
+        Self { owners, opened }
+    }
+}
+
+impl Deref for Data {
+    type Target = dyn Owners;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.owners
+    }
+}
+
+impl Drop for Data {
+    fn drop(&mut self) {
+        if let Some(store) = &self.opened {
+            store.close();
+        }
+    }
+}
+
+/// The owners of the store that is configured, which must be there.
+///
+/// It must be called before the program has threads.
+///
+/// # Errors
+///
+/// With the exit code; why is printed.
+pub fn open(config: &Config) -> Result<Data, u8> {
+    become_owner(config)?;
+    find(config, false)
+}
+
+/// The same; the store is made if there is none.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn open_or_make(config: &Config) -> Result<Data, u8> {
+    become_owner(config)?;
+    find(config, true)
+}
+
+/// The owners of a store that no service has, made if there is none. What is put is held to no
+/// limits.
+///
+/// # Errors
+///
+/// As [`open`], and when a service runs.
+pub fn open_alone(config: &Config) -> Result<Data, u8> {
+    become_owner(config)?;
+    let folder = &config.storage.path;
+    if ask(folder)?.is_some() {
+        eprintln!(
+            "a service runs on {}: stop it first, and start it again afterwards",
+            folder.display()
+        );
+        return Err(exit::UNAVAILABLE);
+    }
+    let (_, store) = start(config).map_err(not_opened)?;
+    Ok(Data::of(store.clone(), Here::without_limits(store)))
+}
+
+/// Prints why something was not done; the exit code for it.
+pub fn told(trouble: &Trouble) -> u8 {
+    eprintln!("{trouble}");
+    exit::STORE
+}
+
+fn become_owner(config: &Config) -> Result<(), u8> {
+    let folder = &config.storage.path;
+    become_owner_of(folder).map(|_| ()).map_err(|error| {
+        eprintln!(
+            "cannot work on {} as the user it belongs to: {error}; run this command as that user",
+            folder.display()
+        );
+        exit::STORE
+    })
+}
+
+fn find(config: &Config, make: bool) -> Result<Data, u8> {
+    let folder = &config.storage.path;
+    let begun = Instant::now();
+    loop {
+        if let Some(there) = ask(folder)? {
+            let owners = Box::new(there);
+            let opened = None;
+            return Ok(Data { owners, opened });
+        }
+        if !make && !Store::is_in(folder) {
+            eprintln!(
+                "there is no store in {}, where storage.path of {} has it; name another \
+                 configuration with --config, or run this in the service's working directory if \
+                 the path is relative",
+                folder.display(),
+                config.source
+            );
+            return Err(exit::STORE);
+        }
+        match start(config) {
+            Ok((_, store)) => {
+                let here = Here::new(store.clone(), config);
+                return Ok(Data::of(store, here));
+            }
+            Err(StartError::Store(OpenError::InUse { .. })) if begun.elapsed() < PATIENCE => {
+                thread::sleep(PAUSE);
+            }
+            Err(error) => return Err(not_opened(error)),
+        }
+    }
+}
+
+fn ask(folder: &Path) -> Result<Option<There>, u8> {
+    There::find(folder).map_err(|trouble| {
+        eprintln!("{trouble}");
+        exit::UNAVAILABLE
+    })
+}
+
+fn not_opened(error: StartError) -> u8 {
+    if let StartError::Store(OpenError::InUse { folder, pid }) = error {
+        let pid = pid.map_or(String::new(), |pid| format!(" (pid {pid})"));
+        eprintln!(
+            "the store in {} is in use by another process{pid} that cannot be asked: if it is the \
+             service and it starts or stops just now, try again; else its log says why it has no \
+             control socket",
+            folder.display()
+        );
+        return exit::UNAVAILABLE;
+    }
+    eprintln!("{error}");
+    exit::STORE
+}
