@@ -7,6 +7,9 @@
 //! | --- | --- |
 //! | [`stanza`] | the vocabulary: what was received, what is answered |
 //! | [`metrics`] | what is counted |
+//! | [`address`] | whose data: addresses, normalised |
+//! | [`xml`] | XML of strangers: cut, read, brought into the form that is stored |
+//! | [`formats`] | files in which users' private XML comes and goes |
 //! | [`store`] | where elements are kept, durably |
 //! | [`config`] | one file and the environment → one checked `Config` |
 //! | [`link`] | one connection to a router: bytes → stanzas, replies → bytes |
@@ -21,12 +24,13 @@
 //! | [`run`] | the service from its first log line to its last |
 //! | [`cli`] | arguments, exit codes |
 //!
-//! The path of one request: `link::inbound` reads bytes, `link::frame` cuts them into stanzas,
-//! `link::reader` resolves names and normalises payloads; `component` hands each stanza to
+//! The path of one request: `link::inbound` reads bytes, `xml::frame` cuts them into stanzas,
+//! `xml::reader` resolves names and normalises payloads; `component` hands each stanza to
 //! `dispatch::accept`, which asks `service::plan` and queues what needs the store by owner;
 //! `store` reads at once or writes in a group commit; the reply goes to `link::outbound`.
 //! `docs/ARCHITECTURE.md` has the invariants.
 
+pub mod address;
 pub mod admin;
 pub mod archive;
 pub mod cli;
@@ -35,6 +39,7 @@ pub mod config;
 pub mod control;
 pub mod dispatch;
 pub mod exit;
+pub mod formats;
 pub mod http;
 pub mod link;
 pub mod logs;
@@ -46,3 +51,4 @@ pub mod stanza;
 pub mod start;
 pub mod status;
 pub mod store;
+pub mod xml;

@@ -26,6 +26,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "admin",
         &[
+            "address",
             "archive",
             "component",
             "config",
@@ -53,8 +54,11 @@ const ROOMS: &[(&str, &[&str])] = &[
         "dispatch",
         &["link", "metrics", "service", "stanza", "store"],
     ),
-    ("link", &["config", "stanza"]),
-    ("service", &["stanza", "store"]),
+    ("link", &["config", "stanza", "xml"]),
+    ("service", &["address", "stanza", "store"]),
+    ("formats", &["address", "stanza", "xml"]),
+    ("xml", &["stanza"]),
+    ("address", &[]),
     ("stanza", &[]),
     ("store", &["metrics"]),
     ("metrics", &["stanza"]),
@@ -67,7 +71,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 const CRATES: &[(&str, &[&str])] = &[
     ("sled", &["store"]),
     ("seccompiler", &["store"]),
-    ("rxml", &["link", "stanza"]),
+    ("rxml", &["stanza", "xml"]),
     ("tokio_xmpp", &["link"]),
     ("tokio_rustls", &["config", "link"]),
     ("rustls_native_certs", &["link"]),

@@ -1,8 +1,8 @@
 //! The framer: bytes of strangers, before anything is known of them.
 
 use arbitrary::Unstructured;
-use xmpp_private_storage::link::NotXml;
-use xmpp_private_storage::link::frame::{Frame, Framer, Stanza};
+use xmpp_private_storage::xml::NotXml;
+use xmpp_private_storage::xml::frame::{Frame, Framer, Stanza};
 
 use super::generate::Xml;
 use super::is_xml;

@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::Instant;
 
-use super::frame::{Frame, Framer};
-use super::reader::{Limits, Reader};
-use super::scan::NotXml;
 use super::socket::ReadHalf;
 use super::{Settings, StreamError, tls};
 use crate::stanza::{Element, Received};
+use crate::xml::NotXml;
+use crate::xml::frame::{Frame, Framer};
+use crate::xml::reader::{Limits, Reader};
 
 /// How much is read at once: one read's stanzas are handed up together.
 const READ: usize = 64 * 1024;

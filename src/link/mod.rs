@@ -3,21 +3,13 @@
 //! [`Link::connect`] resolves the name, connects, encrypts if it is to, opens the stream and logs
 //! in; from then on [`Inbound::read`] hands up stanzas and [`Outbound::write`] sends replies, independently of
 //! each other. Nothing here knows what a stanza is about.
-//!
-//! [`frame`] and [`reader`] are public for the fuzzers alone: they are what meets the bytes that
-//! strangers send.
 
 mod certificate;
 mod connect;
-mod fragment;
-pub mod frame;
 mod handshake;
 mod inbound;
-mod namespaces;
 mod outbound;
-pub mod reader;
 mod refusal;
-mod scan;
 mod socket;
 mod tls;
 
@@ -31,7 +23,6 @@ pub use connect::{ConnectError, Step};
 pub use inbound::{End, Inbound, Incoming};
 pub use outbound::{Outbound, Outbox};
 pub use refusal::StreamError;
-pub use scan::NotXml;
 
 /// What a link needs to know.
 #[derive(Debug, Clone)]

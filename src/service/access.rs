@@ -1,8 +1,8 @@
 //! Whose data a request is about, and whether it may be: nobody reads or writes another's.
 
 use super::Settings;
-use super::address::{self, Sender};
 use super::delegation::Inner;
+use crate::address::{self, Sender};
 use crate::stanza::{Condition, StanzaError};
 use crate::store::Owner;
 
@@ -14,7 +14,7 @@ pub fn direct(settings: &Settings, from: &str, to: Option<&str>) -> Result<Owner
             return Err(not_served());
         }
         Sender::Host(_) => return Err(not_yours()),
-        Sender::User(owner, _) => owner,
+        Sender::User(owner, _) => Owner::new(&owner).ok_or_else(malformed)?,
     };
     let ours = to.is_none_or(|to| settings.is_own_domain(to));
     if ours || to.is_some_and(|to| is_address_of(&owner, to)) {
@@ -28,7 +28,7 @@ pub fn direct(settings: &Settings, from: &str, to: Option<&str>) -> Result<Owner
 pub fn delegated(settings: &Settings, inner: &Inner<'_>, host: &str) -> Result<Owner, StanzaError> {
     let (owner, domain) = match address::sender(inner.from) {
         Sender::Malformed => return Err(malformed()),
-        Sender::User(owner, domain) => (Some(owner), domain),
+        Sender::User(owner, domain) => (Owner::new(&owner), domain),
         Sender::Host(domain) => (None, domain),
     };
     let host = address::domain_name(host).filter(|host| settings.serves(host));
@@ -44,7 +44,7 @@ pub fn delegated(settings: &Settings, inner: &Inner<'_>, host: &str) -> Result<O
 
 /// Whether this is the owner's own address, with or without a resource.
 fn is_address_of(owner: &Owner, address: &str) -> bool {
-    matches!(address::sender(address), Sender::User(other, _) if other == *owner)
+    matches!(address::sender(address), Sender::User(other, _) if other == owner.as_str())
 }
 
 fn not_served() -> StanzaError {

@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use super::delegation::Inner;
 use super::envelope::Envelope;
-use super::{Plan, address, private};
+use super::{Plan, private};
+use crate::address;
 use crate::stanza::{Condition, Element, Kind, Limit, Received, Reply, StanzaError, Tally, Via};
 use crate::store::SetError;
 

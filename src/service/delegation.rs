@@ -1,7 +1,7 @@
 //! Namespace delegation (XEP-0355): requests that a server hands over, because its users send
 //! them to their own accounts and not to us.
 
-use super::address;
+use crate::address;
 use crate::stanza::{Element, Received, ns};
 
 /// The versions that routers speak: ejabberd the first, Prosody the second.

@@ -5,7 +5,6 @@
 //! carries out in the owner's order. One file per extension.
 
 mod access;
-mod address;
 mod answer;
 mod delegation;
 mod disco;
@@ -19,6 +18,7 @@ use std::time::Instant;
 
 use xmpp_parsers::ns as xep;
 
+use crate::address;
 use crate::stanza::{
     Condition, Container, Element, Fault, Kind, Received, StanzaError, Tally, Via, ns,
 };

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::address::{self, Sender};
+use crate::address::{self, Sender};
 use super::private::Reserved;
 use crate::stanza::Element;
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use rxml::NcName;
 
 use super::Limits;
-use crate::link::fragment::FragmentWriter;
-use crate::link::namespaces::{Application, Place, Scope, forbidden_declaration, rewrite};
+use crate::xml::fragment::FragmentWriter;
+use crate::xml::namespaces::{Application, Place, Scope, forbidden_declaration, rewrite};
 use crate::stanza::{Attribute, Element, Fault, Namespace, Received, ns};
 
 /// A start tag of which not all has been read.

@@ -47,17 +47,23 @@ pub struct Reader {
 impl Reader {
     /// A reader for the stream that this start tag opens, and the start tag's own element.
     pub fn open(start_tag: &[u8], limits: Limits) -> Result<(Self, Element), NotXml> {
-        let none = Declared::default();
-        let scope = Scope::new(&none);
-        let mut builder = Builder::new(scope, limits, Place::Payload);
-        match parse(start_tag, start_tag.len(), &mut builder) {
+        let declared = Declared::default();
+        Self { declared, limits }.enter(start_tag)
+    }
+
+    /// A reader for what stands inside the element of this start tag, and the element itself.
+    pub fn enter(&self, start_tag: &[u8]) -> Result<(Self, Element), NotXml> {
+        let mut builder = self.builder(Place::Payload);
+        let bytes = unfold_line_ends(start_tag);
+        match parse(&bytes, start_tag.len(), &mut builder) {
             Ok(()) => {}
             Err(error) => return Err(NotXml(reason(&error))),
         }
-        let (stream, scope) = builder.finish_open();
+        let (element, scope) = builder.finish_open();
         let declared = scope.into_declared();
-        let stream = stream.ok_or(NotXml("no stream header"))?;
-        Ok((Self { declared, limits }, stream))
+        let element = element.ok_or(NotXml("a start tag that cannot be read"))?;
+        let limits = self.limits;
+        Ok((Self { declared, limits }, element))
     }
 
     /// Sets other limits for the stanzas to come.
@@ -68,9 +74,18 @@ impl Reader {
     /// Reads one stanza: `None` where not even its start tag could be read, `Err` only for what
     /// is not XML at all.
     pub fn read(&self, stanza: &Stanza<'_>) -> Result<Option<Received>, NotXml> {
+        self.read_at(Place::Stanza, stanza)
+    }
+
+    /// The same for an element that is no stanza, and whose children are payloads.
+    pub fn read_payloads(&self, around: &Stanza<'_>) -> Result<Option<Received>, NotXml> {
+        self.read_at(Place::Payload, around)
+    }
+
+    fn read_at(&self, place: Place, stanza: &Stanza<'_>) -> Result<Option<Received>, NotXml> {
         let bytes = unfold_line_ends(&stanza.bytes);
         let size = stanza.bytes.len();
-        let mut builder = self.builder();
+        let mut builder = self.builder(place);
         match parse(&bytes, stanza.longest_markup, &mut builder) {
             Ok(()) => {}
             Err(error) if is_about_namespaces(&error) => {
@@ -78,7 +93,7 @@ impl Reader {
                 // attributes say whom to answer. Take out what it refuses, and read on for the
                 // names alone.
                 let clean = salvage::without_faults(&bytes);
-                builder = self.builder();
+                builder = self.builder(place);
                 builder.fault(Fault::Malformed(reason(&error)));
                 // A second refusal leaves what was read before it.
                 let _ = parse(&clean, stanza.longest_markup, &mut builder);
@@ -91,8 +106,8 @@ impl Reader {
         Ok(builder.finish(size))
     }
 
-    fn builder(&self) -> Builder<'_> {
-        Builder::new(Scope::new(&self.declared), self.limits, Place::Stanza)
+    fn builder(&self, place: Place) -> Builder<'_> {
+        Builder::new(Scope::new(&self.declared), self.limits, place)
     }
 }
 

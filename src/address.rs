@@ -1,11 +1,9 @@
-//! Addresses as the router vouches for them, and the owners they stand for.
+//! Addresses as a router vouches for them or a file has them, and the owners they stand for.
 
 use std::borrow::Cow;
 
 use jid::{DomainPart, NodePart};
 use stringprep::tables::unassigned_code_point;
-
-use crate::store::Owner;
 
 /// The longest part of an address, in bytes (RFC 7622 section 3).
 const MAX_PART: usize = 1023;
@@ -13,8 +11,8 @@ const MAX_PART: usize = 1023;
 /// Who sent a request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Sender {
-    /// An account: whose data it is, and its domain, normalised.
-    User(Owner, String),
+    /// An account: its bare JID, and of that the domain, normalised.
+    User(String, String),
     /// A host without a local part: its domain, normalised.
     Host(String),
     /// What is no address at all.
@@ -46,14 +44,11 @@ pub fn sender(from: &str) -> Sender {
     };
     let owner = match NodePart::new(local) {
         Ok(local) if !is_newer_than_routers(bare) => {
-            Owner::new(&format!("{}@{domain}", local.as_str()))
+            format!("{}@{domain}", local.as_str())
         }
-        _ => Owner::new(bare),
+        _ => bare.to_owned(),
     };
-    match owner {
-        Some(owner) => Sender::User(owner, domain.into_owned()),
-        None => Sender::Malformed,
-    }
+    Sender::User(owner, domain.into_owned())
 }
 
 /// A domain, normalised; byte for byte where the `jid` crate refuses it; `None` where it is no
@@ -99,7 +94,7 @@ mod tests {
 
     fn owner(from: &str) -> String {
         match sender(from) {
-            Sender::User(owner, _) => owner.as_str().to_owned(),
+            Sender::User(owner, _) => owner,
             other => panic!("{from}: {other:?}"),
         }
     }
@@ -137,7 +132,7 @@ mod tests {
         assert_eq!(
             sender("alice@ex\u{1d43}mple.org"),
             Sender::User(
-                Owner::new("alice@ex\u{1d43}mple.org").unwrap(),
+                "alice@ex\u{1d43}mple.org".into(),
                 "ex\u{1d43}mple.org".into()
             )
         );

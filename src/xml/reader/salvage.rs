@@ -4,7 +4,7 @@
 //! What comes out is read for its skeleton alone, with the fault noted: nothing of it is stored
 //! or sent back.
 
-use crate::link::scan::{Markup, Scanner};
+use crate::xml::scan::{Markup, Scanner};
 use crate::stanza::ns;
 
 /// The stanza without processing instructions, without declarations and attributes that break

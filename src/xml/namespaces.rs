@@ -127,9 +127,9 @@ impl<'s> Scope<'s> {
         inner.or_else(|| self.outer.prefixes.get(prefix)).cloned()
     }
 
-    /// What this scope holds, for a stream whose start tag it was read from.
+    /// What is in force here, for all that stands inside.
     pub fn into_declared(self) -> Declared {
-        let mut declared = Declared::default();
+        let mut declared = self.outer.clone();
         if let Some((_, namespace)) = self.defaults.last() {
             declared.default = namespace.clone();
         }
