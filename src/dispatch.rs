@@ -25,7 +25,7 @@ use crate::link::Outbox;
 use crate::metrics;
 use crate::service::{Answer, Answered, Plan, Request, Service, Settings};
 use crate::stanza::Received;
-use crate::store::{ChangeSet, Owner, SetError, Store};
+use crate::store::{Owner, SetError, Store};
 use lane::{Get, Lane, Next};
 
 /// How many batches of gets run at once.
@@ -100,7 +100,7 @@ struct Turn {
     gets: VecDeque<Get>,
 }
 
-/// A set on its way to the disk.
+/// A set, or the removal of an owner, on its way to the disk.
 #[derive(Debug)]
 struct OpenSet {
     owner: Owner,
@@ -302,27 +302,43 @@ impl Dispatch {
                 owner,
                 gets: gets.into(),
             }),
-            Some(Next::Set(changes, size, answer)) => self.submit(
-                changes,
-                OpenSet {
-                    owner,
-                    size,
-                    answer,
-                },
-            ),
+            Some(Next::Set(changes, size, answer)) => {
+                let back = self.way_back(owner, size, answer);
+                self.store.submit(changes, back);
+            }
+            Some(Next::Forget(size, answer)) => {
+                let back = self.way_back(owner.clone(), size, answer);
+                self.store.remove(owner.clone(), move |result| {
+                    if result.is_ok() {
+                        tell_of_removal(&owner);
+                    }
+                    back(result);
+                });
+            }
             None => {}
         }
     }
 
-    fn submit(&mut self, changes: ChangeSet, set: OpenSet) {
+    /// How the result of a set comes back here.
+    fn way_back(
+        &mut self,
+        owner: Owner,
+        size: usize,
+        answer: Answer,
+    ) -> impl FnOnce(Result<(), SetError>) + Send + use<> {
         let number = self.next_set;
         self.next_set += 1;
+        let set = OpenSet {
+            owner,
+            size,
+            answer,
+        };
         self.sets.insert(number, set);
         let back = self.done.clone();
-        self.store.submit(changes, move |result| {
+        move |result| {
             // The receiver is gone only when nobody waits for an answer any more.
             let _ = back.send(Outcome::Set(number, result));
-        });
+        }
     }
 
     fn run(&mut self, batch: Vec<Turn>) {
@@ -333,6 +349,12 @@ impl Dispatch {
             let _ = back.send(read(batch, &store));
         });
     }
+}
+
+fn tell_of_removal(owner: &Owner) {
+    let domain = owner.as_str().rsplit('@').next().unwrap_or_default();
+    tracing::info!("an account of {domain} was deleted: what it had stored is removed");
+    tracing::debug!("removed what {} had stored", owner.as_str());
 }
 
 /// Reads. This may wait for the disk.

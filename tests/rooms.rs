@@ -26,6 +26,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "admin",
         &[
+            "address",
             "archive",
             "component",
             "config",

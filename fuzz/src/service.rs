@@ -103,6 +103,14 @@ impl Stage {
                     .answer
                     .set(&result.recv().expect("an answer of the store"))
             }
+            Work::Forget => {
+                let (done, result) = mpsc::channel();
+                self.store
+                    .remove(request.owner, move |result| drop(done.send(result)));
+                request
+                    .answer
+                    .set(&result.recv().expect("an answer of the store"))
+            }
         };
         Some(answered.reply)
     }

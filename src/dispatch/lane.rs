@@ -33,6 +33,8 @@ pub enum Next {
     Gets(Vec<Get>),
     /// A set, to the store: with what it costs, and how to answer it.
     Set(ChangeSet, usize, Answer),
+    /// The deletion of all that the owner has, likewise. To the lane it is a set.
+    Forget(usize, Answer),
 }
 
 /// A get, with what it costs and how to answer it.
@@ -70,7 +72,7 @@ impl Lane {
     pub fn may_start(&self) -> bool {
         self.waiting.front().is_some_and(|next| match next.work {
             Work::Get(_) => self.writing == 0 && self.reading == 0,
-            Work::Set(_) => self.reading == 0 && self.writing < WRITING,
+            Work::Set(_) | Work::Forget => self.reading == 0 && self.writing < WRITING,
         })
     }
 
@@ -90,6 +92,10 @@ impl Lane {
                 Work::Set(changes) => {
                     self.writing += 1;
                     return Some(Next::Set(changes, request.size, request.answer));
+                }
+                Work::Forget => {
+                    self.writing += 1;
+                    return Some(Next::Forget(request.size, request.answer));
                 }
             }
             let next_is_get = matches!(self.waiting.front().map(|r| &r.work), Some(Work::Get(_)));

@@ -47,7 +47,8 @@ fn is_address_of(owner: &Owner, address: &str) -> bool {
     matches!(address::sender(address), Sender::User(other, _) if other == owner.as_str())
 }
 
-fn not_served() -> StanzaError {
+/// The error for a domain that is not ours to serve.
+pub fn not_served() -> StanzaError {
     let text = "The users of this domain are not served: access.domains does not name it.";
     StanzaError::new(Condition::ServiceUnavailable, text)
 }
@@ -57,7 +58,8 @@ fn not_yours() -> StanzaError {
     StanzaError::new(Condition::Forbidden, text)
 }
 
-fn malformed() -> StanzaError {
+/// The error for a sender who can be nobody.
+pub fn malformed() -> StanzaError {
     StanzaError::new(
         Condition::JidMalformed,
         "The sender's address is not valid.",

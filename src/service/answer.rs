@@ -56,7 +56,7 @@ impl Answer {
         }
     }
 
-    /// The answer to a set, once it is durable or refused.
+    /// The answer to a set, or to a removal, once it is durable or refused.
     pub fn set(&self, result: &Result<(), SetError>) -> Answered {
         match result {
             Ok(()) => self.answered(self.envelope.empty_result(), None, None),

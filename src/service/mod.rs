@@ -9,6 +9,7 @@ mod answer;
 mod delegation;
 mod disco;
 mod envelope;
+mod forget;
 mod private;
 mod request;
 mod settings;
@@ -134,6 +135,9 @@ impl Service {
                 access::direct(&self.settings, from, iq.attribute("to"))
             });
         }
+        if is_set && payload.is(forget::NAMESPACE, "forget") {
+            return self.forget(received, payload, from, answer);
+        }
         match self.small_service(iq, payload, is_set) {
             Ok(result) => Plan::Reply(answer.result(&result)),
             Err(error) => answer.refuse(error),
@@ -161,6 +165,23 @@ impl Service {
                     Action::Get(get) => Work::Get(Fetch(get)),
                     Action::Set(set) => Work::Set(set),
                 },
+                answer,
+            }),
+            Err(error) => answer.refuse(error),
+        }
+    }
+
+    /// A server says that one of its accounts is gone.
+    fn forget(&self, received: &Received, forget: &Element, from: &str, answer: Answer) -> Plan {
+        if let Some(fault) = received.fault {
+            return answer.refuse(private::fault_error(fault, &self.settings.limits));
+        }
+        let to = received.stanza.attribute("to");
+        match forget::owner(&self.settings, from, to, forget) {
+            Ok(owner) => Plan::Store(Request {
+                owner,
+                size: received.size + HELD,
+                work: Work::Forget,
                 answer,
             }),
             Err(error) => answer.refuse(error),

@@ -51,6 +51,8 @@ pub enum Work {
     Get(Fetch),
     /// To write.
     Set(ChangeSet),
+    /// To delete all that the owner has: the account is gone.
+    Forget,
 }
 
 /// What is to be read.

@@ -9,6 +9,7 @@ mod durable;
 mod encrypted;
 mod everything_else;
 mod fairness;
+mod forget;
 mod half_dead;
 mod health;
 mod limits;
