@@ -8,8 +8,8 @@
 //! - what is held is bounded in bytes, for each owner and for all (see [`Bounds`]).
 //!
 //! Gets run in batches on threads of their own, since a read may wait for the disk; sets go to
-//! the store's writer thread. Both come back through [`Returns`]. A get beside which nothing else
-//! is open is read at once: there is nobody whom the disk could keep waiting, and changing threads
+//! the store's writer thread. Both come back through [`Returns`]. A short get beside which nothing
+//! else is open is read at once: there is nobody whom the disk could keep waiting, and changing threads
 //! would take longer than most reads.
 
 mod lane;
@@ -25,7 +25,7 @@ use crate::link::Outbox;
 use crate::metrics;
 use crate::service::{Answer, Answered, Plan, Request, Service, Settings};
 use crate::stanza::Received;
-use crate::store::{ChangeSet, Owner, SetError, Store};
+use crate::store::{Owner, SetError, Store};
 use lane::{Get, Lane, Next};
 
 /// How many batches of gets run at once.
@@ -100,6 +100,13 @@ struct Turn {
     gets: VecDeque<Get>,
 }
 
+impl Turn {
+    /// Whether it is over so soon that others can wait for it.
+    fn is_short(&self) -> bool {
+        self.gets.iter().all(|get| get.fetch.is_short())
+    }
+}
+
 /// A set on its way to the disk.
 #[derive(Debug)]
 struct OpenSet {
@@ -164,6 +171,11 @@ impl Dispatch {
         self.bounds = bounds;
     }
 
+    /// The router has let us in.
+    pub fn logged_in(&mut self) {
+        self.service.logged_in();
+    }
+
     /// Takes a stanza that was read at this moment: its reply goes to the outbox, now or once its
     /// work is done. Returns what
     /// it tells us, if anything.
@@ -220,7 +232,7 @@ impl Dispatch {
         }
         if self.open == 1
             && outbox.bytes() < self.bounds.unsent
-            && let Some(turn) = self.ready.pop_front()
+            && let Some(turn) = self.ready.pop_front_if(|turn| turn.is_short())
         {
             self.batches += 1;
             let outcome = read(vec![turn], &self.store);
@@ -302,27 +314,36 @@ impl Dispatch {
                 owner,
                 gets: gets.into(),
             }),
-            Some(Next::Set(changes, size, answer)) => self.submit(
-                changes,
-                OpenSet {
+            Some(Next::Set(changes, size, answer)) => {
+                let done = self.begin(OpenSet {
                     owner,
                     size,
                     answer,
-                },
-            ),
+                });
+                self.store.submit(changes, done);
+            }
+            Some(Next::Remove(namespace, size, answer)) => {
+                let done = self.begin(OpenSet {
+                    owner: owner.clone(),
+                    size,
+                    answer,
+                });
+                self.store.remove_some(owner, namespace, done);
+            }
             None => {}
         }
     }
 
-    fn submit(&mut self, changes: ChangeSet, set: OpenSet) {
+    /// Notes a set that goes to the store, and returns what the store is to call when it is done.
+    fn begin(&mut self, set: OpenSet) -> impl FnOnce(Result<(), SetError>) + Send + use<> {
         let number = self.next_set;
         self.next_set += 1;
         self.sets.insert(number, set);
         let back = self.done.clone();
-        self.store.submit(changes, move |result| {
+        move |result| {
             // The receiver is gone only when nobody waits for an answer any more.
             let _ = back.send(Outcome::Set(number, result));
-        });
+        }
     }
 
     fn run(&mut self, batch: Vec<Turn>) {

@@ -46,6 +46,7 @@ macro_rules! keys {
 /// What can change while the service runs.
 const AT_ONCE: &[Key] = keys![
     "access.domains": access.domains,
+    "access.admins": access.admins,
     "access.delegation": access.delegation,
     "access.reserved_namespaces": access.reserved_namespaces,
     "limits.max_stanza_bytes": limits.max_stanza_bytes,

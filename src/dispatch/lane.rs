@@ -33,6 +33,8 @@ pub enum Next {
     Gets(Vec<Get>),
     /// A set, to the store: with what it costs, and how to answer it.
     Set(ChangeSet, usize, Answer),
+    /// A removal, in the same way: of one namespace or of all.
+    Remove(Option<String>, usize, Answer),
 }
 
 /// A get, with what it costs and how to answer it.
@@ -70,7 +72,7 @@ impl Lane {
     pub fn may_start(&self) -> bool {
         self.waiting.front().is_some_and(|next| match next.work {
             Work::Get(_) => self.writing == 0 && self.reading == 0,
-            Work::Set(_) => self.reading == 0 && self.writing < WRITING,
+            Work::Set(_) | Work::Remove(_) => self.reading == 0 && self.writing < WRITING,
         })
     }
 
@@ -90,6 +92,10 @@ impl Lane {
                 Work::Set(changes) => {
                     self.writing += 1;
                     return Some(Next::Set(changes, request.size, request.answer));
+                }
+                Work::Remove(namespace) => {
+                    self.writing += 1;
+                    return Some(Next::Remove(namespace, request.size, request.answer));
                 }
             }
             let next_is_get = matches!(self.waiting.front().map(|r| &r.work), Some(Work::Get(_)));

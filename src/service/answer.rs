@@ -26,6 +26,8 @@ pub struct Answer {
     via: Via,
     envelope: Envelope,
     repeated: Option<String>,
+    /// The payload that says that a set is done, if there is to be one.
+    done: Option<String>,
     longest: usize,
 }
 
@@ -51,6 +53,7 @@ impl Answer {
             via: Via::Direct,
             envelope,
             repeated: None,
+            done: None,
             longest: stored.saturating_add(MAX_AROUND),
         }
     }
@@ -58,7 +61,7 @@ impl Answer {
     /// The answer to a set, once it is durable or refused.
     pub fn set(&self, result: &Result<(), SetError>) -> Answered {
         match result {
-            Ok(()) => self.answered(self.envelope.empty_result(), None, None),
+            Ok(()) => self.result(self.done.as_deref().unwrap_or_default()),
             Err(error) => self.error(&private::set_error(error)),
         }
     }
@@ -90,6 +93,12 @@ impl Answer {
         let repeat = received.fault.is_none() && xml.len() <= MAX_REPEATED;
         self.repeated = repeat.then(|| xml.to_owned());
         self
+    }
+
+    /// With this payload once a set is done.
+    pub(super) fn saying(self, done: String) -> Self {
+        let done = Some(done);
+        Self { done, ..self }
     }
 
     pub(super) fn wrapping(mut self, inner: &Inner<'_>, namespace: &str) -> Self {

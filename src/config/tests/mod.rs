@@ -81,6 +81,7 @@ fn defaults() {
         config.access,
         Access {
             domains: vec!["example.org".to_owned()],
+            admins: vec![],
             delegation: Delegation::Optional,
             reserved_namespaces: ReservedNamespaces::Refuse,
         }
