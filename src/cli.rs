@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::admin::{check, healthcheck, print_config};
+use crate::admin::{check, export, healthcheck, import, print_config};
 use crate::config::Config;
 use crate::exit;
 use crate::run;
@@ -40,6 +40,30 @@ enum Command {
         /// Ask whether it is logged in and serves users.
         #[arg(long)]
         ready: bool,
+    },
+    /// Take in what ejabberd or Prosody has kept: XEP-0227 files, or Prosody's data folder.
+    Import {
+        /// Files and folders.
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// Say what would be done, and do nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// Let what is stored make way where a file has something else; otherwise it stays.
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Write what is stored as XEP-0227, which ejabberd and Prosody read.
+    Export {
+        /// These users alone.
+        #[arg(value_name = "JID")]
+        users: Vec<String>,
+        /// Into a new file, instead of standard output.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// A file for each user into this folder, as Prosody's storage "xep0227" looks for them.
+        #[arg(long, value_name = "FOLDER", conflicts_with = "output")]
+        folder: Option<PathBuf>,
     },
     /// Print what the router's own configuration needs. It holds the secret.
     PrintConfig {
@@ -108,6 +132,16 @@ pub fn main() -> ExitCode {
     match command {
         Command::Run | Command::Check { .. } => run::run(&config, load),
         Command::Healthcheck { ready } => healthcheck::run(&config, ready),
+        Command::Import {
+            paths,
+            dry_run,
+            replace,
+        } => import::run(&config, paths, import::How { dry_run, replace }),
+        Command::Export {
+            users,
+            output,
+            folder,
+        } => export::run(&config, &users, &export::To::from(output, folder)),
         Command::PrintConfig { router } => {
             print!("{}", router.block(&config));
             ExitCode::SUCCESS

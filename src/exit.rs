@@ -1,5 +1,7 @@
 //! Exit codes as in `sysexits.h`, which service managers and scripts know.
 
+/// It was done, but for what was named.
+pub const PARTLY: u8 = 1;
 /// The arguments are wrong.
 pub const USAGE: u8 = 64;
 /// A running service or the router could not be reached.

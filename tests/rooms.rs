@@ -36,6 +36,8 @@ const ROOMS: &[(&str, &[&str])] = &[
             "owners",
             "start",
             "store",
+            "formats",
+            "service",
         ],
     ),
     (

@@ -26,6 +26,17 @@ pub enum To {
     Folder(PathBuf),
 }
 
+impl To {
+    /// Where it goes if it is to go there.
+    pub fn from(file: Option<PathBuf>, folder: Option<PathBuf>) -> Self {
+        match (file, folder) {
+            (_, Some(folder)) => Self::Folder(folder),
+            (Some(file), None) => Self::File(file),
+            (None, None) => Self::Output,
+        }
+    }
+}
+
 /// Why it ended early.
 #[derive(Debug, thiserror::Error)]
 enum Stopped {
@@ -58,7 +69,10 @@ pub fn run(config: &Config, users: &[String], to: &To) -> ExitCode {
     let mut tally = Tally::default();
     match export(&*data, &owners, to, &mut tally) {
         Ok(()) => {
-            eprintln!("exported {} users, {} elements", tally.users, tally.elements);
+            eprintln!(
+                "exported {} users, {} elements",
+                tally.users, tally.elements
+            );
             ExitCode::from(if tally.problems > 0 { exit::PARTLY } else { 0 })
         }
         Err(stopped) => {
@@ -75,12 +89,7 @@ struct Tally {
     problems: u64,
 }
 
-fn export(
-    owners: &dyn Owners,
-    users: &[Owner],
-    to: &To,
-    tally: &mut Tally,
-) -> Result<(), Stopped> {
+fn export(owners: &dyn Owners, users: &[Owner], to: &To, tally: &mut Tally) -> Result<(), Stopped> {
     match to {
         To::Output => all_into(owners, users, io::stdout().lock(), tally),
         To::File(path) => all_into(owners, users, create(path)?, tally),

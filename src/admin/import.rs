@@ -69,7 +69,7 @@ fn import(config: &Config, paths: Vec<PathBuf>, how: How) -> Result<Tally, u8> {
                 }
                 if !config.access.domains.contains(&user.domain) {
                     *tally.not_served.entry(user.domain).or_default() += 1;
-                } else if let Err(trouble) = take(&data, config, &user, how, &mut tally) {
+                } else if let Err(trouble) = take(&*data, config, &user, how, &mut tally) {
                     let broken = matches!(trouble, Trouble::Broken(_));
                     tally.problems += 1;
                     let jid = &user.jid;
@@ -156,7 +156,11 @@ fn take(
 
 impl Tally {
     fn tell(&self, how: How) {
-        let done = if how.dry_run { "would import" } else { "imported" };
+        let done = if how.dry_run {
+            "would import"
+        } else {
+            "imported"
+        };
         println!(
             "{done} private data of {} users: {} new, {} replaced, {} kept as stored, {} the same \
              already",
