@@ -18,6 +18,7 @@ mod login;
 mod logs;
 mod memory;
 mod metrics;
+mod moving;
 mod namespaces;
 mod regressions;
 mod reload;
