@@ -1,8 +1,12 @@
 //! What an administrator does beside the running service.
 
+pub mod backup;
 pub mod check;
+pub mod compact;
 pub mod data;
 pub mod healthcheck;
 pub mod print_config;
 pub mod report;
+pub mod stats;
 pub mod user;
+pub mod words;
