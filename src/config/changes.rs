@@ -148,7 +148,7 @@ mod tests {
             let nowhere = &[];
             let variables = least.into_iter().chain(more.iter().copied());
             let environment = super::super::environment::Environment::new(variables);
-            super::super::load::load(None, &environment, nowhere).expect("a configuration")
+            super::super::load::load(None, &environment, nowhere, true).expect("a configuration")
         };
         let running = config(&[]);
         let same = running.changed_to(config(&[]));

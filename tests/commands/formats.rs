@@ -16,7 +16,7 @@ use crate::scripted::stage::Stage;
 
 /// What every fixture holds: a value of several records is among it.
 fn contents() -> Vec<(&'static str, String)> {
-    let long = format!("<l xmlns='urn:long'>{}</l>", "0123456789".repeat(20_000));
+    let long = format!("<l xmlns='urn:long'>{}</l>", "0123456789".repeat(7_000));
     vec![
         (
             "anna@localhost",
@@ -56,14 +56,12 @@ fn write_if_asked() {
     }
     assert!(stage.component.stop().success());
     let folder = stage.component.folder();
-    let file = fixture("store-1.tar.gz");
-    tar(&["-czf"], folder, &file);
     let backup = fixture("backup-1");
     done(
         folder,
         &["backup", "--force", backup.to_str().expect("UTF-8")],
     );
-    tar(&["-czf"], folder, &file);
+    tar(&["-czf"], folder, &fixture("store-1.tar.gz"));
 }
 
 #[track_caller]
