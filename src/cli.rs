@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::admin::{check, export, healthcheck, import, print_config};
+use crate::admin::{backup, check, compact, export, healthcheck, import, print_config, stats};
 use crate::config::Config;
 use crate::exit;
 use crate::run;
@@ -70,6 +70,24 @@ enum Command {
         /// Which router.
         router: Router,
     },
+    /// Print who has how much: by domain, the largest owners, the files.
+    Stats,
+    /// Write all that is stored to one file, also while the service runs.
+    Backup {
+        /// The file; - is standard output.
+        file: PathBuf,
+        /// Replace the file if it is there.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Put all of a backup into an empty store, with the service stopped.
+    Restore {
+        /// The backup.
+        file: PathBuf,
+    },
+    /// Write the database anew, also while the service runs: nothing stays in it of what was
+    /// deleted.
+    Compact,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -146,5 +164,9 @@ pub fn main() -> ExitCode {
             print!("{}", router.block(&config));
             ExitCode::SUCCESS
         }
+        Command::Stats => stats::run(&config),
+        Command::Backup { file, force } => backup::run(&config, &file, force),
+        Command::Restore { file } => backup::restore(&config, &file),
+        Command::Compact => compact::run(&config),
     }
 }

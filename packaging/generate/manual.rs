@@ -220,15 +220,27 @@ fn exit_status(roff: &mut Roff) {
     roff.control("SH", ["EXIT STATUS"]);
     for (code, meaning) in [
         (0, "It was stopped as asked, or nothing wrong was found."),
+        (
+            exit::INCOMPLETE,
+            "It was done, but for parts that were named: damaged ones, say.",
+        ),
         (exit::USAGE, "The arguments are wrong."),
+        (
+            exit::INPUT,
+            "A file that is to be read cannot be, or is not what it should be.",
+        ),
         (
             exit::UNAVAILABLE,
             "A running service or the server could not be reached, or is not as it should be. \
              Serving never ends with this code: it tries again.",
         ),
         (
+            exit::OUTPUT,
+            "A file cannot be written, or is there already.",
+        ),
+        (
             exit::STORE,
-            "The store cannot be opened, or cannot be made safe from a power loss.",
+            "The store cannot be opened, is missing, or cannot be made safe from a power loss.",
         ),
         (
             exit::CONFIG,

@@ -73,11 +73,18 @@ pub fn run(config: &Config, users: &[String], to: &To) -> ExitCode {
                 "exported {} users, {} elements",
                 tally.users, tally.elements
             );
-            ExitCode::from(if tally.problems > 0 { exit::PARTLY } else { 0 })
+            ExitCode::from(if tally.problems > 0 {
+                exit::INCOMPLETE
+            } else {
+                0
+            })
         }
         Err(stopped) => {
             eprintln!("{stopped}; what was written so far is no whole export");
-            ExitCode::from(exit::STORE)
+            ExitCode::from(match stopped {
+                Stopped::Trouble(_) => exit::STORE,
+                Stopped::Write(_) => exit::OUTPUT,
+            })
         }
     }
 }

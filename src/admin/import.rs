@@ -45,7 +45,7 @@ pub fn run(config: &Config, paths: Vec<PathBuf>, how: How) -> ExitCode {
         Ok(tally) => {
             tally.tell(how);
             let whole = tally.problems == 0 && tally.not_served.is_empty();
-            ExitCode::from(if whole { 0 } else { exit::PARTLY })
+            ExitCode::from(if whole { 0 } else { exit::INCOMPLETE })
         }
         Err(code) => ExitCode::from(code),
     }

@@ -122,7 +122,7 @@ fn what_is_exported_by_the_service_is_imported_without_it() {
     lines_with(
         &run(&folder, &["export", "--output", "all.xml"]),
         &["all.xml", "exists"],
-        74,
+        73,
     );
     let nobody = run(&folder, &["export", "bob@localhost"]);
     lines_with(&nobody, &["exported 0 users"], 0);
