@@ -1,11 +1,11 @@
 //! The reader: one framed stanza → names, attributes, normalised payloads, or its fault.
 
 use arbitrary::Unstructured;
+use xmpp_private_storage::service::CONTAINERS;
+use xmpp_private_storage::stanza::{Element, Fault, Received, ns};
 use xmpp_private_storage::xml::NotXml;
 use xmpp_private_storage::xml::frame::{Frame, Framer, Stanza};
 use xmpp_private_storage::xml::reader::{Limits, Reader};
-use xmpp_private_storage::service::CONTAINERS;
-use xmpp_private_storage::stanza::{Element, Fault, Received, ns};
 
 use super::generate::Xml;
 use super::infoset::{self, Token};

@@ -5,11 +5,11 @@ use std::sync::mpsc;
 use std::time::Instant;
 
 use arbitrary::Unstructured;
-use xmpp_private_storage::xml::frame::{Frame, Framer};
-use xmpp_private_storage::xml::reader::{Limits as ReaderLimits, Reader};
 use xmpp_private_storage::service::{Limits, Plan, Profile, Reserved, Service, Settings, Work};
 use xmpp_private_storage::stanza::Received;
 use xmpp_private_storage::store::Store;
+use xmpp_private_storage::xml::frame::{Frame, Framer};
+use xmpp_private_storage::xml::reader::{Limits as ReaderLimits, Reader};
 
 use super::infoset::{self, Token};
 use super::model::{Expected, Model};

@@ -2,7 +2,10 @@
 
 pub mod check;
 pub mod data;
+pub mod delete;
 pub mod healthcheck;
 pub mod print_config;
+pub mod prune;
+pub mod removal;
 pub mod report;
 pub mod user;

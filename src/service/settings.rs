@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use crate::address::{self, Sender};
 use super::private::Reserved;
+use crate::address::{self, Sender};
 use crate::stanza::Element;
 
 /// How the service is set up.

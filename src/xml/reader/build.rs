@@ -6,9 +6,9 @@ use std::sync::Arc;
 use rxml::NcName;
 
 use super::Limits;
+use crate::stanza::{Attribute, Element, Fault, Namespace, Received, ns};
 use crate::xml::fragment::FragmentWriter;
 use crate::xml::namespaces::{Application, Place, Scope, forbidden_declaration, rewrite};
-use crate::stanza::{Attribute, Element, Fault, Namespace, Received, ns};
 
 /// A start tag of which not all has been read.
 #[derive(Debug)]

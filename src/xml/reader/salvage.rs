@@ -4,8 +4,8 @@
 //! What comes out is read for its skeleton alone, with the fault noted: nothing of it is stored
 //! or sent back.
 
-use crate::xml::scan::{Markup, Scanner};
 use crate::stanza::ns;
+use crate::xml::scan::{Markup, Scanner};
 
 /// The stanza without processing instructions, without declarations and attributes that break
 /// the rules of XML namespaces, and with every element of a forbidden name renamed.
