@@ -21,5 +21,6 @@ mod metrics;
 mod namespaces;
 mod regressions;
 mod reload;
+mod removal;
 mod service_manager;
 pub mod stage;
