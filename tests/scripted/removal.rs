@@ -238,6 +238,42 @@ fn a_list_that_cannot_be_right_removes_nothing() {
     assert_eq!(code, 65, "an empty list is none, whatever is forced");
 }
 
+/// As the example for systemd has it: a list whose command failed half-way is none.
+#[test]
+fn the_script_for_a_timer_makes_the_list_and_never_uses_half_of_one() {
+    let mut stage = stage_with(&["alice@localhost", "bob@localhost"]);
+    let script = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/packaging/prune/xmpp-private-storage-prune"
+    );
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_xmpp-private-storage"));
+    let folder = program.parent().expect("its folder").display();
+    let path = format!("{folder}:{}", std::env::var("PATH").expect("a path"));
+    let script_with = |stage: &Stage, list: &str| {
+        let output = Command::new(script)
+            .args(["localhost", "sh", "-c", list])
+            .current_dir(stage.component.folder())
+            .env("PATH", &path)
+            .env("STORE", "data")
+            .env("PRIVATE_STORAGE_CONFIG", "component.toml")
+            .output()
+            .expect("a shell");
+        output.status.code()
+    };
+    let code = script_with(&stage, "echo alice; exit 1");
+    assert_eq!(code, Some(65));
+    expect(
+        &mut stage,
+        &[("alice@localhost", true), ("bob@localhost", true)],
+    );
+    let code = script_with(&stage, "echo alice");
+    assert_eq!(code, Some(0));
+    expect(
+        &mut stage,
+        &[("alice@localhost", true), ("bob@localhost", false)],
+    );
+}
+
 /// A pipe with a name: its writer begins when it is opened, and so when all owners are known.
 #[test]
 fn the_list_is_opened_after_the_owners_are_read() {
