@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::admin::{backup, check, compact, export, healthcheck, import, print_config, stats};
+use crate::admin::{
+    backup, check, compact, delete, export, healthcheck, import, print_config, prune, stats,
+};
 use crate::config::Config;
 use crate::exit;
 use crate::run;
@@ -88,6 +90,40 @@ enum Command {
     /// Write the database anew, also while the service runs: nothing stays in it of what was
     /// deleted.
     Compact,
+    /// Remove all that a user, or everybody of a domain, has stored.
+    Delete {
+        /// Whose: the JID of a user.
+        #[arg(required_unless_present = "domain", conflicts_with = "domain")]
+        jid: Option<String>,
+        /// That of everybody of this domain.
+        #[arg(long)]
+        domain: Option<String>,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+        /// Remove it from the store's files as well, at once: writes the store anew.
+        #[arg(long)]
+        compact: bool,
+    },
+    /// Show, or remove, what users without an account have stored.
+    Prune {
+        /// The users of which domain.
+        #[arg(long)]
+        domain: String,
+        /// Who has an account there, a name or a bare JID a line, as the server lists them; - for
+        /// standard input. It is opened only when all owners are known.
+        #[arg(long, value_name = "FILE")]
+        registered: PathBuf,
+        /// Remove, not only show.
+        #[arg(long)]
+        yes: bool,
+        /// Even more than half of that domain's owners.
+        #[arg(long)]
+        force: bool,
+        /// Remove it from the store's files as well, at once: writes the store anew.
+        #[arg(long)]
+        compact: bool,
+    },
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -168,5 +204,27 @@ pub fn main() -> ExitCode {
         Command::Backup { file, force } => backup::run(&config, &file, force),
         Command::Restore { file } => backup::restore(&config, &file),
         Command::Compact => compact::run(&config),
+        Command::Delete {
+            jid,
+            domain,
+            yes,
+            compact,
+        } => delete::run(&config, &delete::Whose::of(jid, domain), yes, compact),
+        Command::Prune {
+            domain,
+            registered,
+            yes,
+            force,
+            compact,
+        } => prune::run(
+            &config,
+            &domain,
+            &registered,
+            prune::How {
+                yes,
+                force,
+                compact,
+            },
+        ),
     }
 }

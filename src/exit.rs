@@ -6,6 +6,8 @@ pub const INCOMPLETE: u8 = 1;
 pub const USAGE: u8 = 64;
 /// A file that is to be read cannot be, or is not what it should be.
 pub const INPUT: u8 = 65;
+/// Nobody of that address has anything stored.
+pub const NO_USER: u8 = 67;
 /// A running service or the router could not be reached.
 pub const UNAVAILABLE: u8 = 69;
 /// A file cannot be written, or is there already.

@@ -4,6 +4,7 @@
 //! server or the component down has servers of its own.
 
 mod check;
+mod deleted;
 mod encrypted;
 mod formats;
 mod hazards;

@@ -1,6 +1,7 @@
 //! A server says that an account is gone: what it had stored is deleted, and only that.
 
 use super::stage::{Stage, request};
+use crate::support::router::PATIENCE;
 
 const NS: &str = "urn:xmpp-private-storage:0";
 
@@ -237,10 +238,10 @@ fn the_log_tells_it_and_names_nobody() {
     stage.store("<a xmlns='urn:x'>1</a>");
     stage.send(forget("localhost", "private.localhost", "alice@localhost"));
     stage.expect(&done("localhost"));
-    let log = stage.component.log().join("\n");
-    assert!(
-        log.contains("an account of localhost was deleted: what it had stored is removed"),
-        "{log}"
+    stage.component.wait_for_log(
+        "an account of localhost was deleted: what it had stored is removed",
+        PATIENCE,
     );
+    let log = stage.component.log().join("\n");
     assert!(!log.contains("alice"), "{log}");
 }

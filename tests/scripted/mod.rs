@@ -22,5 +22,6 @@ mod moving;
 mod namespaces;
 mod regressions;
 mod reload;
+mod removal;
 mod service_manager;
 pub mod stage;

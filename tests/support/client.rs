@@ -41,6 +41,23 @@ impl RawClient {
         RawClient::log_in(server, jid, "", &resource)
     }
 
+    /// Asks for a new account (XEP-0077) with everybody's password; the answer.
+    pub fn register(server: &Server, jid: &str) -> Element {
+        let stream = TcpStream::connect(server.client_address()).expect("a server that listens");
+        let mut client = RawClient {
+            stream,
+            cutter: Cutter::default(),
+            jid: jid.to_owned(),
+            declarations: String::new(),
+        };
+        let (user, host) = jid.split_once('@').expect("a bare JID");
+        client.open(host);
+        client.request(&format!(
+            "<iq type='set' id='new'><query xmlns='jabber:iq:register'>\
+             <username>{user}</username><password>{PASSWORD}</password></query></iq>"
+        ))
+    }
+
     fn log_in(server: &Server, jid: &str, declarations: &str, resource: &str) -> RawClient {
         let stream = TcpStream::connect(server.client_address()).expect("a server that listens");
         let _ = stream.set_nodelay(true);

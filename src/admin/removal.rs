@@ -1,0 +1,132 @@
+//! Removing owners, as `delete` and `prune` do: what is to go, whether it may, how it went.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::io::{IsTerminal, Write, stderr, stdin, stdout};
+use std::process::ExitCode;
+
+use super::data::{Data, told};
+use crate::exit;
+use crate::store::{Amount, Owner};
+
+/// Owners that are to be removed, and how much they have.
+#[derive(Debug, Default)]
+pub struct Removal(Vec<(Owner, Amount)>);
+
+impl Removal {
+    /// One more.
+    pub fn add(&mut self, owner: Owner, amount: Amount) {
+        self.0.push((owner, amount));
+    }
+
+    /// Those of them that are not among these accounts.
+    pub fn without(mut self, accounts: &HashSet<String>) -> Self {
+        self.0
+            .retain(|(owner, _)| !accounts.contains(owner.as_str()));
+        self
+    }
+
+    /// How many.
+    pub fn owners(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Prints them, a line each.
+    pub fn list(&self) {
+        let mut out = stdout().lock();
+        for (owner, amount) in &self.0 {
+            // Whoever closes the pipe wants no more lines.
+            let _ = writeln!(out, "{}: {}", owner.as_str(), Size(*amount));
+        }
+    }
+
+    /// Removes them, and what is left of them in the store's files if that is wanted; says so.
+    pub fn carry_out(&self, data: &Data, compact: bool) -> ExitCode {
+        for (done, (owner, _)) in self.0.iter().enumerate() {
+            if let Err(trouble) = data.remove(owner) {
+                say(format_args!(
+                    "removed {}, then failed:",
+                    Self::sum(&self.0[..done])
+                ));
+                return ExitCode::from(told(&trouble));
+            }
+        }
+        say(format_args!("removed {self}"));
+        if !compact {
+            say(format_args!(
+                "No user can read it any more. The store's files hold traces of it until the store \
+                 is compacted, which --compact does at once."
+            ));
+            return ExitCode::SUCCESS;
+        }
+        match data.compact() {
+            Ok(compacted) => {
+                say(format_args!(
+                    "compacted the store: {} bytes before, {} after; nothing of it is left in the \
+                     store's files",
+                    compacted.before, compacted.after
+                ));
+                ExitCode::SUCCESS
+            }
+            Err(trouble) => ExitCode::from(told(&trouble)),
+        }
+    }
+
+    fn sum(owners: &[(Owner, Amount)]) -> String {
+        let mut all = Amount::default();
+        for (_, amount) in owners {
+            all.bytes += amount.bytes;
+            all.elements += amount.elements;
+        }
+        format!("{}, {}", many(owners.len() as u64, "owner"), Size(all))
+    }
+}
+
+impl fmt::Display for Removal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&Self::sum(&self.0))
+    }
+}
+
+/// How much something is, in words.
+struct Size(Amount);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Amount { bytes, elements } = self.0;
+        write!(f, "{}, {}", many(elements, "element"), many(bytes, "byte"))
+    }
+}
+
+fn many(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// One line for whoever runs the command.
+pub fn say(what: fmt::Arguments<'_>) {
+    let _ = writeln!(stdout(), "{what}");
+}
+
+/// Asks on the terminal whether that is to be removed.
+///
+/// # Errors
+///
+/// With the exit code, when it is not, or there is nobody to ask; what is said then is printed.
+pub fn ask(what: fmt::Arguments<'_>) -> Result<(), u8> {
+    if !stdin().is_terminal() {
+        eprintln!(
+            "this would remove {what}; there is no terminal to ask at: say --yes if that is meant"
+        );
+        return Err(exit::USAGE);
+    }
+    eprint!("This removes {what}, for good. Type yes to go on: ");
+    let _ = stderr().flush();
+    let mut answer = String::new();
+    match stdin().read_line(&mut answer) {
+        Ok(_) if answer.trim() == "yes" => Ok(()),
+        _ => {
+            eprintln!("nothing was removed");
+            Err(exit::USAGE)
+        }
+    }
+}
