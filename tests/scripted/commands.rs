@@ -75,6 +75,7 @@ fn fields(command: &Element) -> Vec<(String, String)> {
         .children()
         .filter(|it| it.name() == "field" && it.attr("type") != Some("hidden"));
     let read = |field: &Element| {
+        assert!(field.attr("type").is_some(), "Profanity shows no other");
         let value = field.get_child("value", FORMS).map(Element::text);
         let label = field.attr("label").unwrap_or_default();
         (label.to_owned(), value.unwrap_or_default())
@@ -240,6 +241,9 @@ fn users_delete_one_namespace() {
     ] {
         assert!(form.contains(part), "{part} in {form}");
     }
+    let none = command(&mut stage, ALICE, &on, &submit(&[("namespace", "(none)")]));
+    let none = note(&in_status(&none, "completed"));
+    assert_eq!(none, "Nothing was chosen, so nothing was deleted.");
     let chosen = submit(&[("namespace", "urn:x")]);
     let done = command(
         &mut stage,
