@@ -3,6 +3,7 @@
 mod addresses;
 mod check;
 mod command_line;
+mod commands;
 mod delegated;
 mod direct;
 mod durable;

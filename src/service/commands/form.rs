@@ -10,7 +10,7 @@ use xmpp_parsers::data_forms::{DataForm, DataFormType, Field, FieldType, Option_
 use xmpp_parsers::ns as xep;
 
 use super::{NAMESPACE, bad_payload};
-use crate::stanza::{StanzaError, escape_attribute, escape_text, xml_of};
+use crate::stanza::{NcName, StanzaError, escape_attribute, escape_text, xml_of};
 use crate::store::Holding;
 
 /// The longest command that is read, in bytes: any form of ours, filled in, is shorter.
@@ -18,6 +18,9 @@ const MAX_COMMAND: usize = 16 * 1024;
 
 /// How many bytes of namespaces a form lists, as they are written. Any answer has room for it.
 const MAX_LISTED: usize = 56 * 1024;
+
+/// What a choice says before one was made. Some clients show no choice that has no value.
+pub const NONE: &str = "(none)";
 
 /// A form that was filled in: values by field.
 #[derive(Debug)]
@@ -92,13 +95,13 @@ impl Head {
             inside.push_str(&format!("<{action}/>"));
         }
         inside.push_str("</actions>");
-        inside.push_str(&xml_of(form));
+        inside.push_str(&written(form));
         self.write("executing", &inside)
     }
 
     /// The end, with a note of this type.
     pub fn completed(&self, kind: &str, note: &str, form: Option<DataForm>) -> String {
-        let mut inside = form.map(xml_of).unwrap_or_default();
+        let mut inside = form.map(written).unwrap_or_default();
         inside.push_str(&format!("<note type='{kind}'>"));
         escape_text(note, &mut inside);
         inside.push_str("</note>");
@@ -128,6 +131,19 @@ pub fn form(kind: DataFormType, title: String, instructions: &str, fields: Vec<F
         instructions: (!instructions.is_empty()).then(|| instructions.to_owned()),
         fields,
     }
+}
+
+/// The form as XML. Each field says its type: without it, Profanity shows no value.
+fn written(form: DataForm) -> String {
+    let mut form = Element::from(form);
+    if let Ok(kind) = NcName::try_from("type") {
+        for field in form.children_mut() {
+            if field.name() == "field" && field.attr("type").is_none() {
+                field.set_attr(minidom::rxml::Namespace::NONE, kind.clone(), "text-single");
+            }
+        }
+    }
+    xml_of(form)
 }
 
 /// A field with a label.
@@ -208,16 +224,19 @@ impl Listing {
 
     /// One namespace to be chosen.
     pub fn choice(&self) -> Vec<Field> {
-        let mut choice = field("namespace", FieldType::ListSingle, "Namespace");
+        let mut choice = field("namespace", FieldType::ListSingle, "Namespace").with_value(NONE);
         choice.required = true;
-        choice.options = self
-            .shown
-            .iter()
-            .map(|(namespace, has)| Option_ {
+        choice.options = vec![Option_ {
+            label: Some("None".to_owned()),
+            value: NONE.to_owned(),
+        }];
+        let namespaces = self.shown.iter();
+        choice
+            .options
+            .extend(namespaces.map(|(namespace, has)| Option_ {
                 label: Some(format!("{namespace} ({has})")),
                 value: namespace.clone(),
-            })
-            .collect();
+            }));
         std::iter::once(choice).chain(self.rest()).collect()
     }
 

@@ -2,7 +2,7 @@
 
 use xmpp_parsers::data_forms::DataFormType;
 
-use super::form::{Head, Listing, Submitted, confirmation, form};
+use super::form::{Head, Listing, NONE, Submitted, confirmation, form};
 use super::{Action, Step, bad_payload, must_complete};
 use crate::service::private::MAX_NAME_BYTES;
 use crate::stanza::StanzaError;
@@ -66,6 +66,10 @@ pub fn chosen(
         .value("namespace")
         .filter(|namespace| namespace.len() <= MAX_NAME_BYTES)
         .ok_or_else(|| bad_payload("The form must name one namespace of at most 1,024 bytes."))?;
+    if namespace == NONE {
+        let note = "Nothing was chosen, so nothing was deleted.";
+        return Ok(Step::Answer(head.completed("warn", note, None)));
+    }
     let done = head.completed("info", DELETED, None);
     Ok(Step::Remove(owner, Some(namespace.to_owned()), done))
 }
