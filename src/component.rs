@@ -293,28 +293,10 @@ impl Component {
                     }
                 }
             };
+            // In this order: what was reloaded counts for what is read after it, and what has been
+            // answered is on its way before more is read.
             tokio::select! {
-                incoming = inbound.read(), if reading => {
-                    for received in incoming.stanzas {
-                        self.accept(received, inbound.heard(), tell);
-                    }
-                    leaving = match incoming.end.map(Leaving::after) {
-                        None => None,
-                        Some(Ok(leaving)) => Some(leaving),
-                        Some(Err(lost)) => return lost,
-                    };
-                }
-                written = outbound.write(&mut self.outbox), if !self.outbox.is_empty() => {
-                    match written {
-                        // While nothing is read, it shows by what it takes that it lives.
-                        Ok(()) if !reading => self.liveness.lives(Instant::now()),
-                        Ok(()) => {}
-                        Err(error) => {
-                            return leaving.map_or(Ended::Lost(error.to_string()), |l| l.ended);
-                        }
-                    }
-                }
-                () = self.returns.wait() => self.dispatch.finish(&mut self.returns, &mut self.outbox),
+                biased;
                 Some(config) = self.changes.recv() => {
                     let new = self.set_up_anew(&config);
                     inbound.set_limits(&self.link);
@@ -330,6 +312,11 @@ impl Component {
                     stopping = true;
                     leaving = Some(Leaving::stopping());
                 }
+                () = sleep_until(wake.into()) => {
+                    if let Some(leaving) = leaving {
+                        return leaving.ended;
+                    }
+                }
                 () = &mut undelegated, if !told_undelegated => {
                     told_undelegated = true;
                     let missing = |domain: &&String| !self.delegated.contains(*domain);
@@ -338,10 +325,26 @@ impl Component {
                         tell(&Event::Undelegated(missing));
                     }
                 }
-                () = sleep_until(wake.into()) => {
-                    if let Some(leaving) = leaving {
-                        return leaving.ended;
+                () = self.returns.wait() => self.dispatch.finish(&mut self.returns, &mut self.outbox),
+                written = outbound.write(&mut self.outbox), if !self.outbox.is_empty() => {
+                    match written {
+                        // While nothing is read, it shows by what it takes that it lives.
+                        Ok(()) if !reading => self.liveness.lives(Instant::now()),
+                        Ok(()) => {}
+                        Err(error) => {
+                            return leaving.map_or(Ended::Lost(error.to_string()), |l| l.ended);
+                        }
                     }
+                }
+                incoming = inbound.read(), if reading => {
+                    for received in incoming.stanzas {
+                        self.accept(received, inbound.heard(), tell);
+                    }
+                    leaving = match incoming.end.map(Leaving::after) {
+                        None => None,
+                        Some(Ok(leaving)) => Some(leaving),
+                        Some(Err(lost)) => return lost,
+                    };
                 }
             }
         }

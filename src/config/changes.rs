@@ -108,6 +108,10 @@ const AT_A_START: &[Key] = &[
         same: |a, b| a.storage.path == b.storage.path,
     },
     Key {
+        name: "storage.compact_above_bytes",
+        same: |a, b| a.storage.compact_above_bytes == b.storage.compact_above_bytes,
+    },
+    Key {
         name: "storage.cache_bytes",
         same: |a, b| a.storage.cache_bytes == b.storage.cache_bytes,
     },

@@ -53,6 +53,12 @@ where
         }
         let source = new.source.clone();
         let Changes { config, now, later } = self.running.changed_to(new);
+        self.levels.set(&config.log.level);
+        (self.others)(&config);
+        self.running = config.clone();
+        // Nobody receives it when the service is about to stop.
+        let _ = self.component.send(config);
+        // Whoever reads this can count on it.
         if !later.is_empty() {
             let later = later.join(", ");
             tracing::warn!("{later} changed: takes effect at the next start");
@@ -62,10 +68,5 @@ where
         } else {
             tracing::info!("reloaded {source}: {} changed", now.join(", "));
         }
-        self.levels.set(&config.log.level);
-        (self.others)(&config);
-        self.running = config.clone();
-        // Nobody receives it when the service is about to stop.
-        let _ = self.component.send(config);
     }
 }

@@ -171,7 +171,10 @@ impl Session {
         loop {
             if let Some(piece) = self.cutter.piece() {
                 match ping_id(&piece) {
-                    Some(id) if self.answers_pings => self.unanswered.push(id),
+                    Some(id) if self.answers_pings => {
+                        self.unanswered.push(id);
+                        self.answer_pings();
+                    }
                     _ => return Some(piece),
                 }
                 continue;

@@ -155,12 +155,11 @@ fn prosody_is_told_how_to_encrypt() {
     };
     let listener = |ip: &str| {
         format!(
-            ", put into the global part, above every host:\n\
-             -- ssl_ports = {{ 5348 }}\n\
-             -- ssl_interfaces = {{ \"{ip}\" }}\n\
-             -- ssl_ssl = {{ certificate = \"/etc/prosody/certs/localhost.crt\"; -- put yours here\n\
-             --             key = \"/etc/prosody/certs/localhost.key\" }}\n\
-             -- and add \"net_multiplex\" to modules_enabled. Whoever reaches that port may log in there\n\
+            "ssl_ports = {{ 5348 }}\n\
+             ssl_interfaces = {{ \"{ip}\" }}\n\
+             ssl_ssl = {{ certificate = \"/etc/prosody/certs/localhost.crt\"; -- put yours here\n\
+             \x20           key = \"/etc/prosody/certs/localhost.key\" }}\n\
+             -- And add \"net_multiplex\" to modules_enabled. Whoever reaches that port may log in there\n\
              -- as a client or a server too.\n"
         )
     };
@@ -169,7 +168,7 @@ fn prosody_is_told_how_to_encrypt() {
         ("192.0.2.1:5348", "192.0.2.1"),
     ] {
         let block = block(server);
-        assert!(block.ends_with(&listener(ip)), "{block}");
+        assert!(block.contains(&listener(ip)), "{block}");
     }
     assert!(block("prosody:5348").contains("{ \"*\" } -- better the one address"));
 }
@@ -205,7 +204,7 @@ fn a_socket_is_for_ejabberd_alone() {
     assert!(read(&ejabberd(&config), "#").starts_with(listener));
     let block = prosody(&config);
     assert!(
-        block.ends_with("set component.server to a port.\n"),
+        block.contains("set component.server to a port.\n"),
         "{block}"
     );
 }
