@@ -220,7 +220,15 @@ fn exit_status(roff: &mut Roff) {
     roff.control("SH", ["EXIT STATUS"]);
     for (code, meaning) in [
         (0, "It was stopped as asked, or nothing wrong was found."),
-        (exit::USAGE, "The arguments are wrong."),
+        (
+            exit::USAGE,
+            "The arguments are wrong, or a removal was not confirmed.",
+        ),
+        (
+            exit::LIST,
+            "The list of accounts is not one to go by; nothing was removed.",
+        ),
+        (exit::NO_USER, "Nobody of that address has anything stored."),
         (
             exit::UNAVAILABLE,
             "A running service or the server could not be reached, or is not as it should be. \
