@@ -24,10 +24,6 @@ pub struct Lane {
 
 /// What has its turn.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it is taken apart where it is made"
-)]
 pub enum Next {
     /// Gets that stand one behind the other, to one of the threads that read.
     Gets(Vec<Get>),
