@@ -6,9 +6,12 @@
 # file: PRIVATE_STORAGE_COMPONENT_SECRET_FILE. compose.yaml shows it at work.
 
 FROM docker.io/library/rust:1.95-slim-trixie AS build
+# For the memory allocator; on ARM it must be told the largest page that a kernel there may have.
+RUN apt-get -qq update && apt-get -qq -y --no-install-recommends install make
 WORKDIR /build
 COPY . .
-RUN cargo build --release --locked --bin xmpp-private-storage \
+RUN case $(uname -m) in aarch64) export JEMALLOC_SYS_WITH_LG_PAGE=16;; esac \
+ && cargo build --release --locked --bin xmpp-private-storage \
  && install -D -t /out/usr/bin target/release/xmpp-private-storage \
  && install -d -m 0700 -o 65532 -g 65532 /out/data
 

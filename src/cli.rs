@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::admin::{check, delete, healthcheck, print_config, prune};
+use crate::admin::{
+    backup, check, compact, delete, export, healthcheck, import, print_config, prune, stats,
+};
 use crate::config::Config;
 use crate::exit;
 use crate::run;
@@ -41,11 +43,53 @@ enum Command {
         #[arg(long)]
         ready: bool,
     },
+    /// Take in what ejabberd or Prosody has kept: XEP-0227 files, or Prosody's data folder.
+    Import {
+        /// Files and folders.
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// Say what would be done, and do nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// Let what is stored make way where a file has something else; otherwise it stays.
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Write what is stored as XEP-0227, which ejabberd and Prosody read.
+    Export {
+        /// These users alone.
+        #[arg(value_name = "JID")]
+        users: Vec<String>,
+        /// Into a new file, instead of standard output.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// A file for each user into this folder, as Prosody's storage "xep0227" looks for them.
+        #[arg(long, value_name = "FOLDER", conflicts_with = "output")]
+        folder: Option<PathBuf>,
+    },
     /// Print what the router's own configuration needs. It holds the secret.
     PrintConfig {
         /// Which router.
         router: Router,
     },
+    /// Print who has how much: by domain, the largest owners, the files.
+    Stats,
+    /// Write all that is stored to one file, also while the service runs.
+    Backup {
+        /// The file; - is standard output.
+        file: PathBuf,
+        /// Replace the file if it is there.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Put all of a backup into an empty store, with the service stopped.
+    Restore {
+        /// The backup.
+        file: PathBuf,
+    },
+    /// Write the database anew, also while the service runs: nothing stays in it of what was
+    /// deleted.
+    Compact,
     /// Remove all that a user, or everybody of a domain, has stored.
     Delete {
         /// Whose: the JID of a user.
@@ -142,10 +186,24 @@ pub fn main() -> ExitCode {
     match command {
         Command::Run | Command::Check { .. } => run::run(&config, load),
         Command::Healthcheck { ready } => healthcheck::run(&config, ready),
+        Command::Import {
+            paths,
+            dry_run,
+            replace,
+        } => import::run(&config, paths, import::How { dry_run, replace }),
+        Command::Export {
+            users,
+            output,
+            folder,
+        } => export::run(&config, &users, &export::To::from(output, folder)),
         Command::PrintConfig { router } => {
             print!("{}", router.block(&config));
             ExitCode::SUCCESS
         }
+        Command::Stats => stats::run(&config),
+        Command::Backup { file, force } => backup::run(&config, &file, force),
+        Command::Restore { file } => backup::restore(&config, &file),
+        Command::Compact => compact::run(&config),
         Command::Delete {
             jid,
             domain,

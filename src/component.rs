@@ -208,6 +208,7 @@ impl Component {
                 Ok(link) => {
                     let since = Instant::now();
                     tell(&Event::Up);
+                    self.dispatch.logged_in();
                     self.forget_stale_replies();
                     let why = match self.serve(link, stop.as_mut(), &mut tell).await {
                         Ended::Stopped(by) => break by,

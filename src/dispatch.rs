@@ -8,8 +8,8 @@
 //! - what is held is bounded in bytes, for each owner and for all (see [`Bounds`]).
 //!
 //! Gets run in batches on threads of their own, since a read may wait for the disk; sets go to
-//! the store's writer thread. Both come back through [`Returns`]. A get beside which nothing else
-//! is open is read at once: there is nobody whom the disk could keep waiting, and changing threads
+//! the store's writer thread. Both come back through [`Returns`]. A short get beside which nothing
+//! else is open is read at once: there is nobody whom the disk could keep waiting, and changing threads
 //! would take longer than most reads.
 
 mod lane;
@@ -100,7 +100,14 @@ struct Turn {
     gets: VecDeque<Get>,
 }
 
-/// A set, or the removal of an owner, on its way to the disk.
+impl Turn {
+    /// Whether it is over so soon that others can wait for it.
+    fn is_short(&self) -> bool {
+        self.gets.iter().all(|get| get.fetch.is_short())
+    }
+}
+
+/// A set, or a removal, on its way to the disk.
 #[derive(Debug)]
 struct OpenSet {
     owner: Owner,
@@ -164,6 +171,11 @@ impl Dispatch {
         self.bounds = bounds;
     }
 
+    /// The router has let us in.
+    pub fn logged_in(&mut self) {
+        self.service.logged_in();
+    }
+
     /// Takes a stanza that was read at this moment: its reply goes to the outbox, now or once its
     /// work is done. Returns what
     /// it tells us, if anything.
@@ -220,7 +232,7 @@ impl Dispatch {
         }
         if self.open == 1
             && outbox.bytes() < self.bounds.unsent
-            && let Some(turn) = self.ready.pop_front()
+            && let Some(turn) = self.ready.pop_front_if(|turn| turn.is_short())
         {
             self.batches += 1;
             let outcome = read(vec![turn], &self.store);
@@ -303,24 +315,28 @@ impl Dispatch {
                 gets: gets.into(),
             }),
             Some(Next::Set(changes, size, answer)) => {
-                let back = self.way_back(owner, size, answer);
-                self.store.submit(changes, back);
+                let done = self.begin(owner, size, answer);
+                self.store.submit(changes, done);
+            }
+            Some(Next::Remove(namespace, size, answer)) => {
+                let done = self.begin(owner.clone(), size, answer);
+                self.store.remove_some(owner, namespace, done);
             }
             Some(Next::Forget(size, answer)) => {
-                let back = self.way_back(owner.clone(), size, answer);
+                let done = self.begin(owner.clone(), size, answer);
                 self.store.remove(owner.clone(), move |result| {
                     if result.is_ok() {
                         tell_of_removal(&owner);
                     }
-                    back(result);
+                    done(result);
                 });
             }
             None => {}
         }
     }
 
-    /// How the result of a set comes back here.
-    fn way_back(
+    /// Notes what goes to the store, and returns what the store is to call when it is done.
+    fn begin(
         &mut self,
         owner: Owner,
         size: usize,

@@ -22,6 +22,16 @@ fn service() {
     replay("service", targets::service);
 }
 
+#[test]
+fn xep0227() {
+    replay("xep0227", targets::xep0227);
+}
+
+#[test]
+fn prosody() {
+    replay("prosody", targets::prosody);
+}
+
 #[track_caller]
 fn replay(target: &str, check: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))

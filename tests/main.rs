@@ -4,6 +4,7 @@
 //! takes.
 
 mod chaos;
+mod commands;
 mod corpus;
 mod fidelity;
 mod packaging;

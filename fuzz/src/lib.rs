@@ -4,6 +4,7 @@
 //! Input that begins with `<` is taken as XML, so that a hazard can be written down by hand;
 //! any other is a source of choices for [`generate`].
 
+mod formats;
 mod frames;
 mod generate;
 mod infoset;
@@ -12,6 +13,7 @@ mod reader;
 mod request;
 mod service;
 
+pub use formats::{prosody, xep0227};
 pub use frames::frames;
 pub use reader::reader;
 pub use service::service;

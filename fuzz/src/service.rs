@@ -56,6 +56,7 @@ impl Stage {
                 started: Instant::now(),
             },
             domains: vec!["example.org".into(), "second.example".into()],
+            admins: Vec::new(),
             reserved: Reserved::Refuse,
             limits: Limits {
                 max_stanza_bytes: 1 << 14,
@@ -94,6 +95,16 @@ impl Stage {
         };
         let answered = match request.work {
             Work::Get(fetch) => fetch.carry_out(&self.store, &request.answer),
+            Work::Remove(namespace) => {
+                let (done, result) = mpsc::channel();
+                self.store
+                    .remove_some(request.owner, namespace, move |result| {
+                        drop(done.send(result))
+                    });
+                request
+                    .answer
+                    .set(&result.recv().expect("an answer of the store"))
+            }
             Work::Set(changes) => {
                 assert_eq!(changes.owner, request.owner);
                 let (done, result) = mpsc::channel();

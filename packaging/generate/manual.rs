@@ -221,12 +221,16 @@ fn exit_status(roff: &mut Roff) {
     for (code, meaning) in [
         (0, "It was stopped as asked, or nothing wrong was found."),
         (
+            exit::INCOMPLETE,
+            "It was done, but for parts that were named: damaged ones, say.",
+        ),
+        (
             exit::USAGE,
             "The arguments are wrong, or a removal was not confirmed.",
         ),
         (
-            exit::LIST,
-            "The list of accounts is not one to go by; nothing was removed.",
+            exit::INPUT,
+            "A file that is to be read cannot be, or is not what it should be.",
         ),
         (exit::NO_USER, "Nobody of that address has anything stored."),
         (
@@ -235,8 +239,12 @@ fn exit_status(roff: &mut Roff) {
              Serving never ends with this code: it tries again.",
         ),
         (
+            exit::OUTPUT,
+            "A file cannot be written, or is there already.",
+        ),
+        (
             exit::STORE,
-            "The store cannot be opened, or cannot be made safe from a power loss.",
+            "The store cannot be opened, is missing, or cannot be made safe from a power loss.",
         ),
         (
             exit::CONFIG,

@@ -61,7 +61,6 @@ impl Drop for Data {
 ///
 /// With the exit code; why is printed.
 pub fn open(config: &Config) -> Result<Data, u8> {
-    become_owner(config)?;
     find(config, false)
 }
 
@@ -71,7 +70,6 @@ pub fn open(config: &Config) -> Result<Data, u8> {
 ///
 /// As [`open`].
 pub fn open_or_make(config: &Config) -> Result<Data, u8> {
-    become_owner(config)?;
     find(config, true)
 }
 
@@ -82,7 +80,6 @@ pub fn open_or_make(config: &Config) -> Result<Data, u8> {
 ///
 /// As [`open`], and when a service runs.
 pub fn open_alone(config: &Config) -> Result<Data, u8> {
-    become_owner(config)?;
     let folder = &config.storage.path;
     if ask(folder)?.is_some() {
         eprintln!(
@@ -91,7 +88,7 @@ pub fn open_alone(config: &Config) -> Result<Data, u8> {
         );
         return Err(exit::UNAVAILABLE);
     }
-    let (_, store) = start(config).map_err(not_opened)?;
+    let store = open_here(config)?.map_err(not_opened)?;
     Ok(Data::of(store.clone(), Here::without_limits(store)))
 }
 
@@ -101,15 +98,27 @@ pub fn told(trouble: &Trouble) -> u8 {
     exit::STORE
 }
 
-fn become_owner(config: &Config) -> Result<(), u8> {
+/// Opens the store in this process. Only for that root becomes its owner: a service answers root,
+/// and files that root names may be for root alone.
+fn open_here(config: &Config) -> Result<Result<Store, StartError>, u8> {
     let folder = &config.storage.path;
-    become_owner_of(folder).map(|_| ()).map_err(|error| {
+    let path = folder.display();
+    let is_new = !folder.exists();
+    become_owner_of(folder).map_err(|error| {
         eprintln!(
-            "cannot work on {} as the user it belongs to: {error}; run this command as that user",
-            folder.display()
+            "cannot work on {path} as the user it belongs to: {error}; run this command as that \
+             user"
         );
         exit::STORE
-    })
+    })?;
+    let started = start(config);
+    if is_new && started.is_ok() && rustix::process::geteuid().is_root() {
+        eprintln!(
+            "{path} was made just now and belongs to root; if the service runs as another user: \
+             chown -R THAT-USER {path}"
+        );
+    }
+    Ok(started.map(|(_, store)| store))
 }
 
 fn find(config: &Config, make: bool) -> Result<Data, u8> {
@@ -131,8 +140,8 @@ fn find(config: &Config, make: bool) -> Result<Data, u8> {
             );
             return Err(exit::STORE);
         }
-        match start(config) {
-            Ok((_, store)) => {
+        match open_here(config)? {
+            Ok(store) => {
                 let here = Here::new(store.clone(), config);
                 return Ok(Data::of(store, here));
             }

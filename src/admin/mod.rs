@@ -1,11 +1,18 @@
 //! What an administrator does beside the running service.
 
+pub mod backup;
+mod bar;
 pub mod check;
+pub mod compact;
 pub mod data;
 pub mod delete;
+pub mod export;
 pub mod healthcheck;
+pub mod import;
 pub mod print_config;
 pub mod prune;
 pub mod removal;
 pub mod report;
+pub mod stats;
 pub mod user;
+pub mod words;

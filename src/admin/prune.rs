@@ -45,7 +45,7 @@ fn carry_out(config: &Config, domain: &str, registered: &Path, how: How) -> Resu
 
     let refused = |why: &str| {
         eprintln!("{}: {why}; nothing was removed", registered.display());
-        exit::LIST
+        exit::INPUT
     };
     let list: Box<dyn Read> = if registered == Path::new("-") {
         Box::new(io::stdin())

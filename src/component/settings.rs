@@ -54,6 +54,7 @@ pub fn service(config: &Config) -> service::Settings {
             started: Instant::now(),
         },
         domains: config.access.domains.clone(),
+        admins: service::accounts(&config.access.admins),
         reserved: match config.access.reserved_namespaces {
             ReservedNamespaces::Refuse => service::Reserved::Refuse,
             ReservedNamespaces::Accept => service::Reserved::Accept,

@@ -46,6 +46,7 @@ macro_rules! keys {
 /// What can change while the service runs.
 const AT_ONCE: &[Key] = keys![
     "access.domains": access.domains,
+    "access.admins": access.admins,
     "access.delegation": access.delegation,
     "access.reserved_namespaces": access.reserved_namespaces,
     "limits.max_stanza_bytes": limits.max_stanza_bytes,
@@ -148,7 +149,7 @@ mod tests {
             let nowhere = &[];
             let variables = least.into_iter().chain(more.iter().copied());
             let environment = super::super::environment::Environment::new(variables);
-            super::super::load::load(None, &environment, nowhere).expect("a configuration")
+            super::super::load::load(None, &environment, nowhere, true).expect("a configuration")
         };
         let running = config(&[]);
         let same = running.changed_to(config(&[]));

@@ -171,6 +171,19 @@ pub(super) const KEYS: &[Key] = &[
     },
     Key {
         section: "access",
+        name: "admins",
+        set: |draft, given| {
+            let list = "a list of addresses, such as [\"admin@example.org\"]";
+            let item = "an account's address without a resource, such as \"admin@example.org\"";
+            let mut admins: Vec<String> = given.list(list, item, account)?;
+            admins.sort();
+            admins.dedup();
+            draft.admins = admins;
+            Ok(())
+        },
+    },
+    Key {
+        section: "access",
         name: "delegation",
         set: |draft, given| {
             draft.delegation = given.choice(&[
@@ -337,6 +350,14 @@ fn domain(text: &str) -> Option<DomainPart> {
         return None;
     }
     DomainPart::new(text).ok().map(|domain| domain.into_owned())
+}
+
+/// A bare JID, as it was written: what decides whether two are one account is not here.
+fn account(text: &str) -> Option<String> {
+    let (local, name) = text.split_once('@')?;
+    let stray = |c: char| c.is_whitespace() || c.is_control() || "\"&'/:<>@".contains(c);
+    let good = !local.is_empty() && local.len() <= 1023 && !local.contains(stray);
+    (good && domain(name).is_some()).then(|| text.to_owned())
 }
 
 /// An address and not a name: which of a name's addresses would be meant?

@@ -112,6 +112,7 @@ pub(super) fn load(
             },
             access: Access {
                 domains,
+                admins: draft.admins,
                 delegation: draft.delegation,
                 reserved_namespaces: draft.reserved_namespaces,
             },

@@ -86,6 +86,9 @@ pub struct Access {
     /// The domains whose users are served and which may delegate, normalised, none twice, at least
     /// one. Default: the parent domain of [`Component::jid`], all that follows its first dot.
     pub domains: Vec<String>,
+    /// Whose accounts may see and delete what others have stored, by command (XEP-0050): bare JIDs
+    /// as they were written, none twice, of any domain. Default: none.
+    pub admins: Vec<String>,
     /// Whether readiness waits for delegation. Default: optional.
     pub delegation: Delegation,
     /// What becomes of `jabber:…`, `http://jabber.org/…` and `vcard-temp`. Default: refuse.

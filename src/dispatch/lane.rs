@@ -29,7 +29,9 @@ pub enum Next {
     Gets(Vec<Get>),
     /// A set, to the store: with what it costs, and how to answer it.
     Set(ChangeSet, usize, Answer),
-    /// The deletion of all that the owner has, likewise. To the lane it is a set.
+    /// A removal, in the same way: of one namespace or of all.
+    Remove(Option<String>, usize, Answer),
+    /// The removal of all, because the account is gone.
     Forget(usize, Answer),
 }
 
@@ -68,7 +70,9 @@ impl Lane {
     pub fn may_start(&self) -> bool {
         self.waiting.front().is_some_and(|next| match next.work {
             Work::Get(_) => self.writing == 0 && self.reading == 0,
-            Work::Set(_) | Work::Forget => self.reading == 0 && self.writing < WRITING,
+            Work::Set(_) | Work::Remove(_) | Work::Forget => {
+                self.reading == 0 && self.writing < WRITING
+            }
         })
     }
 
@@ -88,6 +92,10 @@ impl Lane {
                 Work::Set(changes) => {
                     self.writing += 1;
                     return Some(Next::Set(changes, request.size, request.answer));
+                }
+                Work::Remove(namespace) => {
+                    self.writing += 1;
+                    return Some(Next::Remove(namespace, request.size, request.answer));
                 }
                 Work::Forget => {
                     self.writing += 1;

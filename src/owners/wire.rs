@@ -38,19 +38,23 @@ type Work = Box<dyn FnOnce() -> Result<(&'static str, Vec<u8>), Trouble> + Send>
 pub async fn serve(here: &Here, request: Request) -> Result<Response, Request> {
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
-    let query = request.uri().query().unwrap_or_default();
-    let owner = percent_decode_str(query).decode_utf8().ok();
-    let owner = owner.and_then(|owner| Owner::new(&owner));
+    let owner = match request.uri().query().unwrap_or_default() {
+        "" => None,
+        query => match decoded(query) {
+            None => return Err(request),
+            owner => owner,
+        },
+    };
     let here = here.clone();
     let work: Work = match (&method, path.as_str(), owner) {
         (&Method::GET, "/owners", after) => {
             Box::new(move || Ok((TEXT, lines(here.page(after.as_ref())?))))
         }
         (&Method::GET, "/documents", after) => {
-            Box::new(move || Ok((BINARY, records(&here.documents(after.as_ref())?))))
+            Box::new(move || Ok((BINARY, records(&here.documents(after.as_ref())?)?)))
         }
         (&Method::GET, "/document", Some(owner)) => {
-            Box::new(move || Ok((BINARY, records(&[here.document(&owner)?]))))
+            Box::new(move || Ok((BINARY, records(&[here.document(&owner)?])?)))
         }
         (&Method::POST, "/keep" | "/replace", _) => {
             let existing = match path.as_str() {
@@ -101,16 +105,20 @@ fn lines(page: Vec<(Owner, Amount)>) -> Vec<u8> {
     lines.into_bytes()
 }
 
-fn records(documents: &[Document]) -> Vec<u8> {
+fn records(documents: &[Document]) -> Result<Vec<u8>, Trouble> {
     let mut records = Vec::new();
-    let mut written = 0;
     for document in documents {
-        if archive::write(document, &mut records) {
-            written += 1;
+        if !archive::write(document, &mut records) {
+            let why = format!("{} has more than 4 GiB", document.owner.as_str());
+            return Err(Trouble::Broken(why));
         }
     }
-    archive::write_end(written, &mut records);
-    records
+    archive::write_end(documents.len() as u64, &mut records);
+    Ok(records)
+}
+
+fn decoded(owner: &str) -> Option<Owner> {
+    Owner::new(&percent_decode_str(owner).decode_utf8().ok()?)
 }
 
 fn encoded(owner: &Owner) -> String {
@@ -189,7 +197,8 @@ impl Owners for There {
             Existing::Keep => "/keep",
             Existing::Replace => "/replace",
         };
-        self.ask(Method::POST, path, records(&[document])).map(drop)
+        self.ask(Method::POST, path, records(&[document])?)
+            .map(drop)
     }
 
     fn remove(&self, owner: &Owner) -> Result<(), Trouble> {
@@ -212,8 +221,8 @@ fn line(line: &str) -> Option<(Owner, Amount)> {
     let mut parts = line.split(' ');
     let bytes = parts.next()?.parse().ok()?;
     let elements = parts.next()?.parse().ok()?;
-    let owner = percent_decode_str(parts.next()?).decode_utf8().ok()?;
-    Some((Owner::new(&owner)?, Amount { bytes, elements }))
+    let owner = decoded(parts.next()?)?;
+    Some((owner, Amount { bytes, elements }))
 }
 
 fn documents(bytes: &[u8]) -> Result<Vec<Document>, Trouble> {

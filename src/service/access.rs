@@ -6,6 +6,14 @@ use crate::address::{self, Sender};
 use crate::stanza::{Condition, StanzaError};
 use crate::store::Owner;
 
+/// The owner with this address, normalised; `None` where it is no account's.
+pub fn account(address: &str) -> Option<Owner> {
+    match address::sender(address) {
+        Sender::User(jid, _) => Owner::new(&jid),
+        Sender::Host(_) | Sender::Malformed => None,
+    }
+}
+
 /// The owner of what is asked for directly: the sender, who asks us or their own address.
 pub fn direct(settings: &Settings, from: &str, to: Option<&str>) -> Result<Owner, StanzaError> {
     let owner = match address::sender(from) {

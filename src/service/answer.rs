@@ -27,6 +27,8 @@ pub struct Answer {
     via: Via,
     envelope: Envelope,
     repeated: Option<String>,
+    /// The payload that says that a set is done, if there is to be one.
+    done: Option<String>,
     longest: usize,
 }
 
@@ -52,6 +54,7 @@ impl Answer {
             via: Via::Direct,
             envelope,
             repeated: None,
+            done: None,
             longest: stored.saturating_add(MAX_AROUND),
         }
     }
@@ -59,7 +62,7 @@ impl Answer {
     /// The answer to a set, or to a removal, once it is durable or refused.
     pub fn set(&self, result: &Result<(), SetError>) -> Answered {
         match result {
-            Ok(()) => self.answered(self.envelope.empty_result(), None, None),
+            Ok(()) => self.result(self.done.as_deref().unwrap_or_default()),
             Err(error) => self.error(&private::set_error(error)),
         }
     }
@@ -91,6 +94,12 @@ impl Answer {
         let repeat = received.fault.is_none() && xml.len() <= MAX_REPEATED;
         self.repeated = repeat.then(|| xml.to_owned());
         self
+    }
+
+    /// With this payload once a set is done.
+    pub(super) fn saying(self, done: String) -> Self {
+        let done = Some(done);
+        Self { done, ..self }
     }
 
     pub(super) fn wrapping(mut self, inner: &Inner<'_>, namespace: &str) -> Self {

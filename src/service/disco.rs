@@ -6,11 +6,12 @@ use xmpp_parsers::data_forms::{DataForm, DataFormType, Field, FieldType};
 use xmpp_parsers::disco::{DiscoInfoResult, DiscoItemsResult, Identity};
 use xmpp_parsers::ns as xep;
 
+use super::commands::{self, Asker};
 use super::{Profile, delegation};
 use crate::stanza::{Condition, Element, StanzaError, ns, xml_of};
 
 /// The answer to a disco#info query: the payload, or why there is none.
-pub fn info(query: &Element, profile: &Profile) -> Result<String, StanzaError> {
+pub fn info(query: &Element, profile: &Profile, asker: &Asker<'_>) -> Result<String, StanzaError> {
     let node = query.attribute("node").filter(|node| !node.is_empty());
     let mut answer = DiscoInfoResult {
         node: node.map(str::to_owned),
@@ -29,19 +30,27 @@ pub fn info(query: &Element, profile: &Profile) -> Result<String, StanzaError> {
         Some(node) if delegation::is_disco_node(node) => {
             answer.features.insert(ns::PRIVATE.to_owned());
         }
-        Some(_) => return Err(no_such_node()),
+        Some(node) => {
+            answer.identities = vec![commands::identity(node, asker)?.ok_or_else(no_such_node)?];
+            answer.features = [commands::NAMESPACE, xep::DATA_FORMS]
+                .map(str::to_owned)
+                .into();
+        }
     }
     Ok(xml_of(answer))
 }
 
-/// The answer to a disco#items query: there are none.
-pub fn items(query: &Element) -> Result<String, StanzaError> {
-    if query.attribute("node").is_some_and(|node| !node.is_empty()) {
-        return Err(no_such_node());
-    }
+/// The answer to a disco#items query: the commands that the asker may execute, for their node.
+pub fn items(query: &Element, asker: &Asker<'_>) -> Result<String, StanzaError> {
+    let node = query.attribute("node").filter(|node| !node.is_empty());
+    let items = match node {
+        None => Vec::new(),
+        Some(commands::NAMESPACE) => commands::items(asker),
+        Some(_) => return Err(no_such_node()),
+    };
     Ok(xml_of(DiscoItemsResult {
-        node: None,
-        items: Vec::new(),
+        node: node.map(str::to_owned),
+        items,
         rsm: None,
     }))
 }
@@ -55,6 +64,7 @@ fn features() -> BTreeSet<String> {
         ns::PRIVATE,
         xep::DISCO_INFO,
         xep::DISCO_ITEMS,
+        commands::NAMESPACE,
         xep::PING,
         xep::VERSION,
         super::small::LAST,

@@ -6,6 +6,7 @@
 
 mod access;
 mod answer;
+mod commands;
 mod delegation;
 mod disco;
 mod envelope;
@@ -15,7 +16,7 @@ mod request;
 mod settings;
 mod small;
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use xmpp_parsers::ns as xep;
 
@@ -25,13 +26,15 @@ use crate::stanza::{
 };
 use crate::store::Owner;
 
+use commands::Step;
 use envelope::Envelope;
 use private::Action;
+use request::Asked;
 
 pub use answer::{Answer, Answered};
-pub use private::Reserved;
+pub use private::{MAX_NAME_BYTES, Reserved, is_reserved};
 pub use request::{Fetch, Plan, Request, Work};
-pub use settings::{Limits, Profile, Settings};
+pub use settings::{Limits, Profile, Settings, accounts};
 
 /// The elements of a stanza whose children decide what is done with it.
 pub const CONTAINERS: &[Container] = &[
@@ -59,12 +62,20 @@ const HELD: usize = 1024;
 #[derive(Debug)]
 pub struct Service {
     settings: Settings,
+    /// Since when the router has let us in.
+    linked: SystemTime,
 }
 
 impl Service {
     /// A service set up like this.
     pub fn new(settings: Settings) -> Self {
-        Self { settings }
+        let linked = SystemTime::now();
+        Self { settings, linked }
+    }
+
+    /// The router has let us in.
+    pub fn logged_in(&mut self) {
+        self.linked = SystemTime::now();
     }
 
     /// Sets it up anew, for the stanzas to come. It has been up for as long as before.
@@ -138,7 +149,10 @@ impl Service {
         if is_set && payload.is(forget::NAMESPACE, "forget") {
             return self.forget(received, payload, from, answer);
         }
-        match self.small_service(iq, payload, is_set) {
+        if is_set && payload.is(commands::NAMESPACE, "command") && self.is_for_us(iq) {
+            return self.command(received, payload, from, answer);
+        }
+        match self.small_service(iq, payload, from, is_set) {
             Ok(result) => Plan::Reply(answer.result(&result)),
             Err(error) => answer.refuse(error),
         }
@@ -162,7 +176,7 @@ impl Service {
                 owner: action.owner().clone(),
                 size: received.size + received.text.len() + HELD,
                 work: match action {
-                    Action::Get(get) => Work::Get(Fetch(get)),
+                    Action::Get(get) => Work::Get(Fetch(Asked::Query(get))),
                     Action::Set(set) => Work::Set(set),
                 },
                 answer,
@@ -232,26 +246,60 @@ impl Service {
         })
     }
 
+    /// A step of an ad-hoc command.
+    fn command(&self, received: &Received, command: &Element, from: &str, answer: Answer) -> Plan {
+        if let Some(fault) = received.fault {
+            return answer.refuse(private::fault_error(fault, &self.settings.limits));
+        }
+        let asker = commands::Asker::new(&self.settings, from, self.linked);
+        match asker.plan(command, received.xml(command)) {
+            Ok(Step::Answer(payload)) => Plan::Reply(answer.result(&payload)),
+            Ok(Step::Look(owner, look)) => Plan::Store(Request {
+                owner,
+                size: received.size + received.text.len() + HELD,
+                work: Work::Get(Fetch(Asked::Command(look))),
+                answer,
+            }),
+            Ok(Step::Remove(owner, namespace, done)) => Plan::Store(Request {
+                owner,
+                size: received.size + received.text.len() + HELD,
+                work: Work::Remove(namespace),
+                answer: answer.saying(done),
+            }),
+            Err(error) => answer.refuse(error),
+        }
+    }
+
+    /// Whether it is for our bare domain, where all but private storage is.
+    fn is_for_us(&self, iq: &Element) -> bool {
+        iq.attribute("to").is_none_or(address::is_bare_domain)
+    }
+
     /// What we answer in our own name, at our own bare domain.
     fn small_service(
         &self,
         iq: &Element,
         payload: &Element,
+        from: &str,
         is_set: bool,
     ) -> Result<String, StanzaError> {
         let profile = &self.settings.profile;
-        let ours = iq.attribute("to").is_none_or(address::is_bare_domain);
         if is_set {
             return Err(unavailable("This service does not know that request."));
         }
-        if !ours {
+        if !self.is_for_us(iq) {
             return Err(unavailable(
                 "This service does not answer that at this address.",
             ));
         }
         match (&*payload.namespace, payload.name.as_str()) {
-            (xep::DISCO_INFO, "query") => disco::info(payload, profile),
-            (xep::DISCO_ITEMS, "query") => disco::items(payload),
+            (xep::DISCO_INFO | xep::DISCO_ITEMS, "query") => {
+                let asker = commands::Asker::new(&self.settings, from, self.linked);
+                match &*payload.namespace {
+                    xep::DISCO_INFO => disco::info(payload, profile, &asker),
+                    _ => disco::items(payload, &asker),
+                }
+            }
             (xep::PING, "ping") => Ok(String::new()),
             (xep::VERSION, "query") => Ok(small::version(profile)),
             (small::LAST, "query") => Ok(small::last(profile)),

@@ -133,8 +133,8 @@ fn check_shape(
     Ok(())
 }
 
-/// XEP-0049 section 2.3.
-fn is_reserved(namespace: &str) -> bool {
+/// Whether XEP-0049 section 2.3 reserves a namespace.
+pub fn is_reserved(namespace: &str) -> bool {
     namespace.starts_with("jabber:")
         || namespace.starts_with("http://jabber.org/")
         || namespace == "vcard-temp"
@@ -272,7 +272,12 @@ fn fetch_named(
 ) -> Result<u64, StanzaError> {
     store
         .read(&get.owner, &get.namespace, name, answer)
-        .map_err(|_| failed("The storage cannot be read; nothing is known to be lost."))
+        .map_err(|_| unreadable())
+}
+
+/// The answer where the store cannot be read.
+pub fn unreadable() -> StanzaError {
+    failed("The storage cannot be read; nothing is known to be lost.")
 }
 
 /// What to answer to a set that was not carried out.

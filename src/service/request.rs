@@ -1,6 +1,7 @@
 //! What comes of a stanza, and what becomes of a request until it is answered.
 
 use super::answer::{Answer, Answered};
+use super::commands::Look;
 use super::private::{self, Get};
 use crate::store::{ChangeSet, Owner, Store};
 
@@ -51,17 +52,36 @@ pub enum Work {
     Get(Fetch),
     /// To write.
     Set(ChangeSet),
+    /// To delete all that the owner has in this namespace; in all of them where none is named.
+    Remove(Option<String>),
     /// To delete all that the owner has: the account is gone.
     Forget,
 }
 
 /// What is to be read.
 #[derive(Debug)]
-pub struct Fetch(pub(super) Get);
+pub struct Fetch(pub(super) Asked);
+
+/// What asks for it.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// A query for private storage.
+    Query(Get),
+    /// A command.
+    Command(Look),
+}
 
 impl Fetch {
     /// Reads the store. This may wait for the disk.
     pub fn carry_out(&self, store: &Store, answer: &Answer) -> Answered {
-        answer.result_of(|out| private::fetch(&self.0, store, out))
+        answer.result_of(|out| match &self.0 {
+            Asked::Query(get) => private::fetch(get, store, out),
+            Asked::Command(look) => look.carry_out(store, out),
+        })
+    }
+
+    /// Whether it is over so soon that others can wait for it.
+    pub fn is_short(&self) -> bool {
+        matches!(self.0, Asked::Query(_))
     }
 }

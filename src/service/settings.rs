@@ -2,9 +2,11 @@
 
 use std::time::Instant;
 
+use super::access;
 use super::private::Reserved;
 use crate::address::{self, Sender};
 use crate::stanza::Element;
+use crate::store::Owner;
 
 /// How the service is set up.
 #[derive(Debug, Clone)]
@@ -13,6 +15,8 @@ pub struct Settings {
     pub profile: Profile,
     /// The domains whose users are served, and who may delegate; normalised.
     pub domains: Vec<String>,
+    /// Who may see and delete what others have stored.
+    pub admins: Vec<Owner>,
     /// What becomes of reserved namespaces.
     pub reserved: Reserved,
     /// The limits, as configured.
@@ -41,6 +45,12 @@ pub struct Limits {
     pub max_namespace_bytes: u64,
     pub max_user_bytes: u64,
     pub max_user_elements: u64,
+}
+
+/// The accounts with these addresses, normalised as those of senders are.
+pub fn accounts(addresses: &[String]) -> Vec<Owner> {
+    let accounts = addresses.iter().map(|address| access::account(address));
+    accounts.flatten().collect()
 }
 
 impl Settings {

@@ -68,6 +68,8 @@ pub struct StanzaError {
     pub text: Cow<'static, str>,
     /// The limit that is the reason, if it is one.
     pub limit: Option<Limit>,
+    /// A condition that an extension adds: its namespace and its name.
+    pub more: Option<(&'static str, &'static str)>,
 }
 
 impl StanzaError {
@@ -77,7 +79,14 @@ impl StanzaError {
             condition,
             text: text.into(),
             limit: None,
+            more: None,
         }
+    }
+
+    /// The same, with a condition of this namespace and name beside its own.
+    pub fn with(self, namespace: &'static str, name: &'static str) -> Self {
+        let more = Some((namespace, name));
+        Self { more, ..self }
     }
 
     /// The same, because of a limit.
@@ -97,6 +106,9 @@ impl StanzaError {
             out.push_str(&format!("<text xmlns='{stanzas}' xml:lang='en'>"));
             escape_text(&self.text, out);
             out.push_str("</text>");
+        }
+        if let Some((namespace, name)) = self.more {
+            out.push_str(&format!("<{name} xmlns='{namespace}'/>"));
         }
         out.push_str("</error>");
     }

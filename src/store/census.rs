@@ -21,7 +21,7 @@ const SLICE: Duration = Duration::from_millis(1);
 const PAUSE: u32 = 9;
 
 /// The first key that may be an owner's: those of the database itself begin with a NUL.
-const FIRST_KEY: [u8; 1] = [1];
+pub(super) const FIRST_KEY: [u8; 1] = [1];
 
 /// What all owners have, as far as it has been counted.
 #[derive(Debug)]
@@ -189,14 +189,14 @@ impl Census {
 }
 
 /// What the keys of the owner of this key begin with: all up to the first NUL, and that.
-fn owner_prefix(key: &[u8]) -> &[u8] {
+pub(super) fn owner_prefix(key: &[u8]) -> &[u8] {
     key.split_inclusive(|byte| *byte == 0)
         .next()
         .unwrap_or_default()
 }
 
 /// Less than all keys behind this one, and more than it.
-fn behind_key(key: &[u8]) -> Vec<u8> {
+pub(super) fn behind_key(key: &[u8]) -> Vec<u8> {
     [key, &[0]].concat()
 }
 

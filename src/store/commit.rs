@@ -42,8 +42,8 @@ type Set = (ChangeSet, Existing, Done);
 /// What is sent to the writer thread.
 pub(super) enum Request {
     Set(ChangeSet, Existing, Done),
-    /// Nothing shall be left of an owner.
-    Remove(Owner, Done),
+    /// Nothing shall be left of an owner, or of one namespace of theirs.
+    Remove(Owner, Option<String>, Done),
     /// Somebody wants garbage gone.
     Compact(Asked),
     /// The engine broke, and was opened anew.
@@ -126,7 +126,9 @@ impl Writer {
                 Some(Request::Close) => break,
                 Some(Request::Revived(engine)) => self.revived(engine),
                 Some(Request::Reached(tell)) => tell(),
-                Some(Request::Remove(owner, done)) => self.remove(owner, done),
+                Some(Request::Remove(owner, namespace, done)) => {
+                    self.remove(owner, namespace.as_deref(), done);
+                }
                 Some(Request::Compact(asked)) => self.compactor.ask(asked),
                 Some(Request::Count) => {
                     if let Some(census) = &mut self.census {
@@ -253,13 +255,13 @@ impl Writer {
         Ok(())
     }
 
-    /// What an owner has is deleted like anything else; and what is left then, because damage has
+    /// What an owner has, or has in one namespace, is deleted like anything else; and what is left then, because damage has
     /// torn it from where it belongs.
-    fn remove(&mut self, owner: Owner, done: Done) {
+    fn remove(&mut self, owner: Owner, namespace: Option<&str>, done: Done) {
         let Some(engine) = self.engine.clone() else {
             return done.tell(Err(self.shared.refusal()));
         };
-        let changes = match whole::sequences(&*engine, &owner) {
+        let changes = match whole::sequences(&*engine, &owner, namespace) {
             Ok(sequences) => sequences.into_iter().map(|(namespace, name)| Change {
                 namespace,
                 name,
@@ -284,7 +286,7 @@ impl Writer {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         let left = match (&result, &self.engine) {
-            (Ok(()), Some(engine)) => whole::keys(&**engine, &owner).unwrap_or_default(),
+            (Ok(()), Some(engine)) => whole::keys(&**engine, &owner, namespace).unwrap_or_default(),
             _ => Vec::new(),
         };
         if !left.is_empty() {

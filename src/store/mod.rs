@@ -29,7 +29,7 @@
 //! of what lives take its place. docs/STORAGE.md says what sled is trusted with,
 //! and what not.
 //!
-//! `census` counts what is stored altogether, for the metrics.
+//! `census` counts what is stored altogether, for the metrics; `totals` does for whoever asks once.
 //!
 //! Architecture invariants: this room knows no XMPP and no async runtime. One thread writes. A
 //! read sees every set wholly or not at all, but it may see one that is not durable yet: the
@@ -53,6 +53,7 @@ mod room;
 mod shared;
 #[cfg(test)]
 mod suite;
+mod totals;
 mod usage;
 mod whole;
 
@@ -60,11 +61,13 @@ use std::path::Path;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 pub use change::{Change, ChangeSet, Existing, Limits, Owner, Value};
 pub use compact::Compacted;
 pub use error::{CompactError, OpenError, ReadError, SetError};
-pub use whole::{Amount, Belongings, Entry};
+pub use totals::Totals;
+pub use whole::{Amount, Belongings, Entry, Holding};
 
 use crate::metrics;
 use commit::{Request, Writer};
@@ -200,6 +203,30 @@ impl Store {
         self.reading_whole(|engine| whole::amount(engine, owner))
     }
 
+    /// The namespaces in which an owner has something, in order, and how much.
+    ///
+    /// # Errors
+    ///
+    /// When the store has failed.
+    pub fn holdings(&self, owner: &Owner) -> Result<Vec<Holding>, ReadError> {
+        self.reading_whole(|engine| whole::holdings(engine, owner))
+    }
+
+    /// How much all owners have, counted for so long and no longer.
+    ///
+    /// # Errors
+    ///
+    /// When the store has failed.
+    pub fn totals(&self, patience: Duration) -> Result<Totals, ReadError> {
+        let until = Instant::now() + patience;
+        let mut count = totals::Count::default();
+        while !count.is_done() && Instant::now() < until {
+            // A set may have to wait for each slice.
+            self.reading_whole(|engine| count.go_on(engine))?;
+        }
+        Ok(count.totals())
+    }
+
     fn reading_whole<T>(
         &self,
         work: impl FnOnce(&dyn Engine) -> Result<T, EngineError>,
@@ -247,11 +274,18 @@ impl Store {
     /// `done` is called as by [`Store::submit`]. What is deleted stays in the files until the
     /// store is compacted.
     pub fn remove(&self, owner: Owner, done: impl FnOnce(Result<(), SetError>) + Send + 'static) {
-        drop(
-            self.0
-                .requests
-                .send(Request::Remove(owner, Done::new(done))),
-        );
+        self.remove_some(owner, None, done);
+    }
+
+    /// The same for what an owner has in one namespace; in all of them where none is named.
+    pub fn remove_some(
+        &self,
+        owner: Owner,
+        namespace: Option<String>,
+        done: impl FnOnce(Result<(), SetError>) + Send + 'static,
+    ) {
+        let request = Request::Remove(owner, namespace, Done::new(done));
+        drop(self.0.requests.send(request));
     }
 
     /// Writes the store anew, so that nothing is left in its files of what was deleted before this

@@ -120,5 +120,6 @@ suite! {
     whole::every_owner_is_listed_once
     whole::all_that_an_owner_has_comes_at_once
     whole::of_who_is_removed_nothing_is_left
+    whole::one_namespace_is_removed_alone
     whole::a_set_that_keeps_what_is_there_adds_the_rest
 }

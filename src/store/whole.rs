@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use super::change::{Owner, Value};
 use super::engine::{Engine, EngineError};
 use super::read::{self, Trouble};
-use super::record;
+use super::record::{self, Scale};
 use super::usage::Usage;
 
 /// The elements stored under one (namespace, name) of an owner.
@@ -35,6 +35,15 @@ pub struct Amount {
     pub bytes: u64,
     /// Elements.
     pub elements: u64,
+}
+
+/// How much an owner has in one namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holding {
+    /// The namespace.
+    pub namespace: String,
+    /// What is in it.
+    pub amount: Amount,
 }
 
 /// At most so many owners behind this one, in the order of their addresses as bytes.
@@ -72,7 +81,7 @@ fn owner_in(key: &[u8]) -> Option<Owner> {
 /// All that an owner has.
 pub(super) fn belongings(engine: &dyn Engine, owner: &Owner) -> Result<Belongings, EngineError> {
     let mut belongings = Belongings::default();
-    for (namespace, name) in sequences(engine, owner)? {
+    for (namespace, name) in sequences(engine, owner, None)? {
         let mut text = String::new();
         match read::read(engine, owner, &namespace, Some(&name), &mut text) {
             Ok(elements) => {
@@ -91,14 +100,15 @@ pub(super) fn belongings(engine: &dyn Engine, owner: &Owner) -> Result<Belonging
     Ok(belongings)
 }
 
-/// The (namespace, name)s under which an owner has something.
+/// The (namespace, name)s under which an owner has something: all, or those of one namespace.
 pub(super) fn sequences(
     engine: &dyn Engine,
     owner: &Owner,
+    namespace: Option<&str>,
 ) -> Result<Vec<(String, String)>, EngineError> {
     let mut all: Vec<(String, String)> = Vec::new();
     let own = record::prefix(owner, None, None);
-    engine.scan(&own, &mut |key, _| {
+    engine.scan(&record::prefix(owner, namespace, None), &mut |key, _| {
         if let Some((namespace, name)) = record::names_in(key, own.len())
             && all
                 .last()
@@ -119,10 +129,37 @@ pub(super) fn amount(engine: &dyn Engine, owner: &Owner) -> Result<Amount, Engin
     Ok(Amount { bytes, elements })
 }
 
-/// Every key of an owner, whatever is wrong with what lies there.
-pub(super) fn keys(engine: &dyn Engine, owner: &Owner) -> Result<Vec<Vec<u8>>, EngineError> {
+/// The namespaces of an owner, in order, and how much is in each.
+pub(super) fn holdings(engine: &dyn Engine, owner: &Owner) -> Result<Vec<Holding>, EngineError> {
+    let mut holdings: Vec<Holding> = Vec::new();
+    let mut scale = Scale::default();
+    let own = record::prefix(owner, None, None);
+    engine.scan(&own, &mut |key, record| {
+        let namespace = record::namespace_in(key, own.len()).unwrap_or_default();
+        if holdings.last().is_none_or(|it| it.namespace != namespace) {
+            holdings.push(Holding {
+                namespace: namespace.to_owned(),
+                amount: Amount::default(),
+            });
+        }
+        let stored = scale.weigh(key, record);
+        if let Some(Holding { amount, .. }) = holdings.last_mut() {
+            amount.bytes += stored.bytes;
+            amount.elements += stored.elements;
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(holdings)
+}
+
+/// Every key of an owner, or of one namespace of theirs, whatever is wrong with what lies there.
+pub(super) fn keys(
+    engine: &dyn Engine,
+    owner: &Owner,
+    namespace: Option<&str>,
+) -> Result<Vec<Vec<u8>>, EngineError> {
     let mut keys = Vec::new();
-    engine.scan(&record::prefix(owner, None, None), &mut |key, _| {
+    engine.scan(&record::prefix(owner, namespace, None), &mut |key, _| {
         keys.push(key.to_vec());
         ControlFlow::Continue(())
     })?;

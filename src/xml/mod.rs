@@ -5,7 +5,7 @@
 //! (`fragment`). What comes over a link and what comes out of a file goes through the same code,
 //! so that the same element is the same bytes, wherever it came from.
 
-pub mod fragment;
+pub(crate) mod fragment;
 pub mod frame;
 mod namespaces;
 pub mod reader;

@@ -3,7 +3,7 @@
 usage: slixmpp_client.py HOST PORT JID PASSWORD [TO]
 
 Without TO (or with an empty one) the requests go to the user's own account, and slixmpp's own
-bookmark plugin is tried as well; with it, they go to that address.
+bookmark plugin is tried as well; with it, they go to that address, and its commands are tried too.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ TIMEOUT = 20
 async def run(host, port, jid, password, to):
     client = ClientXMPP(jid, password)
     client.register_plugin("xep_0048", {"storage_method": "xep_0049"})
+    client.register_plugin("xep_0050")
     # The servers of these tests speak plain TCP.
     client.enable_plaintext = True
     client.enable_starttls = False
@@ -34,7 +35,9 @@ async def run(host, port, jid, password, to):
     await asyncio.wait_for(online.wait(), TIMEOUT)
 
     await notes(client, to)
-    if not to:
+    if to:
+        await commands(client, to)
+    else:
         await bookmarks(client)
     await client.disconnect()
 
@@ -60,6 +63,51 @@ async def bookmarks(client):
     answer = await client["xep_0048"].get_bookmarks(timeout=TIMEOUT)
     rooms = [str(room["jid"]) for room in answer["private"]["bookmarks"]["conferences"]]
     assert rooms == [ROOM], f"fetched {rooms}"
+
+
+async def commands(client, to):
+    adhoc = client["xep_0050"]
+    listed = await adhoc.get_commands(to, timeout=TIMEOUT)
+    nodes = {node for _, node, _ in listed["disco_items"]["items"]}
+    assert nodes == {"stored", "delete-namespace", "delete-all"}, f"listed {nodes}"
+
+    stored = await send(adhoc, to, "stored")
+    assert stored["status"] == "completed", stored
+    fields = stored["form"].get_values()
+    assert fields[NAMESPACE].startswith("1 element, "), fields
+
+    form = await send(adhoc, to, "delete-namespace")
+    options = form["form"].get_fields()["namespace"]["options"]
+    assert NAMESPACE in [option["value"] for option in options], options
+    done = await fill(client, to, form, {"namespace": NAMESPACE})
+    assert done["status"] == "completed" and done["notes"] == [("info", "Deleted.")], done
+
+    await request(client, "set", ElementTree.fromstring(STORED), to)
+    form = await send(adhoc, to, "delete-all")
+    done = await fill(client, to, form, {"confirm": True})
+    assert done["status"] == "completed", done
+    stored = await send(adhoc, to, "stored")
+    assert stored["notes"] == [("info", "Nothing is stored.")], stored
+
+
+async def send(adhoc, to, node, **more):
+    iq = await adhoc.send_command(to, node, timeout=TIMEOUT, **more)
+    return iq["command"]
+
+
+async def fill(client, to, command, values):
+    """Submits the form in a command, as it came but for these values."""
+    form = command["form"]
+    form["type"] = "submit"
+    form.set_values(values)
+    return await send(
+        client["xep_0050"],
+        to,
+        command["node"],
+        action="complete",
+        payload=form,
+        sessionid=command["sessionid"],
+    )
 
 
 def canonical(xml):

@@ -1,6 +1,6 @@
 //! What a get returns equals what was set, as an infoset: whatever it is, however it was written.
 
-mod infoset;
+pub mod infoset;
 mod writing;
 
 use std::cell::RefCell;

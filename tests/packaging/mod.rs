@@ -45,7 +45,15 @@ fn the_manual_page_renders_without_a_warning_and_tells_all() {
         }
     }
     assert!(keys > 20, "{keys} keys");
-    for code in [exit::USAGE, exit::UNAVAILABLE, exit::STORE, exit::CONFIG] {
+    for code in [
+        exit::INCOMPLETE,
+        exit::USAGE,
+        exit::INPUT,
+        exit::UNAVAILABLE,
+        exit::OUTPUT,
+        exit::STORE,
+        exit::CONFIG,
+    ] {
         assert!(
             page.contains(&format!("\n       {code} ")),
             "{code}: {page}"

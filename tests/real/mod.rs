@@ -6,6 +6,7 @@
 mod check;
 mod deleted;
 mod encrypted;
+mod formats;
 mod hazards;
 mod links;
 mod local;

@@ -22,6 +22,7 @@ fn discovery_names_what_is_spoken() {
         &format!("<query xmlns='{INFO}'/>"),
     ));
     let features: String = [
+        "http://jabber.org/protocol/commands",
         INFO,
         "http://jabber.org/protocol/disco#items",
         "jabber:iq:last",

@@ -3,6 +3,7 @@
 mod addresses;
 mod check;
 mod command_line;
+mod commands;
 mod delegated;
 mod direct;
 mod durable;
@@ -18,6 +19,7 @@ mod login;
 mod logs;
 mod memory;
 mod metrics;
+mod moving;
 mod namespaces;
 mod regressions;
 mod reload;

@@ -6,13 +6,19 @@
 //! and any user may run it. The price is that nothing can be asked of it from outside but what
 //! XMPP offers; the accounts are made by the same command that starts it.
 
-use super::place::Place;
+use super::place::{Folder, Place};
 use super::server::{COMPONENT, HOST, OTHER_HOST, Options, PASSWORD, SECRET, Server, place};
 
 const READY: &str = "the accounts are there";
 
 /// Starts one.
 pub fn start(options: Options) -> Server {
+    start_and(options, |_| String::new())
+}
+
+/// Starts one that evaluates an Erlang expression, which ends with a comma, at each start: as soon
+/// as the accounts are there, and before it counts as ready. The folder is the server's.
+pub fn start_and(options: Options, task: impl FnOnce(&Folder) -> String) -> Server {
     let place = place();
     let folder = place.folder("ejabberd");
     folder.write("ejabberd.yml", &configuration(&options));
@@ -22,7 +28,7 @@ pub fn start(options: Options) -> Server {
     let configuration = folder.inside("ejabberd.yml");
     let log = folder.inside("log/ejabberd.log");
     let spool = format!("\"{}\"", folder.inside("spool"));
-    let make_accounts = make_accounts(&folder.inside("accounts"));
+    let make_accounts = make_accounts(&folder.inside("accounts"), &task(&folder));
     Server::start("ejabberd", folder, options.ports, Some(READY), move || {
         let mut command = place.command("erl");
         command
@@ -49,12 +55,12 @@ fn accounts(options: &Options) -> String {
 
 /// An Erlang expression that makes the accounts in `file`. That one exists already, after a
 /// restart, is an error without consequences.
-fn make_accounts(file: &str) -> String {
+fn make_accounts(file: &str, task: &str) -> String {
     format!(
         "{{ok, Accounts}} = file:consult(\"{file}\"), \
          [ejabberd_auth:try_register(User, Host, <<\"{PASSWORD}\">>) \
          || {{User, Host}} <- Accounts], \
-         io:format(\"{READY}~n\")."
+         {task} io:format(\"{READY}~n\")."
     )
 }
 

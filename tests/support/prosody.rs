@@ -63,12 +63,12 @@ modules_disabled = {{ "s2s" }}
     )
 }
 
-/// Blocks that a test brings have to say themselves where to listen.
+/// Where components connect to, unless the blocks that a test brings say it.
 fn listener(options: &Options) -> String {
     let component = options.ports.component;
-    match options.host_blocks {
-        Some(_) => String::new(),
-        None => format!(
+    match &options.host_blocks {
+        Some(blocks) if blocks.contains("component_ports") => String::new(),
+        _ => format!(
             "component_interfaces = {{ \"127.0.0.1\" }}\ncomponent_ports = {{ {component} }}\n"
         ),
     }

@@ -121,6 +121,11 @@ impl Server {
         ports::address(self.ports.component)
     }
 
+    /// Where it keeps its files.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
     /// All it has logged, over all its starts.
     pub fn log(&self) -> String {
         let bytes = std::fs::read(self.folder.outside().join(LOG)).unwrap_or_default();

@@ -136,6 +136,21 @@ fn values_are_refused_with_what_was_found_and_what_was_expected() {
                  such as [\"example.org\"], or no such key: the parent domain of component.jid",
         ),
         (
+            "access.admins = [\"admin@example.org\", \"admin@example.org/phone\"]",
+            "1:17: access.admins: found \"admin@example.org/phone\", expected an account's address \
+                 without a resource, such as \"admin@example.org\"",
+        ),
+        (
+            "access.admins = [\"example.org\"]",
+            "1:17: access.admins: found \"example.org\", expected an account's address \
+                 without a resource, such as \"admin@example.org\"",
+        ),
+        (
+            "access.admins = \"admin@example.org\"",
+            "1:17: access.admins: found \"admin@example.org\", \
+                 expected a list of addresses, such as [\"admin@example.org\"]",
+        ),
+        (
             "access.delegation = true",
             "1:21: access.delegation: found true, expected \"optional\" or \"required\"",
         ),

@@ -86,6 +86,7 @@ fn defaults() {
         config.access,
         Access {
             domains: vec!["example.org".to_owned()],
+            admins: vec![],
             delegation: Delegation::Optional,
             reserved_namespaces: ReservedNamespaces::Refuse,
         }

@@ -83,6 +83,7 @@ fn where_nothing_is_configured_one_message_says_what_to_do() {
         None,
         &Environment::new([("PRIVATE_STORAGE_LOG_LEVEL", "debug")]),
         &[&first, &second],
+        true,
     );
     assert_eq!(
         folder.told(refused),

@@ -8,7 +8,7 @@ const PIN_IN_FILE: &str = "\"00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff:\
                            00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff\"";
 
 /// Each key's twin, a value as the file writes it, and the same as a variable.
-const TWINS: [(&str, &str, &str); 28] = [
+const TWINS: [(&str, &str, &str); 29] = [
     (
         "COMPONENT_JID",
         "\"other.example.net\"",
@@ -26,6 +26,11 @@ const TWINS: [(&str, &str, &str); 28] = [
         "ACCESS_DOMAINS",
         "[\"a.example\", \"b.example\"]",
         "a.example,b.example",
+    ),
+    (
+        "ACCESS_ADMINS",
+        "[\"a@b.example\", \"c@d.example\"]",
+        "a@b.example, c@d.example",
     ),
     ("ACCESS_DELEGATION", "\"required\"", "required"),
     ("ACCESS_RESERVED_NAMESPACES", "\"accept\"", "accept"),

@@ -1,10 +1,11 @@
 //! Whole owners.
 
 use std::sync::mpsc;
+use std::time::Duration;
 
 use super::{Rig, change, get, owner, set, set_within};
 use crate::store::record::CHUNK_BYTES;
-use crate::store::{Amount, ChangeSet, Existing, Limits, Store};
+use crate::store::{Amount, ChangeSet, Existing, Holding, Limits, Store, Totals};
 
 /// Who there is, asked for two at a time.
 fn owners(store: &Store) -> Vec<String> {
@@ -120,6 +121,56 @@ pub fn of_who_is_removed_nothing_is_left(rig: &impl Rig) {
     let again = vec![change("n", "a", Some("<a/>"))];
     assert_eq!(set_within(&store, little, "a@x", again), Ok(()));
     remove(&store, "nobody@x");
+}
+
+pub fn one_namespace_is_removed_alone(rig: &impl Rig) {
+    let store = rig.open();
+    let long = format!("<long>{}</long>", "x".repeat(3 * CHUNK_BYTES));
+    for address in ["a@x", "b@x"] {
+        set(
+            &store,
+            address,
+            vec![
+                change("n", "a", Some(&long)),
+                change("n", "b", Some("<b/>")),
+                change("nn", "a", Some("<a/>")),
+            ],
+        );
+    }
+    let holding = |namespace: &str, bytes: usize, elements: u64| Holding {
+        namespace: namespace.to_owned(),
+        amount: Amount {
+            bytes: bytes as u64,
+            elements,
+        },
+    };
+    let all = [holding("n", long.len() + 4, 2), holding("nn", 4, 1)];
+    assert_eq!(store.holdings(&owner("a@x")).unwrap(), all);
+
+    let (done, answer) = mpsc::channel();
+    store.remove_some(owner("a@x"), Some("n".into()), move |result| {
+        done.send(result).unwrap()
+    });
+    assert_eq!(answer.recv().unwrap(), Ok(()));
+    assert_eq!(
+        store.holdings(&owner("a@x")).unwrap(),
+        [holding("nn", 4, 1)]
+    );
+    assert_eq!(store.holdings(&owner("b@x")).unwrap(), all);
+    assert_eq!(get(&store, "a@x", "n", None), "");
+
+    let patience = Duration::from_secs(60);
+    let totals = Totals {
+        owners: 2,
+        amount: Amount {
+            bytes: long.len() as u64 + 12,
+            elements: 4,
+        },
+        whole: true,
+    };
+    assert_eq!(store.totals(patience), Ok(totals));
+    let none = store.totals(Duration::ZERO);
+    assert_eq!(none, Ok(Totals::default()), "it says that it is not all");
 }
 
 pub fn a_set_that_keeps_what_is_there_adds_the_rest(rig: &impl Rig) {

@@ -1,0 +1,22 @@
+//! `compact`: writes the store anew, now. Afterwards nothing is left in its files of what was
+//! deleted.
+
+use std::process::ExitCode;
+
+use super::{data, words};
+use crate::config::Config;
+use crate::store::Compacted;
+
+/// Does it, and prints what it was good for.
+pub fn run(config: &Config) -> ExitCode {
+    let compacted =
+        data::open(config).and_then(|data| data.compact().map_err(|trouble| data::told(&trouble)));
+    match compacted {
+        Ok(Compacted { before, after }) => {
+            let [before, after] = [before, after].map(words::bytes);
+            println!("compacted: the database took {before}, and takes {after}");
+            ExitCode::SUCCESS
+        }
+        Err(code) => ExitCode::from(code),
+    }
+}

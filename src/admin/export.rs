@@ -1,0 +1,197 @@
+//! `export`: what is stored, in the form that other servers take (XEP-0227).
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::data;
+use crate::address::{self, Sender};
+use crate::archive::Document;
+use crate::config::Config;
+use crate::exit;
+use crate::formats::{self, Export};
+use crate::owners::{self, Owners, Trouble};
+use crate::store::Owner;
+
+/// Where it goes.
+#[derive(Debug, Clone)]
+pub enum To {
+    /// One document for all, to standard output.
+    Output,
+    /// One document for all, to a file that is not there yet.
+    File(PathBuf),
+    /// A file for each user, as Prosody's storage looks for them, into a folder.
+    Folder(PathBuf),
+}
+
+impl To {
+    /// Where it goes if it is to go there.
+    pub fn from(file: Option<PathBuf>, folder: Option<PathBuf>) -> Self {
+        match (file, folder) {
+            (_, Some(folder)) => Self::Folder(folder),
+            (Some(file), None) => Self::File(file),
+            (None, None) => Self::Output,
+        }
+    }
+}
+
+/// Why it ended early.
+#[derive(Debug, thiserror::Error)]
+enum Stopped {
+    #[error("{0}")]
+    Trouble(#[from] Trouble),
+    #[error("cannot write: {0}")]
+    Write(#[from] io::Error),
+}
+
+/// Exports these users, or all.
+pub fn run(config: &Config, users: &[String], to: &To) -> ExitCode {
+    let owners: Result<Vec<Owner>, &String> = users
+        .iter()
+        .map(|user| match address::sender(user) {
+            Sender::User(jid, _) => Owner::new(&jid).ok_or(user),
+            Sender::Host(_) | Sender::Malformed => Err(user),
+        })
+        .collect();
+    let owners = match owners {
+        Ok(owners) => owners,
+        Err(user) => {
+            eprintln!("{user:?} is no user's address: say user@domain");
+            return ExitCode::from(exit::USAGE);
+        }
+    };
+    let data = match data::open(config) {
+        Ok(data) => data,
+        Err(code) => return ExitCode::from(code),
+    };
+    let mut tally = Tally::default();
+    match export(&*data, &owners, to, &mut tally) {
+        Ok(()) => {
+            eprintln!(
+                "exported {} users, {} elements",
+                tally.users, tally.elements
+            );
+            ExitCode::from(if tally.problems > 0 {
+                exit::INCOMPLETE
+            } else {
+                0
+            })
+        }
+        Err(stopped) => {
+            eprintln!("{stopped}; what was written so far is no whole export");
+            ExitCode::from(match stopped {
+                Stopped::Trouble(_) => exit::STORE,
+                Stopped::Write(_) => exit::OUTPUT,
+            })
+        }
+    }
+}
+
+#[derive(Default)]
+struct Tally {
+    users: u64,
+    elements: u64,
+    problems: u64,
+}
+
+fn export(owners: &dyn Owners, users: &[Owner], to: &To, tally: &mut Tally) -> Result<(), Stopped> {
+    match to {
+        To::Output => all_into(owners, users, io::stdout().lock(), tally),
+        To::File(path) => all_into(owners, users, create(path)?, tally),
+        To::Folder(folder) => {
+            fs::create_dir_all(folder).map_err(|error| named(folder, error))?;
+            each(owners, users, |document| {
+                if !tally.takes(&document) {
+                    return Ok(());
+                }
+                let Some(name) = formats::file_name(document.owner.as_str()) else {
+                    return tally.no_account(&document);
+                };
+                let mut export = Export::new(BufWriter::new(create(&folder.join(name))?))?;
+                write(&mut export, &document)?;
+                export.finish()?;
+                Ok(())
+            })
+        }
+    }
+}
+
+fn all_into(
+    owners: &dyn Owners,
+    users: &[Owner],
+    out: impl Write,
+    tally: &mut Tally,
+) -> Result<(), Stopped> {
+    let mut export = Export::new(BufWriter::new(out))?;
+    each(owners, users, |document| {
+        if !tally.takes(&document) {
+            return Ok(());
+        }
+        if formats::file_name(document.owner.as_str()).is_none() {
+            return tally.no_account(&document);
+        }
+        write(&mut export, &document)
+    })?;
+    export.finish()?;
+    Ok(())
+}
+
+fn each(
+    owners: &dyn Owners,
+    users: &[Owner],
+    mut work: impl FnMut(Document) -> Result<(), Stopped>,
+) -> Result<(), Stopped> {
+    if users.is_empty() {
+        return owners::for_each_document(owners, work);
+    }
+    for user in users {
+        work(owners.document(user)?)?;
+    }
+    Ok(())
+}
+
+fn write(export: &mut Export<impl Write>, document: &Document) -> Result<(), Stopped> {
+    let texts = document.belongings.entries.iter();
+    export.user(
+        document.owner.as_str(),
+        texts.map(|entry| &entry.value.text),
+    )?;
+    Ok(())
+}
+
+impl Tally {
+    /// Counts a user; whether there is anything to write.
+    fn takes(&mut self, document: &Document) -> bool {
+        let belongings = &document.belongings;
+        for (namespace, name) in &belongings.damaged {
+            self.problems += 1;
+            eprintln!(
+                "{}: {name:?} in {namespace:?} is damaged and cannot be read",
+                document.owner.as_str()
+            );
+        }
+        let elements = belongings.entries.iter().map(|entry| entry.value.elements);
+        self.elements += elements.map(u64::from).sum::<u64>();
+        self.users += u64::from(!belongings.entries.is_empty());
+        !belongings.entries.is_empty()
+    }
+
+    fn no_account(&mut self, document: &Document) -> Result<(), Stopped> {
+        self.problems += 1;
+        eprintln!("{}: left out: no user's address", document.owner.as_str());
+        Ok(())
+    }
+}
+
+/// A new file, for this user alone: what is in it is nobody else's business.
+fn create(path: &Path) -> io::Result<fs::File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    options.open(path).map_err(|error| named(path, error))
+}
+
+fn named(path: &Path, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}

@@ -1,0 +1,137 @@
+//! `stats`: who has how much, and what that takes on the disk.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::ExitCode;
+
+use super::{data, words};
+use crate::config::Config;
+use crate::owners::for_each;
+use crate::store::{Amount, Owner};
+
+/// How many of the largest owners are named.
+const LARGEST: usize = 10;
+
+/// Prints it.
+pub fn run(config: &Config) -> ExitCode {
+    match count(config) {
+        Ok(text) => {
+            // Whoever closes the pipe wants no more lines.
+            let _ = io::stdout().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(code) => ExitCode::from(code),
+    }
+}
+
+fn count(config: &Config) -> Result<String, u8> {
+    let data = data::open(config)?;
+    let mut stored = Stored::default();
+    let counted = for_each(&*data, |owner, amount| {
+        stored.add(owner, amount);
+        Ok(())
+    });
+    counted.map_err(|trouble| data::told(&trouble))?;
+    let mut text = stored.told();
+    files(&config.storage.path, &mut text);
+    Ok(text)
+}
+
+#[derive(Default)]
+struct Stored {
+    domains: BTreeMap<String, (u64, Amount)>,
+    /// The largest first.
+    largest: Vec<(Owner, Amount)>,
+}
+
+impl Stored {
+    fn add(&mut self, owner: Owner, amount: Amount) {
+        let address = owner.as_str();
+        let domain = address
+            .split_once('@')
+            .map_or(address, |(_, domain)| domain);
+        let (owners, all) = self.domains.entry(domain.to_owned()).or_default();
+        *owners += 1;
+        all.bytes += amount.bytes;
+        all.elements += amount.elements;
+        let larger = |(_, other): &(Owner, Amount)| other.bytes >= amount.bytes;
+        let place = self.largest.partition_point(larger);
+        self.largest.insert(place, (owner, amount));
+        self.largest.truncate(LARGEST);
+    }
+
+    fn told(&self) -> String {
+        let mut rows = vec![["", "owners", "elements", "bytes"].map(str::to_owned)];
+        let mut all = (0, Amount::default());
+        let row = |name: &str, owners: u64, amount: &Amount| {
+            let Amount { bytes, elements } = amount;
+            let numbers = [owners, *elements, *bytes].map(|number| number.to_string());
+            let [owners, elements, bytes] = numbers;
+            [words::shown(name), owners, elements, bytes]
+        };
+        for (domain, (owners, amount)) in &self.domains {
+            rows.push(row(domain, *owners, amount));
+            all.0 += owners;
+            all.1.bytes += amount.bytes;
+            all.1.elements += amount.elements;
+        }
+        rows.push(row("altogether", all.0, &all.1));
+        let mut text = String::new();
+        table(&rows, &mut text);
+        if !self.largest.is_empty() {
+            let mut rows = vec![["the largest owners", "elements", "bytes"].map(str::to_owned)];
+            rows.extend(self.largest.iter().map(|(owner, amount)| {
+                let [name, _, elements, bytes] = row(owner.as_str(), 1, amount);
+                [name, elements, bytes]
+            }));
+            text.push('\n');
+            table(&rows, &mut text);
+        }
+        text
+    }
+}
+
+/// The first column to the left, the others to the right.
+fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]], out: &mut String) {
+    let mut widths = [0; COLUMNS];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    for row in rows {
+        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
+            let _ = match column {
+                0 => write!(out, "{cell:<width$}"),
+                _ => write!(out, "  {cell:>width$}"),
+            };
+        }
+        out.push('\n');
+    }
+}
+
+/// What the files take on the disk, the largest first. Some are not as long as they seem.
+fn files(folder: &Path, out: &mut String) {
+    let mut files: Vec<(u64, String)> = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if let Ok(file) = entry.metadata()
+            && file.is_file()
+        {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            files.push((file.blocks() * 512, name));
+        }
+    }
+    files.sort_by(|one, other| other.cmp(one));
+    let all = files.iter().map(|(bytes, _)| bytes).sum();
+    let mut rows = vec![["on the disk".to_owned(), words::bytes(all)]];
+    rows.extend(
+        files
+            .iter()
+            .map(|(bytes, name)| [format!("  {name}"), words::bytes(*bytes)]),
+    );
+    out.push('\n');
+    table(&rows, out);
+}

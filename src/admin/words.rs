@@ -1,0 +1,101 @@
+//! Amounts and names as an administrator reads them.
+
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+/// How often progress is shown.
+const OFTEN: Duration = Duration::from_millis(200);
+
+/// So many bytes, in the largest unit that leaves a number before the point.
+pub fn bytes(bytes: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return format!("{bytes} bytes");
+    }
+    let mut amount = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    while amount >= 1023.95 && unit + 1 < units.len() {
+        amount /= 1024.0;
+        unit += 1;
+    }
+    format!("{amount:.1} {}", units[unit])
+}
+
+/// So many of them.
+pub fn count(number: u64, one: &str, more: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { more })
+}
+
+/// What users have named, without what would make a terminal do something.
+pub fn shown(name: &str) -> String {
+    let escaped = |c: char| c.escape_default().to_string();
+    name.chars()
+        .map(|c| {
+            if c.is_control() {
+                escaped(c)
+            } else {
+                c.to_string()
+            }
+        })
+        .collect()
+}
+
+/// One line on a terminal that is written over again and again; elsewhere nothing.
+#[derive(Debug)]
+pub struct Progress {
+    shows: bool,
+    last: Option<Instant>,
+}
+
+impl Progress {
+    /// On standard error.
+    pub fn new() -> Self {
+        let shows = std::io::stderr().is_terminal();
+        Self { shows, last: None }
+    }
+
+    /// Shows how far it is, if it is time for that.
+    pub fn show(&mut self, how_far: impl FnOnce() -> String) {
+        if self.shows && self.last.is_none_or(|last| last.elapsed() >= OFTEN) {
+            let _ = write!(std::io::stderr(), "\r\x1b[K{}", how_far());
+            self.last = Some(Instant::now());
+        }
+    }
+
+    /// Makes room for other lines.
+    pub fn clear(&mut self) {
+        if self.last.take().is_some() {
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_told_in_a_unit_that_fits() {
+        let told = [0, 1023, 1024, 1_048_575, 1_048_576, 5 << 30].map(bytes);
+        let expected = [
+            "0 bytes",
+            "1023 bytes",
+            "1.0 KiB",
+            "1.0 MiB",
+            "1.0 MiB",
+            "5.0 GiB",
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn a_name_does_nothing_to_a_terminal() {
+        assert_eq!(shown("jürgen\x1b[2J\n😀"), "jürgen\\u{1b}[2J\\n😀");
+    }
+}

@@ -1,0 +1,258 @@
+//! `backup` and `restore`: nothing that was acknowledged is missing, and nothing is half there.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use super::{all_in, data, database, done, mode, place, program, refused, run, stopped, text};
+use crate::scripted::stage::{Stage, request};
+
+/// How many users store at the same time.
+const USERS: usize = 20;
+
+/// How many sets are under way at once.
+const WINDOW: usize = 60;
+
+/// How many sets are answered before the backup begins.
+const BEFORE: usize = 300;
+
+#[test]
+fn a_backup_of_a_stopped_service_is_the_whole_store() {
+    let stage = stopped();
+    let folder = stage.component.folder();
+    let said = done(folder, &["backup", "all.backup"]);
+    assert!(
+        said.starts_with("backed up 3 owners, 6 elements, "),
+        "{said}"
+    );
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert_eq!(mode(&folder.join("all.backup")), 0o600);
+
+    let other = place();
+    let backup = folder.join("all.backup");
+    let backup = backup.to_str().expect("UTF-8");
+    let said = done(other.path(), &["restore", backup]);
+    assert!(said.contains("restored 3 owners, 6 elements, "), "{said}");
+    let restored = all_in(&other.path().join("data"));
+    assert_eq!(restored.len(), 3);
+    assert_eq!(restored, all_in(&data(&stage)));
+}
+
+#[test]
+fn a_backup_of_the_running_service_is_the_same_file() {
+    let mut stage = stopped();
+    let folder = stage.component.folder().to_owned();
+    done(&folder, &["backup", "stopped"]);
+    stage.component.restart();
+    stage.let_in_again();
+    done(&folder, &["backup", "running"]);
+    let streamed = run(&folder, &["backup", "-"]);
+    assert!(streamed.status.success());
+    assert!(text(&streamed.stderr).starts_with("backed up 3 owners"));
+    let [stopped, running] = ["stopped", "running"].map(|name| fs::read(folder.join(name)));
+    let running = running.expect("a backup");
+    assert_eq!(stopped.expect("a backup"), running);
+    assert_eq!(streamed.stdout, running);
+}
+
+/// Each set of a user replaces two elements of theirs, in two namespaces, by its number.
+#[test]
+fn a_backup_taken_under_load_has_all_that_was_acknowledged_before() {
+    let mut stage = Stage::new();
+    let folder = stage.component.folder().to_owned();
+    let mut load = Load::default();
+    while load.answered < BEFORE {
+        load.step(&mut stage);
+    }
+    let before = load.acknowledged.clone();
+    let mut backup = program(&folder)
+        .args(["backup", "under-load"])
+        .spawn()
+        .expect("the program runs");
+    let status = loop {
+        load.step(&mut stage);
+        if let Some(status) = backup.try_wait().expect("a child") {
+            break status;
+        }
+    };
+    assert!(status.success());
+    assert!(load.answered > BEFORE + 10, "no sets were under way");
+
+    let other = place();
+    let backup = folder.join("under-load");
+    done(other.path(), &["restore", backup.to_str().expect("UTF-8")]);
+    let restored = all_in(&other.path().join("data"));
+    assert_eq!(restored.len(), USERS);
+    for (owner, belongings) in restored {
+        let user = owner.trim_start_matches("user").split('@').next();
+        let user: usize = user.and_then(|it| it.parse().ok()).expect("a number");
+        let numbers = belongings.entries.iter().map(|entry| {
+            let inner = entry.value.text.split(['>', '<']).nth(2);
+            inner.and_then(|it| it.parse().ok()).expect("a number")
+        });
+        let numbers: Vec<usize> = numbers.collect();
+        assert_eq!(numbers.len(), 2, "{owner}");
+        assert_eq!(numbers[0], numbers[1], "{owner}: half of a set");
+        assert!(
+            numbers[0] >= before[&user],
+            "{owner}: {numbers:?}, {before:?}"
+        );
+    }
+}
+
+#[derive(Default)]
+struct Load {
+    sent: usize,
+    answered: usize,
+    /// Of each user, the last set that was answered.
+    acknowledged: HashMap<usize, usize>,
+}
+
+impl Load {
+    /// Waits for one answer, with as many sets under way as may be.
+    fn step(&mut self, stage: &mut Stage) {
+        while self.sent < self.answered + WINDOW {
+            let number = self.sent;
+            self.sent += 1;
+            let from = format!("user{}@localhost/x", number % USERS);
+            let elements = format!("<e xmlns='urn:a'>{number}</e><e xmlns='urn:b'>{number}</e>");
+            stage.send(request("set", &format!("set-{number}"), &from, &elements));
+        }
+        let answer = stage.next();
+        assert!(answer.contains("type='result'"), "{answer}");
+        let id = answer
+            .split("id='set-")
+            .nth(1)
+            .and_then(|rest| rest.split('\'').next());
+        let number: usize = id.and_then(|id| id.parse().ok()).expect("a number");
+        let last = self.acknowledged.entry(number % USERS).or_default();
+        *last = number.max(*last);
+        self.answered += 1;
+    }
+}
+
+#[test]
+fn a_file_that_is_there_is_replaced_only_when_told_so() {
+    let stage = stopped();
+    let folder = stage.component.folder();
+    fs::write(folder.join("mine"), "precious").expect("a file");
+    let said = refused(folder, &["backup", "mine"], 73);
+    assert!(said.contains("mine") && said.contains("--force"), "{said}");
+    assert_eq!(fs::read(folder.join("mine")).expect("a file"), b"precious");
+    done(folder, &["backup", "--force", "mine"]);
+    assert!(fs::read(folder.join("mine")).expect("a file").len() > 100);
+    assert_eq!(mode(&folder.join("mine")), 0o600);
+
+    let said = refused(folder, &["backup", "--force", "data"], 73);
+    assert!(said.contains("it is a folder"), "{said}");
+    let said = refused(folder, &["backup", "no/such/folder/file"], 73);
+    assert!(said.contains("no/such/folder/file: No such file"), "{said}");
+    let names = fs::read_dir(folder).expect("a folder").flatten();
+    let left: Vec<_> = names.map(|entry| entry.file_name()).collect();
+    assert_eq!(left.len(), 3, "something is left behind: {left:?}");
+}
+
+#[test]
+fn a_restore_needs_a_stopped_service_and_an_empty_store() {
+    let mut stage = stopped();
+    let folder = stage.component.folder().to_owned();
+    done(&folder, &["backup", "all.backup"]);
+    let said = refused(&folder, &["restore", "all.backup"], 74);
+    assert!(said.contains("is not empty"), "{said}");
+    stage.component.restart();
+    stage.let_in_again();
+    let said = refused(&folder, &["restore", "all.backup"], 69);
+    assert!(said.contains("stop it first"), "{said}");
+}
+
+/// Wherever it is cut and whatever is changed in it, nothing of it is put anywhere.
+#[test]
+fn a_cut_or_damaged_backup_is_refused_and_no_store_is_made() {
+    let stage = stopped();
+    let folder = stage.component.folder();
+    done(folder, &["backup", "all.backup"]);
+    let whole = fs::read(folder.join("all.backup")).expect("a backup");
+    let other = place();
+    let attempt = |bytes: &[u8], expected: &str| {
+        fs::write(other.path().join("bad"), bytes).expect("a file");
+        let said = refused(other.path(), &["restore", "bad"], 65);
+        assert!(said.contains(expected), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(!other.path().join("data").exists(), "a store was made");
+    };
+    attempt(b"", "this is no backup");
+    attempt(&whole[..7], "this is no backup");
+    attempt(
+        b"PK\x03\x04 and so on, for longer than any header",
+        "this is no backup",
+    );
+    let header = whole
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .expect("a header")
+        + 1;
+    for cut in [
+        header,
+        header + 3,
+        whole.len() / 2,
+        whole.len() - 16,
+        whole.len() - 1,
+    ] {
+        attempt(&whole[..cut], "cut off");
+    }
+    for changed in [header + 5, header + 30, whole.len() / 2, whole.len() - 1] {
+        let mut bytes = whole.clone();
+        bytes[changed] ^= 0x10;
+        attempt(&bytes, "damaged at byte");
+    }
+    let said = refused(other.path(), &["restore", "missing"], 65);
+    assert!(said.contains("missing: No such file"), "{said}");
+}
+
+#[test]
+fn damaged_entries_are_named_and_the_rest_is_backed_up() {
+    let stage = stopped();
+    let folder = stage.component.folder();
+    flip_record(&data(&stage), "jürgen@localhost\0urn:b\0b\0");
+    let said = refused(folder, &["backup", "all.backup"], 1);
+    assert!(
+        said.contains("damaged, and so left out: jürgen@localhost \"urn:b\" \"b\""),
+        "{said}"
+    );
+    assert!(said.contains("backed up 3 owners, 5 elements"), "{said}");
+    let other = place();
+    let backup = folder.join("all.backup");
+    let said = done(other.path(), &["restore", backup.to_str().expect("UTF-8")]);
+    assert!(said.contains("jürgen@localhost \"urn:b\" \"b\""), "{said}");
+    let restored = all_in(&other.path().join("data"));
+    let entries: usize = restored.iter().map(|(_, it)| it.entries.len()).sum();
+    assert_eq!((restored.len(), entries), (3, 5));
+}
+
+/// Changes one byte of a record, as a disk does.
+fn flip_record(folder: &Path, key: &str) {
+    let database = database(folder);
+    let found = database.scan_prefix(key).next().expect("a record");
+    let (key, value) = found.expect("readable");
+    let mut value = value.to_vec();
+    *value.last_mut().expect("not empty") ^= 1;
+    database.insert(key, value).expect("written");
+    database.flush().expect("flushed");
+}
+
+/// What is to be restored was within the limits of its day.
+#[test]
+fn limits_do_not_apply_to_a_restore() {
+    let stage = stopped();
+    done(stage.component.folder(), &["backup", "all.backup"]);
+    let backup = stage.component.folder().join("all.backup");
+    let other = place();
+    let narrow = program(other.path())
+        .env("PRIVATE_STORAGE_LIMITS_MAX_USER_ELEMENTS", "1")
+        .arg("restore")
+        .arg(&backup)
+        .output();
+    let narrow = narrow.expect("the program runs");
+    assert!(narrow.status.success(), "{}", text(&narrow.stderr));
+    assert_eq!(all_in(&other.path().join("data")).len(), 3);
+}

@@ -1,0 +1,125 @@
+//! An administrator's commands, beside the running service and without it: they tell the same and
+//! do the same, and nobody need know which it was.
+
+mod backup;
+mod formats;
+mod reach;
+mod stats;
+mod wire;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+use xmpp_private_storage::store::{Belongings, Options, Owner, Store};
+
+use crate::scripted::stage::{Stage, request};
+
+/// The program in this folder, where its configuration file is. It needs no secret.
+fn program(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xmpp-private-storage"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("PRIVATE_STORAGE_") {
+            command.env_remove(name);
+        }
+    }
+    command
+        .current_dir(folder)
+        .args(["--config", "component.toml"]);
+    command
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    let output = program(folder).args(arguments).output();
+    output.expect("the program runs")
+}
+
+/// What it says where it does what it should.
+#[track_caller]
+fn done(folder: &Path, arguments: &[&str]) -> String {
+    let output = run(folder, arguments);
+    let told = text(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {told}");
+    text(&output.stdout) + &told
+}
+
+/// What it says where it ends with this code.
+#[track_caller]
+fn refused(folder: &Path, arguments: &[&str], code: i32) -> String {
+    let output = run(folder, arguments);
+    let told = text(&output.stdout) + &text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {told}");
+    told
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A folder with a configuration, as an administrator's shell sees it: without the secret. There is
+/// no store yet.
+fn place() -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let toml = "[component]\njid = \"private.localhost\"\nserver = \"127.0.0.1:1\"\n\
+                secret_file = \"nowhere\"\n[storage]\npath = \"data\"\n";
+    fs::write(folder.path().join("component.toml"), toml).expect("a file");
+    folder
+}
+
+/// This user stores these elements, which succeeds.
+#[track_caller]
+fn store(stage: &mut Stage, user: &str, elements: &str) {
+    stage.send(request("set", "stored", user, elements));
+    let answer = stage.next();
+    assert!(answer.contains("type='result'"), "{answer}");
+}
+
+/// Users with elements of two namespaces, behind a service that was stopped.
+fn stopped() -> Stage {
+    let mut stage = Stage::new();
+    for user in [
+        "anna@localhost/a",
+        "jürgen@localhost/b",
+        "otto@test2.localhost/c",
+    ] {
+        let elements = format!("<a xmlns='urn:a'>{user}</a><b xmlns='urn:b'>ü</b>");
+        store(&mut stage, user, &elements);
+    }
+    assert!(stage.component.stop().success());
+    stage
+}
+
+/// What there is in a store that nobody has open.
+fn all_in(folder: &Path) -> Vec<(String, Belongings)> {
+    let options = Options {
+        cache_bytes: 1 << 20,
+        compact_above_bytes: u64::MAX,
+    };
+    let store = Store::open(folder, &options).expect("a store");
+    let owners = store.owners(None, usize::MAX).expect("owners");
+    let all = |owner: Owner| {
+        let belongings = store.belongings(&owner).expect("belongings");
+        (owner.as_str().to_owned(), belongings)
+    };
+    let all = owners.into_iter().map(all).collect();
+    store.close();
+    all
+}
+
+fn data(stage: &Stage) -> PathBuf {
+    stage.component.folder().join("data")
+}
+
+/// The database itself, opened behind the program's back, which would notice.
+fn database(folder: &Path) -> sled::Db {
+    let _ = fs::remove_file(folder.join("closed"));
+    let config = sled::Config::new().path(folder).segment_size(8 << 20);
+    config.open().expect("a database")
+}
+
+fn mode(file: &Path) -> u32 {
+    let metadata = fs::metadata(file).expect("a file");
+    metadata.permissions().mode() & 0o777
+}

@@ -1,0 +1,246 @@
+//! The owners through the control socket of the running service, and in this process: whatever is
+//! asked, the answer is the same.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use xmpp_private_storage::archive::{self, Document};
+use xmpp_private_storage::config::Config;
+use xmpp_private_storage::owners::wire::There;
+use xmpp_private_storage::owners::{Here, Owners, for_each, for_each_document};
+use xmpp_private_storage::store::{Belongings, Entry, Existing, Options, Owner, Store, Value};
+
+use super::data;
+use crate::scripted::stage::Stage;
+
+/// More than a page.
+const MANY: usize = 503;
+
+/// Addresses that a URI, a line or a shell would make something else of.
+const ODD: [&str; 11] = [
+    "jürgen@bücher.example",
+    "per%20cent%@localhost",
+    "with a blank@localhost",
+    " @localhost",
+    "😀@localhost",
+    "a&b=c?d#e/f\\g@localhost",
+    "line\nline\r\n@localhost",
+    "\u{1}\u{7f}\u{ff}@localhost",
+    "+@localhost",
+    "localhost",
+    "\"'<>@localhost",
+];
+
+fn owner(address: &str) -> Owner {
+    Owner::new(address).expect("an owner")
+}
+
+fn document(address: &str, entries: &[(&str, &str)]) -> Document {
+    let entries = entries.iter().map(|(namespace, text)| Entry {
+        namespace: (*namespace).to_owned(),
+        name: "e".to_owned(),
+        value: Value {
+            text: format!("<e xmlns='{namespace}'>{text}</e>"),
+            elements: 1,
+        },
+    });
+    Document {
+        owner: owner(address),
+        belongings: Belongings {
+            entries: entries.collect(),
+            damaged: Vec::new(),
+        },
+    }
+}
+
+/// Does all that can be done, and writes down what came of it.
+fn exercise(owners: &dyn Owners) -> Vec<String> {
+    let mut story = Vec::new();
+    let mut told = |what: &str, result: &dyn std::fmt::Debug| {
+        story.push(format!("{what}: {result:?}"));
+    };
+    told("nobody", &owners.page(None));
+    told("nothing", &owners.documents(None));
+    told("of nobody", &owners.document(&owner("nobody@localhost")));
+    told("removed", &owners.remove(&owner("nobody@localhost")));
+    let longest = "ü".repeat(Owner::MAX_BYTES / 2);
+    for address in ODD.iter().copied().chain([longest.as_str()]) {
+        let old = document(address, &[("urn:a", "old"), ("urn:ü&%", "text\n")]);
+        told("put", &owners.put(old, Existing::Replace));
+        let newer = document(address, &[("urn:a", "new"), ("urn:c", "more")]);
+        told("kept", &owners.put(newer.clone(), Existing::Keep));
+        told("has", &owners.document(&owner(address)));
+        told("replaced", &owners.put(newer, Existing::Replace));
+        told("has", &owners.document(&owner(address)));
+        told("behind", &owners.page(Some(&owner(address))));
+        told("documents", &owners.documents(Some(&owner(address))));
+    }
+    let large = "x".repeat(1_000_000);
+    told(
+        "too much",
+        &owners.put(document("x@y", &[("urn:a", &large)]), Existing::Replace),
+    );
+    told(
+        "with NUL",
+        &owners.put(document("x@y", &[("\0", "")]), Existing::Replace),
+    );
+    told(
+        "empty",
+        &owners.put(document("x@y", &[]), Existing::Replace),
+    );
+    told("all", &owners.page(None));
+    for address in &ODD[..5] {
+        told("removed", &owners.remove(&owner(address)));
+        told("has", &owners.document(&owner(address)));
+    }
+    for number in 0..MANY {
+        let document = document(&format!("many{number}@localhost"), &[("urn:a", "")]);
+        owners.put(document, Existing::Replace).expect("stored");
+    }
+    let mut all = Vec::new();
+    let each = for_each(owners, |owner, amount| {
+        all.push((owner, amount));
+        Ok(())
+    });
+    told("each", &each);
+    assert_eq!(all.len(), MANY + ODD.len() + 1 - 5);
+    let each: Result<(), xmpp_private_storage::owners::Trouble> =
+        for_each_document(owners, |document| {
+            told("document", &document);
+            Ok(())
+        });
+    told("each document", &each);
+    told("each", &all);
+    told("compacted", &owners.compact().map(drop));
+    told("all", &owners.page(None));
+    story
+}
+
+fn config(folder: &Path) -> Config {
+    let path = folder.join("component.toml");
+    Config::load_without_secret(Some(&path), [("", "")]).expect("a configuration")
+}
+
+#[test]
+fn both_ways_tell_and_do_the_same() {
+    let stage = Stage::new();
+    let there = There::find(&data(&stage)).expect("an answer");
+    let told_there = exercise(&there.expect("a running service"));
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = Options {
+        cache_bytes: 1 << 20,
+        compact_above_bytes: u64::MAX,
+    };
+    let store = Store::open(folder.path(), &options).expect("a store");
+    let told_here = exercise(&Here::new(store, &config(stage.component.folder())));
+    for (there, here) in told_there.iter().zip(&told_here) {
+        assert_eq!(there, here);
+    }
+    assert_eq!(told_there.len(), told_here.len());
+}
+
+/// What is put through the socket is what users get, and what users set is found.
+#[test]
+fn users_and_administrators_see_the_same() {
+    let mut stage = Stage::new();
+    let there = There::find(&data(&stage)).expect("an answer");
+    let there = there.expect("a running service");
+    let put = document("alice@localhost", &[("urn:a", "put")]);
+    there.put(put, Existing::Replace).expect("stored");
+    stage.fetch("<e xmlns='urn:a'/>", "<e xmlns='urn:a'>put</e>");
+    stage.store("<e xmlns='urn:b'>set</e>");
+    let found = there.document(&owner("alice@localhost"));
+    let names = found.expect("an answer").belongings.entries;
+    let names: Vec<_> = names.iter().map(|entry| &*entry.namespace).collect();
+    assert_eq!(names, ["urn:a", "urn:b"]);
+    there.remove(&owner("alice@localhost")).expect("removed");
+    stage.fetch("<e xmlns='urn:a'/>", "<e xmlns='urn:a'/>");
+}
+
+#[test]
+fn where_no_service_runs_none_is_found() {
+    let folder = tempfile::tempdir().expect("a folder");
+    assert!(There::find(folder.path()).expect("an answer").is_none());
+    let missing = folder.path().join("missing");
+    assert!(There::find(&missing).expect("an answer").is_none());
+}
+
+/// Sends these bytes to the control socket; the status, and what is said.
+fn send(folder: &Path, request: &[u8]) -> (u16, String) {
+    let mut stream = UnixStream::connect(folder.join("control.sock")).expect("a socket");
+    stream.write_all(request).expect("it reads");
+    let mut answer = Vec::new();
+    stream
+        .read_to_end(&mut answer)
+        .expect("it answers and ends");
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let status = answer
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+    (status.unwrap_or_default(), body.to_owned())
+}
+
+fn post(folder: &Path, path: &str, body: &[u8]) -> (u16, String) {
+    let length = body.len();
+    let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n");
+    send(folder, &[head.as_bytes(), body].concat())
+}
+
+#[test]
+fn what_is_no_document_is_refused_and_changes_nothing() {
+    let mut stage = Stage::new();
+    let folder = data(&stage);
+    stage.store("<a xmlns='urn:a'>stays</a>");
+    let mut good = Vec::new();
+    assert!(archive::write(
+        &document("a@localhost", &[("urn:a", "x")]),
+        &mut good
+    ));
+    let mut huge = good.clone();
+    huge[..4].copy_from_slice(&u32::MAX.to_le_bytes());
+    let mut flipped = good.clone();
+    *flipped.last_mut().expect("bytes") ^= 1;
+    let mut without_owner = Vec::new();
+    without_owner.extend_from_slice(&4_u32.to_le_bytes());
+    without_owner.extend_from_slice(&crc32fast::hash(&[0; 4]).to_le_bytes());
+    without_owner.extend_from_slice(&[0; 4]);
+    let cut = &good[..good.len() - 1];
+    for path in ["/keep", "/replace"] {
+        for body in [
+            b"",
+            &b"garbage, and more of it"[..],
+            cut,
+            &huge,
+            &flipped,
+            &without_owner,
+        ] {
+            let (status, why) = post(&folder, path, body);
+            assert_eq!(status, 422, "{path} {body:?}: {why}");
+            assert!(why.contains("cut off") || why.contains("damaged"), "{why}");
+        }
+    }
+    for path in [
+        "/remove",
+        "/remove?",
+        "/remove?%ff",
+        "/remove?%00",
+        "/nonsense",
+        "/owners",
+    ] {
+        let (status, _) = post(&folder, path, b"");
+        assert_eq!(status, 405, "{path}");
+    }
+    for path in ["/owners?%ff", "/documents?a%00b", "/document", "/compact"] {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+        assert_eq!(send(&folder, head.as_bytes()).0, 404, "{path}");
+    }
+    assert_eq!(send(&folder, b"nonsense\r\n\r\n").0, 400);
+    stage.fetch("<a xmlns='urn:a'/>", "<a xmlns='urn:a'>stays</a>");
+    let there = There::find(&folder).expect("an answer");
+    let owners = there.expect("a running service").page(None);
+    assert_eq!(owners.expect("an answer").len(), 1);
+}
