@@ -224,11 +224,15 @@ fn exit_status(roff: &mut Roff) {
             exit::INCOMPLETE,
             "It was done, but for parts that were named: damaged ones, say.",
         ),
-        (exit::USAGE, "The arguments are wrong."),
+        (
+            exit::USAGE,
+            "The arguments are wrong, or a removal was not confirmed.",
+        ),
         (
             exit::INPUT,
             "A file that is to be read cannot be, or is not what it should be.",
         ),
+        (exit::NO_USER, "Nobody of that address has anything stored."),
         (
             exit::UNAVAILABLE,
             "A running service or the server could not be reached, or is not as it should be. \

@@ -36,7 +36,10 @@ pub fn prosody(config: &Config) -> String {
          --\n\
          -- Bookmarks: where mod_bookmarks is loaded, as in Debian's default file, rooms stay in PEP and\n\
          -- modern clients see no change. Old ones, which ask private storage, find no rooms after the\n\
-         -- switch: mod_bookmarks kept none there, so there are none to import either.\n",
+         -- switch: mod_bookmarks kept none there, so there are none to import either.\n\
+         --\n\
+         -- Deleted accounts: with mod_private_storage_forget, which comes with this program, beside\n\
+         -- \"delegation\" in modules_enabled, what they had stored is removed with them.\n",
     );
     for domain in &config.access.domains {
         block.push_str(&prosody_host(domain, &jid));

@@ -28,7 +28,7 @@ impl Stage {
         let modules = place().folder("prosody-modules");
         modules.write("mod_private_storage_forget.lua", MODULE);
         let mut options = Options::delegating(&[&jid("alice"), &jid("bob")]);
-        let host = "modules_enabled = { \"delegation\", \"private_storage_forget\", \"register_ibr\" }\n  \
+        let host = "modules_enabled = { \"delegation\", \"private_storage_forget\", \"register_ibr\", \"user_account_management\" }\n  \
                     allow_registration = true\n  \
                     delegations = { [\"jabber:iq:private\"] = { jid = \"private.localhost\" } }\n";
         options.besides = format!(
