@@ -15,7 +15,7 @@ use tokio::time::{sleep, sleep_until, timeout, timeout_at};
 use crate::config::Config;
 use crate::dispatch::{Dispatch, Returns, Told};
 pub use crate::link::Step;
-use crate::link::{self, ConnectError, End, Link, Outbox};
+use crate::link::{self, ConnectError, End, Inbound, Link, Outbox};
 use crate::metrics;
 use crate::stanza::Received;
 use crate::store::Store;
@@ -293,19 +293,11 @@ impl Component {
                     }
                 }
             };
-            // In this order: what was reloaded counts for what is read after it, and what has been
-            // answered is on its way before more is read.
             tokio::select! {
-                biased;
                 Some(config) = self.changes.recv() => {
-                    let new = self.set_up_anew(&config);
-                    inbound.set_limits(&self.link);
-                    if !new.is_empty() {
+                    if self.take_over(&config, &mut inbound, tell) {
                         undelegated.set(sleep(DELEGATION));
                         told_undelegated = false;
-                    }
-                    for domain in new.into_iter().filter(|it| self.delegated.contains(it)) {
-                        tell(&Event::Delegated(domain));
                     }
                 }
                 () = &mut stop, if !stopping => {
@@ -337,6 +329,13 @@ impl Component {
                     }
                 }
                 incoming = inbound.read(), if reading => {
+                    // What was reloaded counts for what is read after it.
+                    while let Ok(config) = self.changes.try_recv() {
+                        if self.take_over(&config, &mut inbound, tell) {
+                            undelegated.set(sleep(DELEGATION));
+                            told_undelegated = false;
+                        }
+                    }
                     for received in incoming.stanzas {
                         self.accept(received, inbound.heard(), tell);
                     }
@@ -360,6 +359,22 @@ impl Component {
         self.liveness.watch_one_of(&self.domains);
         let new = self.domains.iter().filter(|it| !before.contains(it));
         new.cloned().collect()
+    }
+
+    /// The same while there is a link. Whether domains are served that were not before.
+    fn take_over(
+        &mut self,
+        config: &Config,
+        inbound: &mut Inbound,
+        tell: &mut impl FnMut(&Event),
+    ) -> bool {
+        let new = self.set_up_anew(config);
+        inbound.set_limits(&self.link);
+        let more = !new.is_empty();
+        for domain in new.into_iter().filter(|it| self.delegated.contains(it)) {
+            tell(&Event::Delegated(domain));
+        }
+        more
     }
 
     fn accept(&mut self, received: Received, at: Instant, tell: &mut impl FnMut(&Event)) {

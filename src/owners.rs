@@ -63,6 +63,17 @@ pub trait Owners {
     /// When it is refused, by the configured limits say, or cannot be stored.
     fn put(&self, document: Document, existing: Existing) -> Result<(), Trouble>;
 
+    /// The same for many, of whom some may be stored when it fails.
+    ///
+    /// # Errors
+    ///
+    /// With the first trouble that there is.
+    fn put_all(&self, documents: Vec<Document>, existing: Existing) -> Result<(), Trouble> {
+        documents
+            .into_iter()
+            .try_for_each(|document| self.put(document, existing))
+    }
+
     /// Deletes all that an owner has, durably.
     ///
     /// # Errors
@@ -102,6 +113,28 @@ impl Here {
     /// Holds what is put to the limits of another configuration from now on.
     pub fn set_limits(&self, config: &Config) {
         *self.limits.lock().unwrap_or_else(PoisonError::into_inner) = limits(config);
+    }
+
+    fn submit(
+        &self,
+        document: Document,
+        existing: Existing,
+        done: mpsc::Sender<Result<(), SetError>>,
+    ) {
+        let changes = document.belongings.entries.into_iter().map(|entry| Change {
+            namespace: entry.namespace,
+            name: entry.name,
+            value: Some(entry.value),
+        });
+        let set = ChangeSet {
+            owner: document.owner,
+            limits: *self.limits.lock().unwrap_or_else(PoisonError::into_inner),
+            changes: changes.collect(),
+        };
+        self.store.submit_over(set, existing, move |result| {
+            // Whoever asked may have gone at the first trouble.
+            let _ = done.send(result);
+        });
     }
 
     /// An owner that cannot be read at all has lost everything, whatever that was.
@@ -151,26 +184,22 @@ impl Owners for Here {
     }
 
     fn put(&self, document: Document, existing: Existing) -> Result<(), Trouble> {
-        let changes = document.belongings.entries.into_iter().map(|entry| Change {
-            namespace: entry.namespace,
-            name: entry.name,
-            value: Some(entry.value),
-        });
-        let set = ChangeSet {
-            owner: document.owner,
-            limits: *self.limits.lock().unwrap_or_else(PoisonError::into_inner),
-            changes: changes.collect(),
-        };
-        let (done, answer) = mpsc::channel();
-        self.store.submit_over(set, existing, move |result| {
-            // Whoever asked may be gone.
-            let _ = done.send(result);
-        });
-        match answer.recv().unwrap_or(Err(SetError::Failed)) {
+        self.put_all(vec![document], existing)
+    }
+
+    /// They share syncs.
+    fn put_all(&self, documents: Vec<Document>, existing: Existing) -> Result<(), Trouble> {
+        let (done, answers) = mpsc::channel();
+        for document in documents {
+            self.submit(document, existing, done.clone());
+        }
+        drop(done);
+        // Each is answered, whatever becomes of the store.
+        answers.into_iter().try_for_each(|answer| match answer {
             Ok(()) => Ok(()),
             Err(error @ (SetError::Failed | SetError::Full)) => Err(broken(error)),
             Err(error) => Err(Trouble::Refused(error.to_string())),
-        }
+        })
     }
 
     fn remove(&self, owner: &Owner) -> Result<(), Trouble> {

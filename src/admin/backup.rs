@@ -148,6 +148,14 @@ fn put_back(config: &Config, file: &Path) -> Result<(), u8> {
     let mut progress = Progress::new();
     let mut put = Sum::default();
     let mut refused = None;
+    let mut put_off = Batch::default();
+    let mut store = |documents| {
+        data.put_all(documents, Existing::Replace)
+            .map_err(|trouble| {
+                refused = Some(trouble);
+                BadArchive::Io(io::ErrorKind::Other.into())
+            })
+    };
     let read = read(&source, |document| {
         put.add(&document);
         put.name_damage(&document, &mut progress);
@@ -155,11 +163,12 @@ fn put_back(config: &Config, file: &Path) -> Result<(), u8> {
         if document.belongings.entries.is_empty() {
             return Ok(());
         }
-        data.put(document, Existing::Replace).map_err(|trouble| {
-            refused = Some(trouble);
-            BadArchive::Io(io::ErrorKind::Other.into())
-        })
+        match put_off.add(document) {
+            Some(full) => store(full),
+            None => Ok(()),
+        }
     });
+    let read = read.and_then(|sum| store(put_off.take()).map(|()| sum));
     progress.clear();
     let failed = match (refused, read) {
         (Some(trouble), _) => Some(data::told(&trouble)),
@@ -175,6 +184,29 @@ fn put_back(config: &Config, file: &Path) -> Result<(), u8> {
     }
     eprintln!("restored {}", put.told());
     Ok(())
+}
+
+/// Owners that are put together, so that they share syncs.
+#[derive(Default)]
+struct Batch {
+    documents: Vec<Document>,
+    bytes: usize,
+}
+
+impl Batch {
+    /// Adds one; returns all of them when they are enough.
+    fn add(&mut self, document: Document) -> Option<Vec<Document>> {
+        let entries = document.belongings.entries.iter();
+        self.bytes += entries.map(|entry| entry.value.text.len()).sum::<usize>();
+        self.documents.push(document);
+        let enough = self.documents.len() >= 1024 || self.bytes >= 4 * 1024 * 1024;
+        enough.then(|| self.take())
+    }
+
+    fn take(&mut self) -> Vec<Document> {
+        self.bytes = 0;
+        std::mem::take(&mut self.documents)
+    }
 }
 
 /// Reads a whole backup, and has each owner worked upon.

@@ -35,7 +35,12 @@ fn a_flood_of_gets_does_not_hold_up_another_user() {
 
 #[test]
 fn a_flood_of_sets_does_not_hold_up_another_user() {
-    let mut stage = Stage::with("[limits]\nmax_user_open_bytes = 33554432\n");
+    // On a disk so slow that the flood is read long before it is stored.
+    let slow = "strace -f -qq -o /dev/null -e trace=fsync -e inject=fsync:delay_enter=50000";
+    let mut stage = Stage::configured(|options| {
+        options.extra = "[limits]\nmax_user_open_bytes = 33554432\n".to_owned();
+        options.under = slow.split(' ').map(str::to_owned).collect();
+    });
     let large = "x".repeat(20_000);
     let mut flood = String::new();
     for number in 0..500 {
