@@ -42,12 +42,13 @@ pub fn run(arguments: &[String], stores: bool) -> io::Result<()> {
     };
     let mut out = Vec::new();
     loop {
-        input.read(&mut socket)?;
+        // The first requests may have come with the handshake.
         while let Some(stanza) = input.stanza() {
             answer(stanza, store.as_mut(), &mut out)?;
         }
         socket.write_all(&out)?;
         out.clear();
+        input.read(&mut socket)?;
     }
 }
 
