@@ -17,12 +17,14 @@ use crate::dispatch::{Dispatch, Returns, Told};
 pub use crate::link::Step;
 use crate::link::{self, ConnectError, End, Inbound, Link, Outbox};
 use crate::metrics;
+pub use crate::service::Grant;
 use crate::stanza::Received;
+pub use crate::stanza::Refusal;
 use crate::store::Store;
 use backoff::Backoff;
 use liveness::{Liveness, Verdict};
 use questions::Questions;
-pub use questions::{Question, Refusal, Reply};
+pub use questions::{Question, Reply};
 
 /// How long a reply may wait for a link before whoever asked has given up.
 const KEEP_REPLIES: Duration = Duration::from_secs(60);
@@ -55,6 +57,14 @@ pub enum Event {
     Up,
     /// A served domain delegates private storage to it.
     Delegated(String),
+    /// A served domain lets it work on its users' PEP nodes, to this extent: told whenever the
+    /// domain says so.
+    Granted {
+        /// The domain.
+        domain: String,
+        /// What it grants.
+        grant: Grant,
+    },
     /// A question was answered.
     Replied(Reply),
     /// These served domains have not delegated a while after the login.
@@ -388,6 +398,11 @@ impl Component {
                 let kept = served || self.delegated.len() < NOT_SERVED;
                 if kept && self.delegated.insert(domain.clone()) && served {
                     tell(&Event::Delegated(domain));
+                }
+            }
+            Some(Told::Granted { domain, grant }) => {
+                if self.domains.contains(&domain) {
+                    tell(&Event::Granted { domain, grant });
                 }
             }
             Some(Told::Answered { id, from }) => {

@@ -23,7 +23,7 @@ use tokio::task::spawn_blocking;
 
 use crate::link::Outbox;
 use crate::metrics;
-use crate::service::{Answer, Answered, Plan, Request, Service, Settings};
+use crate::service::{Answer, Answered, Grant, Plan, Request, Service, Settings};
 use crate::stanza::Received;
 use crate::store::{Owner, SetError, Store};
 use lane::{Get, Lane, Next};
@@ -54,6 +54,13 @@ pub struct Bounds {
 pub enum Told {
     /// This domain, served or not, says that it delegates private storage to us.
     Delegated(String),
+    /// This domain, served or not, says what it lets us do with its users' PEP nodes.
+    Granted {
+        /// The domain, normalised.
+        domain: String,
+        /// What it grants.
+        grant: Grant,
+    },
     /// An IQ of ours was answered, with this id from this address.
     Answered {
         /// The id that we gave it.
@@ -187,6 +194,7 @@ impl Dispatch {
                 None
             }
             Plan::Delegated { domain } => Some(Told::Delegated(domain)),
+            Plan::Granted { domain, grant } => Some(Told::Granted { domain, grant }),
             Plan::Answered { id, from } => Some(Told::Answered { id, from }),
             Plan::Store(request) => {
                 self.open(request, outbox);

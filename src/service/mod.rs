@@ -12,6 +12,7 @@ mod disco;
 mod envelope;
 mod forget;
 mod private;
+pub mod privilege;
 mod request;
 mod settings;
 mod small;
@@ -33,6 +34,7 @@ use request::Asked;
 
 pub use answer::{Answer, Answered};
 pub use private::{MAX_NAME_BYTES, Reserved, is_reserved};
+pub use privilege::Grant;
 pub use request::{Fetch, Plan, Request, Work};
 pub use settings::{Limits, Profile, Settings, accounts};
 
@@ -44,6 +46,8 @@ pub const CONTAINERS: &[Container] = &[
     container("message", delegation::VERSIONS[0], "delegation"),
     container("message", delegation::VERSIONS[1], "delegation"),
     container("delegation", ns::FORWARD, "forwarded"),
+    container("iq", privilege::NAMESPACE, "privilege"),
+    container("privilege", ns::FORWARD, "forwarded"),
     container("forwarded", ns::ACCEPT, "iq"),
 ];
 
@@ -308,9 +312,12 @@ impl Service {
         }
     }
 
-    /// Messages get no answer. The one that matters comes from a host itself and says that it
-    /// delegates to us; whether it is one that is served may change later.
+    /// Messages get no answer. Those that matter come from a host itself and say that it delegates
+    /// to us, or what it lets us do; whether it is one that is served may change later.
     fn message(&self, received: &Received) -> Plan {
+        if let Some((domain, grant)) = privilege::advertised(received) {
+            return Plan::Granted { domain, grant };
+        }
         if received.fault.is_none()
             && delegation::is_advertisement(&received.stanza)
             && let Some(domain) = delegation::advertising_domain(received)

@@ -3,6 +3,7 @@
 use super::answer::{Answer, Answered};
 use super::commands::Look;
 use super::private::{self, Get};
+use super::privilege::Grant;
 use crate::store::{ChangeSet, Owner, Store};
 
 /// What is to be done with a stanza.
@@ -29,6 +30,13 @@ pub enum Plan {
     Delegated {
         /// The domain, normalised.
         domain: String,
+    },
+    /// A domain, served or not, says what it lets us do with its users' PEP nodes.
+    Granted {
+        /// The domain, normalised.
+        domain: String,
+        /// What it grants.
+        grant: Grant,
     },
 }
 
