@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use jid::{DomainPart, NodePart};
+use jid::{DomainPart, Jid, NodePart};
 use stringprep::tables::unassigned_code_point;
 
 /// The longest part of an address, in bytes (RFC 7622 section 3).
@@ -68,6 +68,13 @@ pub fn domain_name(domain: &str) -> Option<Cow<'_, str>> {
         Ok(Cow::Owned(domain)) => Cow::Owned(domain.into_inner()),
         Err(_) => Cow::Borrowed(domain),
     })
+}
+
+/// A chat room's address without resource, normalised; `None` where it is no address, or one that
+/// routers may take for another.
+pub fn room(address: &str) -> Option<String> {
+    let room = Jid::new(address).ok()?.into_bare();
+    (!is_newer_than_routers(address)).then(|| room.as_str().to_owned())
 }
 
 /// Whether an address holds a character that Unicode 3.2 does not have, and so stringprep leaves
@@ -136,6 +143,16 @@ mod tests {
                 "ex\u{1d43}mple.org".into()
             )
         );
+    }
+
+    #[test]
+    fn a_room_is_known_however_its_address_is_written() {
+        for written in ["tea@muc.example.org", "Tea@MUC.example.org/alice"] {
+            assert_eq!(room(written).as_deref(), Some("tea@muc.example.org"));
+        }
+        for none in ["", " tea@muc.example.org", "@muc", "a b@muc", "\u{1d43}@muc.example.org"] {
+            assert_eq!(room(none), None, "{none:?}");
+        }
     }
 
     #[test]
