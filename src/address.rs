@@ -150,7 +150,13 @@ mod tests {
         for written in ["tea@muc.example.org", "Tea@MUC.example.org/alice"] {
             assert_eq!(room(written).as_deref(), Some("tea@muc.example.org"));
         }
-        for none in ["", " tea@muc.example.org", "@muc", "a b@muc", "\u{1d43}@muc.example.org"] {
+        for none in [
+            "",
+            " tea@muc.example.org",
+            "@muc",
+            "a b@muc",
+            "\u{1d43}@muc.example.org",
+        ] {
             assert_eq!(room(none), None, "{none:?}");
         }
     }
