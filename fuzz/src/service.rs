@@ -89,7 +89,12 @@ impl Stage {
     /// Plans, carries out, answers.
     fn reply(&self, received: &Received) -> Option<String> {
         let request = match self.service.plan(received, Instant::now()) {
-            Plan::Nothing | Plan::Delegated { .. } | Plan::Answered { .. } => return None,
+            Plan::Nothing
+            | Plan::Delegated { .. }
+            | Plan::Granted { .. }
+            | Plan::Answered { .. } => {
+                return None;
+            }
             Plan::Reply(answered) => return Some(answered.reply),
             Plan::Store(request) => request,
         };

@@ -43,6 +43,17 @@ pub fn start_and(options: Options, task: impl FnOnce(&Folder) -> String) -> Serv
     })
 }
 
+/// The version of its package.
+pub fn version() -> String {
+    let mut command = place().command("dpkg-query");
+    let output = command
+        .args(["-W", "-f", "${Version}", "ejabberd"])
+        .output();
+    let output = output.expect("dpkg-query runs");
+    assert!(output.status.success(), "ejabberd is no package here");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
 /// The accounts as Erlang terms.
 fn accounts(options: &Options) -> String {
     let mut terms = String::new();
