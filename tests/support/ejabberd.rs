@@ -43,17 +43,6 @@ pub fn start_and(options: Options, task: impl FnOnce(&Folder) -> String) -> Serv
     })
 }
 
-/// The version of its package.
-pub fn version() -> String {
-    let mut command = place().command("dpkg-query");
-    let output = command
-        .args(["-W", "-f", "${Version}", "ejabberd"])
-        .output();
-    let output = output.expect("dpkg-query runs");
-    assert!(output.status.success(), "ejabberd is no package here");
-    String::from_utf8(output.stdout).expect("UTF-8")
-}
-
 /// The accounts as Erlang terms.
 fn accounts(options: &Options) -> String {
     let mut terms = String::new();
@@ -161,6 +150,22 @@ modules:
         access: delegate_private
 "#
     )
+}
+
+/// Which ejabberd there is: year and month.
+pub fn version() -> (u32, u32) {
+    let place = place();
+    let folder = place.outside(&libraries(&place));
+    let entries = std::fs::read_dir(&folder).expect("the folder of its libraries");
+    entries
+        .filter_map(|entry| {
+            let name = entry.ok()?.file_name();
+            let (year, month) = name.to_str()?.strip_prefix("ejabberd-")?.split_once('.')?;
+            let digits = month.split(|c: char| !c.is_ascii_digit()).next()?;
+            Some((year.parse().ok()?, digits.parse().ok()?))
+        })
+        .max()
+        .unwrap_or_else(|| panic!("no ejabberd in {}", folder.display()))
 }
 
 /// Puts what `more` says below a top-level key to what `text` says below the same key, as an

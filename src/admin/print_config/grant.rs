@@ -111,9 +111,9 @@ pub fn ejabberd_comment(version: Option<EjabberdVersion>) -> String {
         None => {
             return format!(
                 "{what}\
-                 # It needs ejabberd {USABLE} or later: take the \"# \" out there, on all hosts above, or say\n\
+                 # It needs ejabberd {USABLE} or later: take the \"# \" out there, or print this with\n\
                  # --server-version. Older ones do not start with it; 24.10 to 24.12 drop all that we send as\n\
-                 # soon as any host loads mod_privilege.\n"
+                 # soon as any host loads mod_privilege, and newer ones then delegate no host without it.\n"
             );
         }
         Some((_, Support::Yes)) => {
