@@ -85,6 +85,11 @@ fn is_newer_than_routers(address: &str) -> bool {
     !address.is_ascii() && address.chars().any(unassigned_code_point)
 }
 
+/// The domain of a user's bare address.
+pub fn domain_of(user: &str) -> &str {
+    user.rsplit('@').next().unwrap_or_default()
+}
+
 /// Whether this is a bare domain: neither a local part nor a resource.
 pub fn is_bare_domain(address: &str) -> bool {
     !address.contains(['@', '/'])

@@ -153,7 +153,8 @@ impl Component {
     /// A component that has not connected yet.
     pub fn new(config: &Config, store: Store, metrics: metrics::Requests) -> Self {
         let (service, bounds) = (settings::service(config), settings::bounds(config));
-        let (dispatch, returns) = Dispatch::new(service, bounds, store, metrics.clone());
+        let bookmarks = settings::bookmarks(config);
+        let (dispatch, returns) = Dispatch::new(service, bookmarks, bounds, store, metrics.clone());
         let (change, changes) = unbounded_channel();
         Self {
             link: settings::link(config),
@@ -224,6 +225,7 @@ impl Component {
                         Ended::Stopped(by) => break by,
                         Ended::Lost(why) => why,
                     };
+                    self.dispatch.link_ended(&mut self.outbox);
                     self.outbox.rewind();
                     self.delegated.clear();
                     backoff.link_lasted(since.elapsed());
@@ -271,6 +273,9 @@ impl Component {
         let mut undelegated = std::pin::pin!(sleep(DELEGATION));
         let mut told_undelegated = false;
         loop {
+            if leaving.is_some() {
+                self.dispatch.link_ended(&mut self.outbox);
+            }
             self.dispatch.start(&mut self.outbox);
             let reading = leaving.is_none() && self.dispatch.has_room(&self.outbox);
             let wake = match &leaving {
@@ -287,13 +292,14 @@ impl Component {
                 }
                 Some(leaving) => leaving.deadline,
                 None => {
+                    let due = self.dispatch.due();
                     self.liveness.lives(inbound.heard());
                     if !reading && self.outbox.is_empty() {
                         // It is we who are busy.
                         self.liveness.lives(Instant::now());
                     }
                     match self.liveness.look(Instant::now(), &mut self.outbox) {
-                        Verdict::Wait(moment) => moment,
+                        Verdict::Wait(moment) => due.map_or(moment, |due| due.min(moment)),
                         Verdict::Dead(silent) => {
                             let silent = silent.as_secs();
                             return Ended::Lost(format!(
@@ -364,7 +370,8 @@ impl Component {
     fn set_up_anew(&mut self, config: &Config) -> Vec<String> {
         self.link = settings::link(config);
         let (service, bounds) = (settings::service(config), settings::bounds(config));
-        self.dispatch.set_up_anew(service, bounds);
+        self.dispatch
+            .set_up_anew(service, settings::bookmarks(config), bounds);
         let before = std::mem::replace(&mut self.domains, config.access.domains.clone());
         self.liveness.watch_one_of(&self.domains);
         let new = self.domains.iter().filter(|it| !before.contains(it));

@@ -5,7 +5,9 @@ use std::sync::mpsc;
 use std::time::Instant;
 
 use arbitrary::Unstructured;
-use xmpp_private_storage::service::{Limits, Plan, Profile, Reserved, Service, Settings, Work};
+use xmpp_private_storage::service::{
+    Limits, Plan, Profile, Reserved, Service, Settings, Work, Write,
+};
 use xmpp_private_storage::stanza::Received;
 use xmpp_private_storage::store::Store;
 use xmpp_private_storage::xml::frame::{Frame, Framer};
@@ -92,15 +94,13 @@ impl Stage {
             Plan::Nothing
             | Plan::Delegated { .. }
             | Plan::Granted { .. }
-            | Plan::Answered { .. } => {
-                return None;
-            }
+            | Plan::Answered { .. } => return None,
             Plan::Reply(answered) => return Some(answered.reply),
             Plan::Store(request) => request,
         };
         let answered = match request.work {
             Work::Get(fetch) => fetch.carry_out(&self.store, &request.answer),
-            Work::Remove(namespace) => {
+            Work::Write(Write::Remove(namespace)) => {
                 let (done, result) = mpsc::channel();
                 self.store
                     .remove_some(request.owner, namespace, move |result| {
@@ -110,7 +110,7 @@ impl Stage {
                     .answer
                     .set(&result.recv().expect("an answer of the store"))
             }
-            Work::Set(changes) => {
+            Work::Write(Write::Set(changes)) => {
                 assert_eq!(changes.owner, request.owner);
                 let (done, result) = mpsc::channel();
                 self.store
@@ -119,7 +119,7 @@ impl Stage {
                     .answer
                     .set(&result.recv().expect("an answer of the store"))
             }
-            Work::Forget => {
+            Work::Write(Write::Forget) => {
                 let (done, result) = mpsc::channel();
                 self.store
                     .remove(request.owner, move |result| drop(done.send(result)));

@@ -79,7 +79,10 @@ mod tests {
         let base = Base::of([("tea@muc", a), ("chess@muc", b)].into_iter());
         let again = Base::read(&base.write()).unwrap();
         assert_eq!(again, base);
-        assert_eq!((again.get("tea@muc"), again.get("chess@muc")), (Some(a), Some(b)));
+        assert_eq!(
+            (again.get("tea@muc"), again.get("chess@muc")),
+            (Some(a), Some(b))
+        );
         assert_eq!(again.get("go@muc"), None);
         assert_eq!(Base::read(&Base::default().write()), Some(Base::default()));
     }

@@ -33,9 +33,9 @@ use private::Action;
 use request::Asked;
 
 pub use answer::{Answer, Answered};
-pub use private::{MAX_NAME_BYTES, Reserved, is_reserved};
+pub use private::{Bookmarks, MAX_NAME_BYTES, Reserved, bookmarks_in, is_reserved};
 pub use privilege::Grant;
-pub use request::{Fetch, Plan, Request, Work};
+pub use request::{Fetch, Plan, Request, Work, Write};
 pub use settings::{Limits, Profile, Settings, accounts};
 
 /// The elements of a stanza whose children decide what is done with it.
@@ -178,10 +178,13 @@ impl Service {
         match action {
             Ok(action) => Plan::Store(Request {
                 owner: action.owner().clone(),
+                asker: action
+                    .is_about_bookmarks()
+                    .then(|| answer.asker().to_owned()),
                 size: received.size + received.text.len() + HELD,
                 work: match action {
                     Action::Get(get) => Work::Get(Fetch(Asked::Query(get))),
-                    Action::Set(set) => Work::Set(set),
+                    Action::Set(set) => Work::Write(Write::Set(set)),
                 },
                 answer,
             }),
@@ -198,8 +201,9 @@ impl Service {
         match forget::owner(&self.settings, from, to, forget) {
             Ok(owner) => Plan::Store(Request {
                 owner,
+                asker: None,
                 size: received.size + HELD,
-                work: Work::Forget,
+                work: Work::Write(Write::Forget),
                 answer,
             }),
             Err(error) => answer.refuse(error),
@@ -260,14 +264,16 @@ impl Service {
             Ok(Step::Answer(payload)) => Plan::Reply(answer.result(&payload)),
             Ok(Step::Look(owner, look)) => Plan::Store(Request {
                 owner,
+                asker: None,
                 size: received.size + received.text.len() + HELD,
                 work: Work::Get(Fetch(Asked::Command(look))),
                 answer,
             }),
             Ok(Step::Remove(owner, namespace, done)) => Plan::Store(Request {
                 owner,
+                asker: None,
                 size: received.size + received.text.len() + HELD,
-                work: Work::Remove(namespace),
+                work: Work::Write(Write::Remove(namespace)),
                 answer: answer.saying(done),
             }),
             Err(error) => answer.refuse(error),
