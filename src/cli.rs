@@ -72,8 +72,8 @@ enum Command {
     PrintConfig {
         /// Which router.
         router: Router,
-        /// For ejabberd: its version, such as 26.07. What older ones cannot take is printed, and
-        /// not only as a comment, when it is known to be newer.
+        /// For ejabberd: its version, such as 26.07. Without it, what not every version can take
+        /// is only a comment.
         #[arg(long, value_name = "YY.MM", value_parser = ejabberd_version)]
         server_version: Option<EjabberdVersion>,
     },
