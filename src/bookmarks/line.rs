@@ -117,7 +117,7 @@ impl Request {
     /// Bytes that are held beside what the request itself costs.
     pub fn held(&self) -> usize {
         match &self.content {
-            Content::Get(found) => found.len(),
+            Content::Get(found) => found.bytes(),
             Content::Set(_) => 0,
         }
     }
