@@ -24,7 +24,7 @@ use tokio::task::spawn_blocking;
 use crate::address;
 use crate::bookmarks::{self, Ask, Effect, Keeper};
 use crate::link::Outbox;
-use crate::metrics;
+use crate::metrics::{self, Metrics};
 use crate::service::{
     Answered, Grant, Plan, Request, Service, Settings, Work, Write, bookmarks_in,
 };
@@ -142,13 +142,13 @@ impl Dispatch {
         bookmarks: bookmarks::Settings,
         bounds: Bounds,
         store: Store,
-        metrics: metrics::Requests,
+        metrics: &Metrics,
     ) -> (Self, Returns) {
         // Unbounded, since what can be in it is bounded by what is open.
         let (done, receiver) = unbounded_channel();
         let dispatch = Self {
             service: Service::new(settings),
-            bookmarks: Keeper::new(bookmarks),
+            bookmarks: Keeper::new(bookmarks, metrics.pep.clone()),
             store,
             bounds,
             lanes: HashMap::new(),
@@ -160,7 +160,7 @@ impl Dispatch {
             open: 0,
             open_bytes: 0,
             done,
-            metrics,
+            metrics: metrics.requests.clone(),
         };
         let come = Vec::new();
         (dispatch, Returns { receiver, come })
