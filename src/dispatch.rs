@@ -101,7 +101,7 @@ enum Outcome {
         left: Vec<Turn>,
     },
     /// Bookmarks were stored, and this is noted about their owner.
-    Noted(OpenSet, Option<String>),
+    Noted(Box<OpenSet>, Option<String>),
 }
 
 /// A set, or a removal, on its way to the disk.
@@ -245,7 +245,7 @@ impl Dispatch {
                     self.found(owner, found, now, outbox);
                 }
             }
-            Outcome::Noted(set, note) => self.bring_into_step(set, note, outbox),
+            Outcome::Noted(set, note) => self.bring_into_step(*set, note, outbox),
         }
     }
 
@@ -265,7 +265,7 @@ impl Dispatch {
         spawn_blocking(move || {
             // What cannot be read is as good as not noted: then nothing is taken away.
             let note = store.note(&set.owner).ok().flatten();
-            let _ = back.send(Outcome::Noted(set, note));
+            let _ = back.send(Outcome::Noted(Box::new(set), note));
         });
     }
 

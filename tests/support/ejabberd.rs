@@ -152,6 +152,22 @@ modules:
     )
 }
 
+/// Which ejabberd there is: year and month.
+pub fn version() -> (u32, u32) {
+    let place = place();
+    let folder = place.outside(&libraries(&place));
+    let entries = std::fs::read_dir(&folder).expect("the folder of its libraries");
+    entries
+        .filter_map(|entry| {
+            let name = entry.ok()?.file_name();
+            let (year, month) = name.to_str()?.strip_prefix("ejabberd-")?.split_once('.')?;
+            let digits = month.split(|c: char| !c.is_ascii_digit()).next()?;
+            Some((year.parse().ok()?, digits.parse().ok()?))
+        })
+        .max()
+        .unwrap_or_else(|| panic!("no ejabberd in {}", folder.display()))
+}
+
 /// Puts what `more` says below a top-level key to what `text` says below the same key, as an
 /// administrator does who pastes a printed block into a file.
 fn merge(text: &str, more: &str) -> String {
