@@ -170,6 +170,32 @@ fn who_changes_what_somebody_else_has_deleted_has_it_again() {
 }
 
 #[test]
+fn who_saw_that_a_room_was_gone_and_sets_it_has_it_again() {
+    let (mut old, mut modern) = shared().user();
+    let [tea, chess] = ["tea", "chess"].map(room);
+    old.set([&tea, &chess]);
+    modern.retract(&tea);
+    assert_eq!(old.rooms(), [chess.clone()]);
+    old.set([&tea, &chess]);
+    let both = sorted([tea, chess]);
+    assert_eq!(modern.rooms(), both);
+    assert_eq!(old.rooms(), both);
+}
+
+/// However soon after.
+#[test]
+fn what_is_deleted_right_after_a_set_does_not_come_back() {
+    let (mut old, mut modern) = shared().user();
+    for number in 0..30 {
+        let tea = room("tea").name(&number.to_string());
+        old.set([&tea]);
+        modern.retract(&tea);
+        assert_eq!(old.rooms(), [], "{number}");
+        assert_eq!(modern.rooms(), [], "{number}");
+    }
+}
+
+#[test]
 fn nothing_retracts_what_was_shown_and_nothing_else() {
     let (mut old, mut modern) = shared().user();
     old.set([&room("tea"), &room("chess")]);
