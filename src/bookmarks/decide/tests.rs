@@ -135,6 +135,21 @@ fn what_somebody_else_deleted_stays_deleted() {
     assert_eq!(outcome(&changed, &none, by_sight).1, ["+a@m mine"]);
 }
 
+/// The base still has what is stored of it.
+#[test]
+fn who_saw_that_a_room_was_gone_and_stores_it_has_it_again() {
+    let rooms = [("a@m", "a")];
+    let (base, none) = (base(&rooms), shown(&[], true));
+    let before = Before {
+        base: Some(&base),
+        shown: Some(&none),
+        ..SET
+    };
+    let (seen, changes) = outcome(&stored(&rooms), &Node::default(), before);
+    assert_eq!(changes, ["+a@m a"]);
+    assert_eq!(seen, ["a@m a"]);
+}
+
 #[test]
 fn what_was_stored_while_the_node_was_out_of_reach_counts_unless_both_changed() {
     let base = base(&[("a@m", "a")]);
