@@ -316,11 +316,15 @@ impl Dispatch {
         }
     }
 
+    fn look_after_bookmarks(&mut self, outbox: &mut Outbox) {
+        self.bookmarks.look(Instant::now());
+        self.carry_out(outbox);
+    }
+
     /// Starts what may start: one request of each owner in turn; gets as long as their replies
     /// have somewhere to go.
     pub fn start(&mut self, outbox: &mut Outbox) {
-        self.bookmarks.look(Instant::now());
-        self.carry_out(outbox);
+        self.look_after_bookmarks(outbox);
         while let Some(owner) = self.turns.pop_front() {
             self.start_next_of(owner);
         }
@@ -331,6 +335,8 @@ impl Dispatch {
             self.batches += 1;
             let outcome = read(vec![turn], &self.store);
             self.finish_one(outcome, outbox);
+            // Nothing else may happen for long that would have them looked after.
+            self.look_after_bookmarks(outbox);
         }
         while self.batches < BATCHES
             && !self.ready.is_empty()
