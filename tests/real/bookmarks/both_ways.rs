@@ -1,8 +1,10 @@
 //! What one client does the other sees.
 
-use super::room::{MODERN, room, sorted};
+use super::old::{Old, storage};
+use super::room::{MODERN, Room, room, rooms, sorted};
 use super::stage::shared;
 use crate::support::answers::fragment;
+use crate::support::client::{PATIENCE, private};
 use crate::support::server::COMPONENT;
 
 #[test]
@@ -193,11 +195,45 @@ fn who_never_looked_deletes_nothing() {
 }
 
 #[test]
+fn what_is_sent_without_waiting_is_carried_out_in_order() {
+    let (mut old, mut modern) = shared().user();
+    let lists = [vec!["tea"], vec!["tea", "chess"], vec!["chess", "go"]];
+    let set = |names: &Vec<&str>| {
+        let rooms: String = names.iter().map(|name| room(name).old()).collect();
+        private("set", "", &storage(&rooms))
+    };
+    let sets: String = lists.iter().map(set).collect();
+    old.client().send(&sets);
+    let rooms = [room("chess"), room("go")];
+    assert_eq!(old.rooms(), rooms);
+    assert_eq!(modern.rooms(), rooms);
+}
+
+/// The order of the answers shows it: many rooms take their time.
+#[test]
+fn other_data_does_not_wait_for_pep() {
+    let (mut old, mut modern) = shared().user();
+    let all = rooms("r", 200);
+    let content: String = all.iter().map(Room::old).collect();
+    let set = private("set", "", &storage(&content));
+    let get = private("get", "", "<note xmlns='urn:test:note'/>");
+    old.client().send(&format!("{set}{get}"));
+    let answers: Vec<bool> = (0..2)
+        .map(|_| {
+            let answer = old.client().next(PATIENCE).expect("an answer");
+            answer.contains("urn:test:note")
+        })
+        .collect();
+    assert_eq!(answers, [true, false]);
+    shared().until("all are in PEP", || modern.rooms() == all);
+}
+
+#[test]
 fn both_ways_in_lead_to_the_same_rooms() {
     let stage = shared();
     let jid = stage.newcomer();
     let mut delegated = stage.old(&jid);
-    let mut direct = super::old::Old::asking(&stage.server, &jid, COMPONENT);
+    let mut direct = Old::asking(&stage.server, &jid, COMPONENT);
     let mut modern = stage.modern(&jid);
 
     modern.publish(&room("tea"));
