@@ -77,10 +77,32 @@ fn first_contact_without_pep() {
     stage.until("all are in PEP", || modern.rooms() == all);
 }
 
+/// The rooms that a client dropped from its list came back when the component had been upgraded
+/// while it was online.
+#[test]
+fn who_stays_online_through_an_orderly_restart_deletes_what_it_drops() {
+    let mut stage = Stage::new(GRANTING);
+    let jid = stage.newcomer();
+    let [tea, chess, new] = ["tea", "chess", "new"].map(room);
+    let (mut old, mut modern) = (stage.old(&jid), stage.modern(&jid));
+    modern.publish(&tea);
+    old.set([&chess]);
+    old.rooms();
+
+    assert!(stage.component.stop().success());
+    modern.publish(&new);
+    stage.component.restart();
+    stage.wait_for(GRANTING);
+    old.set([&chess]);
+    let left = sorted([chess, new]);
+    assert_eq!(modern.rooms(), left);
+    assert_eq!(old.rooms(), left);
+}
+
 /// What had been shown is forgotten with the process, so that nothing is deleted by mistake; after
 /// one look it is known again.
 #[test]
-fn a_restart_of_the_component_loses_no_room() {
+fn a_crash_of_the_component_loses_no_room() {
     let mut stage = Stage::new(GRANTING);
     let jid = stage.newcomer();
     let [tea, chess, new] = ["tea", "chess", "new"].map(room);
