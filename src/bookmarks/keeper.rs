@@ -325,7 +325,7 @@ impl Keeper {
         if let (Some(view), Content::Get(found)) = (view, &request.content)
             && let Some(answer) = request.answer.take()
         {
-            let answered = answer.bookmarks(found, view.text.as_deref());
+            let answered = answer.bookmarks(found, Some(&view.text));
             self.effects.push(Effect::Answer(answered));
             self.shown.put(&request.asker, view.rooms, false);
         }

@@ -26,7 +26,7 @@ fn shown(rooms: &Rooms<'_>, in_step: bool) -> Sight {
 fn outcome(stored: &Legacy, node: &Node, before: Before<'_>) -> (Vec<String>, Vec<String>) {
     let decision = decide(stored, node, before);
     let seen = decision.rooms.iter().map(|seen| {
-        let view = stored.with(&[*seen]).unwrap();
+        let view = stored.with(&[*seen]);
         let name = view
             .split("name='")
             .nth(1)
