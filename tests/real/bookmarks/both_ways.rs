@@ -60,7 +60,7 @@ fn what_an_old_client_sets_a_modern_one_sees() {
         assert_eq!(old.rooms(), rooms);
     }
     old.set([&chess]);
-    assert_eq!(modern.rooms(), [chess.clone()]);
+    assert_eq!(modern.rooms(), sorted([chess.clone()]));
     assert_eq!(old.rooms(), [chess]);
 }
 
@@ -177,7 +177,7 @@ fn who_saw_that_a_room_was_gone_and_sets_it_has_it_again() {
     let [tea, chess] = ["tea", "chess"].map(room);
     old.set([&tea, &chess]);
     modern.retract(&tea);
-    assert_eq!(old.rooms(), [chess.clone()]);
+    assert_eq!(old.rooms(), sorted([chess.clone()]));
     old.set([&tea, &chess]);
     let both = sorted([tea, chess]);
     assert_eq!(modern.rooms(), both);
