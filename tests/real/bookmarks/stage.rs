@@ -74,11 +74,13 @@ pub fn shared() -> &'static Stage {
 impl Stage {
     /// A server with such hosts, and the component, serving them.
     pub fn new(hosts: Hosts) -> Stage {
-        Stage::with(hosts, |server| server.component_address())
+        Stage::with(hosts, |server| {
+            component::Options::at(server.component_address())
+        })
     }
 
-    /// The same; the component connects to where `address` says.
-    pub fn with(hosts: Hosts, address: impl Fn(&Server) -> std::net::SocketAddr) -> Stage {
+    /// The same, with the component set up like this.
+    pub fn with(hosts: Hosts, set_up: impl Fn(&Server) -> component::Options) -> Stage {
         let folder = place().folder("prosody-hosts");
         folder.write("mod_private_bookmarks_here.lua", HERE);
         folder.write("hosts.cfg.lua", &hosts.blocks());
@@ -90,7 +92,7 @@ impl Stage {
         options.besides = format!("plugin_paths = {{ \"{}\" }}\n", folder.inside(""));
         options.host_blocks = Some(format!("Include \"{}\"\n", folder.inside("hosts.cfg.lua")));
         let server = prosody::start(options);
-        let component = Component::start(component::Options::at(address(&server)));
+        let component = Component::start(set_up(&server));
         let stage = Stage {
             server,
             component,

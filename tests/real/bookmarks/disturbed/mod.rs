@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::stage::{GRANTING, Stage};
 use crate::chaos::dice::Dice;
 use crate::chaos::variable;
+use crate::support::component::Options;
 use crate::support::relay::Relay;
 
 use user::User;
@@ -40,7 +41,7 @@ fn nothing_is_lost_whatever_happens() {
     let relay = RefCell::new(None);
     let mut stage = Stage::with(GRANTING, |server| {
         let new = Relay::new(server.component_address());
-        relay.borrow_mut().insert(new).address()
+        Options::at(relay.borrow_mut().insert(new).address())
     });
     let relay = relay.into_inner().expect("the stage stands");
     let mut dice = Dice::new(seed, 0);
