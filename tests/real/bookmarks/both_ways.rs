@@ -191,6 +191,20 @@ fn when_a_modern_client_deletes_the_last_room_there_is_none() {
     assert_eq!(modern.rooms(), []);
 }
 
+/// However soon after.
+#[test]
+fn what_is_deleted_right_after_a_set_does_not_come_back() {
+    let (mut old, mut modern) = shared().user();
+    let chess = room("chess");
+    for number in 0..30 {
+        let tea = room("tea").name(&number.to_string());
+        old.set([&tea, &chess]);
+        modern.retract(&tea);
+        assert_eq!(old.rooms(), sorted([chess.clone()]), "{number}");
+        assert_eq!(modern.rooms(), sorted([chess.clone()]), "{number}");
+    }
+}
+
 #[test]
 fn nothing_retracts_what_was_shown_and_nothing_else() {
     let (mut old, mut modern) = shared().user();

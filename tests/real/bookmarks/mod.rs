@@ -12,5 +12,4 @@ mod modern;
 mod old;
 mod options;
 mod room;
-mod slow_disk;
 mod stage;
