@@ -152,6 +152,49 @@ modules:
     )
 }
 
+/// What makes both hosts grant the privilege that bookmarks take (XEP-0356), with a PEP to use it on:
+/// for `Options::besides`. Only from 25.03 on (see [`version`]): before, the option stops ejabberd,
+/// or plain IQs of the component.
+///
+/// With its own `mod_private`, ejabberd goes on converting between its two nodes of bookmarks.
+pub fn privilege(own_private: bool) -> String {
+    let private = match own_private {
+        true => "  mod_private: {}\n",
+        false => "",
+    };
+    format!(
+        r#"modules:
+{private}  mod_caps: {{}}
+  mod_pubsub:
+    plugins:
+      - flat
+      - pep
+  mod_privilege:
+    iq:
+      http://jabber.org/protocol/pubsub:
+        both: delegate_private
+      http://jabber.org/protocol/pubsub#owner:
+        both: delegate_private
+"#
+    )
+}
+
+/// Which ejabberd there is: year and month.
+pub fn version() -> (u32, u32) {
+    let place = place();
+    let folder = place.outside(&libraries(&place));
+    let entries = std::fs::read_dir(&folder).expect("the folder of its libraries");
+    entries
+        .filter_map(|entry| {
+            let name = entry.ok()?.file_name();
+            let (year, month) = name.to_str()?.strip_prefix("ejabberd-")?.split_once('.')?;
+            let digits = month.split(|c: char| !c.is_ascii_digit()).next()?;
+            Some((year.parse().ok()?, digits.parse().ok()?))
+        })
+        .max()
+        .unwrap_or_else(|| panic!("no ejabberd in {}", folder.display()))
+}
+
 /// Puts what `more` says below a top-level key to what `text` says below the same key, as an
 /// administrator does who pastes a printed block into a file.
 fn merge(text: &str, more: &str) -> String {
