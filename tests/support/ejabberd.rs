@@ -77,8 +77,10 @@ fn libraries(place: &Place) -> String {
     line.trim_matches(['\'', '"']).to_owned()
 }
 
+/// The configuration file, `ejabberd.yml` in the server's folder.
+///
 /// `mod_private` is absent on purpose: it would answer until the component has first connected.
-fn configuration(options: &Options) -> String {
+pub fn configuration(options: &Options) -> String {
     let mut text = global(options);
     match &options.host_blocks {
         Some(blocks) => text = merge(&text, blocks),
@@ -152,31 +154,30 @@ modules:
     )
 }
 
-/// What makes both hosts grant the privilege that bookmarks take (XEP-0356), with a PEP to use it on:
-/// for `Options::besides`. Only from 25.03 on (see [`version`]): before, the option stops ejabberd,
-/// or plain IQs of the component.
-///
-/// With its own `mod_private`, ejabberd goes on converting between its two nodes of bookmarks.
-pub fn privilege(own_private: bool) -> String {
-    let private = match own_private {
-        true => "  mod_private: {}\n",
-        false => "",
-    };
-    format!(
-        r#"modules:
-{private}  mod_caps: {{}}
+/// Users' PEP: for `Options::besides`.
+pub const PEP: &str = "modules:
+  mod_caps: {}
   mod_pubsub:
     plugins:
       - flat
       - pep
-  mod_privilege:
-    iq:
-      http://jabber.org/protocol/pubsub:
-        both: delegate_private
-      http://jabber.org/protocol/pubsub#owner:
-        both: delegate_private
-"#
-    )
+";
+
+/// Its own private storage: it answers until the component has first connected, and converts
+/// between its own two nodes of bookmarks all the time. For `Options::besides`.
+pub const OWN_PRIVATE: &str = "modules:\n  mod_private: {}\n";
+
+/// What lets the component send IQs with these namespaces for the users of both hosts (XEP-0356):
+/// for `Options::besides`, with delegation. Only from 25.03 on (see [`version`]): before, it keeps
+/// ejabberd from starting, or drops what the component sends.
+pub fn privilege(namespaces: &[&str]) -> String {
+    let mut text = "modules:\n  mod_privilege:\n    iq:\n".to_owned();
+    for namespace in namespaces {
+        text.push_str(&format!(
+            "      \"{namespace}\":\n        both: delegate_private\n"
+        ));
+    }
+    text
 }
 
 /// Which ejabberd there is: year and month.
