@@ -3,6 +3,7 @@
 //! Whatever users' requests can show on a shared server is in `scenarios`; whatever takes a
 //! server or the component down has servers of its own.
 
+mod bookmarks;
 mod check;
 mod deleted;
 mod encrypted;
