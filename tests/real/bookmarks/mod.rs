@@ -5,4 +5,5 @@ mod here;
 mod modern;
 mod old;
 mod room;
+mod slixmpp;
 mod stage;

@@ -10,7 +10,12 @@ fn with_stored_room(users: &[&str]) -> Stage {
     let mut stage = Stage::new();
     for user in users {
         let content = storage(&conference(STORED, "Stored"));
-        stage.send(request("set", "s", &format!("{user}@localhost/phone"), &content));
+        stage.send(request(
+            "set",
+            "s",
+            &format!("{user}@localhost/phone"),
+            &content,
+        ));
         answered(&mut stage, "s");
     }
     stage.send(grant("localhost"));
@@ -73,7 +78,9 @@ fn an_answer_counts_only_with_the_right_id_from_the_right_address() {
 fn an_absent_node_is_an_empty_one_whatever_the_outer_type() {
     let mut stage = with_stored_room(&["alice", "bob"]);
     for (user, outer) in [("alice", "result"), ("bob", "error")] {
-        get_and_answer(&mut stage, user, |fetch| fetch.error(outer, "item-not-found"));
+        get_and_answer(&mut stage, user, |fetch| {
+            fetch.error(outer, "item-not-found")
+        });
         // So first contact brings what is stored there.
         let publish = asked(&mut stage);
         assert_eq!(publish.step, Step::Publish(STORED.to_owned()), "{outer}");
@@ -108,7 +115,10 @@ fn where_the_request_comes_back_the_store_answers() {
     let mut stage = with_stored_room(&["alice"]);
     get_and_answer(&mut stage, "alice", |fetch| {
         let privileged = fetch.xml.find("<privileged_iq").expect("ours");
-        fetch.outer("error", &fetch.xml[privileged..fetch.xml.len() - "</iq>".len()])
+        fetch.outer(
+            "error",
+            &fetch.xml[privileged..fetch.xml.len() - "</iq>".len()],
+        )
     });
     expect_stored(&mut stage, "alice");
 }

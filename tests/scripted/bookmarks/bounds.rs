@@ -16,7 +16,14 @@ fn only_a_few_are_asked_at_once_whoever_many_ask() {
     let mut stage = Stage::new();
     stage.send(grant("localhost"));
     let all: String = (0..USERS)
-        .map(|n| request("get", &format!("g{n}"), &format!("u{n}@localhost/x"), BOOKMARKS))
+        .map(|n| {
+            request(
+                "get",
+                &format!("g{n}"),
+                &format!("u{n}@localhost/x"),
+                BOOKMARKS,
+            )
+        })
         .collect();
     let mut writer = stage.writer();
     let sent = std::thread::spawn(move || writer.write_all(all.as_bytes()));
@@ -86,7 +93,10 @@ fn all_ids_differ_outer_and_inner() {
         host.let_in_again();
         host.send(grant("localhost"));
     }
-    let ids = host.asked.iter().flat_map(|asked| [&asked.outer, &asked.inner]);
+    let ids = host
+        .asked
+        .iter()
+        .flat_map(|asked| [&asked.outer, &asked.inner]);
     let distinct: BTreeSet<&String> = ids.collect();
     assert!(host.asked.len() > 30, "{}", host.asked.len());
     assert_eq!(distinct.len(), 2 * host.asked.len());

@@ -19,7 +19,9 @@ fn survive(stage: &mut Stage, answer: impl FnOnce(&Asked) -> String) -> String {
     stage.send(answer(&fetch));
     let answer = loop {
         // What has to be repaired may be asked for.
-        let xml = stage.next_within(Duration::from_secs(10)).expect("an answer");
+        let xml = stage
+            .next_within(Duration::from_secs(10))
+            .expect("an answer");
         match Asked::read(&xml) {
             Some(asked) => stage.send(asked.error("error", "service-unavailable")),
             None => break xml,
@@ -101,7 +103,10 @@ fn odd_items_are_left_out() {
         format!("<other id='other@muc.localhost'>{}</other>", conference("")),
         "<item id='ns0@muc.localhost'><conference name='pubsub'/></item>".to_owned(),
         "<item id='ns1@muc.localhost'><conference xmlns='urn:xmpp:bookmarks:0'/></item>".to_owned(),
-        format!("<item xmlns='urn:x' id='ns2@muc.localhost'>{}</item>", conference("")),
+        format!(
+            "<item xmlns='urn:x' id='ns2@muc.localhost'>{}</item>",
+            conference("")
+        ),
         format!("<item id='name@muc.localhost'><room xmlns='{NODE}'/></item>"),
         "text".to_owned(),
     ];
@@ -123,7 +128,10 @@ fn an_answer_in_another_form_is_none() {
         ("urn:xmpp:forward:0", "urn:xmpp:forward:1"),
         ("jabber:client", "jabber:server"),
         (PUBSUB, OWNER),
-        ("<items node='urn:xmpp:bookmarks:1'", "<items node='storage:bookmarks'"),
+        (
+            "<items node='urn:xmpp:bookmarks:1'",
+            "<items node='storage:bookmarks'",
+        ),
         ("<items ", "<entries "),
         ("client' type='result'", "client' type='set'"),
     ] {
@@ -144,7 +152,8 @@ fn an_answer_in_another_form_is_none() {
 fn an_answer_with_a_fault_in_it_harms_nobody() {
     let mut stage = granted();
     for fault in ["<z:a/>", "<xml:foo/>", "<a xmlns:b=''/>"] {
-        let items = item("faulty@muc.localhost", "F").replace("</nick>", &format!("</nick>{fault}"));
+        let items =
+            item("faulty@muc.localhost", "F").replace("</nick>", &format!("</nick>{fault}"));
         survive(&mut stage, |fetch| fetch.items(&items));
     }
 }

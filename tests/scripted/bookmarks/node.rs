@@ -89,10 +89,16 @@ fn items_that_are_no_rooms_are_not_shown_and_not_touched() {
     host.keep("a b@@c", item("a b@@c", "no JID"));
     host.keep(A, item(A, "A"));
     let answer = host.get();
-    assert!(rooms(&answer).contains(&(A.to_owned(), "A".to_owned())), "{answer}");
+    assert!(
+        rooms(&answer).contains(&(A.to_owned(), "A".to_owned())),
+        "{answer}"
+    );
     assert!(!answer.contains("a b@@c"), "{answer}");
     let steps = host.set("");
-    assert!(!steps.contains(&Step::Retract("a b@@c".to_owned())), "{steps:?}");
+    assert!(
+        !steps.contains(&Step::Retract("a b@@c".to_owned())),
+        "{steps:?}"
+    );
 }
 
 #[test]
@@ -140,7 +146,10 @@ fn at_first_contact_both_sides_come_together_and_nothing_is_retracted() {
     host.keep(A, item(A, "of the node"));
     host.keep("c@muc.localhost", item("c@muc.localhost", "C"));
     let answer = host.get();
-    assert_eq!(host.steps_since(0), [Step::Fetch, Step::Publish(B.to_owned())]);
+    assert_eq!(
+        host.steps_since(0),
+        [Step::Fetch, Step::Publish(B.to_owned())]
+    );
     let mut both = rooms(&answer);
     both.sort();
     let expected = [(A, "of the node"), (B, "B"), ("c@muc.localhost", "C")];

@@ -114,7 +114,9 @@ impl Asked {
     /// An answer with this payload, whatever it is.
     pub fn outer(&self, kind: &str, payload: &str) -> String {
         let Asked { outer, owner, .. } = self;
-        format!("<iq type='{kind}' id='{outer}' from='{owner}' to='private.localhost'>{payload}</iq>")
+        format!(
+            "<iq type='{kind}' id='{outer}' from='{owner}' to='private.localhost'>{payload}</iq>"
+        )
     }
 
     /// Where Prosody says `result` outside, it leaves the inner `from` out; ejabberd has both.

@@ -64,7 +64,10 @@ fn autojoin_is_published_as_a_boolean() {
             .expect("a room");
         match meant {
             true => assert_eq!(room.attr("autojoin"), Some("true"), "{written}"),
-            false => assert!(matches!(room.attr("autojoin"), None | Some("false")), "{written}"),
+            false => assert!(
+                matches!(room.attr("autojoin"), None | Some("false")),
+                "{written}"
+            ),
         }
         // An absent name is not an empty one.
         assert_eq!(room.attr("name"), None);
@@ -106,13 +109,17 @@ fn a_room_that_is_gone_is_retracted_with_a_notification() {
 fn the_extensions_of_an_item_are_kept() {
     let extensions = "<extensions><x xmlns='urn:x' y='1'>kept<z/></x></extensions>";
     let mut host = Host::new();
-    host.keep(A, item(A, "A").replace("</nick>", &format!("</nick>{extensions}")));
+    host.keep(
+        A,
+        item(A, "A").replace("</nick>", &format!("</nick>{extensions}")),
+    );
     host.get();
     host.set(&conference(A, "Renamed"));
     let expected = item(A, "Renamed").replace("</nick>", &format!("</nick>{extensions}"));
     let (_, kept) = &host.nodes[ALICE][0];
     // Written from within `<pubsub/>`.
-    let in_pubsub = |xml: &str| fragment(&xml.replacen("<item ", &format!("<item xmlns='{PUBSUB}' "), 1));
+    let in_pubsub =
+        |xml: &str| fragment(&xml.replacen("<item ", &format!("<item xmlns='{PUBSUB}' "), 1));
     let kept = kept.replacen(&format!(" xmlns='{PUBSUB}'"), "", 1);
     let kept = kept.replacen(&format!(" xmlns=\"{PUBSUB}\""), "", 1);
     assert_eq!(in_pubsub(&kept), in_pubsub(&expected));
@@ -140,7 +147,10 @@ fn wrong_options_are_mended_where_that_is_granted() {
     host.answer(configure);
     let again = asked(&mut host);
     assert_eq!(again.payload, refused.payload);
-    assert_ne!((&again.outer, &again.inner), (&refused.outer, &refused.inner));
+    assert_ne!(
+        (&again.outer, &again.inner),
+        (&refused.outer, &refused.inner)
+    );
     host.answer(again);
     assert!(answered(&mut host, "1").contains("type='result'"));
     assert_eq!(host.kept(), [A]);
@@ -192,7 +202,10 @@ fn wrong_options_without_the_right_to_mend_them_leave_the_store_alone() {
             }
         }
         let shown = rooms(&host.get());
-        assert!(shown.contains(&(A.to_owned(), round.to_owned())), "{shown:?}");
+        assert!(
+            shown.contains(&(A.to_owned(), round.to_owned())),
+            "{shown:?}"
+        );
         let old = ("old@muc.localhost".to_owned(), "Old".to_owned());
         assert!(shown.contains(&old), "{shown:?}");
     }

@@ -32,7 +32,11 @@ fn wait_in_vain(stage: &mut Stage, users: &[&str]) {
             None => left -= 1,
         }
     }
-    assert!(begin.elapsed() > Duration::from_secs(4), "{:?}", begin.elapsed());
+    assert!(
+        begin.elapsed() > Duration::from_secs(4),
+        "{:?}",
+        begin.elapsed()
+    );
 }
 
 #[test]
@@ -53,11 +57,19 @@ fn the_store_answers_a_get_after_5_seconds_and_other_requests_at_once() {
     stage.send(bobs.items(&item("b@muc.localhost", "B")));
     let answer = answered(&mut stage, "bob");
     assert_eq!(rooms(&answer), named(&[("b@muc.localhost", "B")]));
-    assert!(begin.elapsed() < Duration::from_secs(4), "{:?}", begin.elapsed());
+    assert!(
+        begin.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        begin.elapsed()
+    );
 
     let answer = answered_within(&mut stage, "slow", LATEST.saturating_sub(begin.elapsed()));
     assert_eq!(rooms(&answer), named(&[("a@muc.localhost", "A")]));
-    assert!(begin.elapsed() > Duration::from_secs(4), "{:?}", begin.elapsed());
+    assert!(
+        begin.elapsed() > Duration::from_secs(4),
+        "{:?}",
+        begin.elapsed()
+    );
 
     // Its answer comes when nobody waits for it any more.
     stage.send(late.items(&item("late@muc.localhost", "Late")));
@@ -91,17 +103,27 @@ fn a_set_with_other_elements_beside_does_not_wait() {
     loop {
         let xml = stage.next();
         if Asked::read(&xml).is_none() {
-            assert!(xml.contains("type='result'") && xml.contains("id='1'"), "{xml}");
+            assert!(
+                xml.contains("type='result'") && xml.contains("id='1'"),
+                "{xml}"
+            );
             break;
         }
     }
-    assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
+    assert!(
+        begin.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        begin.elapsed()
+    );
 }
 
 #[test]
 fn after_three_times_no_answer_the_store_answers_at_once() {
     let mut stage = granted();
-    wait_in_vain(&mut stage, &["u1@localhost", "u2@localhost", "u3@localhost"]);
+    wait_in_vain(
+        &mut stage,
+        &["u1@localhost", "u2@localhost", "u3@localhost"],
+    );
     for user in [ALICE, "u1@localhost"] {
         stage.send(request("get", "1", &format!("{user}/phone"), BOOKMARKS));
         answered(&mut stage, "1");
