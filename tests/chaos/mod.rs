@@ -11,7 +11,7 @@
 //! `CHAOS_SEED` repeats a run (the same decisions; the clock is the machine's own),
 //! `CHAOS_SECONDS` is its length. The long form is `scripts/prove-chaos`.
 
-mod dice;
+pub mod dice;
 mod disturb;
 mod fault;
 mod line;
@@ -40,7 +40,7 @@ const MOST_MEMORY: u64 = 80 << 20;
 /// How much more memory may be in use after the second half of a long life than after the first.
 const GROWTH: u64 = 12 << 20;
 
-fn variable<T: FromStr>(name: &str) -> Option<T> {
+pub fn variable<T: FromStr>(name: &str) -> Option<T> {
     std::env::var(name).ok()?.parse().ok()
 }
 

@@ -16,6 +16,7 @@ pub mod place;
 pub mod ports;
 pub mod process;
 pub mod prosody;
+pub mod relay;
 pub mod router;
 pub mod server;
 pub mod web;

@@ -1,9 +1,16 @@
 //! Bookmarks: clients that keep them in private storage and clients that keep them in PEP see the
 //! same rooms.
 
+mod away;
+mod both_ways;
+mod disturbed;
+mod edges;
+mod edits;
+mod first_contact;
 mod here;
 mod modern;
 mod old;
+mod options;
 mod room;
 mod slixmpp;
 mod stage;

@@ -98,15 +98,19 @@ impl Modern {
     /// Removes a room.
     #[track_caller]
     pub fn retract(&mut self, room: &Room) {
-        let jid = &room.jid;
-        let answer = self.ask(
+        succeeded(&self.try_retract(&room.jid));
+    }
+
+    /// The same, with whatever answer.
+    #[track_caller]
+    pub fn try_retract(&mut self, id: &str) -> Element {
+        self.ask(
             "set",
             &format!(
-                "<pubsub xmlns='{PUBSUB}'><retract node='{MODERN}' notify='1'><item id='{jid}'/>\
+                "<pubsub xmlns='{PUBSUB}'><retract node='{MODERN}' notify='1'><item id='{id}'/>\
                  </retract></pubsub>"
             ),
-        );
-        succeeded(&answer);
+        )
     }
 
     /// What its node's configuration says under this name.
@@ -123,6 +127,24 @@ impl Modern {
             .find(|field| field.attr("var") == Some(name));
         let value = field.and_then(|field| field.get_child("value", FORM));
         value.map(Element::text).unwrap_or_default()
+    }
+
+    /// Has its node's configuration say this.
+    #[track_caller]
+    pub fn configure(&mut self, name: &str, value: &str) {
+        let form = [
+            field("FORM_TYPE", &format!("{PUBSUB}#node_config")),
+            field(name, value),
+        ];
+        let answer = self.ask(
+            "set",
+            &format!(
+                "<pubsub xmlns='{OWNER}'><configure node='{MODERN}'>\
+                 <x xmlns='{FORM}' type='submit'>{}</x></configure></pubsub>",
+                form.concat()
+            ),
+        );
+        succeeded(&answer);
     }
 
     #[track_caller]

@@ -1,0 +1,103 @@
+//! Times without PEP, without the grant, without the component: nothing that anybody keeps
+//! meanwhile is lost.
+
+use super::room::{room, sorted};
+use super::stage::{GRANTING, Hosts, NOT_GRANTING, Stage, WITHOUT_PEP};
+
+#[test]
+fn while_pep_is_out_of_reach_the_store_answers_and_is_merged_later() {
+    the_store_answers_and_is_merged_later(WITHOUT_PEP);
+}
+
+#[test]
+fn while_the_grant_is_withdrawn_the_store_answers_and_is_merged_later() {
+    the_store_answers_and_is_merged_later(NOT_GRANTING);
+}
+
+fn the_store_answers_and_is_merged_later(meanwhile: Hosts) {
+    let mut stage = Stage::new(GRANTING);
+    let jid = stage.newcomer();
+    let [tea, chess, new] = ["tea", "chess", "new"].map(room);
+    let (mut old, mut modern) = (stage.old(&jid), stage.modern(&jid));
+    old.set([&tea, &chess]);
+    assert_eq!(modern.rooms(), sorted([tea.clone(), chess.clone()]));
+
+    stage.turn_into(meanwhile);
+    let mut old = stage.old(&jid);
+    assert_eq!(old.rooms(), sorted([tea.clone(), chess.clone()]));
+    let kept = [tea.clone().name("Tea"), chess.clone(), new.clone()];
+    old.set(&kept);
+    assert_eq!(old.rooms(), sorted(kept.clone()));
+
+    stage.turn_into(GRANTING);
+    let (mut old, mut modern) = (stage.old(&jid), stage.modern(&jid));
+    assert_eq!(old.rooms(), sorted(kept.clone()));
+    stage.until("all are in PEP", || modern.rooms() == sorted(kept.clone()));
+    assert_eq!(old.rooms(), sorted(kept));
+}
+
+/// The modern clients' changes of the same time count where both changed a room.
+#[test]
+fn what_modern_clients_did_while_the_grant_was_withdrawn_is_merged_too() {
+    let mut stage = Stage::new(GRANTING);
+    let jid = stage.newcomer();
+    let [tea, chess, by_old, by_modern] = ["tea", "chess", "old", "modern"].map(room);
+    let (mut old, mut modern) = (stage.old(&jid), stage.modern(&jid));
+    old.set([&tea, &chess]);
+    assert_eq!(modern.rooms(), sorted([tea.clone(), chess.clone()]));
+
+    stage.turn_into(NOT_GRANTING);
+    let (mut old, mut modern) = (stage.old(&jid), stage.modern(&jid));
+    old.set([&tea.clone().name("old"), &chess, &by_old]);
+    modern.publish(&tea.clone().name("modern"));
+    modern.publish(&by_modern);
+
+    stage.turn_into(GRANTING);
+    let (mut old, mut modern) = (stage.old(&jid), stage.modern(&jid));
+    let all = sorted([tea.name("modern"), chess, by_old, by_modern]);
+    assert_eq!(old.rooms(), all);
+    stage.until("all are in PEP", || modern.rooms() == all);
+    assert_eq!(old.rooms(), all);
+}
+
+#[test]
+fn first_contact_without_pep() {
+    let mut stage = Stage::new(WITHOUT_PEP);
+    let jid = stage.newcomer();
+    let mut old = stage.old(&jid);
+    assert_eq!(old.rooms(), []);
+    old.set([&room("tea"), &room("chess")]);
+    assert_eq!(old.rooms(), sorted([room("tea"), room("chess")]));
+
+    stage.turn_into(GRANTING);
+    let (mut old, mut modern) = (stage.old(&jid), stage.modern(&jid));
+    modern.publish(&room("new"));
+    let all = sorted([room("tea"), room("chess"), room("new")]);
+    assert_eq!(old.rooms(), all);
+    stage.until("all are in PEP", || modern.rooms() == all);
+}
+
+/// What had been shown is forgotten with the process, so that nothing is deleted by mistake; after
+/// one look it is known again.
+#[test]
+fn a_restart_of_the_component_loses_no_room() {
+    let mut stage = Stage::new(GRANTING);
+    let jid = stage.newcomer();
+    let [tea, chess, new] = ["tea", "chess", "new"].map(room);
+    let (mut old, mut modern) = (stage.old(&jid), stage.modern(&jid));
+    old.set([&tea, &chess]);
+
+    stage.component.kill();
+    modern.publish(&new);
+    modern.retract(&chess);
+    stage.component.restart();
+    stage.wait_for(GRANTING);
+    old.set([&tea.clone().name("Tea"), &chess]);
+    let all = sorted([tea.name("Tea"), new.clone()]);
+    assert_eq!(modern.rooms(), all);
+    assert_eq!(old.rooms(), all);
+
+    old.set([&new]);
+    assert_eq!(modern.rooms(), [new.clone()]);
+    assert_eq!(old.rooms(), [new]);
+}

@@ -1,0 +1,57 @@
+//! A node that a modern client has made with options that expose passwords: open to everybody.
+
+use super::modern::Modern;
+use super::old::Old;
+use super::room::{Room, room, sorted};
+use super::stage::{GRANTING_LESS, Stage, shared};
+
+const ACCESS: &str = "pubsub#access_model";
+
+/// A user with an open node that has one room.
+fn user_of_an_open_node(stage: &Stage) -> (Old, Modern, Room) {
+    let (old, mut modern) = stage.user();
+    let tea = room("tea");
+    modern.publish_with("open", &tea.jid, &tea.modern());
+    assert_eq!(modern.option(ACCESS), "open");
+    (old, modern, tea)
+}
+
+#[test]
+fn with_the_right_to_do_so_it_is_mended() {
+    let (mut old, mut modern, tea) = user_of_an_open_node(shared());
+    assert_eq!(old.rooms(), [tea.clone()]);
+    let chess = room("chess").password("secret");
+    old.set([&tea, &chess]);
+    assert_eq!(modern.option(ACCESS), "whitelist");
+    let both = sorted([tea, chess]);
+    assert_eq!(modern.rooms(), both);
+    assert_eq!(old.rooms(), both);
+}
+
+#[test]
+fn without_that_right_nothing_is_published_and_a_line_says_why() {
+    let stage = Stage::new(GRANTING_LESS);
+    let (mut old, mut modern, tea) = user_of_an_open_node(&stage);
+    let before = stage.component.log().len();
+    assert_eq!(old.rooms(), [tea.clone()]);
+    let chess = room("chess").password("secret");
+    let both = sorted([tea.clone(), chess.clone()]);
+    for _ in 0..2 {
+        old.set([&tea, &chess]);
+        assert_eq!(old.rooms(), both);
+    }
+    assert_eq!(modern.option(ACCESS), "open");
+    assert_eq!(modern.rooms(), [tea.clone()]);
+    let log = stage.component.log()[before..].to_vec();
+    assert_eq!(log.len(), 1, "{log:?}");
+    assert!(
+        log[0].contains(" WARN ") && log[0].contains("pubsub#owner"),
+        "{log:?}"
+    );
+    assert!(!log[0].contains("user"), "no JIDs of users: {log:?}");
+
+    // Another client mends it.
+    modern.configure(ACCESS, "whitelist");
+    assert_eq!(old.rooms(), both);
+    stage.until("all are in PEP", || modern.rooms() == both);
+}

@@ -1,0 +1,114 @@
+//! Stands between the component and its server, and breaks their link where a test wants it to.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Notify;
+
+/// Passes on what both sides say, until it is cut.
+pub struct Relay {
+    address: SocketAddr,
+    blade: Arc<Blade>,
+    // Its connections end with it.
+    _runtime: Runtime,
+}
+
+#[derive(Default)]
+struct Blade {
+    now: Notify,
+    /// After how many more bytes of the component's.
+    after: Mutex<Option<usize>>,
+}
+
+impl Relay {
+    /// In front of this listener.
+    pub fn new(behind: SocketAddr) -> Relay {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"));
+        let listener = listener.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let blade = Arc::<Blade>::default();
+        let held = Arc::clone(&blade);
+        runtime.spawn(async move {
+            while let Ok((component, _)) = listener.accept().await {
+                tokio::spawn(pass_on(component, behind, Arc::clone(&held)));
+            }
+        });
+        Relay {
+            address,
+            blade,
+            _runtime: runtime,
+        }
+    }
+
+    /// Where the component finds it.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends the connections that there are.
+    pub fn cut(&self) {
+        self.cut_after(None);
+        self.blade.now.notify_waiters();
+    }
+
+    /// Ends the connection that passes so many more bytes of the component's; none never.
+    pub fn cut_after(&self, bytes: Option<usize>) {
+        *self.blade.after.lock().expect("no panic there") = bytes;
+    }
+
+    /// Whether that is still to come.
+    pub fn is_to_cut(&self) -> bool {
+        self.blade.after.lock().expect("no panic there").is_some()
+    }
+}
+
+impl Blade {
+    /// How many of these bytes pass, and whether that was all.
+    fn passes(&self, bytes: usize) -> (usize, bool) {
+        let mut after = self.after.lock().expect("no panic there");
+        match *after {
+            Some(left) if left <= bytes => {
+                *after = None;
+                (left, true)
+            }
+            Some(left) => {
+                *after = Some(left - bytes);
+                (bytes, false)
+            }
+            None => (bytes, false),
+        }
+    }
+}
+
+async fn pass_on(component: TcpStream, behind: SocketAddr, blade: Arc<Blade>) {
+    let Ok(server) = TcpStream::connect(behind).await else {
+        return;
+    };
+    let _ = (component.set_nodelay(true), server.set_nodelay(true));
+    let (from_component, mut to_component) = component.into_split();
+    let (mut from_server, to_server) = server.into_split();
+    tokio::select! {
+        () = blade.now.notified() => {}
+        () = up_to_the_cut(from_component, to_server, &blade) => {}
+        _ = copy(&mut from_server, &mut to_component) => {}
+    }
+}
+
+async fn up_to_the_cut(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, blade: &Blade) {
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(read @ 1..) = from.read(&mut buffer).await {
+        let (passed, is_cut) = blade.passes(read);
+        if to.write_all(&buffer[..passed]).await.is_err() || is_cut {
+            return;
+        }
+    }
+}
