@@ -1,13 +1,26 @@
 //! What one client does the other sees.
 
 use super::room::{MODERN, room, sorted};
-use super::stage::shared;
+use super::stage::{On, on_each_server};
 use crate::support::answers::fragment;
 use crate::support::server::COMPONENT;
 
-#[test]
-fn what_a_modern_client_publishes_an_old_one_sees() {
-    let (mut old, mut modern) = shared().user();
+on_each_server! {
+    what_a_modern_client_publishes_an_old_one_sees
+    what_an_old_client_sets_a_modern_one_sees
+    autojoin_is_understood_in_all_its_forms
+    the_extensions_of_an_item_survive_an_old_clients_change
+    what_a_modern_client_did_in_between_is_not_undone
+    what_an_old_client_did_in_between_another_one_does_not_undo
+    who_changes_what_somebody_else_has_deleted_has_it_again
+    nothing_retracts_what_was_shown_and_nothing_else
+    who_never_looked_deletes_nothing
+    both_ways_in_lead_to_the_same_rooms
+    nobody_sees_the_rooms_of_others
+}
+
+fn what_a_modern_client_publishes_an_old_one_sees(on: On) {
+    let (mut old, mut modern) = on.shared().user();
     assert_eq!(old.rooms(), []);
 
     let tea = room("tea")
@@ -28,9 +41,8 @@ fn what_a_modern_client_publishes_an_old_one_sees() {
     assert_eq!(old.rooms(), [room("chess").autojoin()]);
 }
 
-#[test]
-fn what_an_old_client_sets_a_modern_one_sees() {
-    let (mut old, mut modern) = shared().user();
+fn what_an_old_client_sets_a_modern_one_sees(on: On) {
+    let (mut old, mut modern) = on.shared().user();
     let chess = room("chess").name("Chess");
     for tea in [
         room("tea")
@@ -60,9 +72,8 @@ fn what_an_old_client_sets_a_modern_one_sees() {
     assert_eq!(old.rooms(), [chess]);
 }
 
-#[test]
-fn autojoin_is_understood_in_all_its_forms() {
-    let (mut old, mut modern) = shared().user();
+fn autojoin_is_understood_in_all_its_forms(on: On) {
+    let (mut old, mut modern) = on.shared().user();
     old.set_xml(
         "<conference jid='a@muc.localhost' autojoin='1'/>\
          <conference jid='b@muc.localhost' autojoin='true'/>\
@@ -91,9 +102,8 @@ fn autojoin_is_understood_in_all_its_forms() {
     assert_eq!(old.rooms(), rooms);
 }
 
-#[test]
-fn the_extensions_of_an_item_survive_an_old_clients_change() {
-    let (mut old, mut modern) = shared().user();
+fn the_extensions_of_an_item_survive_an_old_clients_change(on: On) {
+    let (mut old, mut modern) = on.shared().user();
     let extensions =
         "<extensions><state xmlns='urn:test:x' pinned='1'>a &amp; b</state></extensions>";
     modern.publish_xml(
@@ -118,9 +128,8 @@ fn the_extensions_of_an_item_survive_an_old_clients_change() {
     );
 }
 
-#[test]
-fn what_a_modern_client_did_in_between_is_not_undone() {
-    let (mut old, mut modern) = shared().user();
+fn what_a_modern_client_did_in_between_is_not_undone(on: On) {
+    let (mut old, mut modern) = on.shared().user();
     let [tea, chess, go, new] = ["tea", "chess", "go", "new"].map(room);
     old.set([&tea, &chess, &go]);
     assert_eq!(
@@ -138,10 +147,9 @@ fn what_a_modern_client_did_in_between_is_not_undone() {
     assert_eq!(old.rooms(), rooms);
 }
 
-#[test]
-fn what_an_old_client_did_in_between_another_one_does_not_undo() {
-    let (mut first, mut modern) = shared().user();
-    let mut second = first.again(&shared().server);
+fn what_an_old_client_did_in_between_another_one_does_not_undo(on: On) {
+    let (mut first, mut modern) = on.shared().user();
+    let mut second = first.again(&on.shared().server);
     let [tea, chess, go, new] = ["tea", "chess", "go", "new"].map(room);
     first.set([&tea, &chess, &go]);
     assert_eq!(
@@ -157,9 +165,8 @@ fn what_an_old_client_did_in_between_another_one_does_not_undo() {
     assert_eq!(second.rooms(), rooms);
 }
 
-#[test]
-fn who_changes_what_somebody_else_has_deleted_has_it_again() {
-    let (mut old, mut modern) = shared().user();
+fn who_changes_what_somebody_else_has_deleted_has_it_again(on: On) {
+    let (mut old, mut modern) = on.shared().user();
     old.set([&room("tea")]);
     modern.retract(&room("tea"));
     old.set([&room("tea").name("Tea")]);
@@ -167,9 +174,8 @@ fn who_changes_what_somebody_else_has_deleted_has_it_again() {
     assert_eq!(old.rooms(), [room("tea").name("Tea")]);
 }
 
-#[test]
-fn nothing_retracts_what_was_shown_and_nothing_else() {
-    let (mut old, mut modern) = shared().user();
+fn nothing_retracts_what_was_shown_and_nothing_else(on: On) {
+    let (mut old, mut modern) = on.shared().user();
     old.set([&room("tea"), &room("chess")]);
     modern.publish(&room("go"));
     assert_eq!(old.rooms().len(), 3);
@@ -180,21 +186,19 @@ fn nothing_retracts_what_was_shown_and_nothing_else() {
     assert_eq!(old.rooms(), [room("new")]);
 }
 
-#[test]
-fn who_never_looked_deletes_nothing() {
-    let (mut old, mut modern) = shared().user();
+fn who_never_looked_deletes_nothing(on: On) {
+    let (mut old, mut modern) = on.shared().user();
     old.set([&room("tea")]);
     modern.publish(&room("chess"));
 
-    old.again(&shared().server).set([&room("go")]);
+    old.again(&on.shared().server).set([&room("go")]);
     let rooms = sorted([room("tea"), room("chess"), room("go")]);
     assert_eq!(modern.rooms(), rooms);
     assert_eq!(old.rooms(), rooms);
 }
 
-#[test]
-fn both_ways_in_lead_to_the_same_rooms() {
-    let stage = shared();
+fn both_ways_in_lead_to_the_same_rooms(on: On) {
+    let stage = on.shared();
     let jid = stage.newcomer();
     let mut delegated = stage.old(&jid);
     let mut direct = super::old::Old::asking(&stage.server, &jid, COMPONENT);
@@ -211,9 +215,8 @@ fn both_ways_in_lead_to_the_same_rooms() {
     assert_eq!(direct.rooms(), [room("chess")]);
 }
 
-#[test]
-fn nobody_sees_the_rooms_of_others() {
-    let stage = shared();
+fn nobody_sees_the_rooms_of_others(on: On) {
+    let stage = on.shared();
     let [here, there] = stage.namesakes();
     let users = [here, there, stage.newcomer()];
     let mut clients = users
