@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use jid::{DomainPart, NodePart};
+use jid::{DomainPart, Jid, NodePart};
 use stringprep::tables::unassigned_code_point;
 
 /// The longest part of an address, in bytes (RFC 7622 section 3).
@@ -70,12 +70,24 @@ pub fn domain_name(domain: &str) -> Option<Cow<'_, str>> {
     })
 }
 
+/// A chat room's address without resource, normalised; `None` where it is no address, or one that
+/// routers may take for another.
+pub fn room(address: &str) -> Option<String> {
+    let room = Jid::new(address).ok()?.into_bare();
+    (!is_newer_than_routers(address)).then(|| room.as_str().to_owned())
+}
+
 /// Whether an address holds a character that Unicode 3.2 does not have, and so stringprep leaves
 /// to each implementation: routers let it through as it is. The `jid` crate refuses it only where
 /// it survives the normalisation of today's Unicode, which makes `a` of U+1D43, and of one account
 /// another.
 fn is_newer_than_routers(address: &str) -> bool {
     !address.is_ascii() && address.chars().any(unassigned_code_point)
+}
+
+/// The domain of a user's bare address.
+pub fn domain_of(user: &str) -> &str {
+    user.rsplit('@').next().unwrap_or_default()
 }
 
 /// Whether this is a bare domain: neither a local part nor a resource.
@@ -136,6 +148,22 @@ mod tests {
                 "ex\u{1d43}mple.org".into()
             )
         );
+    }
+
+    #[test]
+    fn a_room_is_known_however_its_address_is_written() {
+        for written in ["tea@muc.example.org", "Tea@MUC.example.org/alice"] {
+            assert_eq!(room(written).as_deref(), Some("tea@muc.example.org"));
+        }
+        for none in [
+            "",
+            " tea@muc.example.org",
+            "@muc",
+            "a b@muc",
+            "\u{1d43}@muc.example.org",
+        ] {
+            assert_eq!(room(none), None, "{none:?}");
+        }
     }
 
     #[test]

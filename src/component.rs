@@ -17,12 +17,14 @@ use crate::dispatch::{Dispatch, Returns, Told};
 pub use crate::link::Step;
 use crate::link::{self, ConnectError, End, Inbound, Link, Outbox};
 use crate::metrics;
+pub use crate::service::Grant;
 use crate::stanza::Received;
+pub use crate::stanza::Refusal;
 use crate::store::Store;
 use backoff::Backoff;
 use liveness::{Liveness, Verdict};
 use questions::Questions;
-pub use questions::{Question, Refusal, Reply};
+pub use questions::{Question, Reply};
 
 /// How long a reply may wait for a link before whoever asked has given up.
 const KEEP_REPLIES: Duration = Duration::from_secs(60);
@@ -55,6 +57,14 @@ pub enum Event {
     Up,
     /// A served domain delegates private storage to it.
     Delegated(String),
+    /// A served domain lets it work on its users' PEP nodes, to this extent: told whenever the
+    /// domain says so.
+    Granted {
+        /// The domain.
+        domain: String,
+        /// What it grants.
+        grant: Grant,
+    },
     /// A question was answered.
     Replied(Reply),
     /// These served domains have not delegated a while after the login.
@@ -143,7 +153,8 @@ impl Component {
     /// A component that has not connected yet.
     pub fn new(config: &Config, store: Store, metrics: metrics::Requests) -> Self {
         let (service, bounds) = (settings::service(config), settings::bounds(config));
-        let (dispatch, returns) = Dispatch::new(service, bounds, store, metrics.clone());
+        let bookmarks = settings::bookmarks(config);
+        let (dispatch, returns) = Dispatch::new(service, bookmarks, bounds, store, metrics.clone());
         let (change, changes) = unbounded_channel();
         Self {
             link: settings::link(config),
@@ -214,6 +225,7 @@ impl Component {
                         Ended::Stopped(by) => break by,
                         Ended::Lost(why) => why,
                     };
+                    self.dispatch.link_ended(&mut self.outbox);
                     self.outbox.rewind();
                     self.delegated.clear();
                     backoff.link_lasted(since.elapsed());
@@ -261,6 +273,9 @@ impl Component {
         let mut undelegated = std::pin::pin!(sleep(DELEGATION));
         let mut told_undelegated = false;
         loop {
+            if leaving.is_some() {
+                self.dispatch.link_ended(&mut self.outbox);
+            }
             self.dispatch.start(&mut self.outbox);
             let reading = leaving.is_none() && self.dispatch.has_room(&self.outbox);
             let wake = match &leaving {
@@ -277,13 +292,14 @@ impl Component {
                 }
                 Some(leaving) => leaving.deadline,
                 None => {
+                    let due = self.dispatch.due();
                     self.liveness.lives(inbound.heard());
                     if !reading && self.outbox.is_empty() {
                         // It is we who are busy.
                         self.liveness.lives(Instant::now());
                     }
                     match self.liveness.look(Instant::now(), &mut self.outbox) {
-                        Verdict::Wait(moment) => moment,
+                        Verdict::Wait(moment) => due.map_or(moment, |due| due.min(moment)),
                         Verdict::Dead(silent) => {
                             let silent = silent.as_secs();
                             return Ended::Lost(format!(
@@ -354,7 +370,8 @@ impl Component {
     fn set_up_anew(&mut self, config: &Config) -> Vec<String> {
         self.link = settings::link(config);
         let (service, bounds) = (settings::service(config), settings::bounds(config));
-        self.dispatch.set_up_anew(service, bounds);
+        self.dispatch
+            .set_up_anew(service, settings::bookmarks(config), bounds);
         let before = std::mem::replace(&mut self.domains, config.access.domains.clone());
         self.liveness.watch_one_of(&self.domains);
         let new = self.domains.iter().filter(|it| !before.contains(it));
@@ -388,6 +405,11 @@ impl Component {
                 let kept = served || self.delegated.len() < NOT_SERVED;
                 if kept && self.delegated.insert(domain.clone()) && served {
                     tell(&Event::Delegated(domain));
+                }
+            }
+            Some(Told::Granted { domain, grant }) => {
+                if self.domains.contains(&domain) {
+                    tell(&Event::Granted { domain, grant });
                 }
             }
             Some(Told::Answered { id, from }) => {

@@ -13,29 +13,31 @@
 //! would take longer than most reads.
 
 mod lane;
+mod reading;
 
 use std::collections::{HashMap, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::spawn_blocking;
 
+use crate::address;
+use crate::bookmarks::{self, Ask, Effect, Keeper};
 use crate::link::Outbox;
 use crate::metrics;
-use crate::service::{Answer, Answered, Plan, Request, Service, Settings};
+use crate::service::{
+    Answered, Grant, Plan, Request, Service, Settings, Work, Write, bookmarks_in,
+};
 use crate::stanza::Received;
 use crate::store::{Owner, SetError, Store};
-use lane::{Get, Lane, Next};
+use lane::{Lane, Next, Stage, Ticket};
+use reading::{Found, Turn, read};
 
 /// How many batches of gets run at once.
 const BATCHES: usize = 4;
 
 /// How many gets make a batch; those of one owner's turn are not parted.
 const BATCH: usize = 64;
-
-/// A batch stops early when its replies have this many bytes.
-const BATCH_BYTES: usize = 1024 * 1024;
 
 /// What may be under way at once, in bytes; as configured.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +56,13 @@ pub struct Bounds {
 pub enum Told {
     /// This domain, served or not, says that it delegates private storage to us.
     Delegated(String),
+    /// This domain, served or not, says what it lets us do with its users' PEP nodes.
+    Granted {
+        /// The domain, normalised.
+        domain: String,
+        /// What it grants.
+        grant: Grant,
+    },
     /// An IQ of ours was answered, with this id from this address.
     Answered {
         /// The id that we gave it.
@@ -88,37 +97,28 @@ impl Returns {
 enum Outcome {
     Set(u64, Result<(), SetError>),
     Gets {
-        done: Vec<(Owner, usize, Answered)>,
+        done: Vec<(Owner, Found)>,
         left: Vec<Turn>,
     },
-}
-
-/// The gets of one owner that have their turn, in order.
-#[derive(Debug)]
-struct Turn {
-    owner: Owner,
-    gets: VecDeque<Get>,
-}
-
-impl Turn {
-    /// Whether it is over so soon that others can wait for it.
-    fn is_short(&self) -> bool {
-        self.gets.iter().all(|get| get.fetch.is_short())
-    }
+    /// Bookmarks were stored, and this is noted about their owner.
+    Noted(OpenSet, Option<String>),
 }
 
 /// A set, or a removal, on its way to the disk.
 #[derive(Debug)]
 struct OpenSet {
     owner: Owner,
-    size: usize,
-    answer: Answer,
+    ticket: Ticket,
+    /// The bookmarks in it, where they are kept in step with PEP; and whether there is anything
+    /// beside.
+    bookmarks: Option<(String, bool)>,
 }
 
 /// The open requests.
 #[derive(Debug)]
 pub struct Dispatch {
     service: Service,
+    bookmarks: Keeper,
     store: Store,
     bounds: Bounds,
     lanes: HashMap<Owner, Lane>,
@@ -139,6 +139,7 @@ impl Dispatch {
     /// A dispatch for this service and this store, and where its work comes back.
     pub fn new(
         settings: Settings,
+        bookmarks: bookmarks::Settings,
         bounds: Bounds,
         store: Store,
         metrics: metrics::Requests,
@@ -147,6 +148,7 @@ impl Dispatch {
         let (done, receiver) = unbounded_channel();
         let dispatch = Self {
             service: Service::new(settings),
+            bookmarks: Keeper::new(bookmarks),
             store,
             bounds,
             lanes: HashMap::new(),
@@ -166,8 +168,14 @@ impl Dispatch {
 
     /// Sets up the service and the bounds anew, for the stanzas to come. What is open is answered
     /// as it would have been.
-    pub fn set_up_anew(&mut self, settings: Settings, bounds: Bounds) {
+    pub fn set_up_anew(
+        &mut self,
+        settings: Settings,
+        bookmarks: bookmarks::Settings,
+        bounds: Bounds,
+    ) {
         self.service.set_up_anew(settings);
+        self.bookmarks.set_up_anew(bookmarks);
         self.bounds = bounds;
     }
 
@@ -176,10 +184,24 @@ impl Dispatch {
         self.service.logged_in();
     }
 
+    /// Nothing more will be read from the router on this link.
+    pub fn link_ended(&mut self, outbox: &mut Outbox) {
+        self.bookmarks.give_up();
+        self.carry_out(outbox);
+    }
+
+    /// When it has to be [started](Self::start) again, if nothing happens.
+    pub fn due(&self) -> Option<Instant> {
+        self.bookmarks.due()
+    }
+
     /// Takes a stanza that was read at this moment: its reply goes to the outbox, now or once its
-    /// work is done. Returns what
-    /// it tells us, if anything.
+    /// work is done. Returns what it tells us, if anything.
     pub fn accept(&mut self, received: Received, at: Instant, outbox: &mut Outbox) -> Option<Told> {
+        if self.bookmarks.answered(&received) {
+            self.carry_out(outbox);
+            return None;
+        }
         match self.service.plan(&received, at) {
             Plan::Nothing => None,
             Plan::Reply(reply) => {
@@ -187,6 +209,10 @@ impl Dispatch {
                 None
             }
             Plan::Delegated { domain } => Some(Told::Delegated(domain)),
+            Plan::Granted { domain, grant } => {
+                self.bookmarks.granted(domain.clone(), grant);
+                Some(Told::Granted { domain, grant })
+            }
             Plan::Answered { id, from } => Some(Told::Answered { id, from }),
             Plan::Store(request) => {
                 self.open(request, outbox);
@@ -207,8 +233,7 @@ impl Dispatch {
         match outcome {
             Outcome::Set(number, result) => {
                 if let Some(set) = self.sets.remove(&number) {
-                    self.answer(set.answer.set(&result), now, outbox);
-                    self.close(&set.owner, set.size, Lane::set_is_done);
+                    self.written(set, &result, now, outbox);
                 }
             }
             Outcome::Gets { done, left } => {
@@ -216,10 +241,77 @@ impl Dispatch {
                 for turn in left.into_iter().rev() {
                     self.ready.push_front(turn);
                 }
-                for (owner, size, reply) in done {
-                    self.answer(reply, now, outbox);
-                    self.close(&owner, size, Lane::get_is_done);
+                for (owner, found) in done {
+                    self.found(owner, found, now, outbox);
                 }
+            }
+            Outcome::Noted(set, note) => self.bring_into_step(set, note, outbox),
+        }
+    }
+
+    fn written(
+        &mut self,
+        set: OpenSet,
+        result: &Result<(), SetError>,
+        now: Instant,
+        outbox: &mut Outbox,
+    ) {
+        if result.is_err() || set.bookmarks.is_none() {
+            self.answer(set.ticket.answer.set(result), now, outbox);
+            return self.close(&set.owner, Stage::Writing, set.ticket.size);
+        }
+        self.wait_for_pep(&set.owner, Stage::Writing);
+        let (store, back) = (self.store.clone(), self.done.clone());
+        spawn_blocking(move || {
+            // What cannot be read is as good as not noted: then nothing is taken away.
+            let note = store.note(&set.owner).ok().flatten();
+            let _ = back.send(Outcome::Noted(set, note));
+        });
+    }
+
+    fn bring_into_step(&mut self, set: OpenSet, note: Option<String>, outbox: &mut Outbox) {
+        let (text, beside) = set.bookmarks.unwrap_or_default();
+        let ask = Ask {
+            owner: set.owner,
+            asker: set.ticket.asker.unwrap_or_default(),
+            size: set.ticket.size,
+            answer: set.ticket.answer,
+            note,
+        };
+        self.bookmarks.set(ask, text, beside);
+        self.carry_out(outbox);
+    }
+
+    fn found(&mut self, owner: Owner, found: Found, now: Instant, outbox: &mut Outbox) {
+        match found {
+            Found::Answer(answered, size) => {
+                self.answer(answered, now, outbox);
+                self.close(&owner, Stage::Reading, size);
+            }
+            Found::Bookmarks(ticket, found, note) => {
+                self.wait_for_pep(&owner, Stage::Reading);
+                let ask = Ask {
+                    owner,
+                    asker: ticket.asker.unwrap_or_default(),
+                    size: ticket.size,
+                    answer: ticket.answer,
+                    note,
+                };
+                self.bookmarks.get(ask, found);
+                self.carry_out(outbox);
+            }
+        }
+    }
+
+    /// Does what keeping bookmarks in step has come to.
+    fn carry_out(&mut self, outbox: &mut Outbox) {
+        for effect in self.bookmarks.effects() {
+            match effect {
+                Effect::Send(iq) => outbox.push_request(iq),
+                Effect::Answer(answered) => self.answer(answered, Instant::now(), outbox),
+                Effect::Close(owner, size) => self.close(&owner, Stage::InStep, size),
+                // Where it fails, both sides are compared once more, and nothing is lost.
+                Effect::Note(owner, note) => self.store.put_note(owner, note, |_| {}),
             }
         }
     }
@@ -227,6 +319,8 @@ impl Dispatch {
     /// Starts what may start: one request of each owner in turn; gets as long as their replies
     /// have somewhere to go.
     pub fn start(&mut self, outbox: &mut Outbox) {
+        self.bookmarks.look(Instant::now());
+        self.carry_out(outbox);
         while let Some(owner) = self.turns.pop_front() {
             self.start_next_of(owner);
         }
@@ -266,8 +360,16 @@ impl Dispatch {
         self.open
     }
 
-    fn open(&mut self, request: Request, outbox: &mut Outbox) {
+    fn open(&mut self, mut request: Request, outbox: &mut Outbox) {
         let owner = request.owner.clone();
+        request.asker = request.asker.filter(|_| self.bookmarks.keeps(&owner));
+        if let (Some(_), Work::Write(Write::Set(set))) = (&request.asker, &request.work)
+            && let Some(bookmarks) = bookmarks_in(set).and_then(|change| change.value.as_ref())
+            && let Some(most) = self.bookmarks.too_many(&bookmarks.text)
+        {
+            let refusal = request.answer.too_many_rooms(most);
+            return self.answer(refusal, Instant::now(), outbox);
+        }
         let lane = self.lanes.entry(owner.clone()).or_default();
         if lane.bytes() > 0 && lane.bytes() + request.size > self.bounds.open_of_owner {
             let refusal = request.answer.too_much_at_once(self.bounds.open_of_owner);
@@ -288,13 +390,21 @@ impl Dispatch {
         outbox.push(answered.reply);
     }
 
-    fn close(&mut self, owner: &Owner, size: usize, note: fn(&mut Lane, usize) -> bool) {
+    fn close(&mut self, owner: &Owner, stage: Stage, size: usize) {
         self.open -= 1;
         self.open_bytes -= size;
+        self.leave(owner, |lane| lane.close(stage, size));
+    }
+
+    fn wait_for_pep(&mut self, owner: &Owner, stage: Stage) {
+        self.leave(owner, |lane| lane.wait_for_pep(stage));
+    }
+
+    fn leave(&mut self, owner: &Owner, note: impl FnOnce(&mut Lane) -> bool) {
         let Some(lane) = self.lanes.get_mut(owner) else {
             return;
         };
-        if note(lane, size) {
+        if note(lane) {
             self.turns.push_back(owner.clone());
         } else if lane.is_empty() {
             self.lanes.remove(owner);
@@ -314,46 +424,42 @@ impl Dispatch {
                 owner,
                 gets: gets.into(),
             }),
-            Some(Next::Set(changes, size, answer)) => {
-                let done = self.begin(owner, size, answer);
-                self.store.submit(changes, done);
-            }
-            Some(Next::Remove(namespace, size, answer)) => {
-                let done = self.begin(owner.clone(), size, answer);
-                self.store.remove_some(owner, namespace, done);
-            }
-            Some(Next::Forget(size, answer)) => {
-                let done = self.begin(owner.clone(), size, answer);
-                self.store.remove(owner.clone(), move |result| {
-                    if result.is_ok() {
-                        tell_of_removal(&owner);
-                    }
-                    done(result);
-                });
-            }
+            Some(Next::Write(write, ticket)) => self.write(owner, write, ticket),
             None => {}
         }
     }
 
-    /// Notes what goes to the store, and returns what the store is to call when it is done.
-    fn begin(
-        &mut self,
-        owner: Owner,
-        size: usize,
-        answer: Answer,
-    ) -> impl FnOnce(Result<(), SetError>) + Send + use<> {
+    fn write(&mut self, owner: Owner, write: Write, ticket: Ticket) {
         let number = self.next_set;
         self.next_set += 1;
+        let bookmarks = match &write {
+            Write::Set(set) if ticket.asker.is_some() => bookmarks_in(set).map(|change| {
+                let value = change.value.as_ref();
+                let text = value.map_or_else(String::new, |value| value.text.clone());
+                (text, set.changes.len() > 1)
+            }),
+            _ => None,
+        };
         let set = OpenSet {
-            owner,
-            size,
-            answer,
+            owner: owner.clone(),
+            ticket,
+            bookmarks,
         };
         self.sets.insert(number, set);
         let back = self.done.clone();
-        move |result| {
+        let done = move |result| {
             // The receiver is gone only when nobody waits for an answer any more.
             let _ = back.send(Outcome::Set(number, result));
+        };
+        match write {
+            Write::Set(changes) => self.store.submit(changes, done),
+            Write::Remove(namespace) => self.store.remove_some(owner, namespace, done),
+            Write::Forget => self.store.remove(owner.clone(), move |result| {
+                if result.is_ok() {
+                    tell_of_removal(&owner);
+                }
+                done(result);
+            }),
         }
     }
 
@@ -368,26 +474,7 @@ impl Dispatch {
 }
 
 fn tell_of_removal(owner: &Owner) {
-    let domain = owner.as_str().rsplit('@').next().unwrap_or_default();
+    let domain = address::domain_of(owner.as_str());
     tracing::info!("an account of {domain} was deleted: what it had stored is removed");
     tracing::debug!("removed what {} had stored", owner.as_str());
-}
-
-/// Reads. This may wait for the disk.
-fn read(mut batch: Vec<Turn>, store: &Store) -> Outcome {
-    let mut done = Vec::new();
-    let mut bytes = 0;
-    for turn in &mut batch {
-        while bytes < BATCH_BYTES
-            && let Some(get) = turn.gets.pop_front()
-        {
-            // A panic would take the whole batch with it, and all its answers.
-            let reply = catch_unwind(AssertUnwindSafe(|| get.fetch.carry_out(store, &get.answer)));
-            let reply = reply.unwrap_or_else(|_| get.answer.broken());
-            bytes += reply.reply.len();
-            done.push((turn.owner.clone(), get.size, reply));
-        }
-    }
-    batch.retain(|turn| !turn.gets.is_empty());
-    Outcome::Gets { done, left: batch }
 }

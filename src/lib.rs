@@ -33,6 +33,7 @@
 pub mod address;
 pub mod admin;
 pub mod archive;
+pub mod bookmarks;
 pub mod cli;
 pub mod component;
 pub mod config;

@@ -7,6 +7,7 @@
 //! Outbound, a [`Reply`] is finished XML, addressed and ready for the socket.
 
 mod error;
+mod refusal;
 mod tally;
 mod write;
 
@@ -14,6 +15,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub use error::{Condition, StanzaError};
+pub use refusal::Refusal;
 pub use rxml::NcName;
 pub use tally::{Kind, Limit, Tally, Via};
 pub use write::{escape_attribute, escape_text, xml_of};

@@ -43,7 +43,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "component",
         &[
-            "config", "dispatch", "link", "metrics", "service", "stanza", "store",
+            "bookmarks",
+            "config",
+            "dispatch",
+            "link",
+            "metrics",
+            "service",
+            "stanza",
+            "store",
         ],
     ),
     ("owners", &["archive", "config", "control", "http", "store"]),
@@ -54,7 +61,19 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("status", &["store"]),
     (
         "dispatch",
-        &["link", "metrics", "service", "stanza", "store"],
+        &[
+            "address",
+            "bookmarks",
+            "link",
+            "metrics",
+            "service",
+            "stanza",
+            "store",
+        ],
+    ),
+    (
+        "bookmarks",
+        &["address", "service", "stanza", "store", "xml"],
     ),
     ("link", &["config", "stanza", "xml"]),
     ("service", &["address", "stanza", "store"]),
@@ -143,6 +162,7 @@ fn the_rooms_that_meet_strangers_do_not_unwrap() {
     for (file, room) in sources() {
         if ![
             "address",
+            "bookmarks",
             "formats",
             "xml",
             "link",

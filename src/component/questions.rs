@@ -3,7 +3,7 @@
 use minidom::Element;
 
 use crate::link::Outbox;
-use crate::stanza::{Received, escape_attribute, ns};
+use crate::stanza::{Received, Refusal, escape_attribute, ns};
 
 /// A get of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,15 +21,6 @@ pub struct Reply {
     pub number: usize,
     /// The payload, if there was one; or the error.
     pub outcome: Result<Option<Element>, Refusal>,
-}
-
-/// An error that somebody answered with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// Its condition, such as `forbidden`.
-    pub condition: String,
-    /// The words with it, if any.
-    pub text: Option<String>,
 }
 
 /// The questions, and whether they have been asked.
@@ -78,7 +69,7 @@ impl Questions {
                 let payload = received.xml(payload).parse::<Element>();
                 payload.ok()
             })),
-            "error" => Err(refusal(received)),
+            "error" => Err(Refusal::read(received, iq)),
             _ => return None,
         };
         Some(Reply { number, outcome })
@@ -86,24 +77,3 @@ impl Questions {
 }
 
 const PREFIX: &str = "question-";
-
-fn refusal(received: &Received) -> Refusal {
-    let mut refusal = Refusal {
-        condition: "undefined-condition".to_owned(),
-        text: None,
-    };
-    let mut children = received.stanza.children.iter();
-    // Behind what it may repeat of the question.
-    let error = children.rfind(|child| *child.name == *"error");
-    let error = error.and_then(|error| received.xml(error).parse::<Element>().ok());
-    for child in error.iter().flat_map(Element::children) {
-        if child.ns() != ns::STANZA_ERRORS {
-            continue;
-        }
-        match child.name() {
-            "text" => refusal.text = Some(child.text()),
-            condition => refusal.condition = condition.to_owned(),
-        }
-    }
-    refusal
-}

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use crate::config::{Config, ReservedNamespaces};
+use crate::bookmarks;
+use crate::config::{BookmarksMode, Config, ReservedNamespaces};
 use crate::dispatch::Bounds;
 use crate::{link, service};
 
@@ -40,6 +41,15 @@ pub fn link(config: &Config) -> link::Settings {
             .unwrap_or(usize::MAX)
             .max(2),
         containers: service::CONTAINERS,
+    }
+}
+
+/// How room bookmarks are kept in step.
+pub fn bookmarks(config: &Config) -> bookmarks::Settings {
+    bookmarks::Settings {
+        from: config.component.jid.to_string(),
+        active: config.bookmarks.mode == BookmarksMode::Pep,
+        max_rooms: usize::try_from(config.bookmarks.max_rooms).unwrap_or(usize::MAX),
     }
 }
 

@@ -57,6 +57,8 @@ const AT_ONCE: &[Key] = keys![
     "limits.max_open_bytes": limits.max_open_bytes,
     "limits.max_user_open_bytes": limits.max_user_open_bytes,
     "limits.max_unsent_bytes": limits.max_unsent_bytes,
+    "bookmarks.mode": bookmarks.mode,
+    "bookmarks.max_rooms": bookmarks.max_rooms,
     "log.level": log.level,
     "disco.contact": disco.contact,
     "disco.os": disco.os,

@@ -11,7 +11,8 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use super::keys::{Id, Key};
 use super::value::Given;
 use super::{
-    Delegation, Disco, Endpoint, Fingerprint, Http, Limits, Log, ReservedNamespaces, Storage,
+    Bookmarks, Delegation, Disco, Endpoint, Fingerprint, Http, Limits, Log, ReservedNamespaces,
+    Storage,
 };
 
 /// Where a value was given.
@@ -53,6 +54,7 @@ pub(super) struct Draft {
     pub delegation: Delegation,
     pub reserved_namespaces: ReservedNamespaces,
     pub limits: Limits,
+    pub bookmarks: Bookmarks,
     pub storage: Storage,
     pub log: Log,
     pub http: Http,
@@ -78,6 +80,7 @@ impl Default for Draft {
             delegation: Delegation::default(),
             reserved_namespaces: ReservedNamespaces::default(),
             limits: Limits::default(),
+            bookmarks: Bookmarks::default(),
             storage: Storage::default(),
             log: Log::default(),
             http: Http::default(),

@@ -14,7 +14,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use super::draft::Draft;
 use super::tls;
 use super::value::{Given, Wrong};
-use super::{Delegation, Endpoint, Fingerprint, LogFormat, ReservedNamespaces};
+use super::{BookmarksMode, Delegation, Endpoint, Fingerprint, LogFormat, ReservedNamespaces};
 
 /// One thing that can be configured.
 pub(super) struct Key {
@@ -265,6 +265,23 @@ pub(super) const KEYS: &[Key] = &[
         name: "max_unsent_bytes",
         set: |draft, given| {
             draft.limits.max_unsent_bytes = given.whole(1 << 20..=64 << 30, BYTES)?;
+            Ok(())
+        },
+    },
+    Key {
+        section: "bookmarks",
+        name: "mode",
+        set: |draft, given| {
+            draft.bookmarks.mode =
+                given.choice(&[("pep", BookmarksMode::Pep), ("off", BookmarksMode::Off)])?;
+            Ok(())
+        },
+    },
+    Key {
+        section: "bookmarks",
+        name: "max_rooms",
+        set: |draft, given| {
+            draft.bookmarks.max_rooms = given.whole(1..=10_000, "a number of rooms")?;
             Ok(())
         },
     },

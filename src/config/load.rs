@@ -117,6 +117,7 @@ pub(super) fn load(
                 reserved_namespaces: draft.reserved_namespaces,
             },
             limits: draft.limits,
+            bookmarks: draft.bookmarks,
             storage: draft.storage,
             log: draft.log,
             http: draft.http,

@@ -47,6 +47,8 @@ pub struct Config {
     pub access: Access,
     /// How much one stanza, one namespace and one user may hold.
     pub limits: Limits,
+    /// Whether room bookmarks are kept in step with PEP.
+    pub bookmarks: Bookmarks,
     /// Where the data is kept.
     pub storage: Storage,
     /// What is logged, and how.
@@ -157,6 +159,37 @@ impl Default for Limits {
             max_unsent_bytes: 8 << 20,
         }
     }
+}
+
+/// `[bookmarks]`: whether room bookmarks are kept in step with PEP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bookmarks {
+    /// Which of the two kinds of clients see each other's rooms. Default: pep.
+    pub mode: BookmarksMode,
+    /// How many rooms a set of bookmarks may hold while they are kept in step: PEP forgets the
+    /// oldest items of a node that has too many, and tells nobody. 1 to 10,000; default 250.
+    pub max_rooms: u64,
+}
+
+impl Default for Bookmarks {
+    fn default() -> Self {
+        Bookmarks {
+            mode: BookmarksMode::default(),
+            max_rooms: 250,
+        }
+    }
+}
+
+/// What becomes of the room bookmarks that old clients keep in private storage
+/// (`storage:bookmarks`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BookmarksMode {
+    /// On each host that grants us PEP (XEP-0356) they are kept in step with those of modern
+    /// clients (XEP-0402); elsewhere as with `Off`.
+    #[default]
+    Pep,
+    /// They are stored like everything else, and PEP is left alone.
+    Off,
 }
 
 /// `[storage]`: where the data is kept.

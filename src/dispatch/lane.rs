@@ -2,8 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::service::{Answer, Fetch, Request, Work};
-use crate::store::ChangeSet;
+use crate::service::{Answer, Fetch, Request, Work, Write};
 
 /// How many sets of one owner are with the store at once. More would only stand before the sets
 /// of others there.
@@ -19,6 +18,8 @@ pub struct Lane {
     waiting: VecDeque<Request>,
     reading: usize,
     writing: usize,
+    /// Those that are done with the store, and wait for PEP. Nothing waits for them.
+    in_step: usize,
     bytes: usize,
 }
 
@@ -27,23 +28,39 @@ pub struct Lane {
 pub enum Next {
     /// Gets that stand one behind the other, to one of the threads that read.
     Gets(Vec<Get>),
-    /// A set, to the store: with what it costs, and how to answer it.
-    Set(ChangeSet, usize, Answer),
-    /// A removal, in the same way: of one namespace or of all.
-    Remove(Option<String>, usize, Answer),
-    /// The removal of all, because the account is gone.
-    Forget(usize, Answer),
+    /// A change, to the store.
+    Write(Write, Ticket),
 }
 
-/// A get, with what it costs and how to answer it.
+/// How far a request has come.
+#[derive(Debug, Clone, Copy)]
+pub enum Stage {
+    /// It is being read from the store.
+    Reading,
+    /// It is being written.
+    Writing,
+    /// It waits for PEP.
+    InStep,
+}
+
+/// A get.
 #[derive(Debug)]
 pub struct Get {
     /// What is to be read.
     pub fetch: Fetch,
-    /// Bytes.
+    /// What is kept of it.
+    pub ticket: Ticket,
+}
+
+/// What is kept of a request until it is answered.
+#[derive(Debug)]
+pub struct Ticket {
+    /// What it costs, in bytes.
     pub size: usize,
     /// How to answer it.
     pub answer: Answer,
+    /// Who asks, where it is about bookmarks that are kept in step with PEP.
+    pub asker: Option<String>,
 }
 
 impl Lane {
@@ -54,7 +71,7 @@ impl Lane {
 
     /// Whether none is open.
     pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.reading == 0 && self.writing == 0
+        self.waiting.is_empty() && self.reading + self.writing + self.in_step == 0
     }
 
     /// Takes a request in. Whether the lane may start one now, and could not before.
@@ -70,9 +87,7 @@ impl Lane {
     pub fn may_start(&self) -> bool {
         self.waiting.front().is_some_and(|next| match next.work {
             Work::Get(_) => self.writing == 0 && self.reading == 0,
-            Work::Set(_) | Work::Remove(_) | Work::Forget => {
-                self.reading == 0 && self.writing < WRITING
-            }
+            Work::Write(_) => self.reading == 0 && self.writing < WRITING,
         })
     }
 
@@ -83,23 +98,16 @@ impl Lane {
         }
         let mut gets = Vec::new();
         while let Some(request) = self.waiting.pop_front() {
+            let ticket = Ticket {
+                size: request.size,
+                answer: request.answer,
+                asker: request.asker,
+            };
             match request.work {
-                Work::Get(fetch) => gets.push(Get {
-                    fetch,
-                    size: request.size,
-                    answer: request.answer,
-                }),
-                Work::Set(changes) => {
+                Work::Get(fetch) => gets.push(Get { fetch, ticket }),
+                Work::Write(write) => {
                     self.writing += 1;
-                    return Some(Next::Set(changes, request.size, request.answer));
-                }
-                Work::Remove(namespace) => {
-                    self.writing += 1;
-                    return Some(Next::Remove(namespace, request.size, request.answer));
-                }
-                Work::Forget => {
-                    self.writing += 1;
-                    return Some(Next::Forget(request.size, request.answer));
+                    return Some(Next::Write(write, ticket));
                 }
             }
             let next_is_get = matches!(self.waiting.front().map(|r| &r.work), Some(Work::Get(_)));
@@ -111,19 +119,26 @@ impl Lane {
         Some(Next::Gets(gets))
     }
 
-    /// A get has its reply. Whether the lane may start a request now, and could not before.
-    pub fn get_is_done(&mut self, size: usize) -> bool {
-        let could = self.may_start();
-        self.reading -= 1;
+    /// A request of this size has reached its end here. Whether the lane may start a request now,
+    /// and could not before.
+    pub fn close(&mut self, stage: Stage, size: usize) -> bool {
         self.bytes -= size;
-        !could && self.may_start()
+        self.leave(stage)
     }
 
-    /// The same for a set.
-    pub fn set_is_done(&mut self, size: usize) -> bool {
+    /// A request is done with the store, and waits for PEP; what comes behind it does not.
+    pub fn wait_for_pep(&mut self, stage: Stage) -> bool {
+        self.in_step += 1;
+        self.leave(stage)
+    }
+
+    fn leave(&mut self, stage: Stage) -> bool {
         let could = self.may_start();
-        self.writing -= 1;
-        self.bytes -= size;
+        match stage {
+            Stage::Reading => self.reading -= 1,
+            Stage::Writing => self.writing -= 1,
+            Stage::InStep => self.in_step -= 1,
+        }
         !could && self.may_start()
     }
 }

@@ -84,19 +84,33 @@ pub struct Outbox {
 struct Entry {
     xml: Reply,
     made: Instant,
-    /// The number of a ping; `None` for a reply.
-    ping: Option<u64>,
+    kind: Kind,
+}
+
+/// What an entry is. Only replies are worth anything on another link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Reply,
+    /// With its number.
+    Ping(u64),
+    /// An IQ of ours, whose answer would come too late.
+    Request,
 }
 
 impl Outbox {
     /// Queues a reply.
     pub fn push(&mut self, reply: Reply) {
-        self.enqueue(reply, None);
+        self.enqueue(reply, Kind::Reply);
+    }
+
+    /// Queues an IQ of ours, which is of no use on another link.
+    pub fn push_request(&mut self, xml: String) {
+        self.enqueue(xml, Kind::Request);
     }
 
     /// Queues a ping. Its answer is [`Outbox::confirm`]ed by its number.
     pub fn push_ping(&mut self, number: u64, xml: String) {
-        self.enqueue(xml, Some(number));
+        self.enqueue(xml, Kind::Ping(number));
     }
 
     /// The router has answered this ping: it has read all that was sent before.
@@ -104,7 +118,7 @@ impl Outbox {
         let ping = self
             .sent
             .iter()
-            .position(|entry| entry.ping == Some(number));
+            .position(|entry| entry.kind == Kind::Ping(number));
         let read = ping.map_or(0, |at| at + 1);
         for entry in self.sent.drain(..read) {
             self.sent_bytes -= entry.xml.capacity();
@@ -113,7 +127,7 @@ impl Outbox {
 
     /// Whether replies have been written that no ping has confirmed.
     pub fn has_unconfirmed(&self) -> bool {
-        self.sent.iter().any(|entry| entry.ping.is_none())
+        self.sent.iter().any(|entry| entry.kind == Kind::Reply)
     }
 
     /// Whether everything has been written.
@@ -130,12 +144,12 @@ impl Outbox {
     pub fn len(&self) -> usize {
         self.waiting
             .iter()
-            .filter(|entry| entry.ping.is_none())
+            .filter(|entry| entry.kind == Kind::Reply)
             .count()
     }
 
     /// The link is gone: what it did not take whole, or may not have delivered, is to be sent on
-    /// the next one, but for pings.
+    /// the next one, but for what is no reply.
     pub fn rewind(&mut self) {
         self.chunk = Vec::new();
         self.written = 0;
@@ -145,7 +159,7 @@ impl Outbox {
         while let Some(entry) = self.sent.pop_back() {
             self.waiting.push_front(entry);
         }
-        self.forget(|entry| entry.ping.is_some());
+        self.forget(|entry| entry.kind != Kind::Reply);
     }
 
     /// Drops the replies made before this moment, and says how many. Only between two links.
@@ -160,12 +174,12 @@ impl Outbox {
         before - self.waiting.len()
     }
 
-    fn enqueue(&mut self, xml: String, ping: Option<u64>) {
+    fn enqueue(&mut self, xml: String, kind: Kind) {
         self.waiting_bytes += xml.capacity();
         self.waiting.push_back(Entry {
             xml,
             made: Instant::now(),
-            ping,
+            kind,
         });
     }
 

@@ -33,6 +33,10 @@ impl<'a> News<'a> {
                 tracing::info!("delegation is active for {domain}");
                 self.status.delegated(domain);
             }
+            Event::Granted { domain, grant } if grant.items => {
+                tracing::info!("{domain} lets us keep room bookmarks in step with PEP");
+            }
+            Event::Granted { .. } => {}
             Event::Undelegated(domains) => tracing::warn!(
                 "no delegation from {}: clients there do not reach this service, except those that \
                  ask it by its address; `print-config` prints what the router needs",

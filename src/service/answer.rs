@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
+use super::Plan;
 use super::delegation::Inner;
 use super::envelope::Envelope;
-use super::{Plan, private};
+use super::private::{self, Bookmarks};
 use crate::address;
 use crate::stanza::{Condition, Element, Kind, Limit, Received, Reply, StanzaError, Tally, Via};
 use crate::store::SetError;
@@ -65,6 +66,32 @@ impl Answer {
             Ok(()) => self.result(self.done.as_deref().unwrap_or_default()),
             Err(error) => self.error(&private::set_error(error)),
         }
+    }
+
+    /// The answer to a get of room bookmarks, with this in their place if it is not too long.
+    pub fn bookmarks(&self, found: &Bookmarks, instead: Option<&str>) -> Answered {
+        let room = self
+            .longest
+            .saturating_sub(found.len() + self.envelope.at_most());
+        let instead = instead.filter(|text| text.len() <= room);
+        self.result_of(|out| {
+            found.write(instead, out);
+            Ok(())
+        })
+    }
+
+    /// The answer to a set of more bookmarks than may be.
+    pub fn too_many_rooms(&self, most: usize) -> Answered {
+        let text = format!(
+            "Too many rooms: bookmarks.max_rooms is {most}, and clients that keep bookmarks in PEP \
+             would lose some. What was stored stays."
+        );
+        self.error(&StanzaError::new(Condition::ResourceConstraint, text).over(Limit::Rooms))
+    }
+
+    /// The full address of who asks, as received.
+    pub fn asker(&self) -> &str {
+        self.envelope.asker()
     }
 
     /// The answer where carrying the request out has failed in a way that nobody foresaw.

@@ -55,6 +55,12 @@ impl Envelope {
         self
     }
 
+    /// Whom the answer is for in the end.
+    pub fn asker(&self) -> &str {
+        let inner = self.delegated.as_ref().map(|delegated| &delegated.inner);
+        &inner.unwrap_or(&self.outer).to
+    }
+
     /// An answer with the payload that is appended to it: finished XML, or nothing.
     pub fn result<E>(
         &self,

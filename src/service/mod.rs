@@ -12,6 +12,7 @@ mod disco;
 mod envelope;
 mod forget;
 mod private;
+pub mod privilege;
 mod request;
 mod settings;
 mod small;
@@ -32,8 +33,9 @@ use private::Action;
 use request::Asked;
 
 pub use answer::{Answer, Answered};
-pub use private::{MAX_NAME_BYTES, Reserved, is_reserved};
-pub use request::{Fetch, Plan, Request, Work};
+pub use private::{Bookmarks, MAX_NAME_BYTES, Reserved, bookmarks_in, is_reserved};
+pub use privilege::Grant;
+pub use request::{Fetch, Plan, Request, Work, Write};
 pub use settings::{Limits, Profile, Settings, accounts};
 
 /// The elements of a stanza whose children decide what is done with it.
@@ -44,6 +46,8 @@ pub const CONTAINERS: &[Container] = &[
     container("message", delegation::VERSIONS[0], "delegation"),
     container("message", delegation::VERSIONS[1], "delegation"),
     container("delegation", ns::FORWARD, "forwarded"),
+    container("iq", privilege::NAMESPACE, "privilege"),
+    container("privilege", ns::FORWARD, "forwarded"),
     container("forwarded", ns::ACCEPT, "iq"),
 ];
 
@@ -174,10 +178,13 @@ impl Service {
         match action {
             Ok(action) => Plan::Store(Request {
                 owner: action.owner().clone(),
+                asker: action
+                    .is_about_bookmarks()
+                    .then(|| answer.asker().to_owned()),
                 size: received.size + received.text.len() + HELD,
                 work: match action {
                     Action::Get(get) => Work::Get(Fetch(Asked::Query(get))),
-                    Action::Set(set) => Work::Set(set),
+                    Action::Set(set) => Work::Write(Write::Set(set)),
                 },
                 answer,
             }),
@@ -194,8 +201,9 @@ impl Service {
         match forget::owner(&self.settings, from, to, forget) {
             Ok(owner) => Plan::Store(Request {
                 owner,
+                asker: None,
                 size: received.size + HELD,
-                work: Work::Forget,
+                work: Work::Write(Write::Forget),
                 answer,
             }),
             Err(error) => answer.refuse(error),
@@ -256,14 +264,16 @@ impl Service {
             Ok(Step::Answer(payload)) => Plan::Reply(answer.result(&payload)),
             Ok(Step::Look(owner, look)) => Plan::Store(Request {
                 owner,
+                asker: None,
                 size: received.size + received.text.len() + HELD,
                 work: Work::Get(Fetch(Asked::Command(look))),
                 answer,
             }),
             Ok(Step::Remove(owner, namespace, done)) => Plan::Store(Request {
                 owner,
+                asker: None,
                 size: received.size + received.text.len() + HELD,
-                work: Work::Remove(namespace),
+                work: Work::Write(Write::Remove(namespace)),
                 answer: answer.saying(done),
             }),
             Err(error) => answer.refuse(error),
@@ -308,9 +318,12 @@ impl Service {
         }
     }
 
-    /// Messages get no answer. The one that matters comes from a host itself and says that it
-    /// delegates to us; whether it is one that is served may change later.
+    /// Messages get no answer. Those that matter come from a host itself and say that it delegates
+    /// to us, or what it lets us do; whether it is one that is served may change later.
     fn message(&self, received: &Received) -> Plan {
+        if let Some((domain, grant)) = privilege::advertised(received) {
+            return Plan::Granted { domain, grant };
+        }
         if received.fault.is_none()
             && delegation::is_advertisement(&received.stanza)
             && let Some(domain) = delegation::advertising_domain(received)

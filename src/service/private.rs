@@ -4,12 +4,20 @@
 //! whole table; each row has a scenario in the tests.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use super::Limits;
 use crate::stanza::{
     Condition, Element, Fault, Limit, Received, StanzaError, escape_attribute, ns,
 };
 use crate::store::{self, Change, ChangeSet, Owner, SetError, Store, Value};
+
+/// Around what an answer holds.
+const OPEN: &str = "<query xmlns='jabber:iq:private'>";
+const CLOSE: &str = "</query>";
+
+/// Where old clients keep their room bookmarks (XEP-0048): this namespace, under this name.
+pub const BOOKMARKS: (&str, &str) = ("storage:bookmarks", "storage");
 
 /// The longest namespace and the longest element name that are stored, in bytes.
 pub const MAX_NAME_BYTES: usize = 1024;
@@ -30,6 +38,41 @@ pub enum Action {
     Get(Get),
     /// To store or delete, all of it or nothing.
     Set(ChangeSet),
+}
+
+/// An answer with room bookmarks in it, which may yet be shown otherwise than they are stored.
+#[derive(Debug)]
+pub struct Bookmarks {
+    /// The answer's payload.
+    text: String,
+    /// Where they stand in it, or what stands for them.
+    place: Range<usize>,
+    /// Whether they are stored.
+    is_stored: bool,
+}
+
+impl Bookmarks {
+    /// As they are stored; empty if they are not.
+    pub fn stored(&self) -> &str {
+        let place = self.place.clone();
+        self.text
+            .get(place)
+            .filter(|_| self.is_stored)
+            .unwrap_or_default()
+    }
+
+    /// How many bytes it has.
+    pub fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Appends the payload, with this in their place.
+    pub(super) fn write(&self, instead: Option<&str>, out: &mut String) {
+        let part = |range: Range<usize>| self.text.get(range).unwrap_or_default();
+        out.push_str(part(0..self.place.start));
+        out.push_str(instead.unwrap_or_else(|| part(self.place.clone())));
+        out.push_str(part(self.place.end..self.text.len()));
+    }
 }
 
 /// What to fetch.
@@ -224,44 +267,78 @@ fn changes(query: &Element, received: &Received) -> Result<Vec<Change>, StanzaEr
     Ok(changes)
 }
 
+/// What a set does to room bookmarks; `None` if it leaves them alone.
+pub fn bookmarks_in(set: &ChangeSet) -> Option<&Change> {
+    set.changes
+        .iter()
+        .find(|change| (&*change.namespace, &*change.name) == BOOKMARKS)
+}
+
 /// Fetches, and appends the payload of the answer. Stored elements go into it as they are,
 /// unparsed.
 pub fn fetch(get: &Get, store: &Store, answer: &mut String) -> Result<(), StanzaError> {
     let begin = answer.len();
-    answer.push_str("<query xmlns='");
-    answer.push_str(ns::PRIVATE);
-    answer.push_str("'>");
+    answer.push_str(OPEN);
     for name in &get.names {
-        // Nothing of an overlong name was ever stored, and no key of the store could hold it.
-        let storable = get.namespace.len() <= MAX_NAME_BYTES && name.len() <= MAX_NAME_BYTES;
-        let mut found = 0;
-        if storable {
-            found = fetch_named(get, Some(name), store, answer)?;
-        }
-        if found == 0 && storable && get.names.len() == 1 {
-            // Real clients depend on it: nbxmpp stores <roster xmlns='roster:delimiter'> and asks
-            // for <storage xmlns='roster:delimiter'/>.
-            found = fetch_named(get, None, store, answer)?;
-        }
-        if found == 0 {
-            answer.push('<');
-            answer.push_str(name);
-            answer.push_str(" xmlns='");
-            escape_attribute(&get.namespace, answer);
-            answer.push_str("'/>");
-            // What is stored in one namespace is never too long; empty elements may become so.
-            if (answer.len() - begin) as u64 > get.limit {
-                let limit = get.limit;
-                return Err(StanzaError::new(
-                    Condition::NotAcceptable,
-                    format!("The answer would be over limits.max_namespace_bytes, {limit}."),
-                )
-                .over(Limit::NamespaceBytes));
-            }
+        fetch_one(get, name, store, answer, begin)?;
+    }
+    answer.push_str(CLOSE);
+    Ok(())
+}
+
+/// The same, with what is found under this one of the names apart.
+pub fn fetch_apart(get: &Get, apart: &str, store: &Store) -> Result<Bookmarks, StanzaError> {
+    let mut text = OPEN.to_owned();
+    let (mut place, mut is_stored) = (0..0, false);
+    for name in &get.names {
+        let begin = text.len();
+        let stored = fetch_one(get, name, store, &mut text, 0)?;
+        if name == apart {
+            (place, is_stored) = (begin..text.len(), stored);
         }
     }
-    answer.push_str("</query>");
-    Ok(())
+    text.push_str(CLOSE);
+    Ok(Bookmarks {
+        text,
+        place,
+        is_stored,
+    })
+}
+
+/// Appends what is found under one name to an answer that begins there; says whether anything is
+/// stored under that very name.
+fn fetch_one(
+    get: &Get,
+    name: &str,
+    store: &Store,
+    answer: &mut String,
+    begin: usize,
+) -> Result<bool, StanzaError> {
+    // Nothing of an overlong name was ever stored, and no key of the store could hold it.
+    let storable = get.namespace.len() <= MAX_NAME_BYTES && name.len() <= MAX_NAME_BYTES;
+    if storable && fetch_named(get, Some(name), store, answer)? > 0 {
+        return Ok(true);
+    }
+    // Real clients depend on it: nbxmpp stores <roster xmlns='roster:delimiter'> and asks for
+    // <storage xmlns='roster:delimiter'/>.
+    if storable && get.names.len() == 1 && fetch_named(get, None, store, answer)? > 0 {
+        return Ok(false);
+    }
+    answer.push('<');
+    answer.push_str(name);
+    answer.push_str(" xmlns='");
+    escape_attribute(&get.namespace, answer);
+    answer.push_str("'/>");
+    // What is stored in one namespace is never too long; empty elements may become so.
+    if (answer.len() - begin) as u64 > get.limit {
+        let limit = get.limit;
+        return Err(StanzaError::new(
+            Condition::NotAcceptable,
+            format!("The answer would be over limits.max_namespace_bytes, {limit}."),
+        )
+        .over(Limit::NamespaceBytes));
+    }
+    Ok(false)
 }
 
 fn fetch_named(
@@ -323,6 +400,16 @@ fn failed(text: &'static str) -> StanzaError {
 }
 
 impl Action {
+    /// Whether room bookmarks are among what is fetched or stored.
+    pub fn is_about_bookmarks(&self) -> bool {
+        match self {
+            Self::Get(get) => {
+                get.namespace == BOOKMARKS.0 && get.names.iter().any(|name| name == BOOKMARKS.1)
+            }
+            Self::Set(set) => bookmarks_in(set).is_some(),
+        }
+    }
+
     /// Whose data it is about.
     pub fn owner(&self) -> &Owner {
         match self {

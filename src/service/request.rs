@@ -2,7 +2,8 @@
 
 use super::answer::{Answer, Answered};
 use super::commands::Look;
-use super::private::{self, Get};
+use super::private::{self, Bookmarks, Get};
+use super::privilege::Grant;
 use crate::store::{ChangeSet, Owner, Store};
 
 /// What is to be done with a stanza.
@@ -30,6 +31,13 @@ pub enum Plan {
         /// The domain, normalised.
         domain: String,
     },
+    /// A domain, served or not, says what it lets us do with its users' PEP nodes.
+    Granted {
+        /// The domain, normalised.
+        domain: String,
+        /// What it grants.
+        grant: Grant,
+    },
 }
 
 /// A valid request for the store.
@@ -37,6 +45,8 @@ pub enum Plan {
 pub struct Request {
     /// Whose data it is about. Requests of one owner take effect in the order they came.
     pub owner: Owner,
+    /// The full address of who asks, as received, where it is about room bookmarks.
+    pub asker: Option<String>,
     /// What it costs to hold it, in bytes.
     pub size: usize,
     /// What is to be done.
@@ -50,7 +60,14 @@ pub struct Request {
 pub enum Work {
     /// To read.
     Get(Fetch),
-    /// To write.
+    /// To change it.
+    Write(Write),
+}
+
+/// A change that a request wants.
+#[derive(Debug)]
+pub enum Write {
+    /// These.
     Set(ChangeSet),
     /// To delete all that the owner has in this namespace; in all of them where none is named.
     Remove(Option<String>),
@@ -78,6 +95,15 @@ impl Fetch {
             Asked::Query(get) => private::fetch(get, store, out),
             Asked::Command(look) => look.carry_out(store, out),
         })
+    }
+
+    /// The same, where it asks for room bookmarks: they are not the answer yet. `Err` is one.
+    pub fn bookmarks(&self, store: &Store, answer: &Answer) -> Result<Bookmarks, Answered> {
+        let found = match &self.0 {
+            Asked::Query(get) => private::fetch_apart(get, private::BOOKMARKS.1, store),
+            Asked::Command(_) => return Err(answer.broken()),
+        };
+        found.map_err(|error| answer.error(&error))
     }
 
     /// Whether it is over so soon that others can wait for it.

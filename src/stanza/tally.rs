@@ -45,6 +45,8 @@ pub enum Limit {
     UserOpenBytes,
     /// The space on the disk.
     Disk,
+    /// `bookmarks.max_rooms`
+    Rooms,
 }
 
 /// What is counted of an answer.
@@ -91,7 +93,7 @@ impl Via {
 
 impl Limit {
     /// All of them, in order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::StanzaBytes,
         Self::Depth,
         Self::NameBytes,
@@ -100,6 +102,7 @@ impl Limit {
         Self::UserElements,
         Self::UserOpenBytes,
         Self::Disk,
+        Self::Rooms,
     ];
 
     /// Its name among the metrics: that of its key, where it has one.
@@ -113,6 +116,7 @@ impl Limit {
             Self::UserElements => "max_user_elements",
             Self::UserOpenBytes => "max_user_open_bytes",
             Self::Disk => "disk",
+            Self::Rooms => "max_rooms",
         }
     }
 }

@@ -36,12 +36,19 @@ const CACHE_BYTES: usize = 16 * 1024 * 1024;
 /// attempt comes soon.
 const STEADY_AFTER: Duration = Duration::from_secs(60);
 
-/// A set under way.
-type Set = (ChangeSet, Existing, Done);
+/// A change under way.
+type Set = (Work, Done);
+
+/// What is to be written.
+pub(super) enum Work {
+    Set(ChangeSet, Existing),
+    /// An owner's note.
+    Note(Owner, Option<String>),
+}
 
 /// What is sent to the writer thread.
 pub(super) enum Request {
-    Set(ChangeSet, Existing, Done),
+    Set(Work, Done),
     /// Nothing shall be left of an owner, or of one namespace of theirs.
     Remove(Owner, Option<String>, Done),
     /// Somebody wants garbage gone.
@@ -181,9 +188,9 @@ impl Writer {
         };
         loop {
             match next {
-                Some(Request::Set(set, existing, done)) => {
-                    bytes += size(&set);
-                    sets.push((set, existing, done));
+                Some(Request::Set(work, done)) => {
+                    bytes += size(&work);
+                    sets.push((work, done));
                 }
                 other => return (sets, other),
             }
@@ -197,7 +204,7 @@ impl Writer {
     fn commit(&mut self, sets: Vec<Set>) {
         let Some(engine) = self.engine.clone() else {
             let refusal = self.shared.refusal();
-            for (_, _, done) in sets {
+            for (_, done) in sets {
                 done.tell(Err(refusal.clone()));
             }
             return;
@@ -223,13 +230,19 @@ impl Writer {
     ) -> Result<(), EngineError> {
         let has_room = self.room.look(engine);
         let mut group = Group::new(engine, &mut self.cache, has_room);
-        let plan = |(set, existing, done): Set| match group.add(&set, existing) {
-            Ok(()) => (done, Ok(()), size(&set)),
-            Err(Refusal::Set(error)) => (done, Err(error), 0),
-            Err(Refusal::Engine(error)) => {
-                self.shared
-                    .damaged(format_args!("{}: {error}", set.owner.as_str()));
-                (done, Err(SetError::Failed), 0)
+        let plan = |(work, done): Set| {
+            let (owner, planned) = match &work {
+                Work::Set(set, existing) => (&set.owner, group.add(set, *existing)),
+                Work::Note(owner, text) => (owner, group.add_note(owner, text.as_deref())),
+            };
+            match planned {
+                Ok(()) => (done, Ok(()), size(&work)),
+                Err(Refusal::Set(error)) => (done, Err(error), 0),
+                Err(Refusal::Engine(error)) => {
+                    self.shared
+                        .damaged(format_args!("{}: {error}", owner.as_str()));
+                    (done, Err(SetError::Failed), 0)
+                }
             }
         };
         planned.extend(sets.into_iter().map(plan));
@@ -280,7 +293,12 @@ impl Writer {
         let result = Arc::new(Mutex::new(Err(SetError::Failed)));
         let told = Arc::clone(&result);
         let note = move |how| *told.lock().unwrap_or_else(PoisonError::into_inner) = how;
-        self.commit(vec![(set, Existing::Replace, Done::new(note))]);
+        let mut sets = vec![(Work::Set(set, Existing::Replace), Done::new(note))];
+        if namespace.is_none() {
+            let note = Work::Note(owner.clone(), None);
+            sets.push((note, Done::new(|_| {})));
+        }
+        self.commit(sets);
         let result = result
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -422,7 +440,11 @@ fn write(
     Ok(())
 }
 
-fn size(set: &ChangeSet) -> usize {
+fn size(work: &Work) -> usize {
+    let set = match work {
+        Work::Set(set, _) => set,
+        Work::Note(_, text) => return text.as_ref().map_or(0, String::len),
+    };
     set.changes
         .iter()
         .filter_map(|change| change.value.as_ref())

@@ -70,7 +70,7 @@ pub use totals::Totals;
 pub use whole::{Amount, Belongings, Entry, Holding};
 
 use crate::metrics;
-use commit::{Request, Writer};
+use commit::{Request, Work, Writer};
 use engine::{Engine, EngineError, Source};
 use read::Trouble;
 use shared::{Done, Shared, Told};
@@ -166,13 +166,17 @@ impl Store {
     ) -> Result<u64, ReadError> {
         let reading = |engine: &dyn Engine| read::read(engine, owner, namespace, name, out);
         self.reading(reading)?.map_err(|trouble| {
-            let shared = &self.0.shared;
-            shared.damaged(format_args!("{owner:?} {namespace:?} {name:?}: {trouble}"));
-            match trouble {
-                Trouble::Damage(_) => ReadError::Damaged,
-                Trouble::Engine(_) => ReadError::Failed,
-            }
+            let what = format_args!("{owner:?} {namespace:?} {name:?}: {trouble}");
+            self.damaged(what, &trouble)
         })
+    }
+
+    fn damaged(&self, what: std::fmt::Arguments<'_>, trouble: &Trouble) -> ReadError {
+        self.0.shared.damaged(what);
+        match trouble {
+            Trouble::Damage(_) => ReadError::Damaged,
+            Trouble::Engine(_) => ReadError::Failed,
+        }
     }
 
     /// At most so many owners behind this one, or from the first on, in a fixed order.
@@ -265,8 +269,36 @@ impl Store {
         existing: Existing,
         done: impl FnOnce(Result<(), SetError>) + Send + 'static,
     ) {
-        let request = Request::Set(set, existing, Done::new(done));
+        let request = Request::Set(Work::Set(set, existing), Done::new(done));
         // After closing nobody receives, and dropping the set answers it.
+        drop(self.0.requests.send(request));
+    }
+
+    /// What the service has noted about an owner: text of its own, which is no part of what the
+    /// owner has and counts for no limit. It goes when all that the owner has is removed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::read`].
+    pub fn note(&self, owner: &Owner) -> Result<Option<String>, ReadError> {
+        self.reading(|engine| read::note(engine, owner))?
+            .map_err(|trouble| {
+                self.damaged(
+                    format_args!("the note about {owner:?}: {trouble}"),
+                    &trouble,
+                )
+            })
+    }
+
+    /// Notes this about an owner, in place of what was noted before. Never blocks; `done` is called
+    /// as by [`Store::submit`].
+    pub fn put_note(
+        &self,
+        owner: Owner,
+        text: String,
+        done: impl FnOnce(Result<(), SetError>) + Send + 'static,
+    ) {
+        let request = Request::Set(Work::Note(owner, Some(text)), Done::new(done));
         drop(self.0.requests.send(request));
     }
 

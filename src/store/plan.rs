@@ -99,7 +99,8 @@ impl<'a> Group<'a> {
         }
         let mut steps = Vec::with_capacity(last.len());
         for ((namespace, name), value) in last {
-            let step = self.step(&set.owner, namespace, name, value)?;
+            let prefix = record::prefix(&set.owner, Some(namespace), Some(name));
+            let step = self.step(namespace, prefix, value)?;
             let stays = |step: &Step<'_>| existing == Existing::Keep && step.old.is_some();
             steps.extend(step.filter(|step| !stays(step)));
         }
@@ -110,6 +111,24 @@ impl<'a> Group<'a> {
             return Err(Refusal::Set(SetError::Full));
         }
         self.take(&set.owner, steps);
+        Ok(())
+    }
+
+    /// Puts this into the place of an owner's note, or takes it away. It counts for no limit.
+    pub(super) fn add_note(&mut self, owner: &Owner, text: Option<&str>) -> Result<(), Refusal> {
+        let value = text.map(|text| Value {
+            text: text.to_owned(),
+            elements: 0,
+        });
+        let Some(step) = self.step("", record::note_prefix(owner), value.as_ref())? else {
+            return Ok(());
+        };
+        if !self.has_room && !shrinks(std::slice::from_ref(&step)) {
+            return Err(Refusal::Set(SetError::Full));
+        }
+        let before = self.writes.len();
+        self.put(step);
+        self.single &= self.writes.len() - before <= 1;
         Ok(())
     }
 
@@ -138,12 +157,10 @@ impl<'a> Group<'a> {
     /// `None` if there is nothing to do: what is to be deleted is not there.
     fn step<'b>(
         &self,
-        owner: &Owner,
         namespace: &'b str,
-        name: &str,
+        prefix: Vec<u8>,
         value: Option<&Value>,
     ) -> Result<Option<Step<'b>>, Refusal> {
-        let prefix = record::prefix(owner, Some(namespace), Some(name));
         let old = self.stored(&prefix)?;
         let (new, records) = match value {
             None if old.is_none() => return Ok(None),
@@ -200,23 +217,28 @@ impl<'a> Group<'a> {
     fn take(&mut self, owner: &Owner, steps: Vec<Step<'_>>) {
         let before = self.writes.len();
         let (_, usage) = self.usages.entry(owner.clone()).or_default();
-        for step in steps {
+        for step in &steps {
             let (old, new) = (step.old.unwrap_or_default(), step.new.unwrap_or_default());
             usage.change(step.namespace, old, new);
-            let weight = |stored: &Stored| record::weight(&step.prefix, stored);
-            self.growth += weight(&new) - weight(&old);
-            self.writes.extend(
-                step.records
-                    .into_iter()
-                    .map(|(key, value)| (key, Some(value))),
-            );
-            // A shorter text leaves chunks behind that nothing would ever read again.
-            let stale = new.chunks..old.chunks;
-            self.writes
-                .extend(stale.map(|chunk| (record::key(&step.prefix, chunk), None)));
-            self.sequences.insert(step.prefix, step.new);
+        }
+        for step in steps {
+            self.put(step);
         }
         self.single &= self.writes.len() - before <= 1;
+    }
+
+    fn put(&mut self, step: Step<'_>) {
+        let (old, new) = (step.old.unwrap_or_default(), step.new.unwrap_or_default());
+        let weight = |stored: &Stored| record::weight(&step.prefix, stored);
+        self.growth += weight(&new) - weight(&old);
+        let records = step.records.into_iter();
+        self.writes
+            .extend(records.map(|(key, value)| (key, Some(value))));
+        // A shorter text leaves chunks behind that nothing would ever read again.
+        let stale = new.chunks..old.chunks;
+        self.writes
+            .extend(stale.map(|chunk| (record::key(&step.prefix, chunk), None)));
+        self.sequences.insert(step.prefix, step.new);
     }
 }
 

@@ -29,11 +29,7 @@ pub(super) fn read(
     }
     let before = out.len();
     let prefix = record::prefix(owner, Some(namespace), name);
-    let mut reader = Reader {
-        out,
-        elements: 0,
-        open: None,
-    };
+    let mut reader = Reader::new(out);
     let result = match name {
         Some(_) => reader.sequence(engine, &prefix),
         None => reader.everything(engine, &prefix),
@@ -43,6 +39,13 @@ pub(super) fn read(
         out.truncate(before);
     }
     result.map(|()| elements)
+}
+
+/// An owner's note, if there is one; see `Store::note`.
+pub(super) fn note(engine: &dyn Engine, owner: &Owner) -> Result<Option<String>, Trouble> {
+    let mut text = String::new();
+    Reader::new(&mut text).sequence(engine, &record::note_prefix(owner))?;
+    Ok(Some(text).filter(|text| !text.is_empty()))
 }
 
 /// Puts chunks together again, in the order of their keys.
@@ -61,7 +64,15 @@ struct Open {
     text: Vec<u8>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(out: &'a mut String) -> Self {
+        Self {
+            out,
+            elements: 0,
+            open: None,
+        }
+    }
+
     /// One sequence; nearly always one record, which a get finds faster than a scan.
     fn sequence(&mut self, engine: &dyn Engine, prefix: &[u8]) -> Result<(), Trouble> {
         let mut chunk = 0;

@@ -9,6 +9,8 @@
 //! others  version 01 | crc32 | text
 //! ```
 //!
+//! An owner's note is such a sequence too, without elements and under `00 "note" 00 owner 00`.
+//!
 //! Numbers in records are little endian. The checksum covers the key too, so that a record that
 //! turns up under another key counts as damaged.
 //!
@@ -66,6 +68,12 @@ pub(super) fn prefix(owner: &Owner, namespace: Option<&str>, name: Option<&str>)
         prefix.push(0);
     }
     prefix
+}
+
+/// What the keys of an owner's note begin with: a NUL, so that they are no owner's, and nothing that
+/// looks at owners meets them.
+pub(super) fn note_prefix(owner: &Owner) -> Vec<u8> {
+    [b"\0note\0", owner.as_str().as_bytes(), b"\0"].concat()
 }
 
 /// Whether keys can be made of these.

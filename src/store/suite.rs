@@ -122,4 +122,5 @@ suite! {
     whole::of_who_is_removed_nothing_is_left
     whole::one_namespace_is_removed_alone
     whole::a_set_that_keeps_what_is_there_adds_the_rest
+    whole::a_note_is_kept_beside_what_an_owner_has_and_goes_with_it
 }

@@ -53,7 +53,7 @@ pub async fn look(report: &Report, component: Component, config: &Config) -> Res
                     lost.get_or_insert_with(|| why.clone());
                     seen_enough = true;
                 }
-                Event::Undelegated(_) => {} // what is missing is told at the end
+                Event::Granted { .. } | Event::Undelegated(_) => {} // what is missing is told at the end
             }
             moved_on.send_replace(seen_enough || findings.are_complete());
         })

@@ -52,9 +52,9 @@ fn what_is_unknown_is_told_with_what_may_be_meant() {
             "2:2: unknown section [limit], did you mean [limits]?",
         ),
         (
-            "[bookmarks]\nmode = \"pep\"",
-            "1:2: unknown section [bookmarks], expected one of \
-                 [component], [access], [limits], [storage], [log], [http], [disco]",
+            "[cluster]\nsize = 3",
+            "1:2: unknown section [cluster], expected one of \
+                 [component], [access], [limits], [bookmarks], [storage], [log], [http], [disco]",
         ),
         (
             "component = \"private.example.org\"",
@@ -187,6 +187,14 @@ fn values_are_refused_with_what_was_found_and_what_was_expected() {
         (
             "limits.max_depth = -1",
             "1:20: limits.max_depth: found -1, expected a number of levels from 16 to 1024",
+        ),
+        (
+            "bookmarks.mode = \"private\"",
+            "1:18: bookmarks.mode: found \"private\", expected \"pep\" or \"off\"",
+        ),
+        (
+            "bookmarks.max_rooms = 0",
+            "1:23: bookmarks.max_rooms: found 0, expected a number of rooms from 1 to 10000",
         ),
         (
             "storage.path = false",

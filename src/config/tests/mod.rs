@@ -105,6 +105,13 @@ fn defaults() {
         }
     );
     assert_eq!(
+        config.bookmarks,
+        Bookmarks {
+            mode: BookmarksMode::Pep,
+            max_rooms: 250,
+        }
+    );
+    assert_eq!(
         config.storage,
         Storage {
             path: PathBuf::from("data"),

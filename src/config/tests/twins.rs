@@ -8,7 +8,7 @@ const PIN_IN_FILE: &str = "\"00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff:\
                            00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff\"";
 
 /// Each key's twin, a value as the file writes it, and the same as a variable.
-const TWINS: [(&str, &str, &str); 29] = [
+const TWINS: [(&str, &str, &str); 31] = [
     (
         "COMPONENT_JID",
         "\"other.example.net\"",
@@ -42,6 +42,8 @@ const TWINS: [(&str, &str, &str); 29] = [
     ("LIMITS_MAX_OPEN_BYTES", "2_097_152", "2097152"),
     ("LIMITS_MAX_USER_OPEN_BYTES", "2048", "2048"),
     ("LIMITS_MAX_UNSENT_BYTES", "2_097_152", "2097152"),
+    ("BOOKMARKS_MODE", "\"off\"", "off"),
+    ("BOOKMARKS_MAX_ROOMS", "1_000", "1000"),
     ("STORAGE_PATH", "\"/var/lib/x\"", "/var/lib/x"),
     ("STORAGE_CACHE_BYTES", "1048576", "1048576"),
     ("STORAGE_COMPACT_ABOVE_BYTES", "0x100000", "1048576"),

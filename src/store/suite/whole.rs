@@ -191,3 +191,31 @@ pub fn a_set_that_keeps_what_is_there_adds_the_rest(rig: &impl Rig) {
     assert_eq!(answer.recv().unwrap(), Ok(()));
     assert_eq!(get(&store, "a@x", "n", None), "<a>old</a><b/>");
 }
+
+pub fn a_note_is_kept_beside_what_an_owner_has_and_goes_with_it(rig: &impl Rig) {
+    let store = rig.open();
+    let note = |text: String| {
+        let (done, answer) = mpsc::channel();
+        store.put_note(owner("a@x"), text, move |result| done.send(result).unwrap());
+        assert_eq!(answer.recv().unwrap(), Ok(()));
+    };
+    assert_eq!(store.note(&owner("a@x")), Ok(None));
+    note("x".repeat(200_000));
+    note("short".to_owned());
+    set(&store, "a@x", vec![change("n", "a", Some("<a/>"))]);
+    let (done, answer) = mpsc::channel();
+    store.compact(move |result| done.send(result.is_ok()).unwrap());
+    assert!(answer.recv().unwrap());
+    store.close();
+
+    let store = rig.open();
+    assert_eq!(store.note(&owner("a@x")), Ok(Some("short".to_owned())));
+    assert_eq!(store.note(&owner("a@")), Ok(None), "nobody else's");
+    assert_eq!(store.owners(None, 10), Ok(vec![owner("a@x")]));
+    let amount = store.amount(&owner("a@x")).unwrap();
+    assert_eq!((amount.bytes, amount.elements), (4, 1));
+    let (done, answer) = mpsc::channel();
+    store.remove(owner("a@x"), move |result| done.send(result).unwrap());
+    assert_eq!(answer.recv().unwrap(), Ok(()));
+    assert_eq!(store.note(&owner("a@x")), Ok(None));
+}

@@ -10,6 +10,7 @@ fn findings() -> Findings {
 fn refused(number: usize, condition: &str) -> Reply {
     let refusal = Refusal {
         condition: condition.to_owned(),
+        pubsub: None,
         text: None,
     };
     Reply {

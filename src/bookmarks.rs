@@ -1,0 +1,20 @@
+//! Room bookmarks, kept in step with PEP: old clients have them in private storage (XEP-0048 in
+//! XEP-0049), modern ones in a node of their account's (XEP-0402), and both are to see the same
+//! rooms. docs/BOOKMARKS.md says what that means at the edges.
+//!
+//! `legacy` and `node` read and write the two forms, `room` what both say of a room. `decide`
+//! compares them over what they were before (`base`) and what the client had been shown (`shown`).
+//! A `step` does that once for one owner, IQ by IQ; the `keeper` has the steps of all owners, and
+//! knows which `hosts` let us.
+
+mod base;
+mod decide;
+mod hosts;
+mod keeper;
+mod legacy;
+mod node;
+mod room;
+mod shown;
+mod step;
+
+pub use keeper::{Ask, Effect, Keeper, Settings};

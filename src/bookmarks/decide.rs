@@ -1,0 +1,151 @@
+//! What has to be done so that old and modern clients see the same rooms.
+//!
+//! The node is the truth. Private storage is compared with it over what both were when they were
+//! last in step (the base), and over what the client that stores had been shown: only what that
+//! client has changed is carried over, and only what it had seen can be missing on purpose. So what
+//! another client did in between is not undone.
+//!
+//! The base holds the rooms that were stored, with what was stored of them, and those that only
+//! the node had.
+
+use std::collections::{HashMap, HashSet};
+
+use super::base::Base;
+use super::legacy::{Kept, Legacy, Seen};
+use super::node::{self, Item, Node, Payload};
+
+/// What is compared with.
+#[derive(Debug, Clone, Copy)]
+pub struct Before<'a> {
+    /// The rooms when both sides were last in step; `None` if they never were.
+    pub base: Option<&'a Base>,
+    /// What the client had been shown that stores these; `None` if that is not known.
+    pub shown: Option<&'a Base>,
+    /// Whether they are being stored just now, and not read.
+    pub is_set: bool,
+    /// How many items the node may be given.
+    pub max_rooms: usize,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub struct Decision<'a> {
+    /// The changes of the node, in order.
+    pub changes: Vec<Payload>,
+    /// Whether the node would have more items than it may: then nothing is changed.
+    pub is_over: bool,
+    /// The rooms that a client is to see, in the order in which they are stored, as far as they are.
+    pub rooms: Vec<Seen<'a>>,
+    /// The base from then on, once the changes are made.
+    pub base: Base,
+}
+
+/// Decides, for what is stored and what the node holds.
+pub fn decide<'a>(stored: &'a Legacy, node: &'a Node, before: Before<'_>) -> Decision<'a> {
+    // Of several items for one room the first counts.
+    let mut items: HashMap<&str, &Item> = HashMap::with_capacity(node.items.len());
+    for item in &node.items {
+        items.entry(&item.key).or_insert(item);
+    }
+    let kept: HashSet<&str> = stored.rooms.iter().map(|kept| &*kept.key).collect();
+    let shown = before.shown.filter(|_| before.is_set);
+    let gone = |item: &Item| {
+        !kept.contains(&*item.key) && shown.is_some_and(|shown| shown.get(&item.key).is_some())
+    };
+
+    let retracted = node.items.iter().filter(|item| gone(item));
+    let mut changes: Vec<Payload> = retracted.map(|item| node::retract(&item.id)).collect();
+    let left = node.total - changes.len();
+    let mut new = 0;
+    let mut rooms = Vec::new();
+    for kept in &stored.rooms {
+        let fate = before.fate(kept);
+        let room = match items.get(&*kept.key) {
+            None if fate == (Fate::Untouched { was_in_step: true }) => continue, // deleted elsewhere
+            None => {
+                changes.push(node::publish_new(&kept.key, &kept.room));
+                new += 1;
+                &kept.room
+            }
+            Some(item) if item.room != kept.room && before.wins(fate, kept, item) => {
+                changes.push(item.publish(&kept.room));
+                &kept.room
+            }
+            Some(item) => &item.room,
+        };
+        rooms.push(Seen {
+            key: &kept.key,
+            room,
+            kept: Some(kept),
+        });
+    }
+    for item in &node.items {
+        let first = items
+            .get(&*item.key)
+            .is_some_and(|it| std::ptr::eq(*it, item));
+        if first && !kept.contains(&*item.key) && !gone(item) {
+            rooms.push(Seen {
+                key: &item.key,
+                room: &item.room,
+                kept: None,
+            });
+        }
+    }
+    let of_kept = stored.rooms.iter().map(|it| (&*it.key, &it.room));
+    let of_node = rooms.iter().filter(|seen| seen.kept.is_none());
+    let base = of_kept.chain(of_node.map(|seen| (seen.key, seen.room)));
+    let base = Base::of(base.map(|(key, room)| (key, room.digest())));
+    let is_over = new > 0 && left + new > before.max_rooms;
+    if is_over {
+        changes.clear();
+    }
+    Decision {
+        changes,
+        is_over,
+        rooms,
+        base,
+    }
+}
+
+/// What has become of a stored room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It says what it said before.
+    Untouched {
+        /// Whether the node had it.
+        was_in_step: bool,
+    },
+    /// It says something else, or is new.
+    Changed,
+}
+
+impl Before<'_> {
+    fn fate(&self, kept: &Kept) -> Fate {
+        let base = self.base.and_then(|base| base.get(&kept.key));
+        let shown = self.shown.and_then(|shown| shown.get(&kept.key));
+        if shown.or(base) == Some(kept.room.digest()) {
+            let was_in_step = base.is_some();
+            Fate::Untouched { was_in_step }
+        } else {
+            Fate::Changed
+        }
+    }
+
+    /// Whether what is stored of a room counts, and not what the node says.
+    fn wins(&self, fate: Fate, kept: &Kept, item: &Item) -> bool {
+        if fate != Fate::Changed {
+            return false;
+        }
+        let known = |base: Option<&Base>| base.and_then(|base| base.get(&kept.key));
+        if self.is_set {
+            // On first contact nobody knows which of the two is newer.
+            self.base.is_some() || known(self.shown).is_some()
+        } else {
+            // It was stored while PEP was out of reach, and nobody else has changed it since.
+            known(self.base) == Some(item.room.digest())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

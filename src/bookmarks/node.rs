@@ -1,0 +1,164 @@
+//! Bookmarks as PEP has them (XEP-0402): a node with an item for each room, whose id is the room's
+//! address.
+
+use minidom::Element as Tree;
+
+use super::room::Room;
+use crate::address;
+use crate::service::privilege::{PUBSUB, PUBSUB_OWNER};
+use crate::stanza::{Element, Received, escape_attribute};
+
+/// The name of the node, and the namespace of its payloads.
+const NODE: &str = "urn:xmpp:bookmarks:1";
+
+/// What the node must be like: private, and without an end to what it keeps.
+const OPTIONS: [(&str, &str); 4] = [
+    ("persist_items", "true"),
+    ("max_items", "max"),
+    ("send_last_published_item", "never"),
+    ("access_model", "whitelist"),
+];
+
+/// The payload of an IQ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payload {
+    /// Whether it is of the type set.
+    pub is_set: bool,
+    /// Whether it takes an item away.
+    pub is_retraction: bool,
+    /// XML.
+    pub xml: String,
+}
+
+/// What the node holds.
+#[derive(Debug, Default)]
+pub struct Node {
+    /// The items that are about a room.
+    pub items: Vec<Item>,
+    /// How many items there are, whatever they are about.
+    pub total: usize,
+}
+
+/// An item that is about a room.
+#[derive(Debug)]
+pub struct Item {
+    /// Its id, as it is written.
+    pub id: String,
+    /// The room's address, normalised.
+    pub key: String,
+    /// What it says of the room.
+    pub room: Room,
+    conference: Tree,
+}
+
+impl Payload {
+    fn get(xml: String) -> Self {
+        Self {
+            is_set: false,
+            is_retraction: false,
+            xml,
+        }
+    }
+
+    fn set(xml: String) -> Self {
+        let is_set = true;
+        Self {
+            is_set,
+            ..Self::get(xml)
+        }
+    }
+}
+
+impl Node {
+    /// Reads the answer to [`fetch`]; `None` if it is none.
+    pub fn read(received: &Received, pubsub: &Element) -> Option<Self> {
+        let pubsub: Tree = pubsub_in(received, pubsub)?;
+        let items = pubsub.get_child("items", PUBSUB)?;
+        let all = || items.children().filter(|item| item.is("item", PUBSUB));
+        Some(Self {
+            total: all().count(),
+            items: all().filter_map(Item::read).collect(),
+        })
+    }
+}
+
+fn pubsub_in(received: &Received, pubsub: &Element) -> Option<Tree> {
+    let pubsub = pubsub.is(PUBSUB, "pubsub").then_some(pubsub)?;
+    received.xml(pubsub).parse().ok()
+}
+
+impl Item {
+    fn read(item: &Tree) -> Option<Self> {
+        let id = item.attr("id")?;
+        let conference = item.get_child("conference", NODE)?;
+        Some(Self {
+            id: id.to_owned(),
+            key: address::room(id)?,
+            room: Room::read(conference),
+            conference: conference.clone(),
+        })
+    }
+
+    /// The payload by which it says this, and beside what it says beside.
+    pub fn publish(&self, room: &Room) -> Payload {
+        publish(&self.id, room, self.conference.clone())
+    }
+}
+
+/// The payload by which the node gets an item for this room.
+pub fn publish_new(key: &str, room: &Room) -> Payload {
+    publish(key, room, Tree::bare("conference", NODE))
+}
+
+fn publish(id: &str, room: &Room, mut conference: Tree) -> Payload {
+    room.write(&mut conference);
+    let conference = String::from(&conference);
+    let mut xml = format!("<pubsub xmlns='{PUBSUB}'><publish node='{NODE}'><item id='");
+    escape_attribute(id, &mut xml);
+    xml.push_str(&format!(
+        "'>{conference}</item></publish><publish-options>{}</publish-options></pubsub>",
+        form("publish-options")
+    ));
+    Payload::set(xml)
+}
+
+/// The payload that takes an item away, and tells the user's clients.
+pub fn retract(id: &str) -> Payload {
+    let mut xml =
+        format!("<pubsub xmlns='{PUBSUB}'><retract node='{NODE}' notify='true'><item id='");
+    escape_attribute(id, &mut xml);
+    xml.push_str("'/></retract></pubsub>");
+    Payload {
+        is_retraction: true,
+        ..Payload::set(xml)
+    }
+}
+
+/// The payload that asks for all items.
+pub fn fetch() -> Payload {
+    let xml = format!("<pubsub xmlns='{PUBSUB}'><items node='{NODE}'/></pubsub>");
+    Payload::get(xml)
+}
+
+/// The payload that makes a node that exists what it must be.
+pub fn configure() -> Payload {
+    let form = form("node_config");
+    let xml = format!(
+        "<pubsub xmlns='{PUBSUB_OWNER}'><configure node='{NODE}'>{form}</configure></pubsub>"
+    );
+    Payload::set(xml)
+}
+
+fn form(kind: &str) -> String {
+    let mut form = format!(
+        "<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'>\
+         <value>{PUBSUB}#{kind}</value></field>"
+    );
+    for (name, value) in OPTIONS {
+        form.push_str(&format!(
+            "<field var='pubsub#{name}'><value>{value}</value></field>"
+        ));
+    }
+    form.push_str("</x>");
+    form
+}

@@ -1,0 +1,187 @@
+//! One owner's bookmarks, brought into step once: which IQs that takes, one behind the other, and
+//! what a client is to see.
+
+use std::collections::VecDeque;
+
+use super::base::Base;
+use super::decide::{Before, decide};
+use super::legacy::Legacy;
+use super::node::{self, Node, Payload};
+use crate::service::privilege::Outcome;
+use crate::stanza::Received;
+
+/// What is to be brought into step.
+#[derive(Debug)]
+pub struct Stored {
+    /// What is stored.
+    pub text: String,
+    /// The rooms when both sides were last in step; `None` if they never were.
+    pub base: Option<Base>,
+    /// What the client had been shown that has stored it just now; `None` if it is read, or that
+    /// is not known.
+    pub shown: Option<Base>,
+    /// Whether it has been stored just now, and is not read.
+    pub is_set: bool,
+}
+
+/// What a step may do.
+#[derive(Debug, Clone, Copy)]
+pub struct Rights {
+    /// How many items the node may be given.
+    pub max_rooms: usize,
+    /// Whether the node may be configured.
+    pub configure: bool,
+}
+
+/// What a client is to see.
+#[derive(Debug)]
+pub struct View {
+    /// What is shown in place of what is stored; `None` where there is nothing.
+    pub text: Option<String>,
+    /// The rooms in it.
+    pub rooms: Base,
+}
+
+/// What comes next.
+#[derive(Debug)]
+pub enum Next {
+    /// This IQ.
+    Ask(Payload),
+    /// Nothing: both sides are in step. With the base to be noted, if it is another one.
+    InStep(Option<Base>),
+    /// Nothing: they are not.
+    Failed(Failure),
+}
+
+/// Why both sides are not in step. They are tried again with the next request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// The host does not let us, or has no such user: with what it says.
+    Denied(String),
+    /// PEP refuses: with what it says.
+    Refused(String),
+    /// The node's options are wrong, and we may not correct them.
+    Options,
+    /// The node would get more items than it may.
+    TooMany,
+    /// What the node holds cannot be read.
+    Unreadable,
+}
+
+/// A step under way.
+#[derive(Debug)]
+pub struct Step {
+    stored: Legacy,
+    base: Option<Base>,
+    shown: Option<Base>,
+    is_set: bool,
+    rights: Rights,
+    doing: Doing,
+    todo: VecDeque<Payload>,
+    base_then: Option<Base>,
+    is_over: bool,
+    may_configure: bool,
+}
+
+/// What was asked last.
+#[derive(Debug)]
+enum Doing {
+    Fetching,
+    Changing(Payload),
+    Configuring(Payload),
+}
+
+impl Step {
+    /// A step, and its first IQ.
+    pub fn begin(stored: &Stored, rights: Rights) -> (Self, Payload) {
+        let step = Self {
+            stored: Legacy::read(&stored.text),
+            base: stored.base.clone(),
+            shown: stored.shown.clone(),
+            is_set: stored.is_set,
+            rights,
+            doing: Doing::Fetching,
+            todo: VecDeque::new(),
+            base_then: None,
+            is_over: false,
+            may_configure: rights.configure,
+        };
+        (step, node::fetch())
+    }
+
+    /// The last IQ was answered like this. The view comes with the answer to the first.
+    pub fn answered(&mut self, outcome: &Outcome<'_>, received: &Received) -> (Option<View>, Next) {
+        let failed = |failure| (None, Next::Failed(failure));
+        match (&self.doing, outcome) {
+            (_, Outcome::Denied(refusal)) => failed(Failure::Denied(refusal.condition.clone())),
+            (_, Outcome::Unreadable) => failed(Failure::Unreadable),
+            (Doing::Fetching, Outcome::Done(pubsub)) => {
+                let node = pubsub.and_then(|pubsub| Node::read(received, pubsub));
+                match node {
+                    Some(node) => self.compare(&node),
+                    None => failed(Failure::Unreadable),
+                }
+            }
+            // No node, or no such item: nothing to show, nothing to take away.
+            (Doing::Fetching, Outcome::Refused(refusal)) if refusal.condition == NOT_FOUND => {
+                self.compare(&Node::default())
+            }
+            (Doing::Changing(payload), Outcome::Refused(refusal)) => {
+                let wrong = refusal.pubsub.as_deref() == Some("precondition-not-met");
+                match refusal.condition.as_str() {
+                    NOT_FOUND if payload.is_retraction => (None, self.go_on()),
+                    _ if wrong && std::mem::take(&mut self.may_configure) => {
+                        self.doing = Doing::Configuring(payload.clone());
+                        (None, Next::Ask(node::configure()))
+                    }
+                    _ if wrong => failed(Failure::Options),
+                    condition => failed(Failure::Refused(condition.to_owned())),
+                }
+            }
+            (Doing::Configuring(_), Outcome::Refused(_)) => failed(Failure::Options),
+            (_, Outcome::Refused(refusal)) => failed(Failure::Refused(refusal.condition.clone())),
+            (Doing::Changing(_), Outcome::Done(_)) => (None, self.go_on()),
+            (Doing::Configuring(payload), Outcome::Done(_)) => {
+                self.todo.push_front(payload.clone());
+                (None, self.go_on())
+            }
+        }
+    }
+
+    fn compare(&mut self, node: &Node) -> (Option<View>, Next) {
+        let decision = decide(
+            &self.stored,
+            node,
+            Before {
+                base: self.base.as_ref(),
+                shown: self.shown.as_ref(),
+                is_set: self.is_set,
+                max_rooms: self.rights.max_rooms,
+            },
+        );
+        let rooms = decision.rooms.iter();
+        let view = View {
+            text: self.stored.with(&decision.rooms),
+            rooms: Base::of(rooms.map(|seen| (seen.key, seen.room.digest()))),
+        };
+        self.todo = decision.changes.into();
+        self.is_over = decision.is_over;
+        self.base_then = Some(decision.base).filter(|base| self.base.as_ref() != Some(base));
+        (Some(view), self.go_on())
+    }
+
+    fn go_on(&mut self) -> Next {
+        if self.is_over {
+            return Next::Failed(Failure::TooMany);
+        }
+        match self.todo.pop_front() {
+            Some(payload) => {
+                self.doing = Doing::Changing(payload.clone());
+                Next::Ask(payload)
+            }
+            None => Next::InStep(self.base_then.take()),
+        }
+    }
+}
+
+const NOT_FOUND: &str = "item-not-found";

@@ -1,0 +1,79 @@
+//! Gets, read from the store a batch at a time.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::Outcome;
+use super::lane::{Get, Ticket};
+use crate::service::{Answered, Bookmarks};
+use crate::store::{Owner, Store};
+
+/// A batch stops early when its replies have this many bytes.
+const BATCH_BYTES: usize = 1024 * 1024;
+
+/// The gets of one owner that have their turn, in order.
+#[derive(Debug)]
+pub struct Turn {
+    /// The owner.
+    pub owner: Owner,
+    /// The gets.
+    pub gets: VecDeque<Get>,
+}
+
+/// What comes of a get.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most gets are answered at once, and it is moved once"
+)]
+pub enum Found {
+    /// Its answer; and its size.
+    Answer(Answered, usize),
+    /// Bookmarks as they are stored, which are to be brought into step first; and what is noted
+    /// about their owner.
+    Bookmarks(Ticket, Bookmarks, Option<String>),
+}
+
+impl Turn {
+    /// Whether it is over so soon that others can wait for it.
+    pub fn is_short(&self) -> bool {
+        self.gets.iter().all(|get| get.fetch.is_short())
+    }
+}
+
+/// Reads. This may wait for the disk.
+pub fn read(mut batch: Vec<Turn>, store: &Store) -> Outcome {
+    let mut done = Vec::new();
+    let mut bytes = 0;
+    for turn in &mut batch {
+        while bytes < BATCH_BYTES
+            && let Some(get) = turn.gets.pop_front()
+        {
+            let found = carry_out(get, &turn.owner, store);
+            bytes += match &found {
+                Found::Answer(answered, _) => answered.reply.len(),
+                Found::Bookmarks(_, found, _) => found.len(),
+            };
+            done.push((turn.owner.clone(), found));
+        }
+    }
+    batch.retain(|turn| !turn.gets.is_empty());
+    Outcome::Gets { done, left: batch }
+}
+
+fn carry_out(Get { fetch, ticket }: Get, owner: &Owner, store: &Store) -> Found {
+    let answer = &ticket.answer;
+    let work = || match ticket.asker {
+        None => Err(fetch.carry_out(store, answer)),
+        Some(_) => {
+            let found = fetch.bookmarks(store, answer)?;
+            // What cannot be read is as good as not noted: then nothing is taken away.
+            Ok((found, store.note(owner).ok().flatten()))
+        }
+    };
+    // A panic would take the whole batch with it, and all its answers.
+    match catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(answer.broken())) {
+        Ok((found, note)) => Found::Bookmarks(ticket, found, note),
+        Err(answered) => Found::Answer(answered, ticket.size),
+    }
+}
