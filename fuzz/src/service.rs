@@ -5,7 +5,9 @@ use std::sync::mpsc;
 use std::time::Instant;
 
 use arbitrary::Unstructured;
-use xmpp_private_storage::service::{Limits, Plan, Profile, Reserved, Service, Settings, Work};
+use xmpp_private_storage::service::{
+    Limits, Plan, Profile, Reserved, Service, Settings, Work, Write,
+};
 use xmpp_private_storage::stanza::Received;
 use xmpp_private_storage::store::Store;
 use xmpp_private_storage::xml::frame::{Frame, Framer};
@@ -89,13 +91,16 @@ impl Stage {
     /// Plans, carries out, answers.
     fn reply(&self, received: &Received) -> Option<String> {
         let request = match self.service.plan(received, Instant::now()) {
-            Plan::Nothing | Plan::Delegated { .. } | Plan::Answered { .. } => return None,
+            Plan::Nothing
+            | Plan::Delegated { .. }
+            | Plan::Granted { .. }
+            | Plan::Answered { .. } => return None,
             Plan::Reply(answered) => return Some(answered.reply),
             Plan::Store(request) => request,
         };
         let answered = match request.work {
             Work::Get(fetch) => fetch.carry_out(&self.store, &request.answer),
-            Work::Remove(namespace) => {
+            Work::Write(Write::Remove(namespace)) => {
                 let (done, result) = mpsc::channel();
                 self.store
                     .remove_some(request.owner, namespace, move |result| {
@@ -105,7 +110,7 @@ impl Stage {
                     .answer
                     .set(&result.recv().expect("an answer of the store"))
             }
-            Work::Set(changes) => {
+            Work::Write(Write::Set(changes)) => {
                 assert_eq!(changes.owner, request.owner);
                 let (done, result) = mpsc::channel();
                 self.store
@@ -114,7 +119,7 @@ impl Stage {
                     .answer
                     .set(&result.recv().expect("an answer of the store"))
             }
-            Work::Forget => {
+            Work::Write(Write::Forget) => {
                 let (done, result) = mpsc::channel();
                 self.store
                     .remove(request.owner, move |result| drop(done.send(result)));
