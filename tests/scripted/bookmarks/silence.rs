@@ -10,7 +10,7 @@ use super::pep::*;
 const LATEST: Duration = Duration::from_millis(6_500);
 
 fn granted() -> Stage {
-    let mut stage = Stage::new();
+    let mut stage = Stage::with("[log]\nlevel=\"debug\"\n");
     stage.send(grant("localhost"));
     stage.send(grant("test2.localhost"));
     stage
@@ -146,5 +146,7 @@ fn an_answer_in_between_starts_the_count_anew() {
     answered(&mut stage, "1");
     wait_in_vain(&mut stage, &["u1@localhost", "u2@localhost"]);
     stage.send(get("2", BOOKMARKS));
+    std::thread::sleep(Duration::from_millis(500));
+    println!("{}", stage.component.log().join("\n"));
     assert_eq!(asked(&mut stage).step, Step::Fetch);
 }
