@@ -10,9 +10,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::base::Base;
+use super::base::{Base, Digest};
 use super::legacy::{Kept, Legacy, Seen};
 use super::node::{self, Item, Node, Payload};
+use super::shown::Sight;
 
 /// What is compared with.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +21,7 @@ pub struct Before<'a> {
     /// The rooms when both sides were last in step; `None` if they never were.
     pub base: Option<&'a Base>,
     /// What the client had been shown that stores these; `None` if that is not known.
-    pub shown: Option<&'a Base>,
+    pub shown: Option<&'a Sight>,
     /// Whether they are being stored just now, and not read.
     pub is_set: bool,
     /// How many items the node may be given.
@@ -50,7 +51,8 @@ pub fn decide<'a>(stored: &'a Legacy, node: &'a Node, before: Before<'_>) -> Dec
     let kept: HashSet<&str> = stored.rooms.iter().map(|kept| &*kept.key).collect();
     let shown = before.shown.filter(|_| before.is_set);
     let gone = |item: &Item| {
-        !kept.contains(&*item.key) && shown.is_some_and(|shown| shown.get(&item.key).is_some())
+        !kept.contains(&*item.key)
+            && shown.is_some_and(|sight| sight.rooms.get(&item.key).is_some())
     };
 
     let retracted = node.items.iter().filter(|item| gone(item));
@@ -122,9 +124,10 @@ enum Fate {
 impl Before<'_> {
     fn fate(&self, kept: &Kept) -> Fate {
         let base = self.base.and_then(|base| base.get(&kept.key));
-        let shown = self.shown.and_then(|shown| shown.get(&kept.key));
+        let shown = self.shown_of(kept);
         if shown.or(base) == Some(kept.room.digest()) {
-            let was_in_step = base.is_some();
+            let saw_it_in_step = shown.and(self.shown).is_some_and(|sight| sight.in_step);
+            let was_in_step = base.is_some() || saw_it_in_step;
             Fate::Untouched { was_in_step }
         } else {
             Fate::Changed
@@ -136,14 +139,18 @@ impl Before<'_> {
         if fate != Fate::Changed {
             return false;
         }
-        let known = |base: Option<&Base>| base.and_then(|base| base.get(&kept.key));
         if self.is_set {
             // On first contact nobody knows which of the two is newer.
-            self.base.is_some() || known(self.shown).is_some()
+            self.base.is_some() || self.shown_of(kept).is_some()
         } else {
             // It was stored while PEP was out of reach, and nobody else has changed it since.
-            known(self.base) == Some(item.room.digest())
+            let base = self.base.and_then(|base| base.get(&kept.key));
+            base == Some(item.room.digest())
         }
+    }
+
+    fn shown_of(&self, kept: &Kept) -> Option<Digest> {
+        self.shown.and_then(|sight| sight.rooms.get(&kept.key))
     }
 }
 

@@ -117,6 +117,8 @@ struct Request {
     answer: Option<Answer>,
     base: Option<Base>,
     content: Content,
+    /// Whether both sides are in step with it.
+    is_in_step: bool,
 }
 
 #[derive(Debug)]
@@ -212,6 +214,7 @@ impl Keeper {
             answer: Some(answer),
             base: note.as_deref().and_then(Base::read),
             content,
+            is_in_step: false,
         };
         let line = self.lines.entry(owner.clone()).or_default();
         let held = request.held();
@@ -389,7 +392,7 @@ impl Keeper {
         {
             let answered = answer.bookmarks(found, view.text.as_deref());
             self.effects.push(Effect::Answer(answered));
-            self.shown.put(&request.asker, view.rooms);
+            self.shown.put(&request.asker, view.rooms, false);
         }
         match next {
             Next::Ask(payload) => {
@@ -404,6 +407,7 @@ impl Keeper {
                 if let Some(base) = base {
                     self.effects.push(Effect::Note(owner.clone(), base.write()));
                 }
+                request.is_in_step = true;
                 self.end_first(&owner);
             }
             Next::Failed(failure) => {
@@ -421,9 +425,9 @@ impl Keeper {
         if *failure == Failure::Options && self.hosts.tell_once(address::domain_of(owner.as_str()))
         {
             tracing::warn!(
-                "a user of {} has a node for bookmarks that others may read, or that forgets some, \
-                 and we may not correct that: their rooms stay in the store alone. Grant us \
-                 http://jabber.org/protocol/pubsub#owner there, as `print-config` has it",
+                "a node for bookmarks at {} is open to others, or forgets some, and we may not \
+                 correct that: what is set there stays in the store alone. Grant us \
+                 http://jabber.org/protocol/pubsub#owner, as `print-config` has it",
                 address::domain_of(owner.as_str())
             );
         }
@@ -467,7 +471,10 @@ impl Keeper {
             self.effects.extend(request.answered(&mut self.shown));
             if let Content::Set(text) = &request.content {
                 let rooms = Legacy::read(text).base();
-                self.shown.put(&request.asker, rooms);
+                self.shown.put(&request.asker, rooms, false);
+            }
+            if request.is_in_step {
+                self.shown.is_in_step(&request.asker);
             }
             let over = Effect::Close(owner.clone(), request.size);
             self.effects.push(over);
@@ -495,7 +502,7 @@ impl Request {
         let answer = self.answer.take()?;
         Some(Effect::Answer(match &self.content {
             Content::Get(found) => {
-                shown.put(&self.asker, Legacy::read(found.stored()).base());
+                shown.put(&self.asker, Legacy::read(found.stored()).base(), false);
                 answer.bookmarks(found, None)
             }
             Content::Set(_) => answer.set(&Ok(())),

@@ -10,10 +10,19 @@ const ROOMS: usize = 1 << 20;
 /// What a client costs beside its rooms, in rooms.
 const CLIENT: usize = 16;
 
+/// What a client has been shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sight {
+    /// The rooms.
+    pub rooms: Base,
+    /// Whether PEP had them all. What is missing there later was deleted.
+    pub in_step: bool,
+}
+
 /// What clients have been shown.
 #[derive(Debug, Default)]
 pub struct Shown {
-    clients: HashMap<String, (u64, Base)>,
+    clients: HashMap<String, (u64, Sight)>,
     /// In the order in which they were shown something; with a number that only the last has.
     order: VecDeque<(u64, String)>,
     next: u64,
@@ -22,16 +31,24 @@ pub struct Shown {
 
 impl Shown {
     /// What a client was shown last.
-    pub fn to(&self, client: &str) -> Option<&Base> {
-        self.clients.get(client).map(|(_, base)| base)
+    pub fn to(&self, client: &str) -> Option<&Sight> {
+        self.clients.get(client).map(|(_, sight)| sight)
+    }
+
+    /// PEP has all of what a client was shown last.
+    pub fn is_in_step(&mut self, client: &str) {
+        if let Some((_, sight)) = self.clients.get_mut(client) {
+            sight.in_step = true;
+        }
     }
 
     /// A client has been shown this.
-    pub fn put(&mut self, client: &str, base: Base) {
+    pub fn put(&mut self, client: &str, rooms: Base, in_step: bool) {
         self.next += 1;
-        self.rooms += base.len() + CLIENT;
-        let before = self.clients.insert(client.to_owned(), (self.next, base));
-        self.rooms -= before.map_or(0, |(_, base)| base.len() + CLIENT);
+        let sight = Sight { rooms, in_step };
+        self.rooms += sight.weight();
+        let before = self.clients.insert(client.to_owned(), (self.next, sight));
+        self.rooms -= before.map_or(0, |(_, sight)| sight.weight());
         self.order.push_back((self.next, client.to_owned()));
         if self.order.len() > 2 * self.clients.len() + 16 {
             let clients = &self.clients;
@@ -41,15 +58,21 @@ impl Shown {
             && let Some(oldest) = self.order.pop_front()
         {
             if is_last(&self.clients, &oldest)
-                && let Some((_, base)) = self.clients.remove(&oldest.1)
+                && let Some((_, sight)) = self.clients.remove(&oldest.1)
             {
-                self.rooms -= base.len() + CLIENT;
+                self.rooms -= sight.weight();
             }
         }
     }
 }
 
-fn is_last(clients: &HashMap<String, (u64, Base)>, (number, client): &(u64, String)) -> bool {
+impl Sight {
+    fn weight(&self) -> usize {
+        self.rooms.len() + CLIENT
+    }
+}
+
+fn is_last(clients: &HashMap<String, (u64, Sight)>, (number, client): &(u64, String)) -> bool {
     clients.get(client).is_some_and(|(last, _)| last == number)
 }
 
@@ -63,19 +86,25 @@ mod tests {
         Base::of(names.iter().map(|name| (&**name, Digest::of(&[name]))))
     }
 
+    fn sight(rooms: usize, in_step: bool) -> Sight {
+        let rooms = base(rooms);
+        Sight { rooms, in_step }
+    }
+
     #[test]
     fn the_last_counts_and_what_is_kept_is_bounded() {
         let mut shown = Shown::default();
-        shown.put("a@b/c", base(1));
-        shown.put("a@b/c", base(2));
-        assert_eq!(shown.to("a@b/c"), Some(&base(2)));
+        shown.put("a@b/c", base(1), false);
+        shown.put("a@b/c", base(2), false);
+        shown.is_in_step("a@b/c");
+        assert_eq!(shown.to("a@b/c"), Some(&sight(2, true)));
         for _ in 0..1000 {
-            shown.put("a@b/c", base(3));
+            shown.put("a@b/c", base(3), false);
         }
         assert!(shown.order.len() < 100);
-        assert_eq!(shown.to("a@b/c"), Some(&base(3)));
+        assert_eq!(shown.to("a@b/c"), Some(&sight(3, false)));
         for client in 0..3 {
-            shown.put(&format!("x@y/{client}"), base(ROOMS / 2));
+            shown.put(&format!("x@y/{client}"), base(ROOMS / 2), true);
         }
         assert!(shown.rooms <= ROOMS);
         assert_eq!(shown.to("a@b/c"), None, "the oldest goes first");

@@ -7,6 +7,7 @@ use super::base::Base;
 use super::decide::{Before, decide};
 use super::legacy::Legacy;
 use super::node::{self, Node, Payload};
+use super::shown::Sight;
 use crate::service::privilege::Outcome;
 use crate::stanza::Received;
 
@@ -19,7 +20,7 @@ pub struct Stored {
     pub base: Option<Base>,
     /// What the client had been shown that has stored it just now; `None` if it is read, or that
     /// is not known.
-    pub shown: Option<Base>,
+    pub shown: Option<Sight>,
     /// Whether it has been stored just now, and is not read.
     pub is_set: bool,
 }
@@ -73,7 +74,7 @@ pub enum Failure {
 pub struct Step {
     stored: Legacy,
     base: Option<Base>,
-    shown: Option<Base>,
+    shown: Option<Sight>,
     is_set: bool,
     rights: Rights,
     doing: Doing,
