@@ -68,6 +68,7 @@ fn an_answer_counts_only_with_the_right_id_from_the_right_address() {
     stage.send(fetch.items(&item(STORED, "Renamed")));
     let answer = answered(&mut stage, "1");
     assert_eq!(rooms(&answer), named(&[(STORED, "Renamed")]));
+    stage.expect_nothing();
     // A second answer is one to nothing.
     stage.send(forged);
     stage.expect_nothing();
@@ -81,11 +82,11 @@ fn an_absent_node_is_an_empty_one_whatever_the_outer_type() {
         get_and_answer(&mut stage, user, |fetch| {
             fetch.error(outer, "item-not-found")
         });
-        // So first contact brings what is stored there.
+        expect_stored(&mut stage, user);
+        // And first contact brings what is stored there.
         let publish = asked(&mut stage);
         assert_eq!(publish.step, Step::Publish(STORED.to_owned()), "{outer}");
         stage.send(publish.result(""));
-        expect_stored(&mut stage, user);
     }
 }
 
@@ -160,6 +161,7 @@ fn where_one_publish_is_refused_the_room_is_brought_later() {
     let mut shown: Vec<String> = rooms(&answer).into_iter().map(|(jid, _)| jid).collect();
     shown.sort();
     assert_eq!(shown, all);
+    host.settle();
     let mut kept = host.kept();
     kept.sort();
     assert_eq!(kept, all);

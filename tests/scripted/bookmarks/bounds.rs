@@ -89,9 +89,7 @@ fn all_ids_differ_outer_and_inner() {
             host.request("s", request("set", "s", &from, &storage(&room)));
             host.request("g", request("get", "g", &from, BOOKMARKS));
         }
-        host.lose_link();
-        host.let_in_again();
-        host.send(grant("localhost"));
+        host.lose_link_for_a_while();
     }
     let distinct = |id: fn(&Asked) -> &String| -> usize {
         let ids: BTreeSet<&String> = host.asked.iter().map(id).collect();

@@ -146,6 +146,7 @@ fn at_first_contact_both_sides_come_together_and_nothing_is_retracted() {
     host.keep(A, item(A, "of the node"));
     host.keep("c@muc.localhost", item("c@muc.localhost", "C"));
     let answer = host.get();
+    host.settle();
     assert_eq!(
         host.steps_since(0),
         [Step::Fetch, Step::Publish(B.to_owned())]

@@ -222,6 +222,8 @@ pub struct Host {
     pub nodes: BTreeMap<String, Vec<(String, String)>>,
     /// All that was asked and answered.
     pub asked: Vec<Asked>,
+    /// Whether answers may come again, because the link was lost that took them.
+    again: bool,
 }
 
 impl Host {
@@ -237,7 +239,17 @@ impl Host {
             stage,
             nodes: BTreeMap::new(),
             asked: Vec::new(),
+            again: false,
         }
+    }
+
+    /// The link is lost, and the next one granted anew.
+    #[track_caller]
+    pub fn lose_link_for_a_while(&mut self) {
+        self.stage.lose_link();
+        self.stage.let_in_again();
+        self.again = true;
+        self.stage.send(grant("localhost"));
     }
 
     /// A room comes into Alice's node by another client.
@@ -259,10 +271,8 @@ impl Host {
             let xml = self.stage.next();
             match Asked::read(&xml) {
                 Some(asked) => self.answer(asked),
-                None => {
-                    assert_eq!(parse(&xml).attr("id"), Some(id), "{xml}");
-                    return xml;
-                }
+                None if parse(&xml).attr("id") == Some(id) => return xml,
+                None => assert!(self.again, "{xml}"),
             }
         }
     }
@@ -281,6 +291,31 @@ impl Host {
     #[track_caller]
     pub fn get(&mut self) -> String {
         self.request("get", super::super::stage::get("get", BOOKMARKS))
+    }
+
+    /// Plays the host until nothing more is asked for.
+    #[track_caller]
+    pub fn settle(&mut self) {
+        loop {
+            self.stage.send(
+                "<iq type='get' id='settled?' from='localhost' to='private.localhost'>\
+                 <ping xmlns='urn:xmpp:ping'/></iq>",
+            );
+            // What an answer gives rise to comes before what was sent behind it is answered.
+            let mut asked = 0;
+            loop {
+                let xml = self.stage.next();
+                let Some(step) = Asked::read(&xml) else {
+                    assert_eq!(parse(&xml).attr("id"), Some("settled?"), "{xml}");
+                    break;
+                };
+                self.answer(step);
+                asked += 1;
+            }
+            if asked == 0 {
+                return;
+            }
+        }
     }
 
     /// What was asked after the first so many.
@@ -361,7 +396,20 @@ pub fn answered(stage: &mut Stage, id: &str) -> String {
     answered_within(stage, id, PATIENCE)
 }
 
-/// The same, in this time.
+/// Insists that this is answered, past what the last link may have lost, and that nobody is asked
+/// anything; returns the answer.
+#[track_caller]
+pub fn answered_again(stage: &mut Stage, id: &str) -> String {
+    loop {
+        let xml = stage.next();
+        assert!(Asked::read(&xml).is_none(), "asked before {id}: {xml}");
+        if parse(&xml).attr("id") == Some(id) {
+            return xml;
+        }
+    }
+}
+
+/// Insists that the next thing that comes, in this time, answers this request.
 #[track_caller]
 pub fn answered_within(stage: &mut Stage, id: &str, patience: Duration) -> String {
     let xml = stage.next_within(patience);
