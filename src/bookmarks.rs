@@ -7,11 +7,13 @@
 //! A `step` does that once for one owner, IQ by IQ; the `keeper` has the steps of all owners, and
 //! knows which `hosts` let us.
 
+mod asked;
 mod base;
 mod decide;
 mod hosts;
 mod keeper;
 mod legacy;
+mod line;
 mod node;
 mod room;
 mod shown;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
+use crate::admin::print_config::EjabberdVersion;
 use crate::admin::{
     backup, check, compact, delete, export, healthcheck, import, print_config, prune, stats,
 };
@@ -71,6 +72,10 @@ enum Command {
     PrintConfig {
         /// Which router.
         router: Router,
+        /// For ejabberd: its version, such as 26.07. Without it, what not every version can take
+        /// is only a comment.
+        #[arg(long, value_name = "YY.MM", value_parser = ejabberd_version)]
+        server_version: Option<EjabberdVersion>,
     },
     /// Print who has how much: by domain, the largest owners, the files.
     Stats,
@@ -133,12 +138,16 @@ enum Router {
 }
 
 impl Router {
-    fn block(self, config: &Config) -> String {
+    fn block(self, version: Option<EjabberdVersion>, config: &Config) -> String {
         match self {
             Router::Prosody => print_config::prosody(config),
-            Router::Ejabberd => print_config::ejabberd(config),
+            Router::Ejabberd => print_config::ejabberd(config, version),
         }
     }
+}
+
+fn ejabberd_version(text: &str) -> Result<EjabberdVersion, &'static str> {
+    EjabberdVersion::read(text).ok_or("expected year and month, such as 26.07")
 }
 
 impl Command {
@@ -196,8 +205,11 @@ pub fn main() -> ExitCode {
             output,
             folder,
         } => export::run(&config, &users, &export::To::from(output, folder)),
-        Command::PrintConfig { router } => {
-            print!("{}", router.block(&config));
+        Command::PrintConfig {
+            router,
+            server_version,
+        } => {
+            print!("{}", router.block(server_version, &config));
             ExitCode::SUCCESS
         }
         Command::Stats => stats::run(&config),

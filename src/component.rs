@@ -407,15 +407,13 @@ impl Component {
                     tell(&Event::Delegated(domain));
                 }
             }
-            Some(Told::Granted { domain, grant }) => {
-                if self.domains.contains(&domain) {
-                    tell(&Event::Granted { domain, grant });
-                }
+            Some(Told::Granted { domain, grant }) if self.domains.contains(&domain) => {
+                tell(&Event::Granted { domain, grant });
             }
             Some(Told::Answered { id, from }) => {
                 self.liveness.answered(&id, &from, &mut self.outbox);
             }
-            None => {}
+            Some(Told::Granted { .. }) | None => {}
         }
     }
 

@@ -101,7 +101,7 @@ enum Outcome {
         left: Vec<Turn>,
     },
     /// Bookmarks were stored, and this is noted about their owner.
-    Noted(OpenSet, Option<String>),
+    Noted(Box<OpenSet>, Option<String>),
 }
 
 /// A set, or a removal, on its way to the disk.
@@ -119,6 +119,9 @@ struct OpenSet {
 pub struct Dispatch {
     service: Service,
     bookmarks: Keeper,
+    /// Under whose name the keeper's memory is noted while we are not running: our own domain,
+    /// which is nobody's who has anything.
+    notes: Option<Owner>,
     store: Store,
     bounds: Bounds,
     lanes: HashMap<Owner, Lane>,
@@ -146,9 +149,19 @@ impl Dispatch {
     ) -> (Self, Returns) {
         // Unbounded, since what can be in it is bounded by what is open.
         let (done, receiver) = unbounded_channel();
+        let notes = Owner::new(&bookmarks.from);
+        let mut bookmarks = Keeper::new(bookmarks);
+        if let Some(notes) = &notes {
+            if let Ok(Some(note)) = store.note(notes) {
+                bookmarks.recall(&note);
+            }
+            // After a crash it must not be found: clients have been shown other things since.
+            store.put_note(notes.clone(), None, |_| {});
+        }
         let dispatch = Self {
             service: Service::new(settings),
-            bookmarks: Keeper::new(bookmarks),
+            bookmarks,
+            notes,
             store,
             bounds,
             lanes: HashMap::new(),
@@ -188,6 +201,13 @@ impl Dispatch {
     pub fn link_ended(&mut self, outbox: &mut Outbox) {
         self.bookmarks.give_up();
         self.carry_out(outbox);
+    }
+
+    /// Nothing will come any more: what it takes to go on from here is noted.
+    pub fn end(&mut self) {
+        if let Some(notes) = self.notes.clone() {
+            self.store.put_note(notes, self.bookmarks.memory(), |_| {});
+        }
     }
 
     /// When it has to be [started](Self::start) again, if nothing happens.
@@ -245,7 +265,7 @@ impl Dispatch {
                     self.found(owner, found, now, outbox);
                 }
             }
-            Outcome::Noted(set, note) => self.bring_into_step(set, note, outbox),
+            Outcome::Noted(set, note) => self.bring_into_step(*set, note, outbox),
         }
     }
 
@@ -265,7 +285,7 @@ impl Dispatch {
         spawn_blocking(move || {
             // What cannot be read is as good as not noted: then nothing is taken away.
             let note = store.note(&set.owner).ok().flatten();
-            let _ = back.send(Outcome::Noted(set, note));
+            let _ = back.send(Outcome::Noted(Box::new(set), note));
         });
     }
 
@@ -311,7 +331,7 @@ impl Dispatch {
                 Effect::Answer(answered) => self.answer(answered, Instant::now(), outbox),
                 Effect::Close(owner, size) => self.close(&owner, Stage::InStep, size),
                 // Where it fails, both sides are compared once more, and nothing is lost.
-                Effect::Note(owner, note) => self.store.put_note(owner, note, |_| {}),
+                Effect::Note(owner, note) => self.store.put_note(owner, Some(note), |_| {}),
             }
         }
     }

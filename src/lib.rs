@@ -14,6 +14,7 @@
 //! | [`config`] | one file and the environment → one checked `Config` |
 //! | [`link`] | one connection to a router: bytes → stanzas, replies → bytes |
 //! | [`service`] | what is done with a stanza: one file per extension |
+//! | [`bookmarks`] | room bookmarks, kept in step with PEP |
 //! | [`dispatch`] | the open requests: order, fairness, bounds |
 //! | [`component`] | connect, serve, lose the link, connect again |
 //! | [`archive`] | owners as bytes: backups |

@@ -2,6 +2,7 @@
 //! the order in which they depend on each other; after the first that makes the rest impossible,
 //! the rest is named and not tried.
 
+mod bookmarks;
 mod delegation;
 mod router;
 

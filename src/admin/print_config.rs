@@ -7,12 +7,15 @@
 //! **The secret is printed**: the router needs it. What these functions return belongs into a
 //! router's configuration or before an administrator's eyes, never into a log.
 
+mod grant;
+
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use secrecy::ExposeSecret;
 
-use crate::config::{Component, Config, Endpoint};
+use crate::config::{BookmarksMode, Component, Config, Endpoint};
+pub use grant::{EjabberdVersion, Support};
 
 /// Every address of a machine.
 const ANY: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
@@ -24,8 +27,16 @@ const PROSODY_PORT: u16 = 5347;
 pub fn prosody(config: &Config) -> String {
     let jid = lua(config.component.jid.as_str());
     let secret = lua(config.component.secret.expose_secret());
-    let mut block = String::from(
-        "-- For Prosody's configuration. It needs mod_delegation from prosody-modules.\n\
+    let grants = config.bookmarks.mode == BookmarksMode::Pep;
+    let (needs, modules) = match grants {
+        true => (
+            "mod_delegation and mod_privilege",
+            r#""delegation", "privilege""#,
+        ),
+        false => ("mod_delegation", r#""delegation""#),
+    };
+    let mut block = format!(
+        "-- For Prosody's configuration. It needs {needs} from prosody-modules.\n\
          -- Afterwards restart Prosody.\n",
     );
     block.push_str(&prosody_listener(&config.component));
@@ -33,16 +44,19 @@ pub fn prosody(config: &Config) -> String {
         "\n\
          -- These lines go INTO the block of each VirtualHost that is there already. Where that has a\n\
          -- modules_enabled or a modules_disabled of its own, add to it what is in these.\n\
-         --\n\
-         -- Bookmarks: where mod_bookmarks is loaded, as in Debian's default file, rooms stay in PEP and\n\
-         -- modern clients see no change. Old ones, which ask private storage, find no rooms after the\n\
-         -- switch: mod_bookmarks kept none there, so there are none to import either.\n\
-         --\n\
+         --\n",
+    );
+    block.push_str(grant::prosody_comment(grants));
+    block.push_str(
+        "--\n\
          -- Deleted accounts: with mod_private_storage_forget, which comes with this program, beside\n\
          -- \"delegation\" in modules_enabled, what they had stored is removed with them.\n",
     );
     for domain in &config.access.domains {
-        block.push_str(&prosody_host(domain, &jid));
+        block.push_str(&prosody_host(domain, modules, &jid));
+        if grants {
+            block.push_str(&grant::prosody(&jid));
+        }
     }
     let _ = write!(
         block,
@@ -50,17 +64,17 @@ pub fn prosody(config: &Config) -> String {
          -- This goes to the end of the file.\n\
          Component {jid}\n  \
            component_secret = {secret}\n  \
-           modules_enabled = {{ \"delegation\" }} -- on both sides, or clients get errors\n",
+           modules_enabled = {{ {modules} }} -- on both sides, or clients get errors\n",
     );
     block
 }
 
-/// What a served host is told: that it delegates to us, and whatever else it is to grant us.
-fn prosody_host(domain: &str, jid: &str) -> String {
+/// What a served host is told: these modules, and that it delegates to us.
+fn prosody_host(domain: &str, modules: &str, jid: &str) -> String {
     format!(
         "\n\
          VirtualHost {domain}\n  \
-           modules_enabled = {{ \"delegation\" }}\n  \
+           modules_enabled = {{ {modules} }}\n  \
            modules_disabled = {{ \"private\" }} -- what it has stored is kept, but no longer served\n  \
            delegations = {{ [\"jabber:iq:private\"] = {{ jid = {jid} }} }}\n",
         domain = lua(domain),
@@ -118,8 +132,9 @@ fn prosody_listener(component: &Component) -> String {
     lines
 }
 
-/// The block for ejabberd, 23.01 or later, in YAML. Holds the secret.
-pub fn ejabberd(config: &Config) -> String {
+/// The block for ejabberd, 23.01 or later, in YAML; what not every version can take, only if it is
+/// known which one it is for. Holds the secret.
+pub fn ejabberd(config: &Config, version: Option<EjabberdVersion>) -> String {
     let jid = yaml(config.component.jid.as_str());
     let secret = yaml(config.component.secret.expose_secret());
     let mut block = format!(
@@ -143,15 +158,21 @@ pub fn ejabberd(config: &Config) -> String {
          append_host_config:   # so that no other host of this server delegates\n",
         listener = ejabberd_listener(&config.component),
     );
+    let grants = config.bookmarks.mode == BookmarksMode::Pep;
     for domain in &config.access.domains {
         block.push_str(&ejabberd_host(domain));
+        if grants {
+            block.push_str(&grant::ejabberd(version));
+        }
     }
     block.push_str(
         "# mod_private, before ejabberd 24.06: take it out, or it answers from its own store until we\n\
-         # first connect. Since 24.06: leave it in if you ever ban accounts, for bans are kept in it.\n\
-         # mod_privilege, if any host loads it: 24.10 to 24.12 then drop all that we send; from 25.03\n\
-         # on each host above must also grant us a privilege, or gets no delegation.\n",
+         # first connect. Since 24.06: leave it in if you ever ban accounts, for bans are kept in it.\n",
     );
+    block.push_str(&match grants {
+        true => grant::ejabberd_comment(version),
+        false => grant::EJABBERD_WITHOUT.to_owned(),
+    });
     block
 }
 
@@ -199,7 +220,7 @@ fn ejabberd_listener(component: &Component) -> String {
     lines
 }
 
-/// What a served host is told: that it delegates to us, and whatever else it is to grant us.
+/// What a served host is told: that it delegates to us.
 fn ejabberd_host(domain: &str) -> String {
     format!(
         "  {domain}:\n    \

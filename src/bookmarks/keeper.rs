@@ -12,26 +12,19 @@
 //! [`Effect`]s.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher, RandomState};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use super::asked::{Asked, PATIENCE};
 use super::base::Base;
 use super::hosts::Hosts;
 use super::legacy::Legacy;
-use super::node::Payload;
+use super::line::{Content, Line, Request};
 use super::shown::Shown;
-use super::step::{Failure, Next, Rights, Step, Stored};
-use crate::address::{self, Sender};
+use super::step::{Failure, Next, Rights, Step};
+use crate::address;
 use crate::service::{Answer, Answered, Bookmarks, Grant, privilege};
 use crate::stanza::{Received, Reply};
 use crate::store::Owner;
-
-/// How long an IQ may take, and a request wait for its answer.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// How many IQs are under way at once, and how many of those change something.
-const AT_ONCE: usize = 8;
-const CHANGES_AT_ONCE: usize = 2;
 
 /// How many bytes of stored text wait here, for one owner and for all.
 const HELD_OF_OWNER: usize = 2 * 1024 * 1024;
@@ -86,61 +79,17 @@ pub struct Keeper {
     /// The owners whose next IQ may be sent: those that read, and those that change something.
     readers: VecDeque<Owner>,
     writers: VecDeque<Owner>,
-    asked: HashMap<u64, Asked>,
-    changes: usize,
+    asked: Asked,
     /// By when requests are to be answered, in order.
     deadlines: VecDeque<(Instant, Owner, u64)>,
     held: usize,
-    /// Begins the ids of all IQs. Nobody can guess it.
-    prefix: String,
     next: u64,
     effects: Vec<Effect>,
-}
-
-/// The requests of one owner, in order.
-#[derive(Debug, Default)]
-struct Line {
-    requests: VecDeque<Request>,
-    /// That of the first of them.
-    step: Option<Step>,
-    /// Its next IQ.
-    payload: Option<Payload>,
-    held: usize,
-}
-
-#[derive(Debug)]
-struct Request {
-    number: u64,
-    asker: String,
-    size: usize,
-    /// `None` once it is answered.
-    answer: Option<Answer>,
-    base: Option<Base>,
-    content: Content,
-    /// Whether both sides are in step with it.
-    is_in_step: bool,
-}
-
-#[derive(Debug)]
-enum Content {
-    /// They are read: this was found in the store.
-    Get(Bookmarks),
-    /// They were stored: this, durably.
-    Set(String),
-}
-
-/// An IQ under way.
-#[derive(Debug)]
-struct Asked {
-    owner: Owner,
-    is_change: bool,
-    until: Instant,
 }
 
 impl Keeper {
     /// A keeper whom nobody has granted anything.
     pub fn new(settings: Settings) -> Self {
-        let secret = RandomState::new().hash_one("bookmarks");
         Self {
             settings,
             hosts: Hosts::default(),
@@ -148,11 +97,9 @@ impl Keeper {
             lines: HashMap::new(),
             readers: VecDeque::new(),
             writers: VecDeque::new(),
-            asked: HashMap::new(),
-            changes: 0,
+            asked: Asked::new(),
             deadlines: VecDeque::new(),
             held: 0,
-            prefix: format!("bookmarks-{secret:016x}-"),
             next: 0,
             effects: Vec::new(),
         }
@@ -170,11 +117,7 @@ impl Keeper {
 
     /// Whether the bookmarks of this owner are kept in step.
     pub fn keeps(&self, owner: &Owner) -> bool {
-        self.settings.active
-            && self
-                .hosts
-                .grant(address::domain_of(owner.as_str()))
-                .is_some()
+        self.settings.active && self.hosts.grant(domain_of(owner)).is_some()
     }
 
     /// Whether this is more than may be stored while they are: so many rooms may be.
@@ -194,7 +137,8 @@ impl Keeper {
         self.enter(ask, Content::Set(text));
         let line = self.lines.get_mut(&owner).filter(|_| at_once);
         if let Some(request) = line.and_then(|line| line.request(number)) {
-            self.effects.extend(request.answered(&mut self.shown));
+            let answered = request.answered(&mut self.shown);
+            self.effects.extend(answered.map(Effect::Answer));
         }
     }
 
@@ -206,7 +150,8 @@ impl Keeper {
             answer,
             note,
         } = ask;
-        let number = self.number();
+        let number = self.next;
+        self.next += 1;
         let request = Request {
             number,
             asker,
@@ -235,63 +180,35 @@ impl Keeper {
 
     /// Takes the answer to an IQ of ours; says whether it was one.
     pub fn answered(&mut self, received: &Received) -> bool {
-        let iq = &received.stanza;
-        let is_answer = matches!(iq.attribute("type"), Some("result" | "error"));
-        let id = iq
-            .attribute("id")
-            .filter(|_| *iq.name == *"iq" && is_answer);
-        let Some(number) = id.and_then(|id| id.strip_prefix(&*self.prefix)) else {
-            return false;
-        };
-        let from = iq.attribute("from").unwrap_or_default();
-        let is_from = |owner: &Owner| {
-            !from.contains('/')
-                && matches!(address::sender(from), Sender::User(user, _) if user == owner.as_str())
-        };
-        let asked = number.parse().ok().and_then(|number: u64| {
-            self.asked
-                .get(&number)
-                .filter(|asked| is_from(&asked.owner))?;
-            self.forget(number)
-        });
-        if let Some(owner) = asked {
-            self.hosts.heard(address::domain_of(owner.as_str()));
+        let asked = self.asked.answered(received);
+        if let Some(Some(owner)) = &asked {
+            self.hosts.heard(domain_of(owner));
             self.go_on(owner, received);
         }
-        true
+        asked.is_some()
     }
 
     /// Sends what may be sent, and gives up what has taken too long.
     pub fn look(&mut self, now: Instant) {
-        let late = self.asked.iter().filter(|(_, asked)| asked.until <= now);
-        let late: Vec<u64> = late.map(|(number, _)| *number).collect();
-        for owner in late
-            .into_iter()
-            .filter_map(|it| self.forget(it))
-            .collect::<Vec<_>>()
-        {
-            if self.hosts.missed(address::domain_of(owner.as_str()), now) {
+        for owner in self.asked.late(now) {
+            if self.hosts.missed(domain_of(&owner), now) {
                 tracing::warn!(
                     "{} does not answer when it is asked for PEP nodes, which it has granted us: \
                      bookmarks there come from the store alone for a minute",
-                    address::domain_of(owner.as_str())
+                    domain_of(&owner)
                 );
             }
             tracing::debug!("{} was asked in vain for its bookmarks", owner.as_str());
             self.end_first(&owner);
         }
-        while self
-            .deadlines
-            .front()
-            .is_some_and(|(until, ..)| *until <= now)
-        {
-            if let Some((_, owner, number)) = self.deadlines.pop_front() {
-                self.is_late(&owner, number);
-            }
+        while let Some((_, owner, number)) = self.deadlines.pop_front_if(|it| it.0 <= now) {
+            self.is_late(&owner, number);
         }
-        while self.asked.len() < AT_ONCE {
-            let change = self.changes < CHANGES_AT_ONCE;
-            let writer = change.then(|| self.writers.pop_front()).flatten();
+        while self.asked.has_room() {
+            let writer = match self.asked.has_room_for_a_change() {
+                true => self.writers.pop_front(),
+                false => None,
+            };
             let Some(owner) = writer.or_else(|| self.readers.pop_front()) else {
                 break;
             };
@@ -306,15 +223,14 @@ impl Keeper {
 
     /// When it has to be looked at again, if nothing happens.
     pub fn due(&self) -> Option<Instant> {
-        let asked = self.asked.values().map(|asked| asked.until);
-        asked.chain(self.deadlines.front().map(|it| it.0)).min()
+        let request = self.deadlines.front().map(|it| it.0);
+        self.asked.due().into_iter().chain(request).min()
     }
 
     /// The link is gone, or nothing more is read from it: who waits is answered from the store.
     pub fn give_up(&mut self) {
         self.hosts.forget();
         self.asked.clear();
-        self.changes = 0;
         self.readers.clear();
         self.writers.clear();
         let owners: Vec<Owner> = self.lines.keys().cloned().collect();
@@ -327,28 +243,11 @@ impl Keeper {
         self.deadlines.clear();
     }
 
-    fn number(&mut self) -> u64 {
-        self.next += 1;
-        self.next - 1
-    }
-
-    /// Nothing more is expected in answer to this IQ; returns whom it was sent to.
-    fn forget(&mut self, number: u64) -> Option<Owner> {
-        let asked = self.asked.remove(&number)?;
-        self.changes -= usize::from(asked.is_change);
-        Some(asked.owner)
-    }
-
     /// Begins the step of an owner's first request, or sends its next IQ.
     fn advance(&mut self, owner: Owner, now: Instant) {
-        let number = self.number();
-        let alone = self
-            .hosts
-            .is_left_alone(address::domain_of(owner.as_str()), now);
-        let grant = self
-            .hosts
-            .grant(address::domain_of(owner.as_str()))
-            .filter(|_| !alone);
+        let domain = domain_of(&owner);
+        let alone = self.hosts.is_left_alone(domain, now);
+        let grant = self.hosts.grant(domain).filter(|_| !alone);
         let (Some(line), Some(grant)) = (self.lines.get_mut(&owner), grant) else {
             return self.end_first(&owner);
         };
@@ -364,23 +263,14 @@ impl Keeper {
             line.step = Some(step);
             payload
         });
-        let is_change = payload.is_set;
-        self.changes += usize::from(is_change);
-        let id = format!("{}{number}", self.prefix);
-        let from = &self.settings.from;
-        let iq = privilege::request(&id, from, request.user(), is_change, &payload.xml);
+        let id = self.asked.begin(owner, payload.is_set, now);
+        let (from, user) = (&self.settings.from, request.user());
+        let iq = privilege::request(&id, from, user, payload.is_set, &payload.xml);
         self.effects.push(Effect::Send(iq));
-        let until = now + PATIENCE;
-        let asked = Asked {
-            owner,
-            is_change,
-            until,
-        };
-        self.asked.insert(number, asked);
     }
 
-    fn go_on(&mut self, owner: Owner, received: &Received) {
-        let Some(line) = self.lines.get_mut(&owner) else {
+    fn go_on(&mut self, owner: &Owner, received: &Received) {
+        let Some(line) = self.lines.get_mut(owner) else {
             return;
         };
         let (Some(step), Some(request)) = (&mut line.step, line.requests.front_mut()) else {
@@ -401,18 +291,18 @@ impl Keeper {
                     false => &mut self.readers,
                 };
                 line.payload = Some(payload);
-                queue.push_back(owner);
+                queue.push_back(owner.clone());
             }
             Next::InStep(base) => {
+                line.is_in_step(base.as_ref());
                 if let Some(base) = base {
                     self.effects.push(Effect::Note(owner.clone(), base.write()));
                 }
-                request.is_in_step = true;
-                self.end_first(&owner);
+                self.end_first(owner);
             }
             Next::Failed(failure) => {
-                self.tell(&owner, &failure);
-                self.end_first(&owner);
+                self.tell(owner, &failure);
+                self.end_first(owner);
             }
         }
     }
@@ -422,13 +312,12 @@ impl Keeper {
             "the bookmarks of {} are not in step: {failure:?}",
             owner.as_str()
         );
-        if *failure == Failure::Options && self.hosts.tell_once(address::domain_of(owner.as_str()))
-        {
+        if *failure == Failure::Options && self.hosts.tell_once(domain_of(owner)) {
             tracing::warn!(
                 "a node for bookmarks at {} is open to others, or forgets some, and we may not \
                  correct that: what is set there stays in the store alone. Grant us \
                  http://jabber.org/protocol/pubsub#owner, as `print-config` has it",
-                address::domain_of(owner.as_str())
+                domain_of(owner)
             );
         }
     }
@@ -442,7 +331,8 @@ impl Keeper {
         let is_first = line.requests.front().is_some_and(|it| it.number == number);
         match line.request(number) {
             Some(request) if is_first || matches!(request.content, Content::Set(_)) => {
-                self.effects.extend(request.answered(&mut self.shown));
+                let answered = request.answered(&mut self.shown);
+                self.effects.extend(answered.map(Effect::Answer));
             }
             Some(_) => self.end(owner, number),
             None => {}
@@ -468,14 +358,9 @@ impl Keeper {
         if let Some(mut request) = line.requests.remove(at) {
             line.held -= request.held();
             self.held -= request.held();
-            self.effects.extend(request.answered(&mut self.shown));
-            if let Content::Set(text) = &request.content {
-                let rooms = Legacy::read(text).base();
-                self.shown.put(&request.asker, rooms, false);
-            }
-            if request.is_in_step {
-                self.shown.is_in_step(&request.asker);
-            }
+            let answered = request.answered(&mut self.shown);
+            self.effects.extend(answered.map(Effect::Answer));
+            request.note(&mut self.shown);
             let over = Effect::Close(owner.clone(), request.size);
             self.effects.push(over);
         }
@@ -490,54 +375,6 @@ impl Keeper {
     }
 }
 
-impl Line {
-    fn request(&mut self, number: u64) -> Option<&mut Request> {
-        self.requests.iter_mut().find(|it| it.number == number)
-    }
-}
-
-impl Request {
-    /// Its answer from the store, unless it has one.
-    fn answered(&mut self, shown: &mut Shown) -> Option<Effect> {
-        let answer = self.answer.take()?;
-        Some(Effect::Answer(match &self.content {
-            Content::Get(found) => {
-                shown.put(&self.asker, Legacy::read(found.stored()).base(), false);
-                answer.bookmarks(found, None)
-            }
-            Content::Set(_) => answer.set(&Ok(())),
-        }))
-    }
-
-    /// What is stored.
-    fn text(&self) -> &str {
-        match &self.content {
-            Content::Get(found) => found.stored(),
-            Content::Set(text) => text,
-        }
-    }
-
-    fn stored(&self, shown: &Shown) -> Stored {
-        let is_set = matches!(self.content, Content::Set(_));
-        let shown = shown.to(&self.asker).filter(|_| is_set);
-        Stored {
-            text: self.text().to_owned(),
-            base: self.base.clone(),
-            shown: shown.cloned(),
-            is_set,
-        }
-    }
-
-    /// The bare address of who asks.
-    fn user(&self) -> &str {
-        address::bare(&self.asker)
-    }
-
-    /// Bytes that are held beside what the request itself costs.
-    fn held(&self) -> usize {
-        match &self.content {
-            Content::Get(found) => found.len(),
-            Content::Set(_) => 0,
-        }
-    }
+fn domain_of(owner: &Owner) -> &str {
+    address::domain_of(owner.as_str())
 }

@@ -162,3 +162,21 @@ fn form(kind: &str) -> String {
     form.push_str("</x>");
     form
 }
+
+#[cfg(test)]
+impl Node {
+    /// A node with items of these ids and names.
+    pub fn of(items: &[(&str, &str)]) -> Self {
+        let item = |(id, name): &(&str, &str)| {
+            let xml = format!(
+                "<item xmlns='{PUBSUB}' id='{id}'><conference xmlns='{NODE}' name='{name}'>\
+                 <extensions><x xmlns='urn:x'/></extensions></conference></item>"
+            );
+            Item::read(&xml.parse().expect("an item"))
+        };
+        Self {
+            items: items.iter().filter_map(item).collect(),
+            total: items.len(),
+        }
+    }
+}

@@ -25,6 +25,7 @@ pub struct Lane {
 
 /// What has its turn.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is moved once")]
 pub enum Next {
     /// Gets that stand one behind the other, to one of the threads that read.
     Gets(Vec<Get>),

@@ -52,7 +52,7 @@ pub fn read(mut batch: Vec<Turn>, store: &Store) -> Outcome {
             let found = carry_out(get, &turn.owner, store);
             bytes += match &found {
                 Found::Answer(answered, _) => answered.reply.len(),
-                Found::Bookmarks(_, found, _) => found.len(),
+                Found::Bookmarks(_, found, _) => found.bytes(),
             };
             done.push((turn.owner.clone(), found));
         }

@@ -72,7 +72,7 @@ impl Answer {
     pub fn bookmarks(&self, found: &Bookmarks, instead: Option<&str>) -> Answered {
         let room = self
             .longest
-            .saturating_sub(found.len() + self.envelope.at_most());
+            .saturating_sub(found.bytes() + self.envelope.at_most());
         let instead = instead.filter(|text| text.len() <= room);
         self.result_of(|out| {
             found.write(instead, out);

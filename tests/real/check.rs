@@ -1,5 +1,7 @@
 //! `check --connect` beside real servers: what it says of their mistakes, and ours.
 
+use std::time::{Duration, Instant};
+
 use super::stage::{Start, prosody as shared_prosody};
 use crate::support::client::{PATIENCE, RawClient};
 use crate::support::component::{self, check};
@@ -140,6 +142,71 @@ fn prosody_delegates_to_somebody_else() {
     let (_server, options) = delegating_to_another("prosody", prosody::start);
     let said = connect(&options, 0);
     assert!(said.contains("with jid = \"private.localhost\""), "{said}");
+}
+
+/// Prosody, with what is printed for this configuration, changed like this.
+fn prosody_with(extra: &str, change: impl Fn(String) -> String) -> (Server, component::Options) {
+    let mut server = Options::delegating(&[]);
+    let mut configuration = component::Options::at(ports::address(server.ports.component));
+    configuration.domains = vec![HOST.to_owned()];
+    configuration.extra = extra.to_owned();
+    server.host_blocks = Some(change(component::print_config(&configuration, "prosody")));
+    (prosody::start(server), configuration)
+}
+
+#[test]
+fn bookmarks_without_a_grant() {
+    let (_server, options) = prosody_with("", |printed| {
+        let (before, rest) = printed
+            .split_once("  privileged_entities")
+            .expect("a grant");
+        let (_, after) = rest.split_once("} } }\n").expect("its end");
+        format!("{before}{after}")
+    });
+    let started = Instant::now();
+    let said = connect(&options, 0);
+    let limit = Duration::from_secs(5); // what it waits for a domain to delegate
+    assert!(started.elapsed() < limit, "it waits for no grant: {said}");
+    let line = "! bookmarks of localhost: not kept in step with PEP: no PEP is granted to us: add \
+                \"privilege\"";
+    assert!(said.contains(line), "{said}");
+    assert!(said.contains("`print-config prosody`"), "{said}");
+}
+
+#[test]
+fn bookmarks_with_one_half_of_the_grant() {
+    let owner = ",\n    [\"http://jabber.org/protocol/pubsub#owner\"] = \"both\"";
+    let (_server, options) = prosody_with("", |printed| printed.replace(owner, ""));
+    let said = connect(&options, 0);
+    let line = "! bookmarks of localhost: kept in step with PEP, but not those of users whose node \
+                has wrong options";
+    assert!(said.contains(line), "{said}");
+
+    let (_server, options) = prosody_with("", |printed| {
+        printed.replace(
+            "[\"http://jabber.org/protocol/pubsub\"] = \"both\"",
+            "[\"http://jabber.org/protocol/pubsub\"] = \"get\"",
+        )
+    });
+    let said = connect(&options, 0);
+    let line = "! bookmarks of localhost: not kept in step with PEP: of the two namespaces only";
+    assert!(said.contains(line), "{said}");
+}
+
+#[test]
+fn bookmarks_that_are_meant_to_stay_apart() {
+    let off = "[bookmarks]\nmode = \"off\"\n";
+    let (_server, mut options) = prosody_with("", |printed| printed);
+    options.extra = off.to_owned();
+    let said = connect(&options, 0);
+    let line = "! bookmarks of localhost: not kept in step with PEP, as bookmarks.mode has it; but \
+                all that users keep in PEP is still open to private.localhost";
+    assert!(said.contains(line), "{said}");
+
+    let (_server, options) = prosody_with(off, |printed| printed);
+    let said = connect(&options, 0);
+    let line = "✓ bookmarks of localhost: not kept in step with PEP, as bookmarks.mode has it\n";
+    assert!(said.contains(line), "{said}");
 }
 
 /// Prosody says so by its features, ejabberd by its answer.

@@ -5,7 +5,7 @@ use super::stage::{Start, wait_until_served};
 use crate::support::answers::{refusal, text};
 use crate::support::certificates::Identity;
 use crate::support::client::RawClient;
-use crate::support::component::{self, Component};
+use crate::support::component::{self, Component, check};
 use crate::support::server::{COMPONENT, HOST, OTHER_HOST, Options, Server, place};
 use crate::support::{ejabberd, ports, prosody};
 
@@ -40,8 +40,8 @@ fn prosody_delegates_when_the_lines_go_into_its_own_blocks() {
         };
         let own = "modules_enabled = { \"time\" }\n";
         let into_own = block(HOST).replace(
-            "modules_enabled = { \"delegation\" }\n",
-            "modules_enabled = { \"time\", \"delegation\" }\n",
+            "modules_enabled = { \"delegation\", ",
+            "modules_enabled = { \"time\", \"delegation\", ",
         );
         assert_ne!(into_own, block(HOST));
         format!(
@@ -74,6 +74,47 @@ fn delegates_to(server: Server, configuration: component::Options) {
     for host in [HOST, OTHER_HOST] {
         let line = format!("delegation is active for {host}");
         assert!(log.iter().any(|it| it.ends_with(&line)), "{log:?}");
+    }
+}
+
+#[test]
+fn prosody_grants_what_bookmarks_are_kept_in_step_by() {
+    let mut options = Options::delegating(&[]);
+    let configuration = component::Options::at(ports::address(options.ports.component));
+    options.host_blocks = Some(component::print_config(&configuration, "prosody"));
+    let _server = prosody::start(options);
+    let (exit, said) = check(&configuration, &["--connect"]);
+    assert_eq!(exit, Some(0), "{said}");
+    for host in [HOST, OTHER_HOST] {
+        let line = format!("✓ bookmarks of {host}: kept in step with PEP\n");
+        assert!(said.contains(&line), "{said}");
+    }
+}
+
+/// What an older one cannot take would stop it from starting, or from answering us.
+#[test]
+fn ejabberd_grants_it_if_its_version_can() {
+    let (year, month) = ejabberd::version();
+    let version = format!("{year}.{month:02}");
+    let mut options = Options::delegating(&USERS);
+    let configuration = component::Options::at(ports::address(options.ports.component));
+    let arguments = ["ejabberd", "--server-version", &version];
+    options.host_blocks = Some(component::print_config_with(&configuration, &arguments));
+    options.besides = "modules:\n  mod_version: {}\n".to_owned();
+    let server = ejabberd::start(options);
+    let (exit, said) = check(&configuration, &["--connect"]);
+    assert_eq!(exit, Some(0), "{said}");
+    for host in [HOST, OTHER_HOST] {
+        let line = if (year, month) >= (25, 3) {
+            format!("✓ bookmarks of {host}: kept in step with PEP\n")
+        } else {
+            format!("! bookmarks of {host}: not kept in step with PEP: ejabberd {version} ")
+        };
+        assert!(said.contains(&line), "{said}");
+    }
+    let _component = Component::start(configuration);
+    for user in USERS {
+        wait_until_served(&server, user, &["", COMPONENT]);
     }
 }
 

@@ -43,6 +43,7 @@ fn wrong_arguments_are_64() {
         &["walk"],
         &["print-config"],
         &["print-config", "x"],
+        &["print-config", "ejabberd", "--server-version", "latest"],
     ] {
         let output = run(&folder, GOOD, arguments);
         assert_eq!(output.status.code(), Some(64), "{arguments:?}");

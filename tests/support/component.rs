@@ -107,9 +107,14 @@ pub fn check_in(
 
 /// What the program prints for the administrator of `router` to paste.
 pub fn print_config(options: &Options, router: &str) -> String {
-    let output = run(options, &["print-config", router]);
+    print_config_with(options, &[router])
+}
+
+/// The same, with these arguments.
+pub fn print_config_with(options: &Options, arguments: &[&str]) -> String {
+    let output = run(options, &[&["print-config"], arguments].concat());
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "print-config {router}: {errors}");
+    assert!(output.status.success(), "{arguments:?}: {errors}");
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 

@@ -12,6 +12,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::admin::print_config::EjabberdVersion;
 use crate::admin::report::Sign;
 use crate::component::{Question, Refusal, Reply};
 
@@ -66,6 +67,11 @@ impl Findings {
         self.delegated.insert(domain.to_owned());
     }
 
+    /// Whether this domain has said that it delegates.
+    pub fn has_delegated(&self, domain: &str) -> bool {
+        self.delegated.contains(domain)
+    }
+
     /// A question was answered.
     pub fn replied(&mut self, reply: &Reply) {
         let domain = self.domains.get(reply.number / PAYLOADS.len());
@@ -109,7 +115,8 @@ impl Findings {
         }))
     }
 
-    fn server(&self, domain: &str) -> Server {
+    /// What this domain's server is, as far as it tells.
+    pub fn server(&self, domain: &str) -> Server {
         let info = self.info(domain).and_then(Result::ok);
         match info.and_then(|info| info.name).as_deref() {
             Some("Prosody") => Server::Prosody,
@@ -118,20 +125,16 @@ impl Findings {
         }
     }
 
-    /// Year and month of an ejabberd.
-    fn version(&self, domain: &str) -> Option<(u32, u32)> {
+    fn version(&self, domain: &str) -> Option<EjabberdVersion> {
         let query = self
             .reply(domain, VERSION)?
             .outcome
             .as_ref()
             .ok()?
             .as_ref()?;
-        let version = query
-            .children()
-            .find(|child| child.name() == "version")?
-            .text();
-        let mut numbers = version.split(|c: char| !c.is_ascii_digit());
-        Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+        let mut children = query.children();
+        let version = children.find(|child| child.name() == "version")?;
+        EjabberdVersion::read(&version.text())
     }
 }
 
@@ -140,11 +143,14 @@ struct Info {
     features: BTreeSet<String>,
 }
 
+/// What serves a domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Server {
+pub enum Server {
+    /// Prosody, of any version.
     Prosody,
     /// And its version, if it tells.
-    Ejabberd(Option<(u32, u32)>),
+    Ejabberd(Option<EjabberdVersion>),
+    /// It does not say, or is another one.
     Unknown,
 }
 
@@ -225,24 +231,5 @@ fn is_about_a_foreign_host(condition: &str) -> bool {
     .contains(&condition)
 }
 
-/// What cannot be seen and matters, where a domain delegates.
-pub fn bookmarks(findings: &Findings) -> Option<String> {
-    let servers: Vec<Server> = findings
-        .delegated
-        .iter()
-        .map(|domain| findings.server(domain))
-        .collect();
-    let converts = |server: &Server| match server {
-        Server::Ejabberd(Some(version)) => *version >= (23, 10),
-        _ => true,
-    };
-    servers.iter().any(converts).then(|| {
-        "bookmarks: what accounts announce cannot be seen from here. With mod_bookmarks on Prosody, \
-         or mod_private on ejabberd since 23.10, it is still a conversion \
-         (urn:xmpp:bookmarks:1#compat) that has stopped: README, \"What delegation takes away\""
-            .to_owned()
-    })
-}
-
 #[cfg(test)]
-mod tests;
+pub mod tests;

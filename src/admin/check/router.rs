@@ -5,24 +5,29 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::bookmarks::{self, Grants};
 use super::delegation::{self, Findings};
 use super::{ROUTER, not_tried};
 use crate::admin::report::{Report, Sign};
 use crate::component::{Component, Event, Step};
-use crate::config::{Config, Delegation};
+use crate::config::{BookmarksMode, Config, Delegation};
 use crate::exit;
 
 /// How long each step of the login, and all domains together, may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long after all else is known a domain has to say what it grants.
+const GRANTS: Duration = Duration::from_millis(300);
+
 /// Logs in, and serves for real while it looks: a request that comes in meanwhile is answered as
 /// ever.
 pub async fn look(report: &Report, component: Component, config: &Config) -> Result<(), u8> {
-    let (moved_on, mut moves) = watch::channel(false);
-    // Until there is nothing more to see, or too long nothing new.
+    // How long something new may take from now on.
+    let (moved_on, mut moves) = watch::channel(PATIENCE);
     let stop = async move {
-        while matches!(timeout(PATIENCE, moves.changed()).await, Ok(Ok(()))) {
-            if *moves.borrow() {
+        loop {
+            let patience = *moves.borrow_and_update();
+            if !matches!(timeout(patience, moves.changed()).await, Ok(Ok(()))) {
                 break;
             }
         }
@@ -33,11 +38,12 @@ pub async fn look(report: &Report, component: Component, config: &Config) -> Res
         opened: false,
     };
     let mut lost = None;
-    let mut findings = Findings::new(&config.access.domains);
+    let domains = &config.access.domains;
+    let mut findings = Findings::new(domains);
+    let mut grants = Grants::default();
     component
         .asking(findings.questions())
         .run(stop, |event| {
-            let mut seen_enough = false;
             match event {
                 Event::Reached(step) => login.reached(step, config),
                 Event::Up => {
@@ -51,18 +57,27 @@ pub async fn look(report: &Report, component: Component, config: &Config) -> Res
                         login.opened();
                     }
                     lost.get_or_insert_with(|| why.clone());
-                    seen_enough = true;
                 }
-                Event::Granted { .. } | Event::Undelegated(_) => {} // what is missing is told at the end
+                Event::Granted { domain, grant } => grants.granted(domain, *grant),
+                Event::Undelegated(_) => {} // what is missing is told at the end
             }
-            moved_on.send_replace(seen_enough || findings.are_complete());
+            let expects_grants = config.bookmarks.mode == BookmarksMode::Pep;
+            moved_on.send_replace(if lost.is_some() {
+                Duration::ZERO
+            } else if !findings.are_complete() {
+                PATIENCE
+            } else if expects_grants && !grants.are_from(domains) {
+                GRANTS
+            } else {
+                Duration::ZERO
+            });
         })
         .await;
     if lost.is_none() {
         login.opened();
     }
     let why = match (lost, login.done) {
-        (None, DELEGATION) => return judge(report, config, &findings),
+        (None, DELEGATION) => return judge(report, config, &findings, &grants),
         (Some(why), _) => why,
         (None, step) => silence(step, config),
     };
@@ -144,11 +159,12 @@ fn silence(step: usize, config: &Config) -> String {
     format!("{what} (waited {} s)", PATIENCE.as_secs())
 }
 
-fn judge(report: &Report, config: &Config, findings: &Findings) -> Result<(), u8> {
+fn judge(report: &Report, config: &Config, findings: &Findings, grants: &Grants) -> Result<(), u8> {
+    let jid = config.component.jid.as_str();
     let required = config.access.delegation == Delegation::Required;
     let mut missing = false;
     for domain in &config.access.domains {
-        for (sign, line) in delegation::judge(findings, domain, config.component.jid.as_str()) {
+        for (sign, line) in delegation::judge(findings, domain, jid) {
             missing |= sign == Sign::Bad;
             let sign = match sign {
                 Sign::Bad if !required => Sign::Warning,
@@ -157,8 +173,11 @@ fn judge(report: &Report, config: &Config, findings: &Findings) -> Result<(), u8
             report.line(sign, format_args!("delegation: {line}"));
         }
     }
-    if let Some(line) = delegation::bookmarks(findings) {
-        report.line(Sign::Neutral, line);
+    for domain in &config.access.domains {
+        let mode = config.bookmarks.mode;
+        if let Some((sign, line)) = bookmarks::judge(findings, grants, mode, domain, jid) {
+            report.line(sign, line);
+        }
     }
     if missing && required {
         return Err(exit::UNAVAILABLE);

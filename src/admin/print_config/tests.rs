@@ -9,6 +9,46 @@ fn config(more: &str) -> Config {
 }
 
 const SECRET: &str = "component.secret = \"s3cret\"\n";
+const OFF: &str = "bookmarks.mode = \"off\"\n";
+
+fn version(text: &str) -> Option<EjabberdVersion> {
+    Some(EjabberdVersion::read(text).expect("a version"))
+}
+
+/// What every ejabberd can take.
+const EJABBERD: &str = r#"listen:
+  -
+    port: 5347
+    ip: "127.0.0.1"
+    module: ejabberd_service
+    access: all
+    global_routes: false
+    hosts:
+      "private.example.org":
+        password: "s3cret"
+acl:
+  private_component:
+    server: "private.example.org"
+access_rules:
+  delegate_private:
+    allow: private_component
+append_host_config:
+  "example.org":
+    modules:
+      mod_delegation:
+        namespaces:
+          "jabber:iq:private":
+            access: delegate_private
+"#;
+
+/// What only newer ones can.
+const EJABBERDS_GRANT: &str = r#"      mod_privilege:
+        iq:
+          "http://jabber.org/protocol/pubsub":
+            both: delegate_private
+          "http://jabber.org/protocol/pubsub#owner":
+            both: delegate_private
+"#;
 
 /// Without comments and empty lines: what the router reads.
 fn read(block: &str, comment: &str) -> String {
@@ -27,6 +67,33 @@ fn prosody_for_one_domain() {
     assert_eq!(
         read(&block, "--"),
         r#"VirtualHost "example.org"
+  modules_enabled = { "delegation", "privilege" }
+  modules_disabled = { "private" }
+  delegations = { ["jabber:iq:private"] = { jid = "private.example.org" } }
+  privileged_entities = { ["private.example.org"] = { iq = {
+    ["http://jabber.org/protocol/pubsub"] = "both",
+    ["http://jabber.org/protocol/pubsub#owner"] = "both" } } }
+Component "private.example.org"
+  component_secret = "s3cret"
+  modules_enabled = { "delegation", "privilege" }
+"#
+    );
+    assert!(block.contains("INTO the block of each VirtualHost"));
+    assert!(block.contains("It needs mod_delegation and mod_privilege"));
+    assert!(block.contains("ALL that users keep in PEP"));
+    assert!(
+        !block.contains("component_ports"),
+        "the default needs no word"
+    );
+    assert!(!block.contains("component_interfaces"));
+}
+
+#[test]
+fn prosody_grants_nothing_where_bookmarks_stay_apart() {
+    let block = prosody(&config(&format!("{SECRET}{OFF}")));
+    assert_eq!(
+        read(&block, "--"),
+        r#"VirtualHost "example.org"
   modules_enabled = { "delegation" }
   modules_disabled = { "private" }
   delegations = { ["jabber:iq:private"] = { jid = "private.example.org" } }
@@ -35,13 +102,8 @@ Component "private.example.org"
   modules_enabled = { "delegation" }
 "#
     );
-    assert!(block.contains("INTO the block of each VirtualHost"));
-    assert!(block.contains("Bookmarks:"));
-    assert!(
-        !block.contains("component_ports"),
-        "the default needs no word"
-    );
-    assert!(!block.contains("component_interfaces"));
+    assert!(!block.contains("mod_privilege"));
+    assert!(block.contains("mod_private_bookmarks_here"));
 }
 
 #[test]
@@ -52,6 +114,7 @@ fn prosody_for_several_domains() {
     assert!(block.contains("\nVirtualHost \"a.example\"\n"));
     assert!(block.contains("\nVirtualHost \"b.example\"\n"));
     assert_eq!(block.matches("delegations = ").count(), 2);
+    assert_eq!(block.matches("privileged_entities = ").count(), 2);
     assert_eq!(block.matches("\nComponent ").count(), 1);
 }
 
@@ -92,41 +155,67 @@ fn prosody_is_told_where_to_listen_if_it_would_not_by_itself() {
 
 #[test]
 fn ejabberd_as_it_was_measured_to_work() {
-    let block = ejabberd(&config(SECRET));
-    assert_eq!(
-        read(&block, "#"),
-        r#"listen:
-  -
-    port: 5347
-    ip: "127.0.0.1"
-    module: ejabberd_service
-    access: all
-    global_routes: false
-    hosts:
-      "private.example.org":
-        password: "s3cret"
-acl:
-  private_component:
-    server: "private.example.org"
-access_rules:
-  delegate_private:
-    allow: private_component
-append_host_config:
-  "example.org":
-    modules:
-      mod_delegation:
-        namespaces:
-          "jabber:iq:private":
-            access: delegate_private
-"#
-    );
+    let block = ejabberd(&config(SECRET), None);
+    assert_eq!(read(&block, "# "), EJABBERD);
     assert!(block.contains("mod_private, before ejabberd 24.06: take it out"));
+}
+
+#[test]
+fn ejabberd_is_told_of_the_grant_what_its_version_can_take() {
+    let pep = config(SECRET);
+    let unknown = ejabberd(&pep, None);
+    let commented = |line: &str| format!("      # {}\n", &line[6..]);
+    let commented: String = EJABBERDS_GRANT.lines().map(commented).collect();
+    assert!(unknown.contains(&commented), "{unknown}");
+    assert!(unknown.contains("It needs ejabberd 25.03 or later"));
+    assert!(unknown.contains("ALL that users keep in PEP"));
+
+    for newer in ["25.03", "25.10-1+b1", "26.07"] {
+        let block = ejabberd(&pep, version(newer));
+        assert_eq!(
+            read(&block, "# "),
+            EJABBERD.to_owned() + EJABBERDS_GRANT,
+            "{newer}"
+        );
+        assert!(block.contains("ALL that users keep in PEP"), "{newer}");
+    }
+    for (older, why) in [
+        ("23.01-1+b1", "23.01 knows no privilege for it"),
+        ("24.07", "24.07 knows no privilege for it"),
+        ("24.10", "24.10 drops all that we send"),
+        ("24.12-3", "24.12 drops all that we send"),
+        ("25.02", "25.02 drops all that we send"),
+    ] {
+        let block = ejabberd(&pep, version(older));
+        assert_eq!(read(&block, "# "), EJABBERD, "{older}");
+        assert!(block.contains(why), "{block}");
+        assert!(!block.contains("mod_privilege:"), "{block}");
+    }
+}
+
+#[test]
+fn ejabberd_grants_nothing_where_bookmarks_stay_apart() {
+    let off = config(&format!("{SECRET}{OFF}"));
+    for version in [None, version("26.07")] {
+        let block = ejabberd(&off, version);
+        assert_eq!(read(&block, "# "), EJABBERD);
+        assert!(!block.contains("mod_privilege:"), "{block}");
+        assert!(block.contains("must also grant us a privilege"), "{block}");
+    }
+}
+
+#[test]
+fn what_is_no_version_of_ejabberd() {
+    for text in ["", "26", "13.0.6", "26.13", "v26.07", "latest"] {
+        assert_eq!(EjabberdVersion::read(text), None, "{text}");
+    }
+    assert_eq!(EjabberdVersion(25, 3).to_string(), "25.03");
 }
 
 #[test]
 fn ejabberd_for_several_domains() {
     let more = format!("{SECRET}access.domains = [\"a.example\", \"b.example\"]\n");
-    let block = ejabberd(&config(&more));
+    let block = ejabberd(&config(&more), None);
     assert!(block.contains("\n  \"a.example\":\n    modules:\n"));
     assert!(block.contains("\n  \"b.example\":\n    modules:\n"));
     assert_eq!(block.matches("append_host_config:").count(), 1);
@@ -141,7 +230,7 @@ fn ejabberd_listens_where_we_look_for_it() {
         ("ejabberd:5347", "::", 5347),
     ] {
         let more = format!("{SECRET}component.server = \"{server}\"\n");
-        let block = ejabberd(&config(&more));
+        let block = ejabberd(&config(&more), None);
         let expected = format!("    port: {port}\n    ip: \"{ip}\"\n");
         assert!(read(&block, "#").contains(&expected), "{block}");
     }
@@ -183,7 +272,7 @@ fn ejabberd_is_told_how_to_encrypt() {
         ),
     ] {
         let more = format!("{SECRET}component.server = \"{server}\"\ncomponent.tls = \"on\"\n");
-        let block = ejabberd(&config(&more));
+        let block = ejabberd(&config(&more), None);
         assert!(
             block.contains(&format!("    ip: {ip}    tls: true\n")),
             "{block}"
@@ -201,7 +290,7 @@ fn a_socket_is_for_ejabberd_alone() {
     let config = config(&more);
     let listener = "listen:\n  -\n    port: \"unix:/run/ejabberd/it.sock\"\n    \
                     module: ejabberd_service\n";
-    assert!(read(&ejabberd(&config), "#").starts_with(listener));
+    assert!(read(&ejabberd(&config, None), "#").starts_with(listener));
     let block = prosody(&config);
     assert!(
         block.contains("set component.server to a port.\n"),
@@ -220,5 +309,5 @@ fn any_secret_is_one_string_of_the_language() {
         "component_secret = {lua}\u{85} \u{2028} é#--]]\"\n"
     )));
     let yaml = r#""q\" a' b\\ n\nr\u000dz\u00001 \u0007 \u0085 \u2028 é#--]]""#;
-    assert!(ejabberd(&config).contains(&format!("password: {yaml}\n")));
+    assert!(ejabberd(&config, None).contains(&format!("password: {yaml}\n")));
 }

@@ -1,1 +1,220 @@
+//! Rooms are written as their address and their name.
+
 use super::*;
+use crate::bookmarks::base::Base;
+
+type Rooms<'a> = [(&'a str, &'a str)];
+
+fn stored(rooms: &Rooms<'_>) -> Legacy {
+    let room = |(jid, name): &(&str, &str)| format!("<conference jid='{jid}' name='{name}'/>");
+    let rooms: String = rooms.iter().map(room).collect();
+    Legacy::read(&format!(
+        "<storage xmlns='storage:bookmarks'>{rooms}</storage>"
+    ))
+}
+
+fn base(rooms: &Rooms<'_>) -> Base {
+    stored(rooms).base()
+}
+
+fn shown(rooms: &Rooms<'_>, in_step: bool) -> Sight {
+    let rooms = base(rooms);
+    Sight { rooms, in_step }
+}
+
+/// What becomes of what is stored and the node: what is seen, and the changes in short.
+fn outcome(stored: &Legacy, node: &Node, before: Before<'_>) -> (Vec<String>, Vec<String>) {
+    let decision = decide(stored, node, before);
+    let seen = decision.rooms.iter().map(|seen| {
+        let view = stored.with(&[*seen]).unwrap();
+        let name = view
+            .split("name='")
+            .nth(1)
+            .and_then(|rest| rest.split('\'').next());
+        format!("{} {}", seen.key, name.unwrap_or_default())
+    });
+    let change = |payload: &Payload| {
+        let xml = payload.xml.as_str();
+        let after = |what: &str| {
+            let rest = xml.split(what).nth(1);
+            rest.and_then(|rest| rest.split('\'').next())
+                .unwrap_or_default()
+        };
+        match payload.is_retraction {
+            true => format!("-{}", after("item id='")),
+            false => format!("+{} {}", after("item id='"), after("name='")),
+        }
+    };
+    (
+        seen.collect(),
+        decision.changes.iter().map(change).collect(),
+    )
+}
+
+const NOTHING: Before<'_> = Before {
+    base: None,
+    shown: None,
+    is_set: false,
+    max_rooms: 250,
+};
+
+const SET: Before<'_> = Before {
+    is_set: true,
+    ..NOTHING
+};
+
+#[test]
+fn on_first_contact_all_are_kept_and_the_node_counts() {
+    let (stored, node) = (
+        stored(&[("a@m", "old"), ("b@m", "b")]),
+        Node::of(&[("a@m", "new"), ("c@m", "c")]),
+    );
+    let all = (
+        vec!["a@m new".into(), "b@m b".into(), "c@m c".into()],
+        vec!["+b@m b".into()],
+    );
+    assert_eq!(outcome(&stored, &node, NOTHING), all);
+    assert_eq!(outcome(&stored, &node, SET), all);
+}
+
+#[test]
+fn what_a_client_changed_is_carried_over_and_nothing_else() {
+    let before = [("a@m", "a"), ("b@m", "b"), ("c@m", "c")];
+    let (base, shown) = (base(&before), shown(&before, true));
+    let stored = stored(&[("a@m", "mine"), ("b@m", "b"), ("d@m", "d")]);
+    let node = Node::of(&[("a@m", "a"), ("b@m", "theirs"), ("c@m", "c"), ("e@m", "e")]);
+    let before = Before {
+        base: Some(&base),
+        shown: Some(&shown),
+        ..SET
+    };
+    let (seen, changes) = outcome(&stored, &node, before);
+    assert_eq!(changes, ["-c@m", "+a@m mine", "+d@m d"]);
+    assert_eq!(seen, ["a@m mine", "b@m theirs", "d@m d", "e@m e"]);
+}
+
+#[test]
+fn who_was_not_shown_a_room_does_not_delete_it() {
+    let base = base(&[("a@m", "a")]);
+    for sight in [None, Some(shown(&[("b@m", "b")], true))] {
+        let before = Before {
+            base: Some(&base),
+            shown: sight.as_ref(),
+            ..SET
+        };
+        let (_, changes) = outcome(&stored(&[]), &Node::of(&[("a@m", "a")]), before);
+        assert_eq!(changes, [""; 0]);
+    }
+}
+
+#[test]
+fn what_somebody_else_deleted_stays_deleted() {
+    let rooms = [("a@m", "a")];
+    let (base, in_step) = (base(&rooms), shown(&rooms, true));
+    let none = Node::default();
+    let by_base = Before {
+        base: Some(&base),
+        ..NOTHING
+    };
+    let by_sight = Before {
+        shown: Some(&in_step),
+        ..SET
+    };
+    for before in [by_base, by_sight] {
+        let nothing = (Vec::new(), Vec::new());
+        assert_eq!(outcome(&stored(&rooms), &none, before), nothing);
+    }
+    // But not if it was never in the node, or was changed since.
+    let store_alone = shown(&rooms, false);
+    let never = Before {
+        shown: Some(&store_alone),
+        ..SET
+    };
+    assert_eq!(outcome(&stored(&rooms), &none, never).1, ["+a@m a"]);
+    let changed = stored(&[("a@m", "mine")]);
+    assert_eq!(outcome(&changed, &none, by_sight).1, ["+a@m mine"]);
+}
+
+#[test]
+fn what_was_stored_while_the_node_was_out_of_reach_counts_unless_both_changed() {
+    let base = base(&[("a@m", "a")]);
+    let before = Before {
+        base: Some(&base),
+        ..NOTHING
+    };
+    let changed = stored(&[("a@m", "mine")]);
+    let same = Node::of(&[("a@m", "a")]);
+    assert_eq!(outcome(&changed, &same, before).1, ["+a@m mine"]);
+    let other = Node::of(&[("a@m", "theirs")]);
+    let theirs = (vec!["a@m theirs".to_owned()], Vec::new());
+    assert_eq!(outcome(&changed, &other, before), theirs);
+}
+
+#[test]
+fn an_item_keeps_its_id_and_what_it_says_beside() {
+    let base = base(&[("a@m", "a")]);
+    let before = Before {
+        base: Some(&base),
+        ..SET
+    };
+    let (stored, node) = (stored(&[("a@m", "mine")]), Node::of(&[("A@M", "a")]));
+    let decision = decide(&stored, &node, before);
+    assert!(decision.changes[0].xml.contains("<item id='A@M'>"));
+    assert!(
+        decision.changes[0]
+            .xml
+            .contains("<x xmlns='urn:x'/></extensions>")
+    );
+}
+
+#[test]
+fn of_items_for_one_room_the_first_is_seen_and_all_are_retracted() {
+    let rooms = [("a@m", "a")];
+    let (base, shown) = (base(&rooms), shown(&rooms, true));
+    let node = Node::of(&[("a@m", "a"), ("A@m", "other")]);
+    let before = Before {
+        base: Some(&base),
+        shown: Some(&shown),
+        ..SET
+    };
+    assert_eq!(outcome(&stored(&rooms), &node, before).0, ["a@m a"]);
+    assert_eq!(outcome(&stored(&[]), &node, before).1, ["-a@m", "-A@m"]);
+}
+
+#[test]
+fn where_there_would_be_too_many_nothing_is_changed_and_all_are_seen() {
+    let before = Before {
+        max_rooms: 2,
+        ..NOTHING
+    };
+    let node = Node::of(&[("b@m", "b"), ("no address", "")]);
+    let (seen, changes) = outcome(&stored(&[("a@m", "a")]), &node, before);
+    assert_eq!(
+        (seen.len(), changes.len()),
+        (2, 0),
+        "what is no room counts, too"
+    );
+    assert!(decide(&stored(&[("a@m", "a")]), &node, before).is_over);
+    let fewer = Node::of(&[("b@m", "b")]);
+    assert_eq!(
+        outcome(&stored(&[("a@m", "a")]), &fewer, before).1,
+        ["+a@m a"]
+    );
+}
+
+#[test]
+fn once_in_step_nothing_is_left_to_do() {
+    let (stored, node) = (
+        stored(&[("a@m", "a")]),
+        Node::of(&[("a@m", "a"), ("b@m", "b")]),
+    );
+    let decision = decide(&stored, &node, NOTHING);
+    assert!(decision.changes.is_empty() && !decision.is_over);
+    let base = decision.base;
+    let before = Before {
+        base: Some(&base),
+        ..NOTHING
+    };
+    assert_eq!(decide(&stored, &node, before).base, base);
+    assert_eq!(base.len(), 2, "those that only the node has are in it");
+}

@@ -26,7 +26,8 @@ fn answered(number: usize, payload: &str) -> Reply {
     }
 }
 
-fn info(server: &str, feature: &str) -> Reply {
+/// What a domain answers that says this of itself.
+pub fn info(server: &str, feature: &str) -> Reply {
     answered(
         INFO,
         &format!(
@@ -36,7 +37,8 @@ fn info(server: &str, feature: &str) -> Reply {
     )
 }
 
-fn version(version: &str) -> Reply {
+/// The same of its version.
+pub fn version(version: &str) -> Reply {
     answered(
         VERSION,
         &format!("<query xmlns='jabber:iq:version'><version>{version}</version></query>"),
@@ -107,22 +109,4 @@ fn only_an_answer_before_the_delegation_is_of_mod_private() {
     late.delegated(HOST);
     late.replied(&refused(PRIVATE, "forbidden"));
     assert_eq!(judge(&late, HOST, JID).len(), 1);
-}
-
-#[test]
-fn bookmarks_are_spoken_of_where_a_server_may_announce_their_conversion() {
-    for (replies, spoken_of) in [
-        (vec![], true),
-        (vec![info("Prosody", "x"), version("0.12.3")], true),
-        (vec![info("ejabberd", "x"), version("23.01-1")], false),
-        (vec![info("ejabberd", "x"), version("23.10")], true),
-    ] {
-        let mut findings = findings();
-        for reply in &replies {
-            findings.replied(reply);
-        }
-        assert_eq!(bookmarks(&findings), None, "it does not delegate");
-        findings.delegated(HOST);
-        assert_eq!(bookmarks(&findings).is_some(), spoken_of, "{replies:?}");
-    }
 }

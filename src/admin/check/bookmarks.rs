@@ -1,0 +1,135 @@
+//! Whether room bookmarks are kept in step with PEP on the served domains that delegate, and where
+//! they are not, what to change: by server and version, for not every one can do it.
+//!
+//! What a domain grants it says with the login, on ejabberd perhaps a moment after all else is
+//! known. It says nothing where it grants nothing, so that is not waited for long.
+
+use std::collections::BTreeMap;
+
+use super::delegation::{Findings, Server};
+use crate::admin::print_config::Support;
+use crate::admin::report::Sign;
+use crate::component::Grant;
+use crate::config::BookmarksMode;
+
+/// What the domains have said that they grant.
+#[derive(Debug, Default)]
+pub struct Grants(BTreeMap<String, Grant>);
+
+impl Grants {
+    /// This domain has said what it grants.
+    pub fn granted(&mut self, domain: &str, grant: Grant) {
+        self.0.insert(domain.to_owned(), grant);
+    }
+
+    /// Whether these domains have all said it.
+    pub fn are_from(&self, domains: &[String]) -> bool {
+        domains.iter().all(|domain| self.0.contains_key(domain))
+    }
+
+    fn of(&self, domain: &str) -> Grant {
+        self.0.get(domain).copied().unwrap_or_default()
+    }
+}
+
+/// What is in force for a domain; `None` where it does not delegate. `jid` is ours.
+pub fn judge(
+    findings: &Findings,
+    grants: &Grants,
+    mode: BookmarksMode,
+    domain: &str,
+    jid: &str,
+) -> Option<(Sign, String)> {
+    if !findings.has_delegated(domain) {
+        return None;
+    }
+    let server = findings.server(domain);
+    let Grant { items, owner } = grants.of(domain);
+    let (sign, what) = match (mode, items, owner) {
+        (BookmarksMode::Pep, true, true) => (Sign::Good, "kept in step with PEP".to_owned()),
+        (BookmarksMode::Pep, true, false) => (
+            Sign::Warning,
+            format!(
+                "kept in step with PEP, but not those of users whose node has wrong options, for \
+                 it cannot be mended: grant {OWNER} as well, {}",
+                as_printed(server)
+            ),
+        ),
+        (BookmarksMode::Pep, false, _) => (
+            Sign::Warning,
+            format!(
+                "{APART}: {}; if that is meant, set bookmarks.mode = \"off\"",
+                why_not(server, owner, jid)
+            ),
+        ),
+        (BookmarksMode::Off, false, false) => {
+            (Sign::Good, format!("{APART}, as bookmarks.mode has it"))
+        }
+        (BookmarksMode::Off, ..) => (
+            Sign::Warning,
+            format!(
+                "{APART}, as bookmarks.mode has it; but all that users keep in PEP is still open to \
+                 {jid}: take {} out",
+                match server {
+                    Server::Prosody => "`privileged_entities`",
+                    _ => "what mod_privilege grants",
+                }
+            ),
+        ),
+    };
+    Some((sign, format!("bookmarks of {domain}: {what}")))
+}
+
+const APART: &str = "not kept in step with PEP";
+const OWNER: &str = "http://jabber.org/protocol/pubsub#owner";
+
+/// How to find out what the server's configuration should say.
+fn as_printed(server: Server) -> String {
+    match server {
+        Server::Prosody => "as `print-config prosody` prints it, then restart Prosody".to_owned(),
+        Server::Ejabberd(Some(version)) => format!(
+            "as `print-config ejabberd --server-version {version}` prints it, then restart ejabberd"
+        ),
+        Server::Ejabberd(None) => {
+            "as `print-config ejabberd` prints it, then restart ejabberd".to_owned()
+        }
+        Server::Unknown => "as `print-config` prints it, then restart the server".to_owned(),
+    }
+}
+
+/// Why they are not in step, and what to do. `owner`: the other half is granted.
+fn why_not(server: Server, owner: bool, jid: &str) -> String {
+    if let Server::Ejabberd(Some(version)) = server {
+        match version.support() {
+            Support::Yes => {}
+            Support::No => {
+                return format!("ejabberd {version} has no privilege for it; 25.03 or later has");
+            }
+            Support::Harmful => {
+                return format!(
+                    "ejabberd {version} drops all that we send when mod_privilege is loaded; 25.03 or \
+                     later can do it"
+                );
+            }
+        }
+    }
+    let printed = as_printed(server);
+    if owner {
+        return format!(
+            "of the two namespaces only {OWNER} is granted: grant http://jabber.org/protocol/pubsub \
+             too, \"both\", {printed}"
+        );
+    }
+    let place = match server {
+        Server::Prosody => format!(
+            "\"privilege\" in modules_enabled of the VirtualHost and of Component \"{jid}\", and \
+             `privileged_entities` in the VirtualHost, "
+        ),
+        Server::Ejabberd(_) => "mod_privilege to that host, ".to_owned(),
+        Server::Unknown => "the grant, ".to_owned(),
+    };
+    format!("no PEP is granted to us: add {place}{printed}")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! The grant (XEP-0356) that room bookmarks are kept in step by, for each router.
+//!
+//! It opens more than bookmarks: privileges name namespaces, not PEP nodes. So it is printed with
+//! its price beside it. On ejabberd its place is a trap: before 25.03 one that is granted stops it
+//! from starting or from serving us at all, so there it is printed for a known version only.
+
+use std::fmt;
+
+use super::lua;
+
+/// What is granted, each for get and set.
+const NAMESPACES: [&str; 2] = [
+    "http://jabber.org/protocol/pubsub",
+    "http://jabber.org/protocol/pubsub#owner",
+];
+
+/// From this version on, ejabberd lets us work on PEP.
+const USABLE: EjabberdVersion = EjabberdVersion(25, 3);
+/// From this one on, and before that one, it drops all that we send if mod_privilege is loaded.
+const HARMFUL: EjabberdVersion = EjabberdVersion(24, 10);
+
+/// Year and month of an ejabberd.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EjabberdVersion(pub u32, pub u32);
+
+/// What a version of ejabberd makes of the grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Support {
+    /// It knows no privilege for IQs.
+    No,
+    /// It knows it, but with it serves no component any more.
+    Harmful,
+    /// It works.
+    Yes,
+}
+
+impl EjabberdVersion {
+    /// From what ejabberd, or a package of it, calls its version: `26.07`, `23.01-1+b1`.
+    pub fn read(text: &str) -> Option<Self> {
+        let mut numbers = text.trim().split(|c: char| !c.is_ascii_digit());
+        let year = numbers.next()?.parse().ok()?;
+        let month = numbers.next()?.parse().ok()?;
+        (1..=12).contains(&month).then_some(Self(year, month))
+    }
+
+    /// What it makes of the grant.
+    pub fn support(self) -> Support {
+        match self {
+            it if it >= USABLE => Support::Yes,
+            it if it >= HARMFUL => Support::Harmful,
+            _ => Support::No,
+        }
+    }
+}
+
+impl fmt::Display for EjabberdVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02}.{:02}", self.0, self.1)
+    }
+}
+
+/// What a `VirtualHost` of Prosody is told. `jid` is ours, as Lua has it.
+pub fn prosody(jid: &str) -> String {
+    let [items, owner] = NAMESPACES.map(lua);
+    format!(
+        "  privileged_entities = {{ [{jid}] = {{ iq = {{\n    \
+             [{items}] = \"both\",\n    \
+             [{owner}] = \"both\" }} }} }}\n"
+    )
+}
+
+/// What is said to Prosody's administrator of bookmarks.
+pub fn prosody_comment(granted: bool) -> &'static str {
+    if granted {
+        "-- Bookmarks: by mod_privilege the component keeps the rooms of old clients, in private storage,\n\
+         -- and of modern ones, in PEP, in step. That opens ALL that users keep in PEP to the component, to\n\
+         -- read and to write: there is no finer grain. bookmarks.mode = \"off\" leaves it out.\n"
+    } else {
+        "-- Bookmarks: bookmarks.mode is \"off\". Where mod_bookmarks is loaded, as in Debian's default\n\
+         -- file, rooms stay in PEP and modern clients see no change; old ones, which ask private storage,\n\
+         -- do not find them. With mod_private_bookmarks_here, which comes with this program, beside\n\
+         -- \"delegation\" in modules_enabled of the VirtualHost, mod_bookmarks goes on serving both.\n"
+    }
+}
+
+/// What a host of ejabberd is told, among its modules; commented out if it is not known whether its
+/// version can take it.
+pub fn ejabberd(version: Option<EjabberdVersion>) -> String {
+    let mut block = String::from("      mod_privilege:\n        iq:\n");
+    for namespace in NAMESPACES {
+        block.push_str(&format!(
+            "          \"{namespace}\":\n            both: delegate_private\n"
+        ));
+    }
+    match version.map(EjabberdVersion::support) {
+        Some(Support::Yes) => block,
+        Some(_) => String::new(),
+        None => block
+            .lines()
+            .map(|line| format!("      # {}\n", line.strip_prefix("      ").unwrap_or(line)))
+            .collect(),
+    }
+}
+
+/// What is said of it at the end of ejabberd's block.
+pub fn ejabberd_comment(version: Option<EjabberdVersion>) -> String {
+    let what = "# mod_privilege keeps the rooms of old clients, in private storage, and of modern ones, in PEP,\n\
+                # in step. It opens ALL that users keep in PEP to the component, to read and to write: there is\n\
+                # no finer grain. bookmarks.mode = \"off\" leaves it out.\n";
+    let instead = match version.map(|it| (it, it.support())) {
+        None => {
+            return format!(
+                "{what}\
+                 # It needs ejabberd {USABLE} or later: take the \"# \" out there, or print this with\n\
+                 # --server-version. Older ones do not start with it; 24.10 to 24.12 drop all that we send as\n\
+                 # soon as any host loads mod_privilege, and newer ones then delegate no host without it.\n"
+            );
+        }
+        Some((_, Support::Yes)) => {
+            return format!("{what}# A host above without it gets no delegation.\n");
+        }
+        Some((version, Support::Harmful)) => {
+            format!("{version} drops all that we send as soon as any\n# host loads mod_privilege")
+        }
+        Some((version, Support::No)) => format!("{version} knows no privilege for it"),
+    };
+    format!(
+        "# Bookmarks are not kept in step with PEP: ejabberd {instead}.\n\
+         # {USABLE} or later can do it.\n"
+    )
+}
+
+/// The same where nothing is to be granted.
+pub const EJABBERD_WITHOUT: &str = "# mod_privilege, if any host loads it: 24.10 to 24.12 then drop all that we send; from 25.03\n\
+     # on each host above must also grant us a privilege, or gets no delegation.\n";
