@@ -445,6 +445,7 @@ impl Component {
             }
         })
         .await;
+        self.dispatch.end();
         self.dispatch.count() + self.outbox.len()
     }
 }

@@ -4,10 +4,20 @@
 use sha1::{Digest as _, Sha1};
 
 /// Stands for a text. Two that differ have the same one by an accident of 1 in 2^64.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(u64);
 
 impl Digest {
+    /// In hexadecimal digits.
+    pub fn write(self) -> String {
+        format!("{:016x}", self.0)
+    }
+
+    /// Reads such digits.
+    pub fn read(hex: &str) -> Option<Self> {
+        u64::from_str_radix(hex, 16).ok().map(Self)
+    }
+
     /// That of these texts, in this order.
     pub fn of(texts: &[&str]) -> Self {
         let mut sha1 = Sha1::new();
@@ -54,7 +64,9 @@ impl Base {
     pub fn write(&self) -> String {
         let mut text = FORMAT.to_owned();
         for (key, content) in &self.0 {
-            text.push_str(&format!(" {:016x}{:016x}", key.0, content.0));
+            text.push(' ');
+            text.push_str(&key.write());
+            text.push_str(&content.write());
         }
         text
     }
@@ -62,8 +74,10 @@ impl Base {
     /// Reads such a text; `None` if it is none.
     pub fn read(text: &str) -> Option<Self> {
         let rooms = text.strip_prefix(FORMAT)?.split_ascii_whitespace();
-        let number = |hex: Option<&str>| u64::from_str_radix(hex?, 16).ok().map(Digest);
-        let rooms = rooms.map(|room| Some((number(room.get(..16))?, number(room.get(16..))?)));
+        let rooms = rooms.map(|room| {
+            let (key, content) = room.split_at_checked(16)?;
+            Some((Digest::read(key)?, Digest::read(content)?))
+        });
         Some(Self(rooms.collect::<Option<_>>()?))
     }
 }

@@ -105,6 +105,16 @@ impl Keeper {
         }
     }
 
+    /// What clients have been shown, as text for [`Keeper::recall`]; `None` if nothing.
+    pub fn memory(&self) -> Option<String> {
+        self.shown.write()
+    }
+
+    /// Goes on from where another keeper was.
+    pub fn recall(&mut self, memory: &str) {
+        self.shown.read(memory);
+    }
+
     /// Sets it up anew, for the requests to come.
     pub fn set_up_anew(&mut self, settings: Settings) {
         self.settings = settings;

@@ -1,8 +1,10 @@
 //! What one client does the other sees.
 
-use super::room::{MODERN, room, sorted};
+use super::old::{Old, storage};
+use super::room::{MODERN, Room, room, rooms, sorted};
 use super::stage::{On, on_each_server};
 use crate::support::answers::fragment;
+use crate::support::client::{PATIENCE, private};
 use crate::support::server::COMPONENT;
 
 on_each_server! {
@@ -15,6 +17,8 @@ on_each_server! {
     who_changes_what_somebody_else_has_deleted_has_it_again
     nothing_retracts_what_was_shown_and_nothing_else
     who_never_looked_deletes_nothing
+    what_is_sent_without_waiting_is_carried_out_in_order
+    other_data_does_not_wait_for_pep
     both_ways_in_lead_to_the_same_rooms
     nobody_sees_the_rooms_of_others
 }
@@ -197,11 +201,44 @@ fn who_never_looked_deletes_nothing(on: On) {
     assert_eq!(old.rooms(), rooms);
 }
 
+fn what_is_sent_without_waiting_is_carried_out_in_order(on: On) {
+    let (mut old, mut modern) = on.shared().user();
+    let lists = [vec!["tea"], vec!["tea", "chess"], vec!["chess", "go"]];
+    let set = |names: &Vec<&str>| {
+        let rooms: String = names.iter().map(|name| room(name).old()).collect();
+        private("set", "", &storage(&rooms))
+    };
+    let sets: String = lists.iter().map(set).collect();
+    old.client().send(&sets);
+    let rooms = [room("chess"), room("go")];
+    assert_eq!(old.rooms(), rooms);
+    assert_eq!(modern.rooms(), rooms);
+}
+
+/// The order of the answers shows it: many rooms take their time.
+fn other_data_does_not_wait_for_pep(on: On) {
+    let (mut old, mut modern) = on.shared().user();
+    let all = rooms("r", 200);
+    let content: String = all.iter().map(Room::old).collect();
+    let set = private("set", "", &storage(&content));
+    let get = private("get", "", "<note xmlns='urn:test:note'/>");
+    old.client().send(&format!("{set}{get}"));
+    let answers: Vec<bool> = (0..2)
+        .map(|_| {
+            let answer = old.client().next(PATIENCE).expect("an answer");
+            answer.contains("urn:test:note")
+        })
+        .collect();
+    assert_eq!(answers, [true, false]);
+    on.shared()
+        .until("all are in PEP", || modern.rooms() == all);
+}
+
 fn both_ways_in_lead_to_the_same_rooms(on: On) {
     let stage = on.shared();
     let jid = stage.newcomer();
     let mut delegated = stage.old(&jid);
-    let mut direct = super::old::Old::asking(&stage.server, &jid, COMPONENT);
+    let mut direct = Old::asking(&stage.server, &jid, COMPONENT);
     let mut modern = stage.modern(&jid);
 
     modern.publish(&room("tea"));

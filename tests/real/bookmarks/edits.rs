@@ -18,7 +18,7 @@ on_each_server! {
 }
 
 const CASES: u32 = 48;
-const ROOMS: u8 = 5;
+const ROOMS: u8 = 3;
 const VARIANTS: u8 = 4;
 
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ enum Edit {
 }
 
 fn edit() -> impl Strategy<Value = Edit> {
-    let change = (0..ROOMS, proptest::option::weighted(0.6, 0..VARIANTS));
+    let change = (0..ROOMS, proptest::option::weighted(0.5, 0..VARIANTS));
     prop_oneof![
         2 => (0..2_usize).prop_map(Edit::Get),
         4 => (0..2_usize, prop::collection::vec(change, 0..3))
@@ -55,7 +55,7 @@ fn after_each_edit_both_see_what_the_model_says(on: On) {
         max_shrink_iters: 200,
         ..Config::default()
     };
-    let edits = prop::collection::vec(edit(), 1..16);
+    let edits = prop::collection::vec(edit(), 1..32);
     let outcome = TestRunner::new(config).run(&edits, |edits| {
         let mut play = Play::new(on);
         edits.iter().try_for_each(|edit| play.go_on(edit))
