@@ -325,6 +325,7 @@ impl Dispatch {
 
     /// Does what keeping bookmarks in step has come to.
     fn carry_out(&mut self, outbox: &mut Outbox) {
+        self.bookmarks.look(Instant::now());
         for effect in self.bookmarks.effects() {
             match effect {
                 Effect::Send(iq) => outbox.push_request(iq),
@@ -339,7 +340,6 @@ impl Dispatch {
     /// Starts what may start: one request of each owner in turn; gets as long as their replies
     /// have somewhere to go.
     pub fn start(&mut self, outbox: &mut Outbox) {
-        self.bookmarks.look(Instant::now());
         self.carry_out(outbox);
         while let Some(owner) = self.turns.pop_front() {
             self.start_next_of(owner);
