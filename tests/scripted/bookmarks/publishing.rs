@@ -3,7 +3,7 @@
 
 use minidom::Element;
 
-use super::super::stage::set;
+use super::super::stage::{get, set};
 use super::pep::*;
 use crate::support::answers::fragment;
 use crate::support::router::PATIENCE;
@@ -188,7 +188,8 @@ fn wrong_options_without_the_right_to_mend_them_leave_the_store_alone() {
     host.keep("old@muc.localhost", item("old@muc.localhost", "Old"));
     host.send(advertisement("localhost", &permission(&[(PUBSUB, "both")])));
     for round in ["1", "2"] {
-        host.send(set(round, &storage(&conference(A, round))));
+        let both = conference("old@muc.localhost", "Old") + &conference(A, round);
+        host.send(set(round, &storage(&both)));
         loop {
             let xml = host.next();
             let Some(asked) = Asked::read(&xml) else {
@@ -201,7 +202,13 @@ fn wrong_options_without_the_right_to_mend_them_leave_the_store_alone() {
                 step => panic!("{step:?} is not granted"),
             }
         }
-        let shown = rooms(&host.get());
+        host.send(get("shown", BOOKMARKS));
+        let fetch = asked(&mut host);
+        host.answer(fetch);
+        let shown = rooms(&answered(&mut host, "shown"));
+        let again = asked(&mut host);
+        assert_eq!(again.step, Step::Publish(A.to_owned()));
+        host.send(again.wrong_options());
         assert!(
             shown.contains(&(A.to_owned(), round.to_owned())),
             "{shown:?}"

@@ -5,12 +5,16 @@ use std::time::{Duration, Instant};
 
 use super::super::stage::{Stage, get, request, set};
 use super::pep::*;
+use crate::support::router::PATIENCE;
+
+/// That an IQ is given up is not told at info.
+const DEBUG: &str = "[log]\nlevel = \"debug\"\n";
 
 /// The store answers after 5 s.
 const LATEST: Duration = Duration::from_millis(6_500);
 
 fn granted() -> Stage {
-    let mut stage = Stage::with("[log]\nlevel=\"debug\"\n");
+    let mut stage = Stage::with(DEBUG);
     stage.send(grant("localhost"));
     stage.send(grant("test2.localhost"));
     stage
@@ -37,11 +41,15 @@ fn wait_in_vain(stage: &mut Stage, users: &[&str]) {
         "{:?}",
         begin.elapsed()
     );
+    for user in users {
+        let given_up = format!("{user} was asked in vain");
+        stage.component.wait_for_log(&given_up, PATIENCE);
+    }
 }
 
 #[test]
 fn the_store_answers_a_get_after_5_seconds_and_other_requests_at_once() {
-    let mut stage = Stage::new();
+    let mut stage = Stage::with(DEBUG);
     let content = storage(&conference("a@muc.localhost", "A"));
     stage.store(&content);
     stage.send(grant("localhost"));
@@ -72,6 +80,8 @@ fn the_store_answers_a_get_after_5_seconds_and_other_requests_at_once() {
     );
 
     // Its answer comes when nobody waits for it any more.
+    let given_up = "alice@localhost was asked in vain";
+    stage.component.wait_for_log(given_up, PATIENCE);
     stage.send(late.items(&item("late@muc.localhost", "Late")));
     stage.expect_nothing();
 }
@@ -144,9 +154,7 @@ fn an_answer_in_between_starts_the_count_anew() {
     let fetch = asked(&mut stage);
     stage.send(fetch.error("error", "item-not-found"));
     answered(&mut stage, "1");
-    wait_in_vain(&mut stage, &["u1@localhost", "u2@localhost"]);
+    wait_in_vain(&mut stage, &["u3@localhost", "u4@localhost"]);
     stage.send(get("2", BOOKMARKS));
-    std::thread::sleep(Duration::from_millis(500));
-    println!("{}", stage.component.log().join("\n"));
     assert_eq!(asked(&mut stage).step, Step::Fetch);
 }
