@@ -12,7 +12,6 @@ from xml.etree import ElementTree
 from slixmpp import ClientXMPP
 from slixmpp.exceptions import IqError
 from slixmpp.plugins.xep_0048 import Bookmarks
-from slixmpp.plugins.xep_0060.stanza import Item
 from slixmpp.plugins.xep_0402.stanza import Conference
 
 NODE = "urn:xmpp:bookmarks:1"
@@ -30,7 +29,7 @@ class Client(ClientXMPP):
         self.enable_plaintext = True
         self.enable_starttls = False
         self.enable_direct_tls = False
-        self["feature_mechanisms"].unencrypted_plain = True
+        self.plugin["feature_mechanisms"].unencrypted_plain = True
 
     async def log_in(self, host, port):
         online = asyncio.Event()
@@ -48,10 +47,10 @@ class Old(Client):
         stored = Bookmarks()
         for jid, name in rooms:
             stored.add_conference(jid, "alice", autojoin=True, name=name, password="open sesame")
-        await self["xep_0048"].set_bookmarks(stored, method="xep_0049", timeout=TIMEOUT)
+        await self.plugin["xep_0048"].set_bookmarks(stored, method="xep_0049", timeout=TIMEOUT)
 
     async def rooms(self):
-        answer = await self["xep_0048"].get_bookmarks(method="xep_0049", timeout=TIMEOUT)
+        answer = await self.plugin["xep_0048"].get_bookmarks(method="xep_0049", timeout=TIMEOUT)
         rooms = answer["private"]["bookmarks"]["conferences"]
         for room in rooms:
             assert room["autojoin"] and room["nick"] == "alice", room
@@ -61,16 +60,15 @@ class Old(Client):
 
 class Modern(Client):
     def __init__(self, jid, password):
-        super().__init__(jid + "/modern", password, ["xep_0060", "xep_0163"])
-        # Says that it depends on itself, which registering it alone does not survive.
-        self.plugin.enable("xep_0402") if "xep_0402" in self.plugin else None
+        plugins = ["xep_0004", "xep_0060", "xep_0163", "xep_0402"]
+        super().__init__(jid + "/modern", password, plugins)
         self.told = asyncio.Queue()
         self.add_event_handler("pubsub_publish", lambda event: self.told.put_nowait(event))
         self.add_event_handler("pubsub_retract", lambda event: self.told.put_nowait(event))
 
     async def log_in(self, host, port):
         await super().log_in(host, port)
-        await self["xep_0163"].add_interest(NODE)
+        self.plugin["xep_0163"].add_interest(NODE)
         self.send_presence()
 
     async def keep(self, jid, name):
@@ -80,23 +78,23 @@ class Modern(Client):
         room["nick"] = "alice"
         room["password"] = "open sesame"
         room.append(ElementTree.fromstring(EXTENSION))
-        options = self["xep_0004"].make_form("submit")
+        options = self.plugin["xep_0004"].make_form("submit")
         purpose = "http://jabber.org/protocol/pubsub#publish-options"
         options.add_field(var="FORM_TYPE", ftype="hidden", value=purpose)
         options.add_field(var="pubsub#persist_items", value="true")
         options.add_field(var="pubsub#max_items", value="max")
         options.add_field(var="pubsub#send_last_published_item", value="never")
         options.add_field(var="pubsub#access_model", value="whitelist")
-        await self["xep_0060"].publish(
+        await self.plugin["xep_0060"].publish(
             None, NODE, id=jid, payload=room, options=options, timeout=TIMEOUT
         )
 
     async def leave(self, jid):
-        await self["xep_0060"].retract(None, NODE, jid, notify=True, timeout=TIMEOUT)
+        await self.plugin["xep_0060"].retract(None, NODE, jid, notify=True, timeout=TIMEOUT)
 
     async def items(self):
         try:
-            answer = await self["xep_0060"].get_items(None, NODE, timeout=TIMEOUT)
+            answer = await self.plugin["xep_0060"].get_items(None, NODE, timeout=TIMEOUT)
         except IqError as error:
             assert error.condition == "item-not-found", error
             return {}

@@ -60,7 +60,7 @@ fn an_answer_counts_only_with_the_right_id_from_the_right_address() {
         assert_ne!(from(address), forged);
         stage.send(from(address));
     }
-    for id in ["", "x", "0", "alive-0", &format!("{}0", fetch.outer)] {
+    for id in ["", "x", "0", "alive-0", &format!("{}7", fetch.outer)] {
         let own = format!(" id='{}'", fetch.outer);
         stage.send(forged.replacen(&own, &format!(" id='{id}'"), 1));
     }

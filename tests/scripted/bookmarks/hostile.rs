@@ -128,10 +128,6 @@ fn an_answer_in_another_form_is_none() {
         ("urn:xmpp:forward:0", "urn:xmpp:forward:1"),
         ("jabber:client", "jabber:server"),
         (PUBSUB, OWNER),
-        (
-            "<items node='urn:xmpp:bookmarks:1'",
-            "<items node='storage:bookmarks'",
-        ),
         ("<items ", "<entries "),
         ("client' type='result'", "client' type='set'"),
     ] {

@@ -138,6 +138,20 @@ fn a_room_that_somebody_else_deleted_stays_deleted() {
     assert_eq!(rooms(&host.get()), named(&[(B, "Renamed")]));
 }
 
+/// At once, before a disk can have taken what is noted of the set.
+#[test]
+fn a_room_that_somebody_else_deletes_right_after_a_set_stays_deleted() {
+    let mut host = Host::new();
+    for n in 0..20 {
+        let room = format!("r{n}@muc.localhost");
+        host.set(&conference(&room, "R"));
+        host.nodes.insert(ALICE.to_owned(), Vec::new());
+        assert_eq!(rooms(&host.get()), [], "{n}");
+        host.settle();
+        assert_eq!(host.kept(), [""; 0], "{n}");
+    }
+}
+
 #[test]
 fn at_first_contact_both_sides_come_together_and_nothing_is_retracted() {
     let mut stage = super::super::stage::Stage::new();
