@@ -102,6 +102,8 @@ enum Outcome {
     },
     /// Bookmarks were stored, and this is noted about their owner.
     Noted(Box<OpenSet>, Option<String>),
+    /// What was to be noted about this owner is in the store, or never will be.
+    NoteOver(Owner),
 }
 
 /// A set, or a removal, on its way to the disk.
@@ -125,6 +127,8 @@ pub struct Dispatch {
     store: Store,
     bounds: Bounds,
     lanes: HashMap<Owner, Lane>,
+    /// What was noted last about owners whose lane is there: what the store has may be older.
+    noted: HashMap<Owner, String>,
     /// The owners whose next request may start; each stands here at most once.
     turns: VecDeque<Owner>,
     /// The gets that have had their turn and wait for a batch.
@@ -165,6 +169,7 @@ impl Dispatch {
             store,
             bounds,
             lanes: HashMap::new(),
+            noted: HashMap::new(),
             turns: VecDeque::new(),
             ready: VecDeque::new(),
             sets: HashMap::new(),
@@ -266,6 +271,7 @@ impl Dispatch {
                 }
             }
             Outcome::Noted(set, note) => self.bring_into_step(*set, note, outbox),
+            Outcome::NoteOver(owner) => self.leave(&owner, Lane::end_note),
         }
     }
 
@@ -291,6 +297,7 @@ impl Dispatch {
 
     fn bring_into_step(&mut self, set: OpenSet, note: Option<String>, outbox: &mut Outbox) {
         let (text, beside) = set.bookmarks.unwrap_or_default();
+        let note = self.noted.get(&set.owner).cloned().or(note);
         let ask = Ask {
             owner: set.owner,
             asker: set.ticket.asker.unwrap_or_default(),
@@ -310,6 +317,7 @@ impl Dispatch {
             }
             Found::Bookmarks(ticket, found, note) => {
                 self.wait_for_pep(&owner, Stage::Reading);
+                let note = self.noted.get(&owner).cloned().or(note);
                 let ask = Ask {
                     owner,
                     asker: ticket.asker.unwrap_or_default(),
@@ -331,10 +339,22 @@ impl Dispatch {
                 Effect::Send(iq) => outbox.push_request(iq),
                 Effect::Answer(answered) => self.answer(answered, Instant::now(), outbox),
                 Effect::Close(owner, size) => self.close(&owner, Stage::InStep, size),
-                // Where it fails, both sides are compared once more, and nothing is lost.
-                Effect::Note(owner, note) => self.store.put_note(owner, Some(note), |_| {}),
+                Effect::Note(owner, note) => self.note(owner, note),
             }
         }
+    }
+
+    /// Notes this about an owner with a request that is not over. Where it fails, both sides are
+    /// compared once more, and nothing is lost.
+    fn note(&mut self, owner: Owner, note: String) {
+        let Some(lane) = self.lanes.get_mut(&owner) else {
+            return;
+        };
+        lane.begin_note();
+        self.noted.insert(owner.clone(), note.clone());
+        let (back, of) = (self.done.clone(), owner.clone());
+        let done = move |_| drop(back.send(Outcome::NoteOver(of)));
+        self.store.put_note(owner, Some(note), done);
     }
 
     /// Starts what may start: one request of each owner in turn; gets as long as their replies
@@ -428,6 +448,7 @@ impl Dispatch {
             self.turns.push_back(owner.clone());
         } else if lane.is_empty() {
             self.lanes.remove(owner);
+            self.noted.remove(owner);
         }
     }
 
@@ -471,6 +492,9 @@ impl Dispatch {
             // The receiver is gone only when nobody waits for an answer any more.
             let _ = back.send(Outcome::Set(number, result));
         };
+        if !matches!(write, Write::Set(_)) {
+            self.noted.remove(&owner);
+        }
         match write {
             Write::Set(changes) => self.store.submit(changes, done),
             Write::Remove(namespace) => self.store.remove_some(owner, namespace, done),
