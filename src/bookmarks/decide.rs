@@ -124,9 +124,13 @@ enum Fate {
 impl Before<'_> {
     fn fate(&self, kept: &Kept) -> Fate {
         let base = self.base.and_then(|base| base.get(&kept.key));
-        let shown = self.shown_of(kept);
-        if shown.or(base) == Some(kept.room.digest()) {
-            let saw_it_in_step = shown.and(self.shown).is_some_and(|sight| sight.in_step);
+        // What it had not been shown, though it had been shown something, it has added.
+        let before = match self.shown {
+            Some(_) => self.shown_of(kept),
+            None => base,
+        };
+        if before == Some(kept.room.digest()) {
+            let saw_it_in_step = self.shown.is_some_and(|sight| sight.in_step);
             let was_in_step = base.is_some() || saw_it_in_step;
             Fate::Untouched { was_in_step }
         } else {

@@ -107,6 +107,22 @@ fn who_was_not_shown_a_room_does_not_delete_it() {
     }
 }
 
+/// Even where it says what the node said before somebody else changed it.
+#[test]
+fn what_a_client_adds_counts_if_it_had_been_shown_others_alone() {
+    let (base, shown) = (base(&[("a@m", "a")]), shown(&[], true));
+    let before = Before {
+        base: Some(&base),
+        shown: Some(&shown),
+        ..SET
+    };
+    for node in [Node::of(&[("a@m", "theirs")]), Node::of(&[])] {
+        let (seen, changes) = outcome(&stored(&[("a@m", "a")]), &node, before);
+        assert_eq!(seen, ["a@m a"]);
+        assert_eq!(changes, ["+a@m a"]);
+    }
+}
+
 #[test]
 fn what_somebody_else_deleted_stays_deleted() {
     let rooms = [("a@m", "a")];
