@@ -100,10 +100,10 @@ enum Outcome {
         done: Vec<(Owner, Found)>,
         left: Vec<Turn>,
     },
-    /// Bookmarks were stored, and this is noted about their owner.
-    Noted(Box<OpenSet>, Option<String>),
-    /// What was to be noted about this owner is in the store, or never will be.
-    NoteOver(Owner),
+    /// This is noted about an owner; with the number that the keeper asked with.
+    Note(Owner, u64, Option<String>),
+    /// What was to be noted about an owner is, or that has failed.
+    Noted(Owner),
 }
 
 /// A set, or a removal, on its way to the disk.
@@ -127,8 +127,6 @@ pub struct Dispatch {
     store: Store,
     bounds: Bounds,
     lanes: HashMap<Owner, Lane>,
-    /// What was noted last about owners whose lane is there: what the store has may be older.
-    noted: HashMap<Owner, String>,
     /// The owners whose next request may start; each stands here at most once.
     turns: VecDeque<Owner>,
     /// The gets that have had their turn and wait for a batch.
@@ -169,7 +167,6 @@ impl Dispatch {
             store,
             bounds,
             lanes: HashMap::new(),
-            noted: HashMap::new(),
             turns: VecDeque::new(),
             ready: VecDeque::new(),
             sets: HashMap::new(),
@@ -270,8 +267,11 @@ impl Dispatch {
                     self.found(owner, found, now, outbox);
                 }
             }
-            Outcome::Noted(set, note) => self.bring_into_step(*set, note, outbox),
-            Outcome::NoteOver(owner) => self.leave(&owner, Lane::end_note),
+            Outcome::Note(owner, number, note) => {
+                self.bookmarks.note_is(owner, number, note.as_deref());
+                self.carry_out(outbox);
+            }
+            Outcome::Noted(owner) => self.bookmarks.noted(&owner),
         }
     }
 
@@ -282,28 +282,21 @@ impl Dispatch {
         now: Instant,
         outbox: &mut Outbox,
     ) {
-        if result.is_err() || set.bookmarks.is_none() {
-            self.answer(set.ticket.answer.set(result), now, outbox);
-            return self.close(&set.owner, Stage::Writing, set.ticket.size);
-        }
-        self.wait_for_pep(&set.owner, Stage::Writing);
-        let (store, back) = (self.store.clone(), self.done.clone());
-        spawn_blocking(move || {
-            // What cannot be read is as good as not noted: then nothing is taken away.
-            let note = store.note(&set.owner).ok().flatten();
-            let _ = back.send(Outcome::Noted(Box::new(set), note));
-        });
-    }
-
-    fn bring_into_step(&mut self, set: OpenSet, note: Option<String>, outbox: &mut Outbox) {
-        let (text, beside) = set.bookmarks.unwrap_or_default();
-        let note = self.noted.get(&set.owner).cloned().or(note);
+        let OpenSet {
+            owner,
+            ticket,
+            bookmarks,
+        } = set;
+        let Some((text, beside)) = bookmarks.filter(|_| result.is_ok()) else {
+            self.answer(ticket.answer.set(result), now, outbox);
+            return self.close(&owner, Stage::Writing, ticket.size);
+        };
+        self.wait_for_pep(&owner, Stage::Writing);
         let ask = Ask {
-            owner: set.owner,
-            asker: set.ticket.asker.unwrap_or_default(),
-            size: set.ticket.size,
-            answer: set.ticket.answer,
-            note,
+            owner,
+            asker: ticket.asker.unwrap_or_default(),
+            size: ticket.size,
+            answer: ticket.answer,
         };
         self.bookmarks.set(ask, text, beside);
         self.carry_out(outbox);
@@ -315,15 +308,13 @@ impl Dispatch {
                 self.answer(answered, now, outbox);
                 self.close(&owner, Stage::Reading, size);
             }
-            Found::Bookmarks(ticket, found, note) => {
+            Found::Bookmarks(ticket, found) => {
                 self.wait_for_pep(&owner, Stage::Reading);
-                let note = self.noted.get(&owner).cloned().or(note);
                 let ask = Ask {
                     owner,
                     asker: ticket.asker.unwrap_or_default(),
                     size: ticket.size,
                     answer: ticket.answer,
-                    note,
                 };
                 self.bookmarks.get(ask, found);
                 self.carry_out(outbox);
@@ -333,34 +324,56 @@ impl Dispatch {
 
     /// Does what keeping bookmarks in step has come to.
     fn carry_out(&mut self, outbox: &mut Outbox) {
-        self.bookmarks.look(Instant::now());
-        for effect in self.bookmarks.effects() {
-            match effect {
-                Effect::Send(iq) => outbox.push_request(iq),
-                Effect::Answer(answered) => self.answer(answered, Instant::now(), outbox),
-                Effect::Close(owner, size) => self.close(&owner, Stage::InStep, size),
-                Effect::Note(owner, note) => self.note(owner, note),
+        // What is done at once may come to more.
+        loop {
+            let effects = self.bookmarks.effects();
+            if effects.is_empty() {
+                return;
+            }
+            for effect in effects {
+                match effect {
+                    Effect::Send(iq) => outbox.push_request(iq),
+                    Effect::Answer(answered) => self.answer(answered, Instant::now(), outbox),
+                    Effect::Close(owner, size) => self.close(&owner, Stage::InStep, size),
+                    Effect::ReadNote(owner, number) => self.read_note(owner, number),
+                    Effect::Note(owner, note) => self.put_note(owner, note),
+                }
             }
         }
     }
 
-    /// Notes this about an owner with a request that is not over. Where it fails, both sides are
-    /// compared once more, and nothing is lost.
-    fn note(&mut self, owner: Owner, note: String) {
-        let Some(lane) = self.lanes.get_mut(&owner) else {
-            return;
-        };
-        lane.begin_note();
-        self.noted.insert(owner.clone(), note.clone());
-        let (back, of) = (self.done.clone(), owner.clone());
-        let done = move |_| drop(back.send(Outcome::NoteOver(of)));
-        self.store.put_note(owner, Some(note), done);
+    /// Reads a note, as gets are read: at once if there is nobody who would have to wait for that.
+    fn read_note(&mut self, owner: Owner, number: u64) {
+        // What cannot be read is as good as not noted: then nothing is taken away.
+        let read = |store: &Store, owner: &Owner| store.note(owner).ok().flatten();
+        if self.open == 1 {
+            let note = read(&self.store, &owner);
+            return self.bookmarks.note_is(owner, number, note.as_deref());
+        }
+        let (store, back) = (self.store.clone(), self.done.clone());
+        spawn_blocking(move || {
+            let note = read(&store, &owner);
+            let _ = back.send(Outcome::Note(owner, number, note));
+        });
+    }
+
+    fn put_note(&self, owner: Owner, note: String) {
+        let (about, back) = (owner.clone(), self.done.clone());
+        // Where it fails, both sides are compared once more, and nothing is lost.
+        self.store.put_note(owner, Some(note), move |_| {
+            let _ = back.send(Outcome::Noted(about));
+        });
+    }
+
+    fn look_after_bookmarks(&mut self, outbox: &mut Outbox) {
+        self.bookmarks.look(Instant::now());
+        self.carry_out(outbox);
     }
 
     /// Starts what may start: one request of each owner in turn; gets as long as their replies
     /// have somewhere to go.
     pub fn start(&mut self, outbox: &mut Outbox) {
-        self.carry_out(outbox);
+        self.look_after_bookmarks(outbox);
         while let Some(owner) = self.turns.pop_front() {
             self.start_next_of(owner);
         }
@@ -371,6 +384,8 @@ impl Dispatch {
             self.batches += 1;
             let outcome = read(vec![turn], &self.store);
             self.finish_one(outcome, outbox);
+            // Nothing else may happen for long that would have them looked after.
+            self.look_after_bookmarks(outbox);
         }
         while self.batches < BATCHES
             && !self.ready.is_empty()
@@ -448,7 +463,6 @@ impl Dispatch {
             self.turns.push_back(owner.clone());
         } else if lane.is_empty() {
             self.lanes.remove(owner);
-            self.noted.remove(owner);
         }
     }
 
@@ -492,9 +506,6 @@ impl Dispatch {
             // The receiver is gone only when nobody waits for an answer any more.
             let _ = back.send(Outcome::Set(number, result));
         };
-        if !matches!(write, Write::Set(_)) {
-            self.noted.remove(&owner);
-        }
         match write {
             Write::Set(changes) => self.store.submit(changes, done),
             Write::Remove(namespace) => self.store.remove_some(owner, namespace, done),

@@ -124,7 +124,7 @@ enum Fate {
 impl Before<'_> {
     fn fate(&self, kept: &Kept) -> Fate {
         let base = self.base.and_then(|base| base.get(&kept.key));
-        // What it had not been shown, though it had been shown something, it has added.
+        // A client that has seen that a room was gone, and stores it, has it again.
         let before = match self.shown {
             Some(_) => self.shown_of(kept),
             None => base,

@@ -18,7 +18,7 @@ use super::asked::{Asked, PATIENCE};
 use super::base::Base;
 use super::hosts::Hosts;
 use super::legacy::Legacy;
-use super::line::{Content, Line, Request};
+use super::line::{Content, Known, Line, Request};
 use super::shown::Shown;
 use super::step::{Failure, Next, Rights, Step};
 use crate::address;
@@ -52,8 +52,6 @@ pub struct Ask {
     pub size: usize,
     /// How to answer it.
     pub answer: Answer,
-    /// What has been noted about the owner.
-    pub note: Option<String>,
 }
 
 /// What is to be done.
@@ -65,7 +63,9 @@ pub enum Effect {
     Answer(Answered),
     /// A request of this owner, of this size, is over.
     Close(Owner, usize),
-    /// This is to be noted about this owner.
+    /// What is noted about this owner is to be read, and told with this number.
+    ReadNote(Owner, u64),
+    /// This is to be noted about this owner, and it is to be told when that is done.
     Note(Owner, String),
 }
 
@@ -158,7 +158,6 @@ impl Keeper {
             asker,
             size,
             answer,
-            note,
         } = ask;
         let number = self.next;
         self.next += 1;
@@ -167,7 +166,6 @@ impl Keeper {
             asker,
             size,
             answer: Some(answer),
-            base: note.as_deref().and_then(Base::read),
             content,
             is_in_step: false,
         };
@@ -185,6 +183,27 @@ impl Keeper {
             .push_back((Instant::now() + PATIENCE, owner.clone(), number));
         if first {
             self.readers.push_back(owner);
+        }
+    }
+
+    /// This is noted about an owner; it was to be read with this number.
+    pub fn note_is(&mut self, owner: Owner, number: u64, note: Option<&str>) {
+        if let Some(line) = self.lines.get_mut(&owner)
+            && matches!(line.base, Known::Asked(asked) if asked == number)
+        {
+            line.base = Known::Is(note.and_then(Base::read));
+            self.readers.push_front(owner);
+            self.look(Instant::now());
+        }
+    }
+
+    /// A note about this owner has reached the disk, or failed to.
+    pub fn noted(&mut self, owner: &Owner) {
+        if let Some(line) = self.lines.get_mut(owner) {
+            line.noting -= 1;
+            if line.is_over() {
+                self.lines.remove(owner);
+            }
         }
     }
 
@@ -245,12 +264,17 @@ impl Keeper {
         self.writers.clear();
         let owners: Vec<Owner> = self.lines.keys().cloned().collect();
         for owner in owners {
-            while self.lines.contains_key(&owner) {
+            while self.has_requests(&owner) {
                 self.end_first(&owner);
             }
         }
         self.readers.clear();
         self.deadlines.clear();
+    }
+
+    fn has_requests(&self, owner: &Owner) -> bool {
+        let line = self.lines.get(owner);
+        line.is_some_and(|line| !line.requests.is_empty())
     }
 
     /// Begins the step of an owner's first request, or sends its next IQ.
@@ -264,12 +288,23 @@ impl Keeper {
         let Some(request) = line.requests.front() else {
             return;
         };
+        let base = match &line.base {
+            Known::Is(base) => base.as_ref(),
+            Known::Asked(_) => return,
+            // Not before there is a line: so nothing is on its way to the disk that it would miss.
+            Known::Nothing => {
+                let number = self.next;
+                self.next += 1;
+                line.base = Known::Asked(number);
+                return self.effects.push(Effect::ReadNote(owner, number));
+            }
+        };
         let payload = line.payload.take().unwrap_or_else(|| {
             let rights = Rights {
                 max_rooms: self.settings.max_rooms,
                 configure: grant.owner,
             };
-            let (step, payload) = Step::begin(&request.stored(&self.shown), rights);
+            let (step, payload) = Step::begin(&request.stored(base, &self.shown), rights);
             line.step = Some(step);
             payload
         });
@@ -290,7 +325,7 @@ impl Keeper {
         if let (Some(view), Content::Get(found)) = (view, &request.content)
             && let Some(answer) = request.answer.take()
         {
-            let answered = answer.bookmarks(found, view.text.as_deref());
+            let answered = answer.bookmarks(found, Some(&view.text));
             self.effects.push(Effect::Answer(answered));
             self.shown.put(&request.asker, view.rooms, false);
         }
@@ -304,10 +339,10 @@ impl Keeper {
                 queue.push_back(owner.clone());
             }
             Next::InStep(base) => {
-                line.is_in_step(base.as_ref());
-                if let Some(base) = base {
+                if let Some(base) = &base {
                     self.effects.push(Effect::Note(owner.clone(), base.write()));
                 }
+                line.is_in_step(base);
                 self.end_first(owner);
             }
             Next::Failed(failure) => {
@@ -376,9 +411,9 @@ impl Keeper {
         }
         if at == 0 {
             (line.step, line.payload) = (None, None);
-            if line.requests.is_empty() {
+            if line.is_over() {
                 self.lines.remove(owner);
-            } else {
+            } else if !line.requests.is_empty() {
                 self.readers.push_back(owner.clone());
             }
         }

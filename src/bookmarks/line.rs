@@ -20,8 +20,25 @@ pub struct Line {
     pub step: Option<Step>,
     /// Its next IQ.
     pub payload: Option<Payload>,
+    /// What both sides had when they were last in step.
+    pub base: Known,
+    /// How many notes of it are on their way to the disk. As long as there is one the line stays,
+    /// even if nobody waits: what the store has is older.
+    pub noting: usize,
     /// Bytes that are held beside what the requests themselves cost.
     pub held: usize,
+}
+
+/// What is known of a base.
+#[derive(Debug, Default)]
+pub enum Known {
+    /// Nothing yet.
+    #[default]
+    Nothing,
+    /// It is being read, under this number.
+    Asked(u64),
+    /// It is this; `None` if both sides never were in step.
+    Is(Option<Base>),
 }
 
 /// A request.
@@ -35,8 +52,6 @@ pub struct Request {
     pub size: usize,
     /// How to answer it; `None` once it is answered.
     pub answer: Option<Answer>,
-    /// The rooms when both sides were last in step.
-    pub base: Option<Base>,
     /// What it is about.
     pub content: Content,
     /// Whether both sides are in step with it.
@@ -59,15 +74,19 @@ impl Line {
     }
 
     /// Both sides are in step with the first request: those behind it begin from there.
-    pub fn is_in_step(&mut self, base: Option<&Base>) {
+    pub fn is_in_step(&mut self, base: Option<Base>) {
         if let Some(first) = self.requests.front_mut() {
             first.is_in_step = true;
         }
-        for request in self.requests.iter_mut().skip(1) {
-            if let Some(base) = base {
-                request.base = Some(base.clone());
-            }
+        if let Some(base) = base {
+            self.base = Known::Is(Some(base));
+            self.noting += 1;
         }
+    }
+
+    /// Whether nothing is to be done any more.
+    pub fn is_over(&self) -> bool {
+        self.requests.is_empty() && self.noting == 0
     }
 }
 
@@ -95,7 +114,7 @@ impl Request {
     }
 
     /// What is to be brought into step.
-    pub fn stored(&self, shown: &Shown) -> Stored {
+    pub fn stored(&self, base: Option<&Base>, shown: &Shown) -> Stored {
         let (text, is_set) = match &self.content {
             Content::Get(found) => (found.stored(), false),
             Content::Set(text) => (&**text, true),
@@ -103,7 +122,7 @@ impl Request {
         let shown = shown.to(&self.asker).filter(|_| is_set);
         Stored {
             text: text.to_owned(),
-            base: self.base.clone(),
+            base: base.cloned(),
             shown: shown.cloned(),
             is_set,
         }

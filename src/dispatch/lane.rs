@@ -20,8 +20,6 @@ pub struct Lane {
     writing: usize,
     /// Those that are done with the store, and wait for PEP. Nothing waits for them.
     in_step: usize,
-    /// Notes about the owner on their way to the disk. Nothing waits for them either.
-    noting: usize,
     bytes: usize,
 }
 
@@ -72,10 +70,9 @@ impl Lane {
         self.bytes
     }
 
-    /// Whether none is open, and all that was noted is in the store.
+    /// Whether none is open.
     pub fn is_empty(&self) -> bool {
-        let under_way = self.reading + self.writing + self.in_step + self.noting;
-        self.waiting.is_empty() && under_way == 0
+        self.waiting.is_empty() && self.reading + self.writing + self.in_step == 0
     }
 
     /// Takes a request in. Whether the lane may start one now, and could not before.
@@ -134,17 +131,6 @@ impl Lane {
     pub fn wait_for_pep(&mut self, stage: Stage) -> bool {
         self.in_step += 1;
         self.leave(stage)
-    }
-
-    /// Something is being noted about the owner.
-    pub fn begin_note(&mut self) {
-        self.noting += 1;
-    }
-
-    /// It is noted. Whether the lane may start a request now, and could not before: never.
-    pub fn end_note(&mut self) -> bool {
-        self.noting -= 1;
-        false
     }
 
     fn leave(&mut self, stage: Stage) -> bool {
