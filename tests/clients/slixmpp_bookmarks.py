@@ -36,11 +36,19 @@ class Client(ClientXMPP):
         self.add_event_handler("session_start", lambda _: online.set())
         self.connect(host, port)
         await asyncio.wait_for(online.wait(), TIMEOUT)
+        # What a client wants to be notified of is in what it says of itself with its presence.
+        # Of several clients ejabberd asks one, so all must have said something.
+        for namespace in self.interests:
+            await self.plugin["xep_0030"].add_feature(f"{namespace}+notify")
+        await self.plugin["xep_0115"].update_caps(broadcast=False)
+        self.send_presence()
 
 
 class Old(Client):
+    interests = ()
+
     def __init__(self, jid, password):
-        super().__init__(jid + "/old", password, ["xep_0048"])
+        super().__init__(jid + "/old", password, ["xep_0048", "xep_0115"])
 
     async def keep(self, *rooms):
         """Each room is an address and a name."""
@@ -59,17 +67,14 @@ class Old(Client):
 
 
 class Modern(Client):
+    interests = (NODE,)
+
     def __init__(self, jid, password):
-        plugins = ["xep_0004", "xep_0060", "xep_0163", "xep_0402"]
+        plugins = ["xep_0004", "xep_0060", "xep_0115", "xep_0402"]
         super().__init__(jid + "/modern", password, plugins)
         self.told = asyncio.Queue()
         self.add_event_handler("pubsub_publish", lambda event: self.told.put_nowait(event))
         self.add_event_handler("pubsub_retract", lambda event: self.told.put_nowait(event))
-
-    async def log_in(self, host, port):
-        await super().log_in(host, port)
-        self.plugin["xep_0163"].add_interest(NODE)
-        self.send_presence()
 
     async def keep(self, jid, name):
         room = Conference()
