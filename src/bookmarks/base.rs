@@ -55,6 +55,13 @@ impl Base {
         Some(self.0.get(at)?.1)
     }
 
+    /// Those of them that are among others too.
+    pub fn also_in(&self, others: &Self) -> Self {
+        let at = |key| others.0.binary_search_by_key(key, |(key, _)| *key);
+        let both = self.0.iter().filter(|(key, _)| at(key).is_ok());
+        Self(both.copied().collect())
+    }
+
     /// How many rooms they are.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -109,6 +109,14 @@ pub fn decide<'a>(stored: &'a Legacy, node: &'a Node, before: Before<'_>) -> Dec
     }
 }
 
+/// What is left of the base where these were stored and not brought into step: what the client has
+/// added or deleted is not as it was then, and by the base alone a room that is deleted and added
+/// again would look like one that was left alone here and deleted elsewhere.
+pub fn left_of(base: &Base, stored: &Base, shown: Option<&Sight>) -> Base {
+    let left = base.also_in(stored);
+    shown.map_or_else(|| left.clone(), |sight| left.also_in(&sight.rooms))
+}
+
 /// What has become of a stored room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
@@ -124,10 +132,13 @@ enum Fate {
 impl Before<'_> {
     fn fate(&self, kept: &Kept) -> Fate {
         let base = self.base.and_then(|base| base.get(&kept.key));
-        let shown = self.shown_of(kept);
-        if shown.or(base) == Some(kept.room.digest()) {
-            let saw_it_in_step = shown.and(self.shown).is_some_and(|sight| sight.in_step);
-            let was_in_step = base.is_some() || saw_it_in_step;
+        // What a client was not shown it has added, even if it is just as it was once.
+        let before = match self.shown {
+            Some(sight) => sight.rooms.get(&kept.key),
+            None => base,
+        };
+        if before == Some(kept.room.digest()) {
+            let was_in_step = base.is_some() || self.shown.is_some_and(|sight| sight.in_step);
             Fate::Untouched { was_in_step }
         } else {
             Fate::Changed

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use super::base::Base;
+use super::decide::left_of;
 use super::legacy::Legacy;
 use super::node::Payload;
 use super::shown::Shown;
@@ -58,15 +59,10 @@ impl Line {
         self.requests.iter_mut().find(|it| it.number == number)
     }
 
-    /// Both sides are in step with the first request: those behind it begin from there.
-    pub fn is_in_step(&mut self, base: Option<&Base>) {
-        if let Some(first) = self.requests.front_mut() {
-            first.is_in_step = true;
-        }
-        for request in self.requests.iter_mut().skip(1) {
-            if let Some(base) = base {
-                request.base = Some(base.clone());
-            }
+    /// This is noted now: the requests behind this place begin from there.
+    pub fn begin_from(&mut self, base: &Base, place: usize) {
+        for request in self.requests.iter_mut().skip(place) {
+            request.base = Some(base.clone());
         }
     }
 }
@@ -75,13 +71,22 @@ impl Request {
     /// Its answer from the store, unless it has one.
     pub fn answered(&mut self, shown: &mut Shown) -> Option<Answered> {
         let answer = self.answer.take()?;
-        Some(match &self.content {
+        match &self.content {
             Content::Get(found) => {
                 shown.put(&self.asker, Legacy::read(found.stored()).base(), false);
                 answer.bookmarks(found, None)
             }
-            Content::Set(_) => answer.set(&Ok(())),
-        })
+            Content::Set(_) => Some(answer.set(&Ok(()))),
+        }
+    }
+
+    /// What is left of the base, if it is less and this was not brought into step.
+    pub fn left_of_base(&self, shown: &Shown) -> Option<Base> {
+        let (Content::Set(text), Some(base)) = (&self.content, &self.base) else {
+            return None;
+        };
+        let left = left_of(base, &Legacy::read(text).base(), shown.to(&self.asker));
+        (!self.is_in_step && left != *base).then_some(left)
     }
 
     /// It is over: what it tells about what its client has been shown.
