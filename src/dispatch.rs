@@ -95,13 +95,12 @@ impl Returns {
 /// Work that came back.
 #[derive(Debug)]
 enum Outcome {
-    Set(u64, Result<(), SetError>),
+    /// A set has come to its end; with what is noted about the owner, where it was of bookmarks.
+    Set(u64, Result<(), SetError>, Option<String>),
     Gets {
         done: Vec<(Owner, Found)>,
         left: Vec<Turn>,
     },
-    /// Bookmarks were stored, and this is noted about their owner.
-    Noted(Box<OpenSet>, Option<String>),
 }
 
 /// A set, or a removal, on its way to the disk.
@@ -251,9 +250,9 @@ impl Dispatch {
     fn finish_one(&mut self, outcome: Outcome, outbox: &mut Outbox) {
         let now = Instant::now();
         match outcome {
-            Outcome::Set(number, result) => {
+            Outcome::Set(number, result, note) => {
                 if let Some(set) = self.sets.remove(&number) {
-                    self.written(set, &result, now, outbox);
+                    self.written(set, &result, note, now, outbox);
                 }
             }
             Outcome::Gets { done, left } => {
@@ -265,7 +264,6 @@ impl Dispatch {
                     self.found(owner, found, now, outbox);
                 }
             }
-            Outcome::Noted(set, note) => self.bring_into_step(*set, note, outbox),
         }
     }
 
@@ -273,6 +271,7 @@ impl Dispatch {
         &mut self,
         set: OpenSet,
         result: &Result<(), SetError>,
+        note: Option<String>,
         now: Instant,
         outbox: &mut Outbox,
     ) {
@@ -281,15 +280,6 @@ impl Dispatch {
             return self.close(&set.owner, Stage::Writing, set.ticket.size);
         }
         self.wait_for_pep(&set.owner, Stage::Writing);
-        let (store, back) = (self.store.clone(), self.done.clone());
-        spawn_blocking(move || {
-            // What cannot be read is as good as not noted: then nothing is taken away.
-            let note = store.note(&set.owner).ok().flatten();
-            let _ = back.send(Outcome::Noted(Box::new(set), note));
-        });
-    }
-
-    fn bring_into_step(&mut self, set: OpenSet, note: Option<String>, outbox: &mut Outbox) {
         let (text, beside) = set.bookmarks.unwrap_or_default();
         let ask = Ask {
             owner: set.owner,
@@ -382,7 +372,9 @@ impl Dispatch {
 
     fn open(&mut self, mut request: Request, outbox: &mut Outbox) {
         let owner = request.owner.clone();
-        request.asker = request.asker.filter(|_| self.bookmarks.keeps(&owner));
+        if let Some(asker) = request.asker.take_if(|_| !self.bookmarks.keeps(&owner)) {
+            self.bookmarks.pass_over(&asker);
+        }
         if let (Some(_), Work::Write(Write::Set(set))) = (&request.asker, &request.work)
             && let Some(bookmarks) = bookmarks_in(set).and_then(|change| change.value.as_ref())
             && let Some(most) = self.bookmarks.too_many(&bookmarks.text)
@@ -458,8 +450,14 @@ impl Dispatch {
                 let text = value.map_or_else(String::new, |value| value.text.clone());
                 (text, set.changes.len() > 1)
             }),
+            Write::Set(set) if bookmarks_in(set).is_some() => {
+                // PEP does not learn of it, so what both had in common says nothing any more.
+                self.store.put_note(owner.clone(), None, |_| {});
+                None
+            }
             _ => None,
         };
+        let is_bookmarks = bookmarks.is_some();
         let set = OpenSet {
             owner: owner.clone(),
             ticket,
@@ -467,9 +465,14 @@ impl Dispatch {
         };
         self.sets.insert(number, set);
         let back = self.done.clone();
+        // Read by the thread that writes: so sets of bookmarks go on in the order they came, and no
+        // get comes in between.
+        let notes = is_bookmarks.then(|| (self.store.clone(), owner.clone()));
         let done = move |result| {
+            // What cannot be read is as good as not noted: then nothing is taken away.
+            let note = notes.and_then(|(store, owner)| store.note(&owner).ok().flatten());
             // The receiver is gone only when nobody waits for an answer any more.
-            let _ = back.send(Outcome::Set(number, result));
+            let _ = back.send(Outcome::Set(number, result, note));
         };
         match write {
             Write::Set(changes) => self.store.submit(changes, done),
