@@ -100,8 +100,10 @@ enum Outcome {
         done: Vec<(Owner, Found)>,
         left: Vec<Turn>,
     },
-    /// Bookmarks were stored, and this is noted about their owner.
-    Noted(Box<OpenSet>, Option<String>),
+    /// This is noted about an owner; with the number that the keeper asked with.
+    Note(Owner, u64, Option<String>),
+    /// What was to be noted about an owner is, or that has failed.
+    Noted(Owner),
 }
 
 /// A set, or a removal, on its way to the disk.
@@ -119,6 +121,9 @@ struct OpenSet {
 pub struct Dispatch {
     service: Service,
     bookmarks: Keeper,
+    /// Under whose name the keeper's memory is noted while we are not running: our own domain,
+    /// which is nobody's who has anything.
+    notes: Option<Owner>,
     store: Store,
     bounds: Bounds,
     lanes: HashMap<Owner, Lane>,
@@ -146,9 +151,19 @@ impl Dispatch {
     ) -> (Self, Returns) {
         // Unbounded, since what can be in it is bounded by what is open.
         let (done, receiver) = unbounded_channel();
+        let notes = Owner::new(&bookmarks.from);
+        let mut bookmarks = Keeper::new(bookmarks, metrics.pep.clone());
+        if let Some(notes) = &notes {
+            if let Ok(Some(note)) = store.note(notes) {
+                bookmarks.recall(&note);
+            }
+            // After a crash it must not be found: clients have been shown other things since.
+            store.put_note(notes.clone(), None, |_| {});
+        }
         let dispatch = Self {
             service: Service::new(settings),
-            bookmarks: Keeper::new(bookmarks, metrics.pep.clone()),
+            bookmarks,
+            notes,
             store,
             bounds,
             lanes: HashMap::new(),
@@ -188,6 +203,13 @@ impl Dispatch {
     pub fn link_ended(&mut self, outbox: &mut Outbox) {
         self.bookmarks.give_up();
         self.carry_out(outbox);
+    }
+
+    /// Nothing will come any more: what it takes to go on from here is noted.
+    pub fn end(&mut self) {
+        if let Some(notes) = self.notes.clone() {
+            self.store.put_note(notes, self.bookmarks.memory(), |_| {});
+        }
     }
 
     /// When it has to be [started](Self::start) again, if nothing happens.
@@ -245,7 +267,11 @@ impl Dispatch {
                     self.found(owner, found, now, outbox);
                 }
             }
-            Outcome::Noted(set, note) => self.bring_into_step(*set, note, outbox),
+            Outcome::Note(owner, number, note) => {
+                self.bookmarks.note_is(owner, number, note.as_deref());
+                self.carry_out(outbox);
+            }
+            Outcome::Noted(owner) => self.bookmarks.noted(&owner),
         }
     }
 
@@ -256,27 +282,21 @@ impl Dispatch {
         now: Instant,
         outbox: &mut Outbox,
     ) {
-        if result.is_err() || set.bookmarks.is_none() {
-            self.answer(set.ticket.answer.set(result), now, outbox);
-            return self.close(&set.owner, Stage::Writing, set.ticket.size);
-        }
-        self.wait_for_pep(&set.owner, Stage::Writing);
-        let (store, back) = (self.store.clone(), self.done.clone());
-        spawn_blocking(move || {
-            // What cannot be read is as good as not noted: then nothing is taken away.
-            let note = store.note(&set.owner).ok().flatten();
-            let _ = back.send(Outcome::Noted(Box::new(set), note));
-        });
-    }
-
-    fn bring_into_step(&mut self, set: OpenSet, note: Option<String>, outbox: &mut Outbox) {
-        let (text, beside) = set.bookmarks.unwrap_or_default();
+        let OpenSet {
+            owner,
+            ticket,
+            bookmarks,
+        } = set;
+        let Some((text, beside)) = bookmarks.filter(|_| result.is_ok()) else {
+            self.answer(ticket.answer.set(result), now, outbox);
+            return self.close(&owner, Stage::Writing, ticket.size);
+        };
+        self.wait_for_pep(&owner, Stage::Writing);
         let ask = Ask {
-            owner: set.owner,
-            asker: set.ticket.asker.unwrap_or_default(),
-            size: set.ticket.size,
-            answer: set.ticket.answer,
-            note,
+            owner,
+            asker: ticket.asker.unwrap_or_default(),
+            size: ticket.size,
+            answer: ticket.answer,
         };
         self.bookmarks.set(ask, text, beside);
         self.carry_out(outbox);
@@ -288,14 +308,13 @@ impl Dispatch {
                 self.answer(answered, now, outbox);
                 self.close(&owner, Stage::Reading, size);
             }
-            Found::Bookmarks(ticket, found, note) => {
+            Found::Bookmarks(ticket, found) => {
                 self.wait_for_pep(&owner, Stage::Reading);
                 let ask = Ask {
                     owner,
                     asker: ticket.asker.unwrap_or_default(),
                     size: ticket.size,
                     answer: ticket.answer,
-                    note,
                 };
                 self.bookmarks.get(ask, found);
                 self.carry_out(outbox);
@@ -305,22 +324,56 @@ impl Dispatch {
 
     /// Does what keeping bookmarks in step has come to.
     fn carry_out(&mut self, outbox: &mut Outbox) {
-        for effect in self.bookmarks.effects() {
-            match effect {
-                Effect::Send(iq) => outbox.push_request(iq),
-                Effect::Answer(answered) => self.answer(answered, Instant::now(), outbox),
-                Effect::Close(owner, size) => self.close(&owner, Stage::InStep, size),
-                // Where it fails, both sides are compared once more, and nothing is lost.
-                Effect::Note(owner, note) => self.store.put_note(owner, note, |_| {}),
+        // What is done at once may come to more.
+        loop {
+            let effects = self.bookmarks.effects();
+            if effects.is_empty() {
+                return;
+            }
+            for effect in effects {
+                match effect {
+                    Effect::Send(iq) => outbox.push_request(iq),
+                    Effect::Answer(answered) => self.answer(answered, Instant::now(), outbox),
+                    Effect::Close(owner, size) => self.close(&owner, Stage::InStep, size),
+                    Effect::ReadNote(owner, number) => self.read_note(owner, number),
+                    Effect::Note(owner, note) => self.put_note(owner, note),
+                }
             }
         }
+    }
+
+    /// Reads a note, as gets are read: at once if there is nobody who would have to wait for that.
+    fn read_note(&mut self, owner: Owner, number: u64) {
+        // What cannot be read is as good as not noted: then nothing is taken away.
+        let read = |store: &Store, owner: &Owner| store.note(owner).ok().flatten();
+        if self.open == 1 {
+            let note = read(&self.store, &owner);
+            return self.bookmarks.note_is(owner, number, note.as_deref());
+        }
+        let (store, back) = (self.store.clone(), self.done.clone());
+        spawn_blocking(move || {
+            let note = read(&store, &owner);
+            let _ = back.send(Outcome::Note(owner, number, note));
+        });
+    }
+
+    fn put_note(&self, owner: Owner, note: Option<String>) {
+        let (about, back) = (owner.clone(), self.done.clone());
+        // Where it fails, both sides are compared once more, and nothing is lost.
+        self.store.put_note(owner, note, move |_| {
+            let _ = back.send(Outcome::Noted(about));
+        });
+    }
+
+    fn look_after_bookmarks(&mut self, outbox: &mut Outbox) {
+        self.bookmarks.look(Instant::now());
+        self.carry_out(outbox);
     }
 
     /// Starts what may start: one request of each owner in turn; gets as long as their replies
     /// have somewhere to go.
     pub fn start(&mut self, outbox: &mut Outbox) {
-        self.bookmarks.look(Instant::now());
-        self.carry_out(outbox);
+        self.look_after_bookmarks(outbox);
         while let Some(owner) = self.turns.pop_front() {
             self.start_next_of(owner);
         }
@@ -331,6 +384,8 @@ impl Dispatch {
             self.batches += 1;
             let outcome = read(vec![turn], &self.store);
             self.finish_one(outcome, outbox);
+            // Nothing else may happen for long that would have them looked after.
+            self.look_after_bookmarks(outbox);
         }
         while self.batches < BATCHES
             && !self.ready.is_empty()
@@ -362,7 +417,9 @@ impl Dispatch {
 
     fn open(&mut self, mut request: Request, outbox: &mut Outbox) {
         let owner = request.owner.clone();
-        request.asker = request.asker.filter(|_| self.bookmarks.keeps(&owner));
+        if let Some(asker) = request.asker.take_if(|_| !self.bookmarks.keeps(&owner)) {
+            self.bookmarks.pass_over(&asker);
+        }
         if let (Some(_), Work::Write(Write::Set(set))) = (&request.asker, &request.work)
             && let Some(bookmarks) = bookmarks_in(set).and_then(|change| change.value.as_ref())
             && let Some(most) = self.bookmarks.too_many(&bookmarks.text)
@@ -438,6 +495,11 @@ impl Dispatch {
                 let text = value.map_or_else(String::new, |value| value.text.clone());
                 (text, set.changes.len() > 1)
             }),
+            Write::Set(set) if bookmarks_in(set).is_some() => {
+                // PEP does not learn of it, so what both had in common says nothing any more.
+                self.store.put_note(owner.clone(), None, |_| {});
+                None
+            }
             _ => None,
         };
         let set = OpenSet {

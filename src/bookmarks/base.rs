@@ -4,10 +4,20 @@
 use sha1::{Digest as _, Sha1};
 
 /// Stands for a text. Two that differ have the same one by an accident of 1 in 2^64.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(u64);
 
 impl Digest {
+    /// In hexadecimal digits.
+    pub fn write(self) -> String {
+        format!("{:016x}", self.0)
+    }
+
+    /// Reads such digits.
+    pub fn read(hex: &str) -> Option<Self> {
+        u64::from_str_radix(hex, 16).ok().map(Self)
+    }
+
     /// That of these texts, in this order.
     pub fn of(texts: &[&str]) -> Self {
         let mut sha1 = Sha1::new();
@@ -40,9 +50,19 @@ impl Base {
 
     /// What this room said; `None` if it was not among them.
     pub fn get(&self, key: &str) -> Option<Digest> {
-        let key = Digest::of(&[key]);
+        self.by_digest(Digest::of(&[key]))
+    }
+
+    /// The same, by the digest of its address.
+    pub fn by_digest(&self, key: Digest) -> Option<Digest> {
         let at = self.0.binary_search_by_key(&key, |(key, _)| *key).ok()?;
         Some(self.0.get(at)?.1)
+    }
+
+    /// Those of which this is true, by the digests of their addresses and by what they said.
+    pub fn only(&self, keep: impl Fn(Digest, Digest) -> bool) -> Self {
+        let kept = self.0.iter().filter(|(key, content)| keep(*key, *content));
+        Self(kept.copied().collect())
     }
 
     /// How many rooms they are.
@@ -54,7 +74,9 @@ impl Base {
     pub fn write(&self) -> String {
         let mut text = FORMAT.to_owned();
         for (key, content) in &self.0 {
-            text.push_str(&format!(" {:016x}{:016x}", key.0, content.0));
+            text.push(' ');
+            text.push_str(&key.write());
+            text.push_str(&content.write());
         }
         text
     }
@@ -62,8 +84,10 @@ impl Base {
     /// Reads such a text; `None` if it is none.
     pub fn read(text: &str) -> Option<Self> {
         let rooms = text.strip_prefix(FORMAT)?.split_ascii_whitespace();
-        let number = |hex: Option<&str>| u64::from_str_radix(hex?, 16).ok().map(Digest);
-        let rooms = rooms.map(|room| Some((number(room.get(..16))?, number(room.get(16..))?)));
+        let rooms = rooms.map(|room| {
+            let (key, content) = room.split_at_checked(16)?;
+            Some((Digest::read(key)?, Digest::read(content)?))
+        });
         Some(Self(rooms.collect::<Option<_>>()?))
     }
 }

@@ -18,7 +18,7 @@ use super::asked::{Asked, Iq, PATIENCE};
 use super::base::Base;
 use super::hosts::Hosts;
 use super::legacy::Legacy;
-use super::line::{Content, Line, Request};
+use super::line::{Content, Known, Line, Request};
 use super::shown::Shown;
 use super::step::{Failure, Next, Rights, Step};
 use crate::address;
@@ -28,9 +28,8 @@ use crate::service::{Answer, Answered, Bookmarks, Grant};
 use crate::stanza::{Received, Reply};
 use crate::store::Owner;
 
-/// How many bytes of stored text wait here, for one owner and for all.
+/// How many bytes of stored text wait here, for one owner.
 const HELD_OF_OWNER: usize = 2 * 1024 * 1024;
-const HELD: usize = 32 * 1024 * 1024;
 
 /// What a keeper is told at the start, and by a reload.
 #[derive(Debug, Clone)]
@@ -41,6 +40,9 @@ pub struct Settings {
     pub active: bool,
     /// How many rooms there may be then.
     pub max_rooms: usize,
+    /// How many bytes of requests and stored text wait here, for all: less than what may be open, or
+    /// nothing would be read any more, and so no answer either.
+    pub held: usize,
 }
 
 /// A request about bookmarks.
@@ -54,8 +56,6 @@ pub struct Ask {
     pub size: usize,
     /// How to answer it.
     pub answer: Answer,
-    /// What has been noted about the owner.
-    pub note: Option<String>,
 }
 
 /// What is to be done.
@@ -67,8 +67,10 @@ pub enum Effect {
     Answer(Answered),
     /// A request of this owner, of this size, is over.
     Close(Owner, usize),
-    /// This is to be noted about this owner.
-    Note(Owner, String),
+    /// What is noted about this owner is to be read, and told with this number.
+    ReadNote(Owner, u64),
+    /// This is to be noted about this owner, or nothing; and it is to be told when that is done.
+    Note(Owner, Option<String>),
 }
 
 /// Keeps bookmarks in step.
@@ -109,6 +111,16 @@ impl Keeper {
         }
     }
 
+    /// What clients have been shown, as text for [`Keeper::recall`]; `None` if nothing.
+    pub fn memory(&self) -> Option<String> {
+        self.shown.write()
+    }
+
+    /// Goes on from where another keeper was.
+    pub fn recall(&mut self, memory: &str) {
+        self.shown.read(memory);
+    }
+
     /// Sets it up anew, for the requests to come.
     pub fn set_up_anew(&mut self, settings: Settings) {
         self.settings = settings;
@@ -122,6 +134,11 @@ impl Keeper {
     /// Whether the bookmarks of this owner are kept in step.
     pub fn keeps(&self, owner: &Owner) -> bool {
         self.settings.active && self.hosts.grant(domain_of(owner)).is_some()
+    }
+
+    /// This client is served without us: it is not known what it has been shown.
+    pub fn pass_over(&mut self, asker: &str) {
+        self.shown.forget(asker);
     }
 
     /// Whether this is more than may be stored while they are: so many rooms may be.
@@ -152,7 +169,6 @@ impl Keeper {
             asker,
             size,
             answer,
-            note,
         } = ask;
         let number = self.next;
         self.next += 1;
@@ -161,15 +177,15 @@ impl Keeper {
             asker,
             size,
             answer: Some(answer),
-            base: note.as_deref().and_then(Base::read),
             content,
             is_in_step: false,
         };
         let line = self.lines.entry(owner.clone()).or_default();
         let held = request.held();
-        let room = line.held + held <= HELD_OF_OWNER && self.held + held <= HELD;
+        let all = self.held + held + request.size;
+        let room = line.held + held <= HELD_OF_OWNER && all <= self.settings.held;
         line.held += held;
-        self.held += held;
+        self.held = all;
         line.requests.push_back(request);
         let first = line.requests.len() == 1;
         if !(room && self.keeps(&owner)) {
@@ -179,6 +195,27 @@ impl Keeper {
             .push_back((Instant::now() + PATIENCE, owner.clone(), number));
         if first {
             self.readers.push_back(owner);
+        }
+    }
+
+    /// This is noted about an owner; it was to be read with this number.
+    pub fn note_is(&mut self, owner: Owner, number: u64, note: Option<&str>) {
+        if let Some(line) = self.lines.get_mut(&owner)
+            && matches!(line.base, Known::Asked(asked) if asked == number)
+        {
+            line.base = Known::Is(note.and_then(Base::read));
+            self.readers.push_front(owner);
+            self.look(Instant::now());
+        }
+    }
+
+    /// A note about this owner has reached the disk, or failed to.
+    pub fn noted(&mut self, owner: &Owner) {
+        if let Some(line) = self.lines.get_mut(owner) {
+            line.noting -= 1;
+            if line.is_over() {
+                self.lines.remove(owner);
+            }
         }
     }
 
@@ -242,12 +279,17 @@ impl Keeper {
         self.writers.clear();
         let owners: Vec<Owner> = self.lines.keys().cloned().collect();
         for owner in owners {
-            while self.lines.contains_key(&owner) {
+            while self.has_requests(&owner) {
                 self.end_first(&owner);
             }
         }
         self.readers.clear();
         self.deadlines.clear();
+    }
+
+    fn has_requests(&self, owner: &Owner) -> bool {
+        let line = self.lines.get(owner);
+        line.is_some_and(|line| !line.requests.is_empty())
     }
 
     /// Begins the step of an owner's first request, or sends its next IQ.
@@ -261,12 +303,23 @@ impl Keeper {
         let Some(request) = line.requests.front() else {
             return;
         };
+        let base = match &line.base {
+            Known::Is(base) => base.as_ref(),
+            Known::Asked(_) => return,
+            // Not before there is a line: so nothing is on its way to the disk that it would miss.
+            Known::Nothing => {
+                let number = self.next;
+                self.next += 1;
+                line.base = Known::Asked(number);
+                return self.effects.push(Effect::ReadNote(owner, number));
+            }
+        };
         let payload = line.payload.take().unwrap_or_else(|| {
             let rights = Rights {
                 max_rooms: self.settings.max_rooms,
                 configure: grant.owner,
             };
-            let (step, payload) = Step::begin(&request.stored(&self.shown), rights);
+            let (step, payload) = Step::begin(&request.stored(base, &self.shown), rights);
             line.step = Some(step);
             payload
         });
@@ -285,11 +338,18 @@ impl Keeper {
         };
         let (view, next) = step.answered(outcome, received);
         if let (Some(view), Content::Get(found)) = (view, &request.content)
-            && let Some(answer) = request.answer.take()
+            && let Some(answer) = &request.answer
         {
-            let answered = answer.bookmarks(found, view.text.as_deref());
-            self.effects.push(Effect::Answer(answered));
-            self.shown.put(&request.asker, view.rooms, false);
+            let seen = answer.bookmarks(found, view.text.as_deref());
+            if seen.is_some() {
+                request.answer = None;
+                self.shown.put(&request.asker, view.rooms, false);
+            }
+            let answered = seen.or_else(|| {
+                self.metrics.did_without();
+                request.answered(&mut self.shown)
+            });
+            self.effects.extend(answered.map(Effect::Answer));
         }
         match next {
             Next::Ask(payload) => {
@@ -301,9 +361,10 @@ impl Keeper {
                 queue.push_back(owner.clone());
             }
             Next::InStep(base) => {
-                line.is_in_step(base.as_ref());
+                request.is_in_step = true;
                 if let Some(base) = base {
-                    self.effects.push(Effect::Note(owner.clone(), base.write()));
+                    let note = line.begin_from(base);
+                    self.effects.push(Effect::Note(owner.clone(), note));
                 }
                 self.end_first(owner);
             }
@@ -366,12 +427,15 @@ impl Keeper {
         };
         if let Some(mut request) = line.requests.remove(at) {
             line.held -= request.held();
-            self.held -= request.held();
+            self.held -= request.held() + request.size;
             if let Some(answered) = request.answered(&mut self.shown) {
                 self.effects.push(Effect::Answer(answered));
                 if !request.is_in_step {
                     self.metrics.did_without();
                 }
+            }
+            if let Some(note) = line.end_of(&request, &self.shown) {
+                self.effects.push(Effect::Note(owner.clone(), note));
             }
             request.note(&mut self.shown);
             let over = Effect::Close(owner.clone(), request.size);
@@ -379,9 +443,9 @@ impl Keeper {
         }
         if at == 0 {
             (line.step, line.payload) = (None, None);
-            if line.requests.is_empty() {
+            if line.is_over() {
                 self.lines.remove(owner);
-            } else {
+            } else if !line.requests.is_empty() {
                 self.readers.push_back(owner.clone());
             }
         }

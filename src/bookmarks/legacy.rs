@@ -37,6 +37,8 @@ pub struct Legacy {
     rest: Vec<String>,
     /// The attributes of the element around, as they are written.
     attributes: String,
+    /// Whether anything is stored at all.
+    is_stored: bool,
 }
 
 /// A room that is stored.
@@ -68,6 +70,7 @@ impl Legacy {
         let Some(all) = elements(text) else {
             return legacy;
         };
+        legacy.is_stored = !all.stanza.children.is_empty();
         let mut seen = HashSet::new();
         for (number, storage) in all.stanza.children.iter().enumerate() {
             if number == 0 {
@@ -76,7 +79,8 @@ impl Legacy {
             for child in &storage.children {
                 let key = room_in(child);
                 let xml = inside(all.xml(child), child);
-                let Some((key, tree)) = key.zip(all.xml(child).parse::<Tree>().ok()) else {
+                let room = key.and_then(|key| Some((key, all.xml(child).parse::<Tree>().ok()?)));
+                let Some((key, tree)) = room else {
                     legacy.rest.push(xml.into_owned());
                     continue;
                 };
@@ -109,8 +113,8 @@ impl Legacy {
         Base::of(rooms.map(|kept| (&*kept.key, kept.room.digest())))
     }
 
-    /// The element with these rooms, and with all that has no form in PEP. `None` where that would
-    /// be nothing at all.
+    /// The element with these rooms, and with all that has no form in PEP. `None` where nothing is
+    /// stored, and there would be nothing in it either.
     pub fn with(&self, rooms: &[Seen<'_>]) -> Option<String> {
         let mut out = format!("<{STORAGE} xmlns='{NAMESPACE}'{}>", self.attributes);
         let empty = out.len();
@@ -123,9 +127,9 @@ impl Legacy {
         for other in &self.rest {
             out.push_str(other);
         }
-        let is_empty = out.len() == empty && self.attributes.is_empty();
+        let is_nothing = out.len() == empty && !self.is_stored;
         out.push_str("</storage>");
-        (!is_empty).then_some(out)
+        (!is_nothing).then_some(out)
     }
 }
 
@@ -292,6 +296,17 @@ mod tests {
         assert_eq!(
             (made.attr("jid"), made.attr("name")),
             (Some("new@muc"), Some("new"))
+        );
+    }
+
+    /// The last room was deleted elsewhere, and clients went on being shown what is stored.
+    #[test]
+    fn where_all_rooms_are_gone_an_empty_element_is_seen() {
+        let legacy =
+            Legacy::read("<storage xmlns='storage:bookmarks'><conference jid='a@b'/></storage>");
+        assert_eq!(
+            without(&legacy, &["a@b"]).as_deref(),
+            Some("<storage xmlns='storage:bookmarks'></storage>")
         );
     }
 

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use super::base::Base;
+use super::decide::left_of;
 use super::legacy::Legacy;
 use super::node::Payload;
 use super::shown::Shown;
@@ -20,8 +21,25 @@ pub struct Line {
     pub step: Option<Step>,
     /// Its next IQ.
     pub payload: Option<Payload>,
+    /// What both sides had when they were last in step.
+    pub base: Known,
+    /// How many notes of it are on their way to the disk. As long as there is one the line stays,
+    /// even if nobody waits: what the store has is older.
+    pub noting: usize,
     /// Bytes that are held beside what the requests themselves cost.
     pub held: usize,
+}
+
+/// What is known of a base.
+#[derive(Debug, Default)]
+pub enum Known {
+    /// Nothing yet.
+    #[default]
+    Nothing,
+    /// It is being read, under this number.
+    Asked(u64),
+    /// It is this; `None` if both sides never were in step.
+    Is(Option<Base>),
 }
 
 /// A request.
@@ -35,8 +53,6 @@ pub struct Request {
     pub size: usize,
     /// How to answer it; `None` once it is answered.
     pub answer: Option<Answer>,
-    /// The rooms when both sides were last in step.
-    pub base: Option<Base>,
     /// What it is about.
     pub content: Content,
     /// Whether both sides are in step with it.
@@ -58,16 +74,41 @@ impl Line {
         self.requests.iter_mut().find(|it| it.number == number)
     }
 
-    /// Both sides are in step with the first request: those behind it begin from there.
-    pub fn is_in_step(&mut self, base: Option<&Base>) {
-        if let Some(first) = self.requests.front_mut() {
-            first.is_in_step = true;
+    /// Both sides were last in step like this, from now on. Returns what is to be noted.
+    pub fn begin_from(&mut self, base: Base) -> Option<String> {
+        let note = base.write();
+        self.base = Known::Is(Some(base));
+        self.noting += 1;
+        Some(note)
+    }
+
+    /// This request is over, and may not have been brought into step. What is to be noted then:
+    /// `Some(None)` if nothing may be, because it is not known how both sides were.
+    pub fn end_of(&mut self, request: &Request, shown: &Shown) -> Option<Option<String>> {
+        let Content::Set(text) = &request.content else {
+            return None;
+        };
+        if request.is_in_step {
+            return None;
         }
-        for request in self.requests.iter_mut().skip(1) {
-            if let Some(base) = base {
-                request.base = Some(base.clone());
+        match &self.base {
+            Known::Is(None) => None,
+            Known::Is(Some(base)) => {
+                let stored = Legacy::read(text).base();
+                let left = left_of(base, &stored, shown.to(&request.asker));
+                (left != *base).then(|| self.begin_from(left))
+            }
+            Known::Nothing | Known::Asked(_) => {
+                self.base = Known::Is(None);
+                self.noting += 1;
+                Some(None)
             }
         }
+    }
+
+    /// Whether nothing is to be done any more.
+    pub fn is_over(&self) -> bool {
+        self.requests.is_empty() && self.noting == 0
     }
 }
 
@@ -75,13 +116,13 @@ impl Request {
     /// Its answer from the store, unless it has one.
     pub fn answered(&mut self, shown: &mut Shown) -> Option<Answered> {
         let answer = self.answer.take()?;
-        Some(match &self.content {
+        match &self.content {
             Content::Get(found) => {
                 shown.put(&self.asker, Legacy::read(found.stored()).base(), false);
                 answer.bookmarks(found, None)
             }
-            Content::Set(_) => answer.set(&Ok(())),
-        })
+            Content::Set(_) => Some(answer.set(&Ok(()))),
+        }
     }
 
     /// It is over: what it tells about what its client has been shown.
@@ -95,7 +136,7 @@ impl Request {
     }
 
     /// What is to be brought into step.
-    pub fn stored(&self, shown: &Shown) -> Stored {
+    pub fn stored(&self, base: Option<&Base>, shown: &Shown) -> Stored {
         let (text, is_set) = match &self.content {
             Content::Get(found) => (found.stored(), false),
             Content::Set(text) => (&**text, true),
@@ -103,7 +144,7 @@ impl Request {
         let shown = shown.to(&self.asker).filter(|_| is_set);
         Stored {
             text: text.to_owned(),
-            base: self.base.clone(),
+            base: base.cloned(),
             shown: shown.cloned(),
             is_set,
         }

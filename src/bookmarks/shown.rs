@@ -1,14 +1,22 @@
 //! What clients have been shown, by their full addresses; those of long ago are forgotten.
+//!
+//! It lives in memory, and is written down only in between two runs.
 
 use std::collections::{HashMap, VecDeque};
 
-use super::base::Base;
+use super::base::{Base, Digest};
 
 /// How many rooms are remembered, over all clients: some 16 MiB.
 const ROOMS: usize = 1 << 20;
 
+/// How many rooms are written down: some 2 MiB.
+const WRITTEN: usize = 1 << 16;
+
 /// What a client costs beside its rooms, in rooms.
 const CLIENT: usize = 16;
+
+const IN_STEP: &str = "+";
+const STORE_ALONE: &str = "-";
 
 /// What a client has been shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,9 +30,10 @@ pub struct Sight {
 /// What clients have been shown.
 #[derive(Debug, Default)]
 pub struct Shown {
-    clients: HashMap<String, (u64, Sight)>,
+    /// By the digests of their addresses.
+    clients: HashMap<Digest, (u64, Sight)>,
     /// In the order in which they were shown something; with a number that only the last has.
-    order: VecDeque<(u64, String)>,
+    order: VecDeque<(u64, Digest)>,
     next: u64,
     rooms: usize,
 }
@@ -32,24 +41,67 @@ pub struct Shown {
 impl Shown {
     /// What a client was shown last.
     pub fn to(&self, client: &str) -> Option<&Sight> {
-        self.clients.get(client).map(|(_, sight)| sight)
+        let client = Digest::of(&[client]);
+        self.clients.get(&client).map(|(_, sight)| sight)
     }
 
     /// PEP has all of what a client was shown last.
     pub fn is_in_step(&mut self, client: &str) {
-        if let Some((_, sight)) = self.clients.get_mut(client) {
+        if let Some((_, sight)) = self.clients.get_mut(&Digest::of(&[client])) {
             sight.in_step = true;
         }
     }
 
     /// A client has been shown this.
     pub fn put(&mut self, client: &str, rooms: Base, in_step: bool) {
+        self.enter(Digest::of(&[client]), Sight { rooms, in_step });
+    }
+
+    /// It is not known any more what a client was shown.
+    pub fn forget(&mut self, client: &str) {
+        if let Some((_, sight)) = self.clients.remove(&Digest::of(&[client])) {
+            self.rooms -= sight.weight();
+        }
+    }
+
+    /// As text: of the last that were shown something, as far as it is not too much. `None` if
+    /// nobody was.
+    pub fn write(&self) -> Option<String> {
+        let mut rooms = 0;
+        let last = self.order.iter().rev();
+        let last = last.filter(|entry| is_last(&self.clients, entry));
+        let lines: Vec<String> = last
+            .filter_map(|(_, client)| Some((client, &self.clients.get(client)?.1)))
+            .take_while(|(_, sight)| {
+                rooms += sight.weight();
+                rooms <= WRITTEN
+            })
+            .map(|(client, Sight { rooms, in_step })| {
+                let how = if *in_step { IN_STEP } else { STORE_ALONE };
+                format!("{} {how} {}", client.write(), rooms.write())
+            })
+            .collect();
+        (!lines.is_empty()).then(|| lines.join("\n"))
+    }
+
+    /// Takes such a text in, as far as it is one.
+    pub fn read(&mut self, text: &str) {
+        for line in text.lines().rev() {
+            let mut parts = line.splitn(3, ' ');
+            let client = parts.next().and_then(Digest::read);
+            let in_step = parts.next() == Some(IN_STEP);
+            if let (Some(client), Some(rooms)) = (client, parts.next().and_then(Base::read)) {
+                self.enter(client, Sight { rooms, in_step });
+            }
+        }
+    }
+
+    fn enter(&mut self, client: Digest, sight: Sight) {
         self.next += 1;
-        let sight = Sight { rooms, in_step };
         self.rooms += sight.weight();
-        let before = self.clients.insert(client.to_owned(), (self.next, sight));
+        let before = self.clients.insert(client, (self.next, sight));
         self.rooms -= before.map_or(0, |(_, sight)| sight.weight());
-        self.order.push_back((self.next, client.to_owned()));
+        self.order.push_back((self.next, client));
         if self.order.len() > 2 * self.clients.len() + 16 {
             let clients = &self.clients;
             self.order.retain(|entry| is_last(clients, entry));
@@ -72,13 +124,12 @@ impl Sight {
     }
 }
 
-fn is_last(clients: &HashMap<String, (u64, Sight)>, (number, client): &(u64, String)) -> bool {
+fn is_last(clients: &HashMap<Digest, (u64, Sight)>, (number, client): &(u64, Digest)) -> bool {
     clients.get(client).is_some_and(|(last, _)| last == number)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::base::Digest;
     use super::*;
 
     fn base(rooms: usize) -> Base {
@@ -109,5 +160,27 @@ mod tests {
         assert!(shown.rooms <= ROOMS);
         assert_eq!(shown.to("a@b/c"), None, "the oldest goes first");
         assert!(shown.to("x@y/2").is_some());
+    }
+
+    #[test]
+    fn what_is_written_down_is_known_again_and_in_the_same_order() {
+        let mut shown = Shown::default();
+        assert_eq!(shown.write(), None);
+        shown.put("a@b/c", base(1), false);
+        shown.put("d@e/f", base(2), false);
+        shown.is_in_step("d@e/f");
+        let text = shown.write().unwrap();
+        assert!(!text.contains('@'), "nobody is named: {text}");
+        let mut again = Shown::default();
+        again.read(&text);
+        again.read("nonsense\n0 0 0\n\n");
+        assert_eq!(again.to("a@b/c"), Some(&sight(1, false)));
+        assert_eq!(again.to("d@e/f"), Some(&sight(2, true)));
+        assert_eq!(again.write(), Some(text));
+        shown.put("g@h/i", base(WRITTEN - 4 * CLIENT), true);
+        let text = shown.write().unwrap();
+        assert_eq!(text.lines().count(), 3, "the last first, as many as may be");
+        shown.put("j@k/l", base(4 * CLIENT), true);
+        assert_eq!(shown.write().unwrap().lines().count(), 1);
     }
 }

@@ -290,15 +290,15 @@ impl Store {
             })
     }
 
-    /// Notes this about an owner, in place of what was noted before. Never blocks; `done` is called
-    /// as by [`Store::submit`].
+    /// Notes this about an owner, or nothing, in place of what was noted before. Never blocks;
+    /// `done` is called as by [`Store::submit`].
     pub fn put_note(
         &self,
         owner: Owner,
-        text: String,
+        text: Option<String>,
         done: impl FnOnce(Result<(), SetError>) + Send + 'static,
     ) {
-        let request = Request::Set(Work::Note(owner, Some(text)), Done::new(done));
+        let request = Request::Set(Work::Note(owner, text), Done::new(done));
         drop(self.0.requests.send(request));
     }
 

@@ -1,5 +1,7 @@
 //! Rooms are written as their address and their name.
 
+mod property;
+
 use super::*;
 use crate::bookmarks::base::Base;
 
@@ -133,6 +135,31 @@ fn what_somebody_else_deleted_stays_deleted() {
     assert_eq!(outcome(&stored(&rooms), &none, never).1, ["+a@m a"]);
     let changed = stored(&[("a@m", "mine")]);
     assert_eq!(outcome(&changed, &none, by_sight).1, ["+a@m mine"]);
+    // Nor if the change was stored, and did not get through.
+    let stored_alone = shown(&[("a@m", "mine")], false);
+    let again = Before {
+        base: Some(&base),
+        shown: Some(&stored_alone),
+        ..SET
+    };
+    assert_eq!(outcome(&changed, &none, again).1, ["+a@m mine"]);
+}
+
+/// A room was deleted elsewhere and added again here, just as it was: nobody ever saw it again.
+#[test]
+fn what_a_client_was_not_shown_it_has_added() {
+    let rooms = [("a@m", "a")];
+    let (base, shown) = (base(&rooms), shown(&[], true));
+    let before = Before {
+        base: Some(&base),
+        shown: Some(&shown),
+        ..SET
+    };
+    let published = (vec!["a@m a".to_owned()], vec!["+a@m a".to_owned()]);
+    assert_eq!(
+        outcome(&stored(&rooms), &Node::default(), before),
+        published
+    );
 }
 
 #[test]

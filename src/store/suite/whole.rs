@@ -196,7 +196,9 @@ pub fn a_note_is_kept_beside_what_an_owner_has_and_goes_with_it(rig: &impl Rig) 
     let store = rig.open();
     let note = |text: String| {
         let (done, answer) = mpsc::channel();
-        store.put_note(owner("a@x"), text, move |result| done.send(result).unwrap());
+        store.put_note(owner("a@x"), Some(text), move |result| {
+            done.send(result).unwrap()
+        });
         assert_eq!(answer.recv().unwrap(), Ok(()));
     };
     assert_eq!(store.note(&owner("a@x")), Ok(None));
