@@ -117,9 +117,9 @@ fn item(id: &str, content: &str) -> String {
 /// Prints a table.
 pub fn measure() {
     println!(
-        "| | store alone | in step | most that a ping waits | a set of the same: processor time |"
+        "| | a get, store alone | in step | a set, store alone | in step | most that a ping waits |"
     );
-    println!("| --- | ---: | ---: | ---: | ---: |");
+    println!("| --- | ---: | ---: | ---: | ---: | ---: |");
     for load in loads() {
         let router = Router::new();
         let mut options = Options::at(router.address());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::place::{Place, get, set, succeed};
+use super::place::{PUBSUB, Place, get, set, succeed};
 use super::support::client::RawClient;
 use super::{median, quantile, rooms, time};
 
@@ -16,15 +16,28 @@ const TIMES: usize = 200;
 const BOOKMARKS: &str = "<storage xmlns='storage:bookmarks'/>";
 const OTHER: &str = "<other xmlns='urn:other'/>";
 
-/// What is asked: its name, whose, and the request with this number.
-type Load = (&'static str, usize, fn(usize) -> String);
+/// What is asked: its name, whose, the request with this number, and what PEP is asked for that.
+type Load = (
+    &'static str,
+    usize,
+    fn(usize) -> String,
+    Option<fn() -> String>,
+);
 
 const LOADS: [Load; 4] = [
-    ("a get of 10 rooms", 0, |_| get(BOOKMARKS)),
-    ("a get of 200 rooms", 1, |_| get(BOOKMARKS)),
-    ("a get of anything else (1 KiB)", 0, |_| get(OTHER)),
-    ("a set that changes one of 10 rooms", 0, changed),
+    ("a get of 10 rooms", 0, |_| get(BOOKMARKS), Some(fetch)),
+    ("a get of 200 rooms", 1, |_| get(BOOKMARKS), Some(fetch)),
+    ("a get of anything else (1 KiB)", 0, |_| get(OTHER), None),
+    ("a set that changes one of 10 rooms", 0, changed, None),
 ];
+
+/// As a modern client does.
+fn fetch() -> String {
+    format!(
+        "<iq id='ask' type='get'><pubsub xmlns='{PUBSUB}'><items node='urn:xmpp:bookmarks:1'/>\
+         </pubsub></iq>"
+    )
+}
 
 fn changed(number: usize) -> String {
     let all = rooms(FEW, "Room");
@@ -43,13 +56,14 @@ pub fn measure(rounds: usize) {
         clients
     });
     println!(
-        "| | requests to PEP | p50, granted | not granted | ratio | p99, granted | not granted | ratio |"
+        "| | requests to PEP | p50, granted | not granted | ratio | the client asks PEP itself, p50 | p99, granted | not granted | ratio |"
     );
-    println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+    println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
     let mut number = 0;
-    for (name, user, iq) in LOADS {
+    for (name, user, iq, fetch) in LOADS {
         // By place: the medians and the worst of a hundred, of each round.
         let (mut halves, mut worst) = ([vec![], vec![]], [vec![], vec![]]);
+        let mut alone = Vec::new();
         let before = places[0].asked_of_pep();
         for _ in 0..rounds {
             let mut times: [Vec<Duration>; 2] = [vec![], vec![]];
@@ -57,6 +71,9 @@ pub fn measure(rounds: usize) {
                 number += 1;
                 for (clients, times) in clients.iter_mut().zip(&mut times) {
                     times.push(succeed(&mut clients[user], &iq(number)));
+                }
+                if let Some(fetch) = fetch {
+                    alone.push(succeed(&mut clients[0][user], &fetch()));
                 }
             }
             for place in 0..2 {
@@ -71,7 +88,14 @@ pub fn measure(rounds: usize) {
             let ratio = with.as_secs_f64() / without.as_secs_f64();
             format!("{} | {} | {ratio:.2}", time(with), time(without))
         });
-        println!("| {name} | {each:.2} | {} | {} |", columns[0], columns[1]);
+        let alone = match fetch {
+            Some(_) => time(median(&mut alone)),
+            None => "–".to_owned(),
+        };
+        println!(
+            "| {name} | {each:.2} | {} | {alone} | {} |",
+            columns[0], columns[1]
+        );
     }
     assert_eq!(places[1].asked_of_pep(), 0);
     println!();
