@@ -490,17 +490,17 @@ impl Dispatch {
         let number = self.next_set;
         self.next_set += 1;
         let bookmarks = match &write {
-            Write::Set(set) if ticket.asker.is_some() => bookmarks_in(set).map(|change| {
+            Write::Set(set) => bookmarks_in(set).map(|change| {
                 let value = change.value.as_ref();
                 let text = value.map_or_else(String::new, |value| value.text.clone());
                 (text, set.changes.len() > 1)
             }),
-            Write::Set(set) if bookmarks_in(set).is_some() => {
-                // PEP does not learn of it, so what both had in common says nothing any more.
-                self.store.put_note(owner.clone(), None, |_| {});
-                None
-            }
             _ => None,
+        };
+        let (bookmarks, alone) = match ticket.asker {
+            Some(_) => (bookmarks, None),
+            // PEP does not learn of it.
+            None => (None, bookmarks.map(|(text, _)| (self.store.clone(), text))),
         };
         let set = OpenSet {
             owner: owner.clone(),
@@ -509,7 +509,11 @@ impl Dispatch {
         };
         self.sets.insert(number, set);
         let back = self.done.clone();
-        let done = move |result| {
+        let about = owner.clone();
+        let done = move |result: Result<(), SetError>| {
+            if let (Ok(()), Some((store, text))) = (&result, alone) {
+                stored_alone(&store, about, &text);
+            }
             // The receiver is gone only when nobody waits for an answer any more.
             let _ = back.send(Outcome::Set(number, result));
         };
@@ -532,6 +536,13 @@ impl Dispatch {
         spawn_blocking(move || {
             let _ = back.send(read(batch, &store));
         });
+    }
+}
+
+/// Bookmarks were stored that are not kept in step: what both sides had in common is less now.
+fn stored_alone(store: &Store, owner: Owner, bookmarks: &str) {
+    if let Ok(Some(note)) = store.note(&owner) {
+        store.put_note(owner, bookmarks::left_of(&note, bookmarks), |_| {});
     }
 }
 
