@@ -1,6 +1,7 @@
 //! The life of the component: connect, serve, lose the link, connect again; and the end of it.
 
 mod backoff;
+mod leaving;
 mod liveness;
 mod questions;
 mod settings;
@@ -15,22 +16,20 @@ use tokio::time::{sleep, sleep_until, timeout, timeout_at};
 use crate::config::Config;
 use crate::dispatch::{Dispatch, Returns, Told};
 pub use crate::link::Step;
-use crate::link::{self, ConnectError, End, Inbound, Link, Outbox};
+use crate::link::{self, ConnectError, Inbound, Link, Outbox};
 use crate::metrics;
 pub use crate::service::Grant;
 use crate::stanza::Received;
 pub use crate::stanza::Refusal;
 use crate::store::Store;
 use backoff::Backoff;
+use leaving::{DRAIN, Ended, Leaving};
 use liveness::{Liveness, Verdict};
 use questions::Questions;
 pub use questions::{Question, Reply};
 
 /// How long a reply may wait for a link before whoever asked has given up.
 const KEEP_REPLIES: Duration = Duration::from_secs(60);
-
-/// How long the answers to what was read may take when the stream is over or we are to stop.
-const DRAIN: Duration = Duration::from_millis(4500);
 
 /// How long after a login the served domains have to delegate before it is told that they do not.
 const DELEGATION: Duration = Duration::from_secs(10);
@@ -41,12 +40,6 @@ const FAREWELL: Duration = Duration::from_millis(400);
 /// How many domains that are not served are remembered as having delegated. Anybody's server may
 /// say that it has.
 const NOT_SERVED: usize = 128;
-
-/// Closes the stream that is not XML, as RFC 6120 section 4.9 has it.
-const NOT_WELL_FORMED: &str = "<stream:error><not-well-formed \
-     xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>";
-
-const END_OF_STREAM: &str = "</stream:stream>";
 
 /// What the component tells whoever runs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,58 +88,9 @@ pub struct Component {
     domains: Vec<String>,
     /// Those, and others, that have told us on this link that they delegate.
     delegated: BTreeSet<String>,
+    /// When it is to be told which served domains have not.
+    undelegated: Option<Instant>,
     liveness: Liveness,
-}
-
-/// Why serving one link ended.
-#[derive(Debug, Clone)]
-enum Ended {
-    Lost(String),
-    /// We are to stop; by when at the latest.
-    Stopped(Instant),
-}
-
-/// Nothing more is read from a link, and what has been read is answered.
-#[derive(Debug)]
-struct Leaving {
-    deadline: Instant,
-    farewell: &'static str,
-    ended: Ended,
-}
-
-impl Leaving {
-    fn new(farewell: &'static str, ended: Ended) -> Self {
-        Self {
-            deadline: Instant::now() + DRAIN,
-            farewell,
-            ended,
-        }
-    }
-
-    /// How to leave because we are to stop.
-    fn stopping() -> Self {
-        let ended = Ended::Stopped(Instant::now() + DRAIN);
-        Self::new(END_OF_STREAM, ended)
-    }
-
-    /// How to leave after the router's side has ended like this. `Err` where nobody reads what we
-    /// write any more: then it waits for the next link.
-    fn after(end: End) -> Result<Self, Ended> {
-        let lost = |why: &str| Ended::Lost(why.to_owned());
-        match end {
-            End::Closed => Ok(Self::new(
-                END_OF_STREAM,
-                lost("the router closed the stream"),
-            )),
-            End::NotXml(what) => Ok(Self::new(
-                NOT_WELL_FORMED,
-                Ended::Lost(format!("what the router sent is not XML: {what}")),
-            )),
-            End::Eof => Err(lost("the router closed the connection")),
-            End::Io(error) => Err(Ended::Lost(error.to_string())),
-            End::StreamError(error) => Err(Ended::Lost(error.to_string())),
-        }
-    }
 }
 
 impl Component {
@@ -167,6 +111,7 @@ impl Component {
             outbox: Outbox::default(),
             domains: config.access.domains.clone(),
             delegated: BTreeSet::new(),
+            undelegated: None,
             liveness: settings::liveness(config),
         }
     }
@@ -270,8 +215,7 @@ impl Component {
         // Set once nothing more is to be read.
         let mut leaving: Option<Leaving> = None;
         let mut stopping = false;
-        let mut undelegated = std::pin::pin!(sleep(DELEGATION));
-        let mut told_undelegated = false;
+        self.undelegated = Some(Instant::now() + DELEGATION);
         loop {
             if leaving.is_some() {
                 self.dispatch.link_ended(&mut self.outbox);
@@ -292,14 +236,14 @@ impl Component {
                 }
                 Some(leaving) => leaving.deadline,
                 None => {
-                    let due = self.dispatch.due();
+                    let due = self.dispatch.due().into_iter().chain(self.undelegated);
                     self.liveness.lives(inbound.heard());
                     if !reading && self.outbox.is_empty() {
                         // It is we who are busy.
                         self.liveness.lives(Instant::now());
                     }
                     match self.liveness.look(Instant::now(), &mut self.outbox) {
-                        Verdict::Wait(moment) => due.map_or(moment, |due| due.min(moment)),
+                        Verdict::Wait(moment) => due.fold(moment, Instant::min),
                         Verdict::Dead(silent) => {
                             let silent = silent.as_secs();
                             return Ended::Lost(format!(
@@ -310,12 +254,7 @@ impl Component {
                 }
             };
             tokio::select! {
-                Some(config) = self.changes.recv() => {
-                    if self.take_over(&config, &mut inbound, tell) {
-                        undelegated.set(sleep(DELEGATION));
-                        told_undelegated = false;
-                    }
-                }
+                Some(config) = self.changes.recv() => self.take_over(&config, &mut inbound, tell),
                 () = &mut stop, if !stopping => {
                     stopping = true;
                     leaving = Some(Leaving::stopping());
@@ -324,14 +263,7 @@ impl Component {
                     if let Some(leaving) = leaving {
                         return leaving.ended;
                     }
-                }
-                () = &mut undelegated, if !told_undelegated => {
-                    told_undelegated = true;
-                    let missing = |domain: &&String| !self.delegated.contains(*domain);
-                    let missing: Vec<String> = self.domains.iter().filter(missing).cloned().collect();
-                    if !missing.is_empty() {
-                        tell(&Event::Undelegated(missing));
-                    }
+                    self.tell_undelegated(tell);
                 }
                 () = self.returns.wait() => self.dispatch.finish(&mut self.returns, &mut self.outbox),
                 written = outbound.write(&mut self.outbox), if !self.outbox.is_empty() => {
@@ -347,10 +279,7 @@ impl Component {
                 incoming = inbound.read(), if reading => {
                     // What was reloaded counts for what is read after it.
                     while let Ok(config) = self.changes.try_recv() {
-                        if self.take_over(&config, &mut inbound, tell) {
-                            undelegated.set(sleep(DELEGATION));
-                            told_undelegated = false;
-                        }
+                        self.take_over(&config, &mut inbound, tell);
                     }
                     for received in incoming.stanzas {
                         self.accept(received, inbound.heard(), tell);
@@ -378,20 +307,32 @@ impl Component {
         new.cloned().collect()
     }
 
-    /// The same while there is a link. Whether domains are served that were not before.
-    fn take_over(
-        &mut self,
-        config: &Config,
-        inbound: &mut Inbound,
-        tell: &mut impl FnMut(&Event),
-    ) -> bool {
+    /// The same while there is a link: new domains have their time to delegate.
+    fn take_over(&mut self, config: &Config, inbound: &mut Inbound, tell: &mut impl FnMut(&Event)) {
         let new = self.set_up_anew(config);
         inbound.set_limits(&self.link);
-        let more = !new.is_empty();
+        if !new.is_empty() {
+            self.undelegated = Some(Instant::now() + DELEGATION);
+        }
         for domain in new.into_iter().filter(|it| self.delegated.contains(it)) {
             tell(&Event::Delegated(domain));
         }
-        more
+    }
+
+    /// Says which served domains have not delegated, if it is time to.
+    fn tell_undelegated(&mut self, tell: &mut impl FnMut(&Event)) {
+        if self
+            .undelegated
+            .take_if(|due| *due <= Instant::now())
+            .is_none()
+        {
+            return;
+        }
+        let missing = |domain: &&String| !self.delegated.contains(*domain);
+        let missing: Vec<String> = self.domains.iter().filter(missing).cloned().collect();
+        if !missing.is_empty() {
+            tell(&Event::Undelegated(missing));
+        }
     }
 
     fn accept(&mut self, received: Received, at: Instant, tell: &mut impl FnMut(&Event)) {

@@ -95,12 +95,15 @@ impl Returns {
 /// Work that came back.
 #[derive(Debug)]
 enum Outcome {
-    /// A set has come to its end; with what is noted about the owner, where it was of bookmarks.
-    Set(u64, Result<(), SetError>, Option<String>),
+    Set(u64, Result<(), SetError>),
     Gets {
         done: Vec<(Owner, Found)>,
         left: Vec<Turn>,
     },
+    /// This is noted about an owner; with the number that the keeper asked with.
+    Note(Owner, u64, Option<String>),
+    /// What was to be noted about an owner is, or that has failed.
+    Noted(Owner),
 }
 
 /// A set, or a removal, on its way to the disk.
@@ -250,9 +253,9 @@ impl Dispatch {
     fn finish_one(&mut self, outcome: Outcome, outbox: &mut Outbox) {
         let now = Instant::now();
         match outcome {
-            Outcome::Set(number, result, note) => {
+            Outcome::Set(number, result) => {
                 if let Some(set) = self.sets.remove(&number) {
-                    self.written(set, &result, note, now, outbox);
+                    self.written(set, &result, now, outbox);
                 }
             }
             Outcome::Gets { done, left } => {
@@ -264,6 +267,11 @@ impl Dispatch {
                     self.found(owner, found, now, outbox);
                 }
             }
+            Outcome::Note(owner, number, note) => {
+                self.bookmarks.note_is(owner, number, note.as_deref(), now);
+                self.carry_out(outbox);
+            }
+            Outcome::Noted(owner) => self.bookmarks.noted(&owner),
         }
     }
 
@@ -271,22 +279,24 @@ impl Dispatch {
         &mut self,
         set: OpenSet,
         result: &Result<(), SetError>,
-        note: Option<String>,
         now: Instant,
         outbox: &mut Outbox,
     ) {
-        if result.is_err() || set.bookmarks.is_none() {
-            self.answer(set.ticket.answer.set(result), now, outbox);
-            return self.close(&set.owner, Stage::Writing, set.ticket.size);
-        }
-        self.wait_for_pep(&set.owner, Stage::Writing);
-        let (text, beside) = set.bookmarks.unwrap_or_default();
+        let OpenSet {
+            owner,
+            ticket,
+            bookmarks,
+        } = set;
+        let Some((text, beside)) = bookmarks.filter(|_| result.is_ok()) else {
+            self.answer(ticket.answer.set(result), now, outbox);
+            return self.close(&owner, Stage::Writing, ticket.size);
+        };
+        self.wait_for_pep(&owner, Stage::Writing);
         let ask = Ask {
-            owner: set.owner,
-            asker: set.ticket.asker.unwrap_or_default(),
-            size: set.ticket.size,
-            answer: set.ticket.answer,
-            note,
+            owner,
+            asker: ticket.asker.unwrap_or_default(),
+            size: ticket.size,
+            answer: ticket.answer,
         };
         self.bookmarks.set(ask, text, beside);
         self.carry_out(outbox);
@@ -298,14 +308,13 @@ impl Dispatch {
                 self.answer(answered, now, outbox);
                 self.close(&owner, Stage::Reading, size);
             }
-            Found::Bookmarks(ticket, found, note) => {
+            Found::Bookmarks(ticket, found) => {
                 self.wait_for_pep(&owner, Stage::Reading);
                 let ask = Ask {
                     owner,
                     asker: ticket.asker.unwrap_or_default(),
                     size: ticket.size,
                     answer: ticket.answer,
-                    note,
                 };
                 self.bookmarks.get(ask, found);
                 self.carry_out(outbox);
@@ -315,22 +324,58 @@ impl Dispatch {
 
     /// Does what keeping bookmarks in step has come to.
     fn carry_out(&mut self, outbox: &mut Outbox) {
-        for effect in self.bookmarks.effects() {
-            match effect {
-                Effect::Send(iq) => outbox.push_request(iq),
-                Effect::Answer(answered) => self.answer(answered, Instant::now(), outbox),
-                Effect::Close(owner, size) => self.close(&owner, Stage::InStep, size),
-                // Where it fails, both sides are compared once more, and nothing is lost.
-                Effect::Note(owner, note) => self.store.put_note(owner, Some(note), |_| {}),
+        // What is done at once may come to more.
+        loop {
+            let effects = self.bookmarks.effects();
+            if effects.is_empty() {
+                return;
+            }
+            for effect in effects {
+                match effect {
+                    Effect::Send(iq) => outbox.push_request(iq),
+                    Effect::Answer(answered) => self.answer(answered, Instant::now(), outbox),
+                    Effect::Close(owner, size) => self.close(&owner, Stage::InStep, size),
+                    Effect::ReadNote(owner, number) => self.read_note(owner, number),
+                    Effect::Note(owner, note) => self.put_note(owner, note),
+                }
             }
         }
+    }
+
+    /// Reads a note, as gets are read: at once if there is nobody who would have to wait for that.
+    fn read_note(&mut self, owner: Owner, number: u64) {
+        // What cannot be read is as good as not noted: then nothing is taken away.
+        let read = |store: &Store, owner: &Owner| store.note(owner).ok().flatten();
+        if self.open == 1 {
+            let note = read(&self.store, &owner);
+            return self
+                .bookmarks
+                .note_is(owner, number, note.as_deref(), Instant::now());
+        }
+        let (store, back) = (self.store.clone(), self.done.clone());
+        spawn_blocking(move || {
+            let note = read(&store, &owner);
+            let _ = back.send(Outcome::Note(owner, number, note));
+        });
+    }
+
+    fn put_note(&self, owner: Owner, note: String) {
+        let (about, back) = (owner.clone(), self.done.clone());
+        // Where it fails, both sides are compared once more, and nothing is lost.
+        self.store.put_note(owner, Some(note), move |_| {
+            let _ = back.send(Outcome::Noted(about));
+        });
+    }
+
+    fn look_after_bookmarks(&mut self, outbox: &mut Outbox) {
+        self.bookmarks.look(Instant::now());
+        self.carry_out(outbox);
     }
 
     /// Starts what may start: one request of each owner in turn; gets as long as their replies
     /// have somewhere to go.
     pub fn start(&mut self, outbox: &mut Outbox) {
-        self.bookmarks.look(Instant::now());
-        self.carry_out(outbox);
+        self.look_after_bookmarks(outbox);
         while let Some(owner) = self.turns.pop_front() {
             self.start_next_of(owner);
         }
@@ -341,6 +386,8 @@ impl Dispatch {
             self.batches += 1;
             let outcome = read(vec![turn], &self.store);
             self.finish_one(outcome, outbox);
+            // Nothing else may happen for long that would have them looked after.
+            self.look_after_bookmarks(outbox);
         }
         while self.batches < BATCHES
             && !self.ready.is_empty()
@@ -451,13 +498,12 @@ impl Dispatch {
                 (text, set.changes.len() > 1)
             }),
             Write::Set(set) if bookmarks_in(set).is_some() => {
-                // PEP does not learn of it, so what both had in common says nothing any more.
+                self.bookmarks.go_apart(&owner);
                 self.store.put_note(owner.clone(), None, |_| {});
                 None
             }
             _ => None,
         };
-        let is_bookmarks = bookmarks.is_some();
         let set = OpenSet {
             owner: owner.clone(),
             ticket,
@@ -465,14 +511,9 @@ impl Dispatch {
         };
         self.sets.insert(number, set);
         let back = self.done.clone();
-        // Read by the thread that writes: so sets of bookmarks go on in the order they came, and no
-        // get comes in between.
-        let notes = is_bookmarks.then(|| (self.store.clone(), owner.clone()));
         let done = move |result| {
-            // What cannot be read is as good as not noted: then nothing is taken away.
-            let note = notes.and_then(|(store, owner)| store.note(&owner).ok().flatten());
             // The receiver is gone only when nobody waits for an answer any more.
-            let _ = back.send(Outcome::Set(number, result, note));
+            let _ = back.send(Outcome::Set(number, result));
         };
         match write {
             Write::Set(changes) => self.store.submit(changes, done),

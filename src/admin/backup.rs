@@ -12,7 +12,8 @@ use std::io::{self, BufReader, Seek, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::words::{self, Progress};
+use super::progress::Progress;
+use super::words;
 use super::{data, words::count};
 use crate::archive::{self, BadArchive, Document, Reader};
 use crate::config::Config;
@@ -93,7 +94,7 @@ fn back_up(config: &Config, file: &Path, force: bool) -> Result<u8, u8> {
     file::may_be_made(file, force).map_err(cannot_write)?;
     let data = data::open(config)?;
     let mut target = Target::make(file).map_err(cannot_write)?;
-    let mut progress = Progress::new();
+    let mut progress = Progress::on_terminal();
     let mut sum = Sum::default();
     let mut bytes = archive::HEADER.as_bytes().to_vec();
     let written = for_each_document(&*data, |document| {
@@ -145,7 +146,7 @@ fn put_back(config: &Config, file: &Path) -> Result<(), u8> {
         );
         return Err(exit::STORE);
     }
-    let mut progress = Progress::new();
+    let mut progress = Progress::on_terminal();
     let mut put = Sum::default();
     let mut refused = None;
     let mut put_off = Batch::default();

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::bar::Bar;
 use super::data;
+use super::progress::Progress;
 use crate::archive::Document;
 use crate::config::{Config, ReservedNamespaces};
 use crate::exit;
@@ -54,7 +54,7 @@ pub fn run(config: &Config, paths: Vec<PathBuf>, how: How) -> ExitCode {
 fn import(config: &Config, paths: Vec<PathBuf>, how: How) -> Result<Tally, u8> {
     let data = data::open_or_make(config)?;
     let mut import = Import::of(paths, limits(config));
-    let mut bar = Bar::new(import.progress());
+    let (so_far, mut bar) = (import.progress(), Progress::anywhere());
     let mut tally = Tally::default();
     for item in import.by_ref() {
         match item {
@@ -78,11 +78,12 @@ fn import(config: &Config, paths: Vec<PathBuf>, how: How) -> Result<Tally, u8> {
                         return Err(exit::STORE);
                     }
                 }
-                bar.step(tally.users);
+                let users = format_args!("{} users", tally.users);
+                bar.show_part(so_far.done(), so_far.total(), users);
             }
         }
     }
-    bar.end();
+    bar.clear();
     Ok(tally)
 }
 

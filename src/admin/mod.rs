@@ -1,7 +1,6 @@
 //! What an administrator does beside the running service.
 
 pub mod backup;
-mod bar;
 pub mod check;
 pub mod compact;
 pub mod data;
@@ -10,6 +9,7 @@ pub mod export;
 pub mod healthcheck;
 pub mod import;
 pub mod print_config;
+mod progress;
 pub mod prune;
 pub mod removal;
 pub mod report;

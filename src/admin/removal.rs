@@ -6,6 +6,7 @@ use std::io::{IsTerminal, Write, stderr, stdin, stdout};
 use std::process::ExitCode;
 
 use super::data::{Data, told};
+use super::words::count;
 use crate::exit;
 use crate::store::{Amount, Owner};
 
@@ -78,7 +79,11 @@ impl Removal {
             all.bytes += amount.bytes;
             all.elements += amount.elements;
         }
-        format!("{}, {}", many(owners.len() as u64, "owner"), Size(all))
+        format!(
+            "{}, {}",
+            count(owners.len() as u64, "owner", "owners"),
+            Size(all)
+        )
     }
 }
 
@@ -94,12 +99,9 @@ struct Size(Amount);
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Amount { bytes, elements } = self.0;
-        write!(f, "{}, {}", many(elements, "element"), many(bytes, "byte"))
+        let elements = count(elements, "element", "elements");
+        write!(f, "{elements}, {}", count(bytes, "byte", "bytes"))
     }
-}
-
-fn many(number: u64, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// One line for whoever runs the command.

@@ -1,11 +1,5 @@
 //! Amounts and names as an administrator reads them.
 
-use std::io::{IsTerminal, Write};
-use std::time::{Duration, Instant};
-
-/// How often progress is shown.
-const OFTEN: Duration = Duration::from_millis(200);
-
 /// So many bytes, in the largest unit that leaves a number before the point.
 pub fn bytes(bytes: u64) -> String {
     let units = ["KiB", "MiB", "GiB", "TiB"];
@@ -38,42 +32,6 @@ pub fn shown(name: &str) -> String {
             }
         })
         .collect()
-}
-
-/// One line on a terminal that is written over again and again; elsewhere nothing.
-#[derive(Debug)]
-pub struct Progress {
-    shows: bool,
-    last: Option<Instant>,
-}
-
-impl Progress {
-    /// On standard error.
-    pub fn new() -> Self {
-        let shows = std::io::stderr().is_terminal();
-        Self { shows, last: None }
-    }
-
-    /// Shows how far it is, if it is time for that.
-    pub fn show(&mut self, how_far: impl FnOnce() -> String) {
-        if self.shows && self.last.is_none_or(|last| last.elapsed() >= OFTEN) {
-            let _ = write!(std::io::stderr(), "\r\x1b[K{}", how_far());
-            self.last = Some(Instant::now());
-        }
-    }
-
-    /// Makes room for other lines.
-    pub fn clear(&mut self) {
-        if self.last.take().is_some() {
-            let _ = write!(std::io::stderr(), "\r\x1b[K");
-        }
-    }
-}
-
-impl Default for Progress {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 #[cfg(test)]

@@ -114,7 +114,10 @@ pub fn decide<'a>(stored: &'a Legacy, node: &'a Node, before: Before<'_>) -> Dec
 /// again would look like one that was left alone here and deleted elsewhere.
 pub fn left_of(base: &Base, stored: &Base, shown: Option<&Sight>) -> Base {
     let left = base.also_in(stored);
-    shown.map_or_else(|| left.clone(), |sight| left.also_in(&sight.rooms))
+    match shown {
+        Some(sight) => left.also_in(&sight.rooms),
+        None => left,
+    }
 }
 
 /// What has become of a stored room.
@@ -132,13 +135,15 @@ enum Fate {
 impl Before<'_> {
     fn fate(&self, kept: &Kept) -> Fate {
         let base = self.base.and_then(|base| base.get(&kept.key));
-        // What a client was not shown it has added, even if it is just as it was once.
+        // A client that has seen that a room was gone, and stores it, has it again.
         let before = match self.shown {
-            Some(sight) => sight.rooms.get(&kept.key),
+            Some(_) => self.shown_of(kept),
             None => base,
         };
         if before == Some(kept.room.digest()) {
-            let was_in_step = base.is_some() || self.shown.is_some_and(|sight| sight.in_step);
+            // What the base has of it may be older than an edit that did not get into the node.
+            let saw_it_in_step = self.shown.is_some_and(|sight| sight.in_step);
+            let was_in_step = saw_it_in_step || base == before;
             Fate::Untouched { was_in_step }
         } else {
             Fate::Changed

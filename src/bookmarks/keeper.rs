@@ -18,7 +18,7 @@ use super::asked::{Asked, PATIENCE};
 use super::base::Base;
 use super::hosts::Hosts;
 use super::legacy::Legacy;
-use super::line::{Content, Line, Request};
+use super::line::{Content, Known, Line, Request};
 use super::shown::Shown;
 use super::step::{Failure, Next, Rights, Step};
 use crate::address;
@@ -54,8 +54,6 @@ pub struct Ask {
     pub size: usize,
     /// How to answer it.
     pub answer: Answer,
-    /// What has been noted about the owner.
-    pub note: Option<String>,
 }
 
 /// What is to be done.
@@ -67,7 +65,9 @@ pub enum Effect {
     Answer(Answered),
     /// A request of this owner, of this size, is over.
     Close(Owner, usize),
-    /// This is to be noted about this owner.
+    /// What is noted about this owner is to be read, and told with this number.
+    ReadNote(Owner, u64),
+    /// This is to be noted about this owner, and it is to be told when that is done.
     Note(Owner, String),
 }
 
@@ -137,6 +137,14 @@ impl Keeper {
         self.shown.forget(asker);
     }
 
+    /// This owner's bookmarks are stored without us: what both sides had in common says nothing any
+    /// more. The note is taken away by whoever stores them.
+    pub fn go_apart(&mut self, owner: &Owner) {
+        if let Some(line) = self.lines.get_mut(owner) {
+            line.base = Known::Is(None);
+        }
+    }
+
     /// Whether this is more than may be stored while they are: so many rooms may be.
     pub fn too_many(&self, stored: &str) -> Option<usize> {
         let most = self.settings.max_rooms;
@@ -165,7 +173,6 @@ impl Keeper {
             asker,
             size,
             answer,
-            note,
         } = ask;
         let number = self.next;
         self.next += 1;
@@ -174,7 +181,6 @@ impl Keeper {
             asker,
             size,
             answer: Some(answer),
-            base: note.as_deref().and_then(Base::read),
             content,
             is_in_step: false,
         };
@@ -193,6 +199,27 @@ impl Keeper {
             .push_back((Instant::now() + PATIENCE, owner.clone(), number));
         if first {
             self.readers.push_back(owner);
+        }
+    }
+
+    /// This is noted about an owner; it was to be read with this number.
+    pub fn note_is(&mut self, owner: Owner, number: u64, note: Option<&str>, now: Instant) {
+        if let Some(line) = self.lines.get_mut(&owner)
+            && matches!(line.base, Known::Asked(asked) if asked == number)
+        {
+            line.base = Known::Is(note.and_then(Base::read));
+            self.readers.push_front(owner);
+            self.look(now);
+        }
+    }
+
+    /// A note about this owner has reached the disk, or failed to.
+    pub fn noted(&mut self, owner: &Owner) {
+        if let Some(line) = self.lines.get_mut(owner) {
+            line.noting -= 1;
+            if line.is_over() {
+                self.lines.remove(owner);
+            }
         }
     }
 
@@ -253,7 +280,7 @@ impl Keeper {
         self.writers.clear();
         let owners: Vec<Owner> = self.lines.keys().cloned().collect();
         for owner in owners {
-            while self.lines.contains_key(&owner) {
+            while self.has_requests(&owner) {
                 self.end_first(&owner);
             }
         }
@@ -261,23 +288,43 @@ impl Keeper {
         self.deadlines.clear();
     }
 
+    fn has_requests(&self, owner: &Owner) -> bool {
+        let line = self.lines.get(owner);
+        line.is_some_and(|line| !line.requests.is_empty())
+    }
+
     /// Begins the step of an owner's first request, or sends its next IQ.
     fn advance(&mut self, owner: Owner, now: Instant) {
         let domain = domain_of(&owner);
         let alone = self.hosts.is_left_alone(domain, now);
         let grant = self.hosts.grant(domain).filter(|_| !alone);
-        let (Some(line), Some(grant)) = (self.lines.get_mut(&owner), grant) else {
-            return self.end_first(&owner);
+        let Some(line) = self.lines.get_mut(&owner) else {
+            return;
         };
         let Some(request) = line.requests.front() else {
             return;
+        };
+        let base = match &line.base {
+            Known::Is(base) => base.as_ref(),
+            Known::Asked(_) => return,
+            // Not before there is a line: so nothing is on its way to the disk that it would miss.
+            Known::Nothing => {
+                let number = self.next;
+                self.next += 1;
+                line.base = Known::Asked(number);
+                return self.effects.push(Effect::ReadNote(owner, number));
+            }
+        };
+        // Only now, for a set that comes to nothing leaves less of the base.
+        let Some(grant) = grant else {
+            return self.end_first(&owner);
         };
         let payload = line.payload.take().unwrap_or_else(|| {
             let rights = Rights {
                 max_rooms: self.settings.max_rooms,
                 configure: grant.owner,
             };
-            let (step, payload) = Step::begin(&request.stored(&self.shown), rights);
+            let (step, payload) = Step::begin(&request.stored(base, &self.shown), rights);
             line.step = Some(step);
             payload
         });
@@ -298,7 +345,7 @@ impl Keeper {
         if let (Some(view), Content::Get(found)) = (view, &request.content)
             && let Some(answer) = &request.answer
         {
-            let seen = answer.bookmarks(found, view.text.as_deref());
+            let seen = answer.bookmarks(found, Some(&view.text));
             if seen.is_some() {
                 request.answer = None;
                 self.shown.put(&request.asker, view.rooms, false);
@@ -318,8 +365,8 @@ impl Keeper {
             Next::InStep(base) => {
                 request.is_in_step = true;
                 if let Some(base) = base {
-                    line.begin_from(&base, 1);
-                    self.effects.push(Effect::Note(owner.clone(), base.write()));
+                    let note = line.begin_from(base);
+                    self.effects.push(Effect::Note(owner.clone(), note));
                 }
                 self.end_first(owner);
             }
@@ -383,9 +430,11 @@ impl Keeper {
             self.held -= request.held() + request.size;
             let answered = request.answered(&mut self.shown);
             self.effects.extend(answered.map(Effect::Answer));
-            if let Some(base) = request.left_of_base(&self.shown) {
-                line.begin_from(&base, at);
-                self.effects.push(Effect::Note(owner.clone(), base.write()));
+            if let Known::Is(Some(base)) = &line.base
+                && let Some(left) = request.left_of(base, &self.shown)
+            {
+                let note = line.begin_from(left);
+                self.effects.push(Effect::Note(owner.clone(), note));
             }
             request.note(&mut self.shown);
             let over = Effect::Close(owner.clone(), request.size);
@@ -393,9 +442,9 @@ impl Keeper {
         }
         if at == 0 {
             (line.step, line.payload) = (None, None);
-            if line.requests.is_empty() {
+            if line.is_over() {
                 self.lines.remove(owner);
-            } else {
+            } else if !line.requests.is_empty() {
                 self.readers.push_back(owner.clone());
             }
         }

@@ -37,8 +37,6 @@ pub struct Legacy {
     rest: Vec<String>,
     /// The attributes of the element around, as they are written.
     attributes: String,
-    /// Whether anything is stored at all.
-    is_stored: bool,
 }
 
 /// A room that is stored.
@@ -70,7 +68,6 @@ impl Legacy {
         let Some(all) = elements(text) else {
             return legacy;
         };
-        legacy.is_stored = !all.stanza.children.is_empty();
         let mut seen = HashSet::new();
         for (number, storage) in all.stanza.children.iter().enumerate() {
             if number == 0 {
@@ -113,11 +110,9 @@ impl Legacy {
         Base::of(rooms.map(|kept| (&*kept.key, kept.room.digest())))
     }
 
-    /// The element with these rooms, and with all that has no form in PEP. `None` where nothing is
-    /// stored, and there would be nothing in it either.
-    pub fn with(&self, rooms: &[Seen<'_>]) -> Option<String> {
+    /// The element with these rooms, and with all that has no form in PEP.
+    pub fn with(&self, rooms: &[Seen<'_>]) -> String {
         let mut out = format!("<{STORAGE} xmlns='{NAMESPACE}'{}>", self.attributes);
-        let empty = out.len();
         for seen in rooms {
             match seen.kept {
                 Some(kept) => out.push_str(&kept.saying(seen.room)),
@@ -127,9 +122,8 @@ impl Legacy {
         for other in &self.rest {
             out.push_str(other);
         }
-        let is_nothing = out.len() == empty && !self.is_stored;
         out.push_str("</storage>");
-        (!is_nothing).then_some(out)
+        out
     }
 }
 
@@ -237,7 +231,7 @@ mod tests {
         </storage>";
 
     /// With what is stored; without the rooms that are named.
-    fn without(legacy: &Legacy, gone: &[&str]) -> Option<String> {
+    fn without(legacy: &Legacy, gone: &[&str]) -> String {
         let rooms = legacy.rooms.iter();
         let rooms = rooms.filter(|kept| !gone.contains(&&*kept.key));
         let rooms: Vec<Seen<'_>> = rooms.map(|kept| seen(kept, &kept.room)).collect();
@@ -259,7 +253,7 @@ mod tests {
         assert_eq!(keys, ["tea@muc", "go@muc"]);
         assert_eq!(Legacy::count(STORED), 2);
         assert_eq!(
-            without(&legacy, &["tea@muc", "go@muc"]).unwrap(),
+            without(&legacy, &["tea@muc", "go@muc"]),
             "<storage xmlns='storage:bookmarks'><url url='http://a/?b&amp;c' name='A'/>\
              <conference name='no address'/><conference jid='not an address'/></storage>"
         );
@@ -268,7 +262,7 @@ mod tests {
     #[test]
     fn what_says_the_same_stays_as_it_was_written() {
         let legacy = Legacy::read(STORED);
-        let view = without(&legacy, &[]).unwrap();
+        let view = without(&legacy, &[]);
         let tea =
             "<conference jid='tea@muc' name='Tea'><nick>al</nick><x xmlns='urn:x'/></conference>";
         assert!(view.contains(tea), "{view}");
@@ -284,7 +278,7 @@ mod tests {
             room: &other,
             kept: None,
         };
-        let view = legacy.with(&[seen(&legacy.rooms[0], &other), new]).unwrap();
+        let view = legacy.with(&[seen(&legacy.rooms[0], &other), new]);
         let tree: Tree = view.parse().unwrap();
         let tea = tree.children().next().unwrap();
         assert_eq!(
@@ -299,17 +293,6 @@ mod tests {
         );
     }
 
-    /// The last room was deleted elsewhere, and clients went on being shown what is stored.
-    #[test]
-    fn where_all_rooms_are_gone_an_empty_element_is_seen() {
-        let legacy =
-            Legacy::read("<storage xmlns='storage:bookmarks'><conference jid='a@b'/></storage>");
-        assert_eq!(
-            without(&legacy, &["a@b"]).as_deref(),
-            Some("<storage xmlns='storage:bookmarks'></storage>")
-        );
-    }
-
     #[test]
     fn several_elements_or_none_are_read_as_one() {
         let two = "<storage xmlns='storage:bookmarks' xml:lang='de'><conference jid='a@b'/></storage>\
@@ -317,9 +300,10 @@ mod tests {
         let legacy = Legacy::read(two);
         assert_eq!(legacy.rooms.len(), 2);
         assert_eq!(
-            without(&legacy, &["a@b", "c@d"]).unwrap(),
+            without(&legacy, &["a@b", "c@d"]),
             "<storage xmlns='storage:bookmarks' xml:lang='de'><url/></storage>"
         );
-        assert_eq!(without(&Legacy::read(""), &[]), None);
+        let none = without(&Legacy::read(""), &[]);
+        assert_eq!(none, "<storage xmlns='storage:bookmarks'></storage>");
     }
 }

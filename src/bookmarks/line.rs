@@ -21,8 +21,25 @@ pub struct Line {
     pub step: Option<Step>,
     /// Its next IQ.
     pub payload: Option<Payload>,
+    /// What both sides had when they were last in step.
+    pub base: Known,
+    /// How many notes of it are on their way to the disk. As long as there is one the line stays,
+    /// even if nobody waits: what the store has is older.
+    pub noting: usize,
     /// Bytes that are held beside what the requests themselves cost.
     pub held: usize,
+}
+
+/// What is known of a base.
+#[derive(Debug, Default)]
+pub enum Known {
+    /// Nothing yet.
+    #[default]
+    Nothing,
+    /// It is being read, under this number.
+    Asked(u64),
+    /// It is this; `None` if both sides never were in step.
+    Is(Option<Base>),
 }
 
 /// A request.
@@ -36,8 +53,6 @@ pub struct Request {
     pub size: usize,
     /// How to answer it; `None` once it is answered.
     pub answer: Option<Answer>,
-    /// The rooms when both sides were last in step.
-    pub base: Option<Base>,
     /// What it is about.
     pub content: Content,
     /// Whether both sides are in step with it.
@@ -59,11 +74,17 @@ impl Line {
         self.requests.iter_mut().find(|it| it.number == number)
     }
 
-    /// This is noted now: the requests behind this place begin from there.
-    pub fn begin_from(&mut self, base: &Base, place: usize) {
-        for request in self.requests.iter_mut().skip(place) {
-            request.base = Some(base.clone());
-        }
+    /// The requests to come begin from this base. Returns what is to be noted.
+    pub fn begin_from(&mut self, base: Base) -> String {
+        let note = base.write();
+        self.base = Known::Is(Some(base));
+        self.noting += 1;
+        note
+    }
+
+    /// Whether nothing is to be done any more.
+    pub fn is_over(&self) -> bool {
+        self.requests.is_empty() && self.noting == 0
     }
 }
 
@@ -80,9 +101,9 @@ impl Request {
         }
     }
 
-    /// What is left of the base, if it is less and this was not brought into step.
-    pub fn left_of_base(&self, shown: &Shown) -> Option<Base> {
-        let (Content::Set(text), Some(base)) = (&self.content, &self.base) else {
+    /// What is left of this base, if it is less and this was not brought into step.
+    pub fn left_of(&self, base: &Base, shown: &Shown) -> Option<Base> {
+        let Content::Set(text) = &self.content else {
             return None;
         };
         let left = left_of(base, &Legacy::read(text).base(), shown.to(&self.asker));
@@ -100,7 +121,7 @@ impl Request {
     }
 
     /// What is to be brought into step.
-    pub fn stored(&self, shown: &Shown) -> Stored {
+    pub fn stored(&self, base: Option<&Base>, shown: &Shown) -> Stored {
         let (text, is_set) = match &self.content {
             Content::Get(found) => (found.stored(), false),
             Content::Set(text) => (&**text, true),
@@ -108,7 +129,7 @@ impl Request {
         let shown = shown.to(&self.asker).filter(|_| is_set);
         Stored {
             text: text.to_owned(),
-            base: self.base.clone(),
+            base: base.cloned(),
             shown: shown.cloned(),
             is_set,
         }

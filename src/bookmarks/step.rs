@@ -37,8 +37,8 @@ pub struct Rights {
 /// What a client is to see.
 #[derive(Debug)]
 pub struct View {
-    /// What is shown in place of what is stored; `None` where there is nothing.
-    pub text: Option<String>,
+    /// What is shown in place of what is stored.
+    pub text: String,
     /// The rooms in it.
     pub rooms: Base,
 }

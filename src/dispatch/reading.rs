@@ -29,9 +29,8 @@ pub struct Turn {
 pub enum Found {
     /// Its answer; and its size.
     Answer(Answered, usize),
-    /// Bookmarks as they are stored, which are to be brought into step first; and what is noted
-    /// about their owner.
-    Bookmarks(Ticket, Bookmarks, Option<String>),
+    /// Bookmarks as they are stored, which are to be brought into step first.
+    Bookmarks(Ticket, Bookmarks),
 }
 
 impl Turn {
@@ -49,10 +48,10 @@ pub fn read(mut batch: Vec<Turn>, store: &Store) -> Outcome {
         while bytes < BATCH_BYTES
             && let Some(get) = turn.gets.pop_front()
         {
-            let found = carry_out(get, &turn.owner, store);
+            let found = carry_out(get, store);
             bytes += match &found {
                 Found::Answer(answered, _) => answered.reply.len(),
-                Found::Bookmarks(_, found, _) => found.bytes(),
+                Found::Bookmarks(_, found) => found.bytes(),
             };
             done.push((turn.owner.clone(), found));
         }
@@ -61,19 +60,15 @@ pub fn read(mut batch: Vec<Turn>, store: &Store) -> Outcome {
     Outcome::Gets { done, left: batch }
 }
 
-fn carry_out(Get { fetch, ticket }: Get, owner: &Owner, store: &Store) -> Found {
+fn carry_out(Get { fetch, ticket }: Get, store: &Store) -> Found {
     let answer = &ticket.answer;
     let work = || match ticket.asker {
         None => Err(fetch.carry_out(store, answer)),
-        Some(_) => {
-            let found = fetch.bookmarks(store, answer)?;
-            // What cannot be read is as good as not noted: then nothing is taken away.
-            Ok((found, store.note(owner).ok().flatten()))
-        }
+        Some(_) => fetch.bookmarks(store, answer),
     };
     // A panic would take the whole batch with it, and all its answers.
     match catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(answer.broken())) {
-        Ok((found, note)) => Found::Bookmarks(ticket, found, note),
+        Ok(found) => Found::Bookmarks(ticket, found),
         Err(answered) => Found::Answer(answered, ticket.size),
     }
 }

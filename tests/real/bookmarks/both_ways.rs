@@ -1,9 +1,11 @@
 //! What one client does the other sees.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::old::{Old, storage};
 use super::room::{MODERN, Room, room, rooms, sorted};
 use super::stage::shared;
-use crate::support::answers::fragment;
+use crate::support::answers::{fragment, succeeded};
 use crate::support::client::{PATIENCE, private};
 use crate::support::server::COMPONENT;
 
@@ -167,6 +169,55 @@ fn who_changes_what_somebody_else_has_deleted_has_it_again() {
     old.set([&room("tea").name("Tea")]);
     assert_eq!(modern.rooms(), [room("tea").name("Tea")]);
     assert_eq!(old.rooms(), [room("tea").name("Tea")]);
+}
+
+#[test]
+fn who_saw_that_a_room_was_gone_and_sets_it_has_it_again() {
+    let (mut old, mut modern) = shared().user();
+    let [tea, chess] = ["tea", "chess"].map(room);
+    old.set([&tea, &chess]);
+    modern.retract(&tea);
+    assert_eq!(old.rooms(), [chess.clone()]);
+    old.set([&tea, &chess]);
+    let both = sorted([tea, chess]);
+    assert_eq!(modern.rooms(), both);
+    assert_eq!(old.rooms(), both);
+}
+
+#[test]
+fn when_a_modern_client_deletes_the_last_room_there_is_none() {
+    let (mut old, mut modern) = shared().user();
+    old.set([&room("tea")]);
+    modern.retract(&room("tea"));
+    assert_eq!(old.rooms(), []);
+    assert_eq!(modern.rooms(), []);
+}
+
+/// However soon after, and however busy the store is with what others set.
+#[test]
+fn what_is_deleted_right_after_a_set_does_not_come_back() {
+    let (mut old, mut modern) = shared().user();
+    let (mut other, _) = shared().user();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                succeeded(
+                    &other
+                        .client()
+                        .set("", "<note xmlns='urn:test:note'>x</note>"),
+                );
+            }
+        });
+        let came_back = (0..60).find(|number| {
+            let tea = room("tea").name(&number.to_string());
+            old.set([&tea, &room("chess")]);
+            modern.retract(&tea);
+            old.rooms() != [room("chess")] || modern.rooms() != [room("chess")]
+        });
+        is_over.store(true, Ordering::Relaxed);
+        assert_eq!(came_back, None);
+    });
 }
 
 #[test]

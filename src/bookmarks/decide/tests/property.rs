@@ -60,7 +60,9 @@ impl World {
                 // into the node yet, is replaced.
                 if std::mem::replace(&mut self.stored_by, client) != client {
                     let only_stored = self.stored.keys().filter(|it| !self.node.contains_key(it));
-                    only_stored.for_each(|room| drop(self.wanted.remove(room)));
+                    for room in only_stored {
+                        self.wanted.remove(room);
+                    }
                 }
                 let list = self.edited(known, edit);
                 // Once it is forgotten what the client was shown, a room that it adds just as it

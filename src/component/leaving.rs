@@ -1,0 +1,69 @@
+//! How a link is left: nothing more is read, and what was read is answered.
+
+use std::time::{Duration, Instant};
+
+use crate::link::End;
+
+/// How long the answers to what was read may take when the stream is over or we are to stop.
+pub const DRAIN: Duration = Duration::from_millis(4500);
+
+/// Closes the stream that is not XML, as RFC 6120 section 4.9 has it.
+const NOT_WELL_FORMED: &str = "<stream:error><not-well-formed \
+     xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>";
+
+const END_OF_STREAM: &str = "</stream:stream>";
+
+/// Why serving one link ended.
+#[derive(Debug, Clone)]
+pub enum Ended {
+    /// The link was lost: why.
+    Lost(String),
+    /// We are to stop; by when at the latest.
+    Stopped(Instant),
+}
+
+/// Nothing more is read from a link, and what has been read is answered.
+#[derive(Debug)]
+pub struct Leaving {
+    /// When that has to be done.
+    pub deadline: Instant,
+    /// What is written at the very end.
+    pub farewell: &'static str,
+    /// Why.
+    pub ended: Ended,
+}
+
+impl Leaving {
+    fn new(farewell: &'static str, ended: Ended) -> Self {
+        Self {
+            deadline: Instant::now() + DRAIN,
+            farewell,
+            ended,
+        }
+    }
+
+    /// How to leave because we are to stop.
+    pub fn stopping() -> Self {
+        let ended = Ended::Stopped(Instant::now() + DRAIN);
+        Self::new(END_OF_STREAM, ended)
+    }
+
+    /// How to leave after the router's side has ended like this. `Err` where nobody reads what we
+    /// write any more: then it waits for the next link.
+    pub fn after(end: End) -> Result<Self, Ended> {
+        let lost = |why: &str| Ended::Lost(why.to_owned());
+        match end {
+            End::Closed => Ok(Self::new(
+                END_OF_STREAM,
+                lost("the router closed the stream"),
+            )),
+            End::NotXml(what) => Ok(Self::new(
+                NOT_WELL_FORMED,
+                Ended::Lost(format!("what the router sent is not XML: {what}")),
+            )),
+            End::Eof => Err(lost("the router closed the connection")),
+            End::Io(error) => Err(Ended::Lost(error.to_string())),
+            End::StreamError(error) => Err(Ended::Lost(error.to_string())),
+        }
+    }
+}
