@@ -497,11 +497,6 @@ impl Dispatch {
                 let text = value.map_or_else(String::new, |value| value.text.clone());
                 (text, set.changes.len() > 1)
             }),
-            Write::Set(set) if bookmarks_in(set).is_some() => {
-                self.bookmarks.go_apart(&owner);
-                self.store.put_note(owner.clone(), None, |_| {});
-                None
-            }
             _ => None,
         };
         let set = OpenSet {

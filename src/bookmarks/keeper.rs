@@ -137,14 +137,6 @@ impl Keeper {
         self.shown.forget(asker);
     }
 
-    /// This owner's bookmarks are stored without us: what both sides had in common says nothing any
-    /// more. The note is taken away by whoever stores them.
-    pub fn go_apart(&mut self, owner: &Owner) {
-        if let Some(line) = self.lines.get_mut(owner) {
-            line.base = Known::Is(None);
-        }
-    }
-
     /// Whether this is more than may be stored while they are: so many rooms may be.
     pub fn too_many(&self, stored: &str) -> Option<usize> {
         let most = self.settings.max_rooms;
