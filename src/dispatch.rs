@@ -359,10 +359,10 @@ impl Dispatch {
         });
     }
 
-    fn put_note(&self, owner: Owner, note: String) {
+    fn put_note(&self, owner: Owner, note: Option<String>) {
         let (about, back) = (owner.clone(), self.done.clone());
         // Where it fails, both sides are compared once more, and nothing is lost.
-        self.store.put_note(owner, Some(note), move |_| {
+        self.store.put_note(owner, note, move |_| {
             let _ = back.send(Outcome::Noted(about));
         });
     }

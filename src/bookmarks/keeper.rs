@@ -67,8 +67,8 @@ pub enum Effect {
     Close(Owner, usize),
     /// What is noted about this owner is to be read, and told with this number.
     ReadNote(Owner, u64),
-    /// This is to be noted about this owner, and it is to be told when that is done.
-    Note(Owner, String),
+    /// This is to be noted about this owner, or nothing; and it is to be told when that is done.
+    Note(Owner, Option<String>),
 }
 
 /// Keeps bookmarks in step.
@@ -337,7 +337,7 @@ impl Keeper {
         if let (Some(view), Content::Get(found)) = (view, &request.content)
             && let Some(answer) = &request.answer
         {
-            let seen = answer.bookmarks(found, Some(&view.text));
+            let seen = answer.bookmarks(found, view.text.as_deref());
             if seen.is_some() {
                 request.answer = None;
                 self.shown.put(&request.asker, view.rooms, false);
@@ -422,10 +422,7 @@ impl Keeper {
             self.held -= request.held() + request.size;
             let answered = request.answered(&mut self.shown);
             self.effects.extend(answered.map(Effect::Answer));
-            if let Known::Is(Some(base)) = &line.base
-                && let Some(left) = request.left_of(base, &self.shown)
-            {
-                let note = line.begin_from(left);
+            if let Some(note) = line.end_of(&request, &self.shown) {
                 self.effects.push(Effect::Note(owner.clone(), note));
             }
             request.note(&mut self.shown);

@@ -110,9 +110,11 @@ impl Legacy {
         Base::of(rooms.map(|kept| (&*kept.key, kept.room.digest())))
     }
 
-    /// The element with these rooms, and with all that has no form in PEP.
-    pub fn with(&self, rooms: &[Seen<'_>]) -> String {
+    /// The element with these rooms, and with all that has no form in PEP. `None` where nothing is
+    /// stored, and there would be nothing in it either.
+    pub fn with(&self, rooms: &[Seen<'_>]) -> Option<String> {
         let mut out = format!("<{STORAGE} xmlns='{NAMESPACE}'{}>", self.attributes);
+        let empty = out.len();
         for seen in rooms {
             match seen.kept {
                 Some(kept) => out.push_str(&kept.saying(seen.room)),
@@ -122,8 +124,9 @@ impl Legacy {
         for other in &self.rest {
             out.push_str(other);
         }
+        let is_nothing = out.len() == empty && !self.is_stored;
         out.push_str("</storage>");
-        out
+        (!is_nothing).then_some(out)
     }
 }
 
@@ -231,7 +234,7 @@ mod tests {
         </storage>";
 
     /// With what is stored; without the rooms that are named.
-    fn without(legacy: &Legacy, gone: &[&str]) -> String {
+    fn without(legacy: &Legacy, gone: &[&str]) -> Option<String> {
         let rooms = legacy.rooms.iter();
         let rooms = rooms.filter(|kept| !gone.contains(&&*kept.key));
         let rooms: Vec<Seen<'_>> = rooms.map(|kept| seen(kept, &kept.room)).collect();
@@ -253,7 +256,7 @@ mod tests {
         assert_eq!(keys, ["tea@muc", "go@muc"]);
         assert_eq!(Legacy::count(STORED), 2);
         assert_eq!(
-            without(&legacy, &["tea@muc", "go@muc"]),
+            without(&legacy, &["tea@muc", "go@muc"]).unwrap(),
             "<storage xmlns='storage:bookmarks'><url url='http://a/?b&amp;c' name='A'/>\
              <conference name='no address'/><conference jid='not an address'/></storage>"
         );
@@ -262,7 +265,7 @@ mod tests {
     #[test]
     fn what_says_the_same_stays_as_it_was_written() {
         let legacy = Legacy::read(STORED);
-        let view = without(&legacy, &[]);
+        let view = without(&legacy, &[]).unwrap();
         let tea =
             "<conference jid='tea@muc' name='Tea'><nick>al</nick><x xmlns='urn:x'/></conference>";
         assert!(view.contains(tea), "{view}");
@@ -278,7 +281,7 @@ mod tests {
             room: &other,
             kept: None,
         };
-        let view = legacy.with(&[seen(&legacy.rooms[0], &other), new]);
+        let view = legacy.with(&[seen(&legacy.rooms[0], &other), new]).unwrap();
         let tree: Tree = view.parse().unwrap();
         let tea = tree.children().next().unwrap();
         assert_eq!(
@@ -300,10 +303,9 @@ mod tests {
         let legacy = Legacy::read(two);
         assert_eq!(legacy.rooms.len(), 2);
         assert_eq!(
-            without(&legacy, &["a@b", "c@d"]),
+            without(&legacy, &["a@b", "c@d"]).unwrap(),
             "<storage xmlns='storage:bookmarks' xml:lang='de'><url/></storage>"
         );
-        let none = without(&Legacy::read(""), &[]);
-        assert_eq!(none, "<storage xmlns='storage:bookmarks'></storage>");
+        assert_eq!(without(&Legacy::read(""), &[]), None);
     }
 }

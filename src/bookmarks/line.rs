@@ -74,12 +74,36 @@ impl Line {
         self.requests.iter_mut().find(|it| it.number == number)
     }
 
-    /// The requests to come begin from this base. Returns what is to be noted.
-    pub fn begin_from(&mut self, base: Base) -> String {
+    /// Both sides were last in step like this, from now on. Returns what is to be noted.
+    pub fn begin_from(&mut self, base: Base) -> Option<String> {
         let note = base.write();
         self.base = Known::Is(Some(base));
         self.noting += 1;
-        note
+        Some(note)
+    }
+
+    /// This request is over, and may not have been brought into step. What is to be noted then:
+    /// `Some(None)` if nothing may be, because it is not known how both sides were.
+    pub fn end_of(&mut self, request: &Request, shown: &Shown) -> Option<Option<String>> {
+        let Content::Set(text) = &request.content else {
+            return None;
+        };
+        if request.is_in_step {
+            return None;
+        }
+        match &self.base {
+            Known::Is(None) => None,
+            Known::Is(Some(base)) => {
+                let stored = Legacy::read(text).base();
+                let left = left_of(base, &stored, shown.to(&request.asker));
+                (left != *base).then(|| self.begin_from(left))
+            }
+            Known::Nothing | Known::Asked(_) => {
+                self.base = Known::Is(None);
+                self.noting += 1;
+                Some(None)
+            }
+        }
     }
 
     /// Whether nothing is to be done any more.
@@ -99,15 +123,6 @@ impl Request {
             }
             Content::Set(_) => Some(answer.set(&Ok(()))),
         }
-    }
-
-    /// What is left of this base, if it is less and this was not brought into step.
-    pub fn left_of(&self, base: &Base, shown: &Shown) -> Option<Base> {
-        let Content::Set(text) = &self.content else {
-            return None;
-        };
-        let left = left_of(base, &Legacy::read(text).base(), shown.to(&self.asker));
-        (!self.is_in_step && left != *base).then_some(left)
     }
 
     /// It is over: what it tells about what its client has been shown.

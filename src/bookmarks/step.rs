@@ -37,8 +37,9 @@ pub struct Rights {
 /// What a client is to see.
 #[derive(Debug)]
 pub struct View {
-    /// What is shown in place of what is stored.
-    pub text: String,
+    /// What is shown in place of what is stored; `None` if nothing is stored, and there is nothing
+    /// to show.
+    pub text: Option<String>,
     /// The rooms in it.
     pub rooms: Base,
 }

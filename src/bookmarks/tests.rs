@@ -107,7 +107,7 @@ impl Stage {
         };
         let (owner, answer) = (request.owner, request.answer);
         let ask = |answer| Ask {
-            owner: owner.clone(),
+            owner,
             asker: request.asker.unwrap(),
             size: request.size,
             answer,
@@ -156,14 +156,13 @@ impl Stage {
                     Effect::Close(..) => {}
                     Effect::ReadNote(owner, number) => {
                         let note = self.store.note(&owner).unwrap();
-                        let now = Instant::now() + self.later;
-                        self.keeper.note_is(owner, number, note.as_deref(), now);
+                        self.keeper.note_is(owner, number, note.as_deref());
                     }
                     Effect::Note(owner, note) => {
                         let (done, is_done) = mpsc::channel();
-                        let done = move |result| done.send(result).unwrap();
-                        self.store.put_note(owner.clone(), Some(note), done);
-                        is_done.recv().unwrap().unwrap();
+                        self.store
+                            .put_note(owner.clone(), note, move |_| done.send(()).unwrap());
+                        is_done.recv().unwrap();
                         self.keeper.noted(&owner);
                     }
                 }

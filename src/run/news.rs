@@ -1,5 +1,6 @@
 //! What is made of the component's events: lines of the log, the status, counters.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use crate::component::Event;
@@ -12,6 +13,8 @@ pub struct News<'a> {
     links: &'a Link,
     /// Since when there is no link that was there before.
     lost: Option<Instant>,
+    /// Who lets us keep bookmarks in step, on this link.
+    granting: BTreeSet<String>,
 }
 
 impl<'a> News<'a> {
@@ -21,6 +24,7 @@ impl<'a> News<'a> {
             status,
             links,
             lost,
+            granting: BTreeSet::new(),
         }
     }
 
@@ -33,10 +37,7 @@ impl<'a> News<'a> {
                 tracing::info!("delegation is active for {domain}");
                 self.status.delegated(domain);
             }
-            Event::Granted { domain, grant } if grant.items => {
-                tracing::info!("{domain} lets us keep room bookmarks in step with PEP");
-            }
-            Event::Granted { .. } => {}
+            Event::Granted { domain, grant } => self.granted(domain, grant.items),
             Event::Undelegated(domains) => tracing::warn!(
                 "no delegation from {}: clients there do not reach this service, except those that \
                  ask it by its address; `print-config` prints what the router needs",
@@ -57,7 +58,22 @@ impl<'a> News<'a> {
         }
     }
 
+    /// Told once, however often the domain says it.
+    fn granted(&mut self, domain: &str, enough: bool) {
+        if !enough {
+            if self.granting.remove(domain) {
+                tracing::info!(
+                    "{domain} no longer lets us keep room bookmarks in step with PEP: they come \
+                     from the store alone"
+                );
+            }
+        } else if self.granting.insert(domain.to_owned()) {
+            tracing::info!("{domain} lets us keep room bookmarks in step with PEP");
+        }
+    }
+
     fn up(&mut self) {
+        self.granting.clear();
         let facts = self.status.facts();
         let (server, jid) = (&facts.server, &facts.jid);
         match self.lost.take() {

@@ -36,7 +36,7 @@ fn stores_and_fetches(stage: &Stage) {
 }
 
 /// The interpreter of the virtual environment beside cargo's own output.
-fn python() -> PathBuf {
+pub fn python() -> PathBuf {
     let python = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("test-venv/bin/python");
     assert!(
         python.exists(),

@@ -77,8 +77,10 @@ fn libraries(place: &Place) -> String {
     line.trim_matches(['\'', '"']).to_owned()
 }
 
+/// The configuration file, `ejabberd.yml` in the server's folder.
+///
 /// `mod_private` is absent on purpose: it would answer until the component has first connected.
-fn configuration(options: &Options) -> String {
+pub fn configuration(options: &Options) -> String {
     let mut text = global(options);
     match &options.host_blocks {
         Some(blocks) => text = merge(&text, blocks),
@@ -150,6 +152,32 @@ modules:
         access: delegate_private
 "#
     )
+}
+
+/// Users' PEP: for `Options::besides`.
+pub const PEP: &str = "modules:
+  mod_caps: {}
+  mod_pubsub:
+    plugins:
+      - flat
+      - pep
+";
+
+/// Its own private storage: it answers until the component has first connected, and converts
+/// between its own two nodes of bookmarks all the time. For `Options::besides`.
+pub const OWN_PRIVATE: &str = "modules:\n  mod_private: {}\n";
+
+/// What lets the component send IQs with these namespaces for the users of both hosts (XEP-0356):
+/// for `Options::besides`, with delegation. Only from 25.03 on (see [`version`]): before, it keeps
+/// ejabberd from starting, or drops what the component sends.
+pub fn privilege(namespaces: &[&str]) -> String {
+    let mut text = "modules:\n  mod_privilege:\n    iq:\n".to_owned();
+    for namespace in namespaces {
+        text.push_str(&format!(
+            "      \"{namespace}\":\n        both: delegate_private\n"
+        ));
+    }
+    text
 }
 
 /// Which ejabberd there is: year and month.

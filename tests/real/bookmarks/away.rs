@@ -2,20 +2,27 @@
 //! meanwhile is lost.
 
 use super::room::{room, sorted};
-use super::stage::{GRANTING, Hosts, NOT_GRANTING, Stage, WITHOUT_PEP};
+use super::stage::{GRANTING, Hosts, NOT_GRANTING, On, Stage, WITHOUT_PEP, on_each_server};
 
-#[test]
-fn while_pep_is_out_of_reach_the_store_answers_and_is_merged_later() {
-    the_store_answers_and_is_merged_later(WITHOUT_PEP);
+on_each_server! {
+    while_pep_is_out_of_reach_the_store_answers_and_is_merged_later
+    while_the_grant_is_withdrawn_the_store_answers_and_is_merged_later
+    what_modern_clients_did_while_the_grant_was_withdrawn_is_merged_too
+    first_contact_without_pep
+    who_stays_online_through_an_orderly_restart_deletes_what_it_drops
+    a_crash_of_the_component_loses_no_room
 }
 
-#[test]
-fn while_the_grant_is_withdrawn_the_store_answers_and_is_merged_later() {
-    the_store_answers_and_is_merged_later(NOT_GRANTING);
+fn while_pep_is_out_of_reach_the_store_answers_and_is_merged_later(on: On) {
+    the_store_answers_and_is_merged_later(on, WITHOUT_PEP);
 }
 
-fn the_store_answers_and_is_merged_later(meanwhile: Hosts) {
-    let mut stage = Stage::new(GRANTING);
+fn while_the_grant_is_withdrawn_the_store_answers_and_is_merged_later(on: On) {
+    the_store_answers_and_is_merged_later(on, NOT_GRANTING);
+}
+
+fn the_store_answers_and_is_merged_later(on: On, meanwhile: Hosts) {
+    let mut stage = Stage::new(on, GRANTING);
     let jid = stage.newcomer();
     let [tea, chess, new] = ["tea", "chess", "new"].map(room);
     let (mut old, mut modern) = (stage.old(&jid), stage.modern(&jid));
@@ -37,9 +44,8 @@ fn the_store_answers_and_is_merged_later(meanwhile: Hosts) {
 }
 
 /// The modern clients' changes of the same time count where both changed a room.
-#[test]
-fn what_modern_clients_did_while_the_grant_was_withdrawn_is_merged_too() {
-    let mut stage = Stage::new(GRANTING);
+fn what_modern_clients_did_while_the_grant_was_withdrawn_is_merged_too(on: On) {
+    let mut stage = Stage::new(on, GRANTING);
     let jid = stage.newcomer();
     let [tea, chess, by_old, by_modern] = ["tea", "chess", "old", "modern"].map(room);
     let (mut old, mut modern) = (stage.old(&jid), stage.modern(&jid));
@@ -60,9 +66,8 @@ fn what_modern_clients_did_while_the_grant_was_withdrawn_is_merged_too() {
     assert_eq!(old.rooms(), all);
 }
 
-#[test]
-fn first_contact_without_pep() {
-    let mut stage = Stage::new(WITHOUT_PEP);
+fn first_contact_without_pep(on: On) {
+    let mut stage = Stage::new(on, WITHOUT_PEP);
     let jid = stage.newcomer();
     let mut old = stage.old(&jid);
     assert_eq!(old.rooms(), []);
@@ -79,9 +84,8 @@ fn first_contact_without_pep() {
 
 /// The rooms that a client dropped from its list came back when the component had been upgraded
 /// while it was online.
-#[test]
-fn who_stays_online_through_an_orderly_restart_deletes_what_it_drops() {
-    let mut stage = Stage::new(GRANTING);
+fn who_stays_online_through_an_orderly_restart_deletes_what_it_drops(on: On) {
+    let mut stage = Stage::new(on, GRANTING);
     let jid = stage.newcomer();
     let [tea, chess, new] = ["tea", "chess", "new"].map(room);
     let (mut old, mut modern) = (stage.old(&jid), stage.modern(&jid));
@@ -101,9 +105,8 @@ fn who_stays_online_through_an_orderly_restart_deletes_what_it_drops() {
 
 /// What had been shown is forgotten with the process, so that nothing is deleted by mistake; after
 /// one look it is known again.
-#[test]
-fn a_crash_of_the_component_loses_no_room() {
-    let mut stage = Stage::new(GRANTING);
+fn a_crash_of_the_component_loses_no_room(on: On) {
+    let mut stage = Stage::new(on, GRANTING);
     let jid = stage.newcomer();
     let [tea, chess, new] = ["tea", "chess", "new"].map(room);
     let (mut old, mut modern) = (stage.old(&jid), stage.modern(&jid));

@@ -3,8 +3,20 @@
 use minidom::Element;
 
 use super::room::{MODERN, OLD, room, rooms, sorted};
-use super::stage::shared;
+use super::stage::{On, on_each_server};
 use crate::support::answers::{fragment, refusal, stored, succeeded};
+
+on_each_server! {
+    what_has_no_place_in_pep_stays_in_the_store
+    what_an_old_client_says_besides_of_a_room_survives_a_modern_clients_change
+    of_a_room_that_is_there_twice_the_first_counts
+    an_address_in_upper_case_or_with_a_resource_is_that_room
+    the_id_that_an_item_has_is_kept
+    an_item_that_is_no_room_is_left_alone
+    more_rooms_than_may_be_are_refused_and_nothing_changes
+    other_data_is_not_touched
+    what_is_set_together_with_bookmarks_is_stored_with_them
+}
 
 const NOTES: &str =
     "<storage xmlns='storage:rosternotes'><note jid='bob@localhost'>n</note></storage>";
@@ -16,9 +28,8 @@ fn in_old(xml: &str) -> Element {
     whole.children().next().expect("one").clone()
 }
 
-#[test]
-fn what_has_no_place_in_pep_stays_in_the_store() {
-    let (mut old, mut modern) = shared().user();
+fn what_has_no_place_in_pep_stays_in_the_store(on: On) {
+    let (mut old, mut modern) = on.shared().user();
     let kept = [
         "<url name='x' url='https://example.org/'/>",
         "<conference name='without an address'/>",
@@ -44,9 +55,8 @@ fn what_has_no_place_in_pep_stays_in_the_store() {
     }
 }
 
-#[test]
-fn what_an_old_client_says_besides_of_a_room_survives_a_modern_clients_change() {
-    let (mut old, mut modern) = shared().user();
+fn what_an_old_client_says_besides_of_a_room_survives_a_modern_clients_change(on: On) {
+    let (mut old, mut modern) = on.shared().user();
     let extra = "<x xmlns='urn:test:x'>kept</x>";
     old.set_xml(&format!(
         "<conference jid='tea@muc.localhost' name='Tea' minimize='1'><nick>al</nick>{extra}</conference>"
@@ -65,9 +75,8 @@ fn what_an_old_client_says_besides_of_a_room_survives_a_modern_clients_change() 
     );
 }
 
-#[test]
-fn of_a_room_that_is_there_twice_the_first_counts() {
-    let (mut old, mut modern) = shared().user();
+fn of_a_room_that_is_there_twice_the_first_counts(on: On) {
+    let (mut old, mut modern) = on.shared().user();
     let [first, second] = ["first", "second"].map(|name| room("tea").name(name));
     old.set([&first, &room("chess"), &second]);
     let rooms = sorted([first, room("chess")]);
@@ -75,9 +84,8 @@ fn of_a_room_that_is_there_twice_the_first_counts() {
     assert_eq!(old.rooms(), rooms);
 }
 
-#[test]
-fn an_address_in_upper_case_or_with_a_resource_is_that_room() {
-    let (mut old, mut modern) = shared().user();
+fn an_address_in_upper_case_or_with_a_resource_is_that_room(on: On) {
+    let (mut old, mut modern) = on.shared().user();
     for written in [
         "TEA@Muc.LocalHost",
         "tea@muc.localhost/al",
@@ -98,9 +106,8 @@ fn an_address_in_upper_case_or_with_a_resource_is_that_room() {
     assert_eq!(modern.rooms(), []);
 }
 
-#[test]
-fn the_id_that_an_item_has_is_kept() {
-    let (mut old, mut modern) = shared().user();
+fn the_id_that_an_item_has_is_kept(on: On) {
+    let (mut old, mut modern) = on.shared().user();
     let conference = format!("<conference xmlns='{MODERN}' name='Tea'/>");
     modern.publish_xml("Tea@Muc.localhost", &conference);
     let mut rooms = old.rooms();
@@ -116,9 +123,8 @@ fn the_id_that_an_item_has_is_kept() {
     assert_eq!(modern.rooms(), []);
 }
 
-#[test]
-fn an_item_that_is_no_room_is_left_alone() {
-    let (mut old, mut modern) = shared().user();
+fn an_item_that_is_no_room_is_left_alone(on: On) {
+    let (mut old, mut modern) = on.shared().user();
     let conference = format!("<conference xmlns='{MODERN}' name='odd'/>");
     modern.publish_xml("no room@@", &conference);
     modern.publish(&room("tea"));
@@ -128,9 +134,8 @@ fn an_item_that_is_no_room_is_left_alone() {
     assert_eq!(left, ["no room@@"]);
 }
 
-#[test]
-fn more_rooms_than_may_be_are_refused_and_nothing_changes() {
-    let (mut old, mut modern) = shared().user();
+fn more_rooms_than_may_be_are_refused_and_nothing_changes(on: On) {
+    let (mut old, mut modern) = on.shared().user();
     let before = [room("tea").name("Tea"), room("z")];
     old.set(&before);
     let all = rooms("r", 251);
@@ -142,22 +147,20 @@ fn more_rooms_than_may_be_are_refused_and_nothing_changes() {
 
     old.set(&all[..250]);
     let may_take_longer = || modern.rooms() == all[..250];
-    shared().until("all are in PEP", may_take_longer);
+    on.shared().until("all are in PEP", may_take_longer);
     assert_eq!(old.rooms(), all[..250]);
 }
 
-#[test]
-fn other_data_is_not_touched() {
-    let (mut old, mut modern) = shared().user();
+fn other_data_is_not_touched(on: On) {
+    let (mut old, mut modern) = on.shared().user();
     succeeded(&old.client().set("", NOTES));
     old.set([&room("tea")]);
     assert_eq!(stored(&old.client().get("", NO_NOTES)), [fragment(NOTES)]);
     assert_eq!(modern.rooms(), [room("tea")]);
 }
 
-#[test]
-fn what_is_set_together_with_bookmarks_is_stored_with_them() {
-    let (mut old, mut modern) = shared().user();
+fn what_is_set_together_with_bookmarks_is_stored_with_them(on: On) {
+    let (mut old, mut modern) = on.shared().user();
     assert_eq!(old.rooms(), []);
     let bookmarks = super::old::storage(&room("tea").old());
     succeeded(&old.client().set(
@@ -168,5 +171,6 @@ fn what_is_set_together_with_bookmarks_is_stored_with_them() {
     let a = stored(&old.client().get("", "<a xmlns='urn:test:a'/>"));
     assert_eq!(a, [fragment("<a xmlns='urn:test:a'>a</a>")]);
     assert_eq!(old.rooms(), [room("tea")]);
-    shared().until("the room is in PEP", || modern.rooms() == [room("tea")]);
+    on.shared()
+        .until("the room is in PEP", || modern.rooms() == [room("tea")]);
 }

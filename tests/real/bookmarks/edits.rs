@@ -10,8 +10,12 @@ use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 use super::modern::Modern;
 use super::old::Old;
 use super::room::{Room, room};
-use super::stage::shared;
+use super::stage::{On, on_each_server};
 use crate::chaos::variable;
+
+on_each_server! {
+    after_each_edit_both_see_what_the_model_says
+}
 
 const CASES: u32 = 48;
 const ROOMS: u8 = 3;
@@ -39,8 +43,7 @@ fn edit() -> impl Strategy<Value = Edit> {
 }
 
 /// `BOOKMARKS_SEED` repeats a run.
-#[test]
-fn after_each_edit_both_see_what_the_model_says() {
+fn after_each_edit_both_see_what_the_model_says(on: On) {
     let seed = variable("BOOKMARKS_SEED");
     let seed = seed.unwrap_or_else(|| RandomState::new().build_hasher().finish());
     println!("BOOKMARKS_SEED={seed}");
@@ -54,7 +57,7 @@ fn after_each_edit_both_see_what_the_model_says() {
     };
     let edits = prop::collection::vec(edit(), 1..32);
     let outcome = TestRunner::new(config).run(&edits, |edits| {
-        let mut play = Play::new();
+        let mut play = Play::new(on);
         edits.iter().try_for_each(|edit| play.go_on(edit))
     });
     if let Err(failure) = outcome {
@@ -73,16 +76,16 @@ struct Play {
 }
 
 impl Play {
-    fn new() -> Play {
-        let jid = shared().newcomer();
+    fn new(on: On) -> Play {
+        let jid = on.shared().newcomer();
         // Everybody has had a look.
         let client = || {
-            let mut old = shared().old(&jid);
+            let mut old = on.shared().old(&jid);
             assert_eq!(old.rooms(), []);
             (old, Rooms::new())
         };
         Play {
-            modern: shared().modern(&jid),
+            modern: on.shared().modern(&jid),
             node: Rooms::new(),
             clients: [client(), client()],
         }

@@ -1,7 +1,15 @@
 //! Users who have rooms in private storage, in PEP, or in both when the grant comes.
 
 use super::room::{Room, room, rooms, sorted};
-use super::stage::{GRANTING, NOT_GRANTING, Stage, shared};
+use super::stage::{GRANTING, NOT_GRANTING, On, Stage, on_each_server};
+
+on_each_server! {
+    where_both_have_rooms_all_are_kept_and_peps_count
+    a_set_is_first_contact_too
+    two_hundred_rooms_of_an_old_client
+    two_hundred_rooms_of_a_modern_client
+    more_rooms_in_both_than_pep_may_hold_are_shown_and_left_where_they_are
+}
 
 /// A user with these rooms in private storage and those in PEP, when the grant comes.
 struct Before {
@@ -11,8 +19,8 @@ struct Before {
 
 impl Before {
     /// The stage after that, and the user.
-    fn the_grant(self) -> (Stage, String) {
-        let mut stage = Stage::new(NOT_GRANTING);
+    fn the_grant(self, on: On) -> (Stage, String) {
+        let mut stage = Stage::new(on, NOT_GRANTING);
         let jid = stage.newcomer();
         let (mut old, mut modern) = (stage.old(&jid), stage.modern(&jid));
         old.set(&self.stored);
@@ -26,8 +34,7 @@ impl Before {
     }
 }
 
-#[test]
-fn where_both_have_rooms_all_are_kept_and_peps_count() {
+fn where_both_have_rooms_all_are_kept_and_peps_count(on: On) {
     let stored = [
         room("tea").name("Old tea").nick("old"),
         room("chess"),
@@ -42,7 +49,7 @@ fn where_both_have_rooms_all_are_kept_and_peps_count() {
         stored: stored.to_vec(),
         published: published.to_vec(),
     }
-    .the_grant();
+    .the_grant(on);
     let [tea, new, go] = published;
     let all = sorted([tea, new, go, room("chess")]);
     let (mut old, mut modern) = (stage.old(&jid), stage.modern(&jid));
@@ -53,13 +60,12 @@ fn where_both_have_rooms_all_are_kept_and_peps_count() {
 }
 
 /// A client that is older than the grant stores without a look.
-#[test]
-fn a_set_is_first_contact_too() {
+fn a_set_is_first_contact_too(on: On) {
     let (stage, jid) = Before {
         stored: vec![room("tea").name("Old tea"), room("gone")],
         published: vec![room("tea").name("Tea"), room("new")],
     }
-    .the_grant();
+    .the_grant(on);
     let (mut old, mut modern) = (stage.old(&jid), stage.modern(&jid));
     old.set([&room("tea").name("Old tea"), &room("chess")]);
     let all = sorted([room("tea").name("Tea"), room("new"), room("chess")]);
@@ -67,14 +73,13 @@ fn a_set_is_first_contact_too() {
     assert_eq!(old.rooms(), all);
 }
 
-#[test]
-fn two_hundred_rooms_of_an_old_client() {
+fn two_hundred_rooms_of_an_old_client(on: On) {
     let stored = rooms("old", 200);
     let (stage, jid) = Before {
         stored: stored.clone(),
         published: vec![],
     }
-    .the_grant();
+    .the_grant(on);
     let (mut old, mut modern) = (stage.old(&jid), stage.modern(&jid));
     assert_eq!(old.rooms(), stored);
     stage.until("all are in PEP", || modern.rooms().len() == stored.len());
@@ -82,9 +87,8 @@ fn two_hundred_rooms_of_an_old_client() {
     assert_eq!(old.rooms(), stored);
 }
 
-#[test]
-fn two_hundred_rooms_of_a_modern_client() {
-    let (mut old, mut modern) = shared().user();
+fn two_hundred_rooms_of_a_modern_client(on: On) {
+    let (mut old, mut modern) = on.shared().user();
     let mut all = rooms("modern", 200);
     for room in &all {
         modern.publish(room);
@@ -99,14 +103,13 @@ fn two_hundred_rooms_of_a_modern_client() {
 }
 
 /// PEP would drop the oldest.
-#[test]
-fn more_rooms_in_both_than_pep_may_hold_are_shown_and_left_where_they_are() {
+fn more_rooms_in_both_than_pep_may_hold_are_shown_and_left_where_they_are(on: On) {
     let (stored, published) = (rooms("old", 200), rooms("modern", 51));
     let (stage, jid) = Before {
         stored: stored.clone(),
         published: published.clone(),
     }
-    .the_grant();
+    .the_grant(on);
     let (mut old, mut modern) = (stage.old(&jid), stage.modern(&jid));
     let all = sorted([stored.clone(), published.clone()].concat());
     for _ in 0..2 {

@@ -3,7 +3,7 @@
 use minidom::Element;
 
 use super::room::{OLD, room, sorted};
-use super::stage::{Hosts, NOT_GRANTING, Stage};
+use super::stage::{Hosts, NOT_GRANTING, On, Stage};
 use crate::support::answers::{fragment, refusal, stored, succeeded};
 use crate::support::server::COMPONENT;
 
@@ -12,10 +12,13 @@ const NOTE: &str = "<note xmlns='urn:test:note'>kept</note>";
 const NO_NOTE: &str = "<note xmlns='urn:test:note'/>";
 
 fn stage() -> Stage {
-    Stage::new(Hosts {
-        modules: HERE,
-        ..NOT_GRANTING
-    })
+    Stage::new(
+        On::Prosody,
+        Hosts {
+            modules: HERE,
+            ..NOT_GRANTING
+        },
+    )
 }
 
 #[test]
@@ -73,10 +76,13 @@ fn a_set_of_bookmarks_and_others_comes_to_the_component_whole() {
 /// Nobody needs it there, and it harms nobody.
 #[test]
 fn where_the_component_may_use_pep_it_says_that_it_is_not_needed() {
-    let stage = Stage::new(Hosts {
-        modules: &["pep", "private_bookmarks_here"],
-        ..super::stage::GRANTING
-    });
+    let stage = Stage::new(
+        On::Prosody,
+        Hosts {
+            modules: &["pep", "private_bookmarks_here"],
+            ..super::stage::GRANTING
+        },
+    );
     let (mut old, mut modern) = stage.user();
     they_see_the_same(&mut old, &mut modern);
     let log = stage.server.log();

@@ -12,4 +12,5 @@ mod modern;
 mod old;
 mod options;
 mod room;
+mod slixmpp;
 mod stage;

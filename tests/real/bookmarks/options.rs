@@ -3,7 +3,12 @@
 use super::modern::Modern;
 use super::old::Old;
 use super::room::{Room, room, sorted};
-use super::stage::{GRANTING_LESS, Stage, shared};
+use super::stage::{GRANTING_LESS, On, Stage, on_each_server};
+
+on_each_server! {
+    with_the_right_to_do_so_it_is_mended
+    without_that_right_nothing_is_published_and_a_line_says_why
+}
 
 const ACCESS: &str = "pubsub#access_model";
 
@@ -16,9 +21,8 @@ fn user_of_an_open_node(stage: &Stage) -> (Old, Modern, Room) {
     (old, modern, tea)
 }
 
-#[test]
-fn with_the_right_to_do_so_it_is_mended() {
-    let (mut old, mut modern, tea) = user_of_an_open_node(shared());
+fn with_the_right_to_do_so_it_is_mended(on: On) {
+    let (mut old, mut modern, tea) = user_of_an_open_node(on.shared());
     assert_eq!(old.rooms(), sorted([tea.clone()]));
     let chess = room("chess").password("secret");
     old.set([&tea, &chess]);
@@ -28,9 +32,8 @@ fn with_the_right_to_do_so_it_is_mended() {
     assert_eq!(old.rooms(), both);
 }
 
-#[test]
-fn without_that_right_nothing_is_published_and_a_line_says_why() {
-    let stage = Stage::new(GRANTING_LESS);
+fn without_that_right_nothing_is_published_and_a_line_says_why(on: On) {
+    let stage = Stage::new(on, GRANTING_LESS);
     let (mut old, mut modern, tea) = user_of_an_open_node(&stage);
     let before = stage.component.log().len();
     assert_eq!(old.rooms(), sorted([tea.clone()]));

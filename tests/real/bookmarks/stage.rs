@@ -1,4 +1,4 @@
-//! A Prosody that delegates private storage and may grant PEP, with the component beside it.
+//! A server that delegates private storage and may grant PEP, with the component beside it.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,18 +12,57 @@ use crate::real::stage::wait_until_served;
 use crate::support::client::PATIENCE;
 use crate::support::component::{self, Component};
 use crate::support::place::Folder;
-use crate::support::prosody;
-use crate::support::server::{COMPONENT, HOST, OTHER_HOST, Options, SECRET, Server, place};
+use crate::support::server::{COMPONENT, HOST, OTHER_HOST, Options, Ports, SECRET, Server, place};
+use crate::support::{ejabberd, prosody};
 
 /// On each virtual host; the first of each is nobody's but the stage's.
 const ACCOUNTS: usize = 400;
 
 const HERE: &str = include_str!("../../../packaging/prosody/mod_private_bookmarks_here.lua");
 
+/// Which server a scenario is played on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum On {
+    /// Prosody.
+    Prosody,
+    /// ejabberd without a private storage of its own.
+    Ejabberd,
+    /// ejabberd with it, which converts between two nodes of bookmarks meanwhile.
+    EjabberdWithOwnPrivate,
+}
+
+/// Plays scenarios on each: what they have in common is told a function as its [`On`]. Those with
+/// ejabberd are asked for by a script, because a Debian without backports has none that can do it.
+macro_rules! on_each_server {
+    ($($scenario:ident)*) => {
+        mod on_prosody {
+            $(#[test] fn $scenario() {
+                super::$scenario($crate::real::bookmarks::stage::On::Prosody);
+            })*
+        }
+        mod on_ejabberd {
+            $(#[test]
+            #[ignore = "needs ejabberd 25.03 or later: scripts/prove-bookmarks"]
+            fn $scenario() {
+                super::$scenario($crate::real::bookmarks::stage::On::Ejabberd);
+            })*
+        }
+        mod on_ejabberd_with_its_own_private_storage {
+            $(#[test]
+            #[ignore = "needs ejabberd 25.03 or later: scripts/prove-bookmarks"]
+            fn $scenario() {
+                super::$scenario($crate::real::bookmarks::stage::On::EjabberdWithOwnPrivate);
+            })*
+        }
+    };
+}
+pub(super) use on_each_server;
+
 /// How both virtual hosts are set up.
 #[derive(Clone, Copy)]
 pub struct Hosts {
-    /// Which modules they load beside delegation and privilege.
+    /// Which modules they load beside delegation and privilege: those of Prosody, of which "pep"
+    /// stands for ejabberd's too.
     pub modules: &'static [&'static str],
     /// With which namespaces the component may send IQs for users.
     pub grant: &'static [&'static str],
@@ -61,39 +100,62 @@ pub const WITHOUT_PEP: Hosts = Hosts {
 pub struct Stage {
     pub server: Server,
     pub component: Component,
+    on: On,
+    ports: Ports,
+    /// What Prosody's configuration includes.
     hosts: Folder,
     taken: AtomicUsize,
 }
 
-/// The shared one, granting, for tests that harm nobody.
-pub fn shared() -> &'static Stage {
-    static STAGE: OnceLock<Stage> = OnceLock::new();
-    STAGE.get_or_init(|| Stage::new(GRANTING))
+impl On {
+    /// The shared stage, granting, for tests that harm nobody.
+    pub fn shared(self) -> &'static Stage {
+        static STAGES: [OnceLock<Stage>; 3] = [const { OnceLock::new() }; 3];
+        STAGES[self as usize].get_or_init(|| Stage::new(self, GRANTING))
+    }
 }
 
 impl Stage {
     /// A server with such hosts, and the component, serving them.
-    pub fn new(hosts: Hosts) -> Stage {
-        Stage::with(hosts, |server| server.component_address())
+    pub fn new(on: On, hosts: Hosts) -> Stage {
+        Stage::with(on, hosts, |server| server.component_address())
     }
 
     /// The same; the component connects to where `address` says.
-    pub fn with(hosts: Hosts, address: impl Fn(&Server) -> std::net::SocketAddr) -> Stage {
-        let folder = place().folder("prosody-hosts");
-        folder.write("mod_private_bookmarks_here.lua", HERE);
-        folder.write("hosts.cfg.lua", &hosts.blocks());
+    pub fn with(on: On, hosts: Hosts, address: impl Fn(&Server) -> std::net::SocketAddr) -> Stage {
+        let folder = place().folder("bookmarks");
         let accounts: Vec<String> = (0..ACCOUNTS)
             .flat_map(|n| [account(n, HOST), account(n, OTHER_HOST)])
             .collect();
         let accounts: Vec<&str> = accounts.iter().map(String::as_str).collect();
         let mut options = Options::delegating(&accounts);
-        options.besides = format!("plugin_paths = {{ \"{}\" }}\n", folder.inside(""));
-        options.host_blocks = Some(format!("Include \"{}\"\n", folder.inside("hosts.cfg.lua")));
-        let server = prosody::start(options);
+        let ports = options.ports;
+        let server = match on {
+            On::Prosody => {
+                folder.write("mod_private_bookmarks_here.lua", HERE);
+                folder.write("hosts.cfg.lua", &hosts.for_prosody());
+                let modules = folder.inside("");
+                options.besides = format!("plugin_paths = {{ \"{modules}\" }}\n");
+                let hosts = folder.inside("hosts.cfg.lua");
+                options.host_blocks = Some(format!("Include \"{hosts}\"\n"));
+                prosody::start(options)
+            }
+            On::Ejabberd | On::EjabberdWithOwnPrivate => {
+                let found = ejabberd::version();
+                assert!(
+                    found >= (25, 3),
+                    "needs ejabberd 25.03 or later, not {found:?}"
+                );
+                options.besides = hosts.for_ejabberd(on);
+                ejabberd::start(options)
+            }
+        };
         let component = Component::start(component::Options::at(address(&server)));
         let stage = Stage {
             server,
             component,
+            on,
+            ports,
             hosts: folder,
             taken: AtomicUsize::new(0),
         };
@@ -103,7 +165,18 @@ impl Stage {
 
     /// Restarts the server with other hosts.
     pub fn turn_into(&mut self, hosts: Hosts) {
-        self.hosts.write("hosts.cfg.lua", &hosts.blocks());
+        match self.on {
+            On::Prosody => self.hosts.write("hosts.cfg.lua", &hosts.for_prosody()),
+            On::Ejabberd | On::EjabberdWithOwnPrivate => {
+                let options = Options {
+                    ports: self.ports,
+                    besides: hosts.for_ejabberd(self.on),
+                    ..Options::delegating(&[])
+                };
+                let configuration = ejabberd::configuration(&options);
+                self.server.folder().write("ejabberd.yml", &configuration);
+            }
+        }
         self.server.restart();
         self.wait_for(hosts);
     }
@@ -182,8 +255,24 @@ impl Stage {
 }
 
 impl Hosts {
+    /// What they take beside delegation.
+    fn for_ejabberd(self, on: On) -> String {
+        let mut text = String::new();
+        if on == On::EjabberdWithOwnPrivate {
+            text.push_str(ejabberd::OWN_PRIVATE);
+        }
+        if self.modules.contains(&"pep") {
+            text.push_str(ejabberd::PEP);
+        }
+        // Loaded without a grant, it would take delegation away.
+        if !self.grant.is_empty() {
+            text.push_str(&ejabberd::privilege(self.grant));
+        }
+        text
+    }
+
     /// Their part of the configuration, and the component's.
-    fn blocks(self) -> String {
+    fn for_prosody(self) -> String {
         let quoted = |modules: &[&str]| {
             let quoted: Vec<String> = modules.iter().map(|name| format!("\"{name}\"")).collect();
             quoted.join(", ")

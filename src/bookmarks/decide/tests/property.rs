@@ -60,9 +60,9 @@ impl World {
                 // into the node yet, is replaced.
                 if std::mem::replace(&mut self.stored_by, client) != client {
                     let only_stored = self.stored.keys().filter(|it| !self.node.contains_key(it));
-                    for room in only_stored {
+                    only_stored.for_each(|room| {
                         self.wanted.remove(room);
-                    }
+                    });
                 }
                 let list = self.edited(known, edit);
                 // Once it is forgotten what the client was shown, a room that it adds just as it
@@ -212,7 +212,7 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn in_the_end_all_see_the_same_rooms_and_none_is_lost(events in vec(event(), 1..14)) {

@@ -10,12 +10,16 @@ use std::cell::RefCell;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
-use super::stage::{GRANTING, Stage};
+use super::stage::{GRANTING, On, Stage, on_each_server};
 use crate::chaos::dice::Dice;
 use crate::chaos::variable;
 use crate::support::relay::Relay;
 
 use user::User;
+
+on_each_server! {
+    nothing_is_lost_whatever_happens
+}
 
 const USERS: usize = 4;
 const ROUNDS: usize = 12;
@@ -30,15 +34,14 @@ enum Fault {
     Restart,
 }
 
-#[test]
-fn nothing_is_lost_whatever_happens() {
+fn nothing_is_lost_whatever_happens(on: On) {
     let seed = variable("BOOKMARKS_SEED");
     let seed = seed.unwrap_or_else(|| RandomState::new().build_hasher().finish());
     let rounds = variable("BOOKMARKS_ROUNDS").unwrap_or(ROUNDS);
     println!("BOOKMARKS_SEED={seed} BOOKMARKS_ROUNDS={rounds}");
 
     let relay = RefCell::new(None);
-    let mut stage = Stage::with(GRANTING, |server| {
+    let mut stage = Stage::with(on, GRANTING, |server| {
         let new = Relay::new(server.component_address());
         relay.borrow_mut().insert(new).address()
     });
@@ -76,7 +79,7 @@ fn nothing_is_lost_whatever_happens() {
     }
     let kept: usize = users.iter().map(User::kept).sum();
     println!("{kept} rooms had to be there");
-    assert!(kept > rounds, "nothing was put to the test");
+    assert!(kept > USERS, "nothing was put to the test");
     let bad = |line: &String| line.contains("panicked") || line.contains(" ERROR ");
     let log = stage.component.log();
     assert!(!log.iter().any(bad), "{log:?}");

@@ -1,0 +1,98 @@
+//! The link is lost while something is asked: the client is answered on the next one, from the
+//! store, and nothing is asked twice.
+
+use super::super::stage::{Stage, get, set};
+use super::pep::*;
+
+const A: &str = "a@muc.localhost";
+
+/// Nothing is asked, and this is answered.
+#[track_caller]
+fn expect_only(stage: &mut Stage, id: &str) -> String {
+    let answer = answered_again(stage, id);
+    stage.expect_nothing();
+    answer
+}
+
+#[test]
+fn a_get_under_way_is_answered_on_the_next_link() {
+    let mut stage = Stage::new();
+    let content = storage(&conference(A, "A"));
+    stage.store(&content);
+    stage.send(grant("localhost"));
+    stage.send(get("1", BOOKMARKS));
+    let lost = asked(&mut stage);
+    stage.lose_link();
+    stage.let_in_again();
+    let answer = expect_only(&mut stage, "1");
+    assert_eq!(rooms(&answer), named(&[(A, "A")]));
+    // Servers do answer on the next link what was asked on the last.
+    stage.send(grant("localhost"));
+    stage.send(lost.items(&item("late@muc.localhost", "Late")));
+    stage.expect_nothing();
+    stage.send(get("2", BOOKMARKS));
+    let fetch = asked(&mut stage);
+    assert_ne!(fetch.outer, lost.outer);
+    assert_ne!(fetch.inner, lost.inner);
+    stage.send(fetch.items(&item(A, "Renamed")));
+    assert_eq!(rooms(&answered(&mut stage, "2")), named(&[(A, "Renamed")]));
+}
+
+#[test]
+fn a_set_under_way_is_answered_on_the_next_link_and_its_rooms_are_brought_later() {
+    let mut host = Host::new();
+    let content = storage(&(conference(A, "A") + &conference("b@muc.localhost", "B")));
+    host.send(set("1", &content));
+    // The first publish arrives; of the second, nobody knows.
+    for _ in 0..2 {
+        let step = asked(&mut host);
+        host.answer(step);
+    }
+    let lost = asked(&mut host);
+    assert!(matches!(lost.step, Step::Publish(_)));
+    host.lose_link();
+    host.let_in_again();
+    let answer = expect_only(&mut host, "1");
+    assert!(answer.contains("type='result'"), "{answer}");
+
+    host.send(grant("localhost"));
+    let before = host.asked.len();
+    let shown = host.get();
+    assert_eq!(rooms(&shown).len(), 2, "{shown}");
+    host.settle();
+    let retried = Step::Publish("b@muc.localhost".to_owned());
+    assert_eq!(host.steps_since(before), [Step::Fetch, retried]);
+    assert_eq!(host.kept(), [A, "b@muc.localhost"]);
+}
+
+/// Once brought, a room that somebody else deletes stays deleted.
+#[test]
+fn what_was_brought_before_the_link_was_lost_is_not_brought_again() {
+    let mut host = Host::new();
+    host.set(&conference(A, "A"));
+    host.lose_link_for_a_while();
+    host.nodes.insert(ALICE.to_owned(), Vec::new());
+    let before = host.asked.len();
+    assert_eq!(rooms(&host.get()), []);
+    assert_eq!(host.steps_since(before), [Step::Fetch]);
+}
+
+/// While no link is there, all is as without a grant; what waited is answered in order.
+#[test]
+fn many_gets_under_way_are_all_answered() {
+    let mut stage = Stage::new();
+    stage.store(&storage(&conference(A, "A")));
+    stage.send(grant("localhost"));
+    let ids = ["1", "2", "3", "4", "5"];
+    for id in ids {
+        stage.send(get(id, BOOKMARKS));
+    }
+    asked(&mut stage);
+    stage.lose_link();
+    stage.let_in_again();
+    for id in ids {
+        let answer = answered_again(&mut stage, id);
+        assert_eq!(rooms(&answer), named(&[(A, "A")]));
+    }
+    stage.expect_nothing();
+}

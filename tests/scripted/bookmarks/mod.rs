@@ -1,0 +1,13 @@
+//! Bookmarks in step with PEP, beside a router that plays the granting host: what real ones never
+//! do, or too rarely.
+
+mod answers;
+mod bounds;
+mod grants;
+mod hostile;
+mod links;
+mod logs;
+mod node;
+pub mod pep;
+mod publishing;
+mod silence;

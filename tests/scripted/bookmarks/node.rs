@@ -1,0 +1,203 @@
+//! The node is the truth for rooms; what has no room form stays in the store. The table of edges,
+//! with a node that the test can look into at each step.
+
+use super::super::stage::{error, request, set};
+use super::pep::*;
+use crate::support::answers::fragment;
+use crate::support::router::parse;
+
+const A: &str = "a@muc.localhost";
+const B: &str = "b@muc.localhost";
+const URL: &str = "<url name='Home' url='https://example.org/'/>";
+
+/// The children of an answer's `<storage/>`.
+fn shown(answer: &str) -> Vec<minidom::Element> {
+    let answer = parse(answer);
+    let query = answer.get_child("query", "jabber:iq:private");
+    let storage = query.and_then(|query| query.get_child("storage", "storage:bookmarks"));
+    storage.expect("bookmarks").children().cloned().collect()
+}
+
+fn own(content: &str) -> Vec<minidom::Element> {
+    fragment(&storage(content)).children().cloned().collect()
+}
+
+#[test]
+fn a_room_of_the_node_is_shown_with_all_it_has() {
+    let mut host = Host::new();
+    host.keep(
+        A,
+        format!(
+            "<item id='{A}'><conference xmlns='{NODE}' name='A &amp; B' autojoin='1'>\
+             <nick>al</nick><password>pw</password><extensions><x xmlns='urn:x'/></extensions>\
+             </conference></item>"
+        ),
+    );
+    let expected = format!(
+        "<conference jid='{A}' name='A &amp; B' autojoin='true'><nick>al</nick>\
+         <password>pw</password></conference>"
+    );
+    assert_eq!(shown(&host.get()), own(&expected));
+}
+
+#[test]
+fn what_has_no_room_form_is_kept_behind_the_rooms_and_never_published() {
+    let mut host = Host::new();
+    let odd = "<conference name='no jid'/><conference jid='a b@@c' name='no JID'/>\
+               <other xmlns='urn:x'>1</other>";
+    let steps = host.set(&format!("{URL}{}{odd}", conference(A, "A")));
+    assert_eq!(steps, [Step::Fetch, Step::Publish(A.to_owned())]);
+    host.keep(B, item(B, "B"));
+    let expected = [
+        conference(A, "A"),
+        conference(B, "B"),
+        URL.to_owned(),
+        odd.to_owned(),
+    ];
+    assert_eq!(shown(&host.get()), own(&expected.concat()));
+}
+
+/// A room has one id, however an old client writes it; an id that is there already is kept.
+#[test]
+fn a_rooms_id_is_its_bare_address_in_normal_form() {
+    let mut host = Host::new();
+    let steps = host.set(&conference("Tea@MUC.localhost/nick", "Tea"));
+    let id = Step::Publish("tea@muc.localhost".to_owned());
+    assert_eq!(steps, [Step::Fetch, id]);
+
+    let mut host = Host::new();
+    host.keep("Tea@muc.localhost", item("Tea@muc.localhost", "Tea"));
+    host.get();
+    let steps = host.set(&conference("tea@muc.localhost", "Green tea"));
+    let id = Step::Publish("Tea@muc.localhost".to_owned());
+    assert_eq!(steps, [Step::Fetch, id]);
+}
+
+#[test]
+fn of_a_room_that_is_named_twice_the_first_counts() {
+    let mut host = Host::new();
+    let twice = conference(A, "first") + &conference("A@muc.localhost", "second");
+    let steps = host.set(&twice);
+    assert_eq!(steps, [Step::Fetch, Step::Publish(A.to_owned())]);
+    assert!(host.nodes[ALICE][0].1.contains("first"));
+}
+
+#[test]
+fn items_that_are_no_rooms_are_not_shown_and_not_touched() {
+    let mut host = Host::new();
+    host.keep("current", item("current", "no JID?"));
+    host.keep("a b@@c", item("a b@@c", "no JID"));
+    host.keep(A, item(A, "A"));
+    let answer = host.get();
+    assert!(
+        rooms(&answer).contains(&(A.to_owned(), "A".to_owned())),
+        "{answer}"
+    );
+    assert!(!answer.contains("a b@@c"), "{answer}");
+    let steps = host.set("");
+    assert!(
+        !steps.contains(&Step::Retract("a b@@c".to_owned())),
+        "{steps:?}"
+    );
+}
+
+#[test]
+fn an_empty_storage_retracts_what_had_been_shown_and_only_that() {
+    let mut host = Host::new();
+    host.keep(A, item(A, "A"));
+    host.get();
+    host.keep(B, item(B, "B"));
+    let steps = host.set("");
+    assert_eq!(steps, [Step::Fetch, Step::Retract(A.to_owned())]);
+    assert_eq!(host.kept(), [B]);
+}
+
+/// Another of Alice's clients has never seen the room; it cannot have deleted it.
+#[test]
+fn what_was_shown_is_remembered_by_full_address() {
+    let mut host = Host::new();
+    host.keep(A, item(A, "A"));
+    host.get();
+    let tablet = "alice@localhost/tablet";
+    let iq = request("set", "t", tablet, &storage(&conference(B, "B")));
+    host.request("t", iq);
+    let mut kept = host.kept();
+    kept.sort();
+    assert_eq!(kept, [A, B]);
+}
+
+#[test]
+fn a_room_that_somebody_else_deleted_stays_deleted() {
+    let mut host = Host::new();
+    let both = conference(A, "A") + &conference(B, "B");
+    host.set(&both);
+    host.nodes.get_mut(ALICE).expect("a node").remove(0);
+    // The client has not heard of it, and changes the other.
+    let steps = host.set(&(conference(A, "A") + &conference(B, "Renamed")));
+    assert_eq!(steps, [Step::Fetch, Step::Publish(B.to_owned())]);
+    assert_eq!(rooms(&host.get()), named(&[(B, "Renamed")]));
+}
+
+/// At once, before a disk can have taken what is noted of the set.
+#[test]
+fn a_room_that_somebody_else_deletes_right_after_a_set_stays_deleted() {
+    let mut host = Host::new();
+    for n in 0..20 {
+        let room = format!("r{n}@muc.localhost");
+        host.set(&conference(&room, "R"));
+        host.nodes.insert(ALICE.to_owned(), Vec::new());
+        assert_eq!(rooms(&host.get()), [], "{n}");
+        host.settle();
+        assert_eq!(host.kept(), [""; 0], "{n}");
+    }
+}
+
+#[test]
+fn at_first_contact_both_sides_come_together_and_nothing_is_retracted() {
+    let mut stage = super::super::stage::Stage::new();
+    stage.store(&storage(&(conference(A, "stored") + &conference(B, "B"))));
+    let mut host = Host::on(stage);
+    host.keep(A, item(A, "of the node"));
+    host.keep("c@muc.localhost", item("c@muc.localhost", "C"));
+    let answer = host.get();
+    host.settle();
+    assert_eq!(
+        host.steps_since(0),
+        [Step::Fetch, Step::Publish(B.to_owned())]
+    );
+    let mut both = rooms(&answer);
+    both.sort();
+    let expected = [(A, "of the node"), (B, "B"), ("c@muc.localhost", "C")];
+    assert_eq!(both, named(&expected));
+    // Once only.
+    host.get();
+    assert_eq!(host.steps_since(2), [Step::Fetch]);
+}
+
+/// The node would drop the oldest without a word.
+#[test]
+fn a_set_of_more_rooms_than_a_node_keeps_is_refused() {
+    let mut host = Host::new();
+    host.set(&conference(A, "A"));
+    let before = host.asked.len();
+    let room = |n| conference(&format!("r{n}@muc.localhost"), "R");
+    let content = storage(&(0..251).map(room).collect::<String>());
+    host.send(set("1", &content));
+    host.expect_error(&error("1", &content, "wait", 500, "resource-constraint"));
+    assert_eq!(host.asked.len(), before);
+    assert_eq!(rooms(&host.get()), named(&[(A, "A")]));
+}
+
+#[test]
+fn where_both_sides_together_would_be_too_many_nothing_is_published_and_both_are_shown() {
+    let mut stage = super::super::stage::Stage::with("[bookmarks]\nmax_rooms = 5\n");
+    let room = |n| conference(&format!("p{n}@muc.localhost"), "P");
+    stage.store(&storage(&(0..4).map(room).collect::<String>()));
+    let mut host = Host::on(stage);
+    for n in 0..4 {
+        let id = format!("n{n}@muc.localhost");
+        host.keep(&id, item(&id, "N"));
+    }
+    assert_eq!(rooms(&host.get()).len(), 8);
+    assert_eq!(host.steps_since(0), [Step::Fetch]);
+}
