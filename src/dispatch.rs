@@ -268,7 +268,7 @@ impl Dispatch {
                 }
             }
             Outcome::Note(owner, number, note) => {
-                self.bookmarks.note_is(owner, number, note.as_deref());
+                self.bookmarks.note_is(owner, number, note.as_deref(), now);
                 self.carry_out(outbox);
             }
             Outcome::Noted(owner) => self.bookmarks.noted(&owner),
@@ -348,7 +348,9 @@ impl Dispatch {
         let read = |store: &Store, owner: &Owner| store.note(owner).ok().flatten();
         if self.open == 1 {
             let note = read(&self.store, &owner);
-            return self.bookmarks.note_is(owner, number, note.as_deref());
+            return self
+                .bookmarks
+                .note_is(owner, number, note.as_deref(), Instant::now());
         }
         let (store, back) = (self.store.clone(), self.done.clone());
         spawn_blocking(move || {
