@@ -156,7 +156,8 @@ impl Stage {
                     Effect::Close(..) => {}
                     Effect::ReadNote(owner, number) => {
                         let note = self.store.note(&owner).unwrap();
-                        self.keeper.note_is(owner, number, note.as_deref());
+                        self.keeper
+                            .note_is(owner, number, note.as_deref(), Instant::now());
                     }
                     Effect::Note(owner, note) => {
                         let (done, is_done) = mpsc::channel();
