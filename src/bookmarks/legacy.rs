@@ -37,6 +37,8 @@ pub struct Legacy {
     rest: Vec<String>,
     /// The attributes of the element around, as they are written.
     attributes: String,
+    /// Whether anything is stored at all.
+    is_stored: bool,
 }
 
 /// A room that is stored.
@@ -68,6 +70,7 @@ impl Legacy {
         let Some(all) = elements(text) else {
             return legacy;
         };
+        legacy.is_stored = !all.stanza.children.is_empty();
         let mut seen = HashSet::new();
         for (number, storage) in all.stanza.children.iter().enumerate() {
             if number == 0 {
@@ -293,6 +296,17 @@ mod tests {
         assert_eq!(
             (made.attr("jid"), made.attr("name")),
             (Some("new@muc"), Some("new"))
+        );
+    }
+
+    /// The last room was deleted elsewhere, and clients went on being shown what is stored.
+    #[test]
+    fn where_all_rooms_are_gone_an_empty_element_is_seen() {
+        let legacy =
+            Legacy::read("<storage xmlns='storage:bookmarks'><conference jid='a@b'/></storage>");
+        assert_eq!(
+            without(&legacy, &["a@b"]).as_deref(),
+            Some("<storage xmlns='storage:bookmarks'></storage>")
         );
     }
 

@@ -32,7 +32,7 @@ fn where_there_is_no_node_all_that_is_stored_is_published() {
     for (shown, is_set) in [(false, false), (true, true)] {
         let mut step = begin(true, shown, is_set);
         let (view, next) = goes_on(&mut step, &answer("1", "error", none));
-        assert!(view.unwrap().text.contains("a@b"));
+        assert!(view.unwrap().text.unwrap().contains("a@b"));
         assert!(matches!(next, Next::Ask(payload) if payload.xml.contains("a@b")));
     }
 }
@@ -43,6 +43,6 @@ fn where_the_node_is_empty_all_rooms_were_deleted() {
                  <items node='urn:xmpp:bookmarks:1'/></pubsub>";
     let mut step = begin(true, false, false);
     let (view, next) = goes_on(&mut step, &answer("1", "result", empty));
-    assert!(!view.unwrap().text.contains("a@b"));
+    assert!(!view.unwrap().text.unwrap().contains("a@b"));
     assert!(matches!(next, Next::InStep(None)));
 }
