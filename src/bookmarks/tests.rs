@@ -156,8 +156,8 @@ impl Stage {
                     Effect::Close(..) => {}
                     Effect::ReadNote(owner, number) => {
                         let note = self.store.note(&owner).unwrap();
-                        self.keeper
-                            .note_is(owner, number, note.as_deref(), Instant::now());
+                        let now = Instant::now() + self.later;
+                        self.keeper.note_is(owner, number, note.as_deref(), now);
                     }
                     Effect::Note(owner, note) => {
                         let (done, is_done) = mpsc::channel();
@@ -266,4 +266,22 @@ fn a_room_that_is_added_again_while_nobody_answers_is_published() {
     stage.later += Duration::from_secs(61);
     stage.asks(None, ALL);
     assert_eq!(stage.node, ["a@m"]);
+}
+
+/// What both sides had in common was forgotten with any set that the host was not asked about, and
+/// rooms that had been deleted elsewhere came back.
+#[test]
+fn what_was_deleted_elsewhere_stays_so_though_something_is_stored_while_nobody_answers() {
+    let mut stage = Stage::new(&[]);
+    stage.asks(Some("<conference jid='a@m'/>"), ALL);
+    stage.node.clear();
+    stage.resource = 's';
+    for _ in 0..3 {
+        stage.asks(None, SILENCE);
+    }
+    stage.resource = 'r';
+    stage.asks(Some("<conference jid='a@m'/><conference jid='b@m'/>"), ALL);
+    stage.later += Duration::from_secs(61);
+    stage.asks(None, ALL);
+    assert_eq!(stage.node, ["b@m"]);
 }
