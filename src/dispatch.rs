@@ -205,10 +205,17 @@ impl Dispatch {
         self.carry_out(outbox);
     }
 
-    /// Nothing will come any more: what it takes to go on from here is noted.
-    pub fn end(&mut self) {
+    /// Answers that were queued will not get to whoever waits for them.
+    pub fn answers_were_lost(&mut self) {
+        self.bookmarks.forget();
+    }
+
+    /// Nothing will come any more: what it takes to go on from here is noted. Of the answers that
+    /// were queued since this moment it is not known whether they got through.
+    pub fn end(&mut self, unconfirmed_since: Option<Instant>) {
         if let Some(notes) = self.notes.clone() {
-            self.store.put_note(notes, self.bookmarks.memory(), |_| {});
+            let memory = self.bookmarks.memory(unconfirmed_since);
+            self.store.put_note(notes, memory, |_| {});
         }
     }
 

@@ -107,9 +107,15 @@ impl Keeper {
         }
     }
 
-    /// What clients have been shown, as text for [`Keeper::recall`]; `None` if nothing.
-    pub fn memory(&self) -> Option<String> {
-        self.shown.write()
+    /// What clients have been shown before this moment, as text for [`Keeper::recall`]; `None` if
+    /// nothing.
+    pub fn memory(&self, before: Option<Instant>) -> Option<String> {
+        self.shown.write(before)
+    }
+
+    /// Answers were lost: nobody knows any more what clients have been shown.
+    pub fn forget(&mut self) {
+        self.shown.clear();
     }
 
     /// Goes on from where another keeper was.
