@@ -69,12 +69,20 @@ impl Place {
 
     /// How many requests to PEP were carried out.
     pub fn asked_of_pep(&self) -> u64 {
+        self.metric("requests_total{outcome=\"done\"}") as u64
+    }
+
+    /// How many seconds all requests to PEP took together.
+    pub fn seconds_in_pep(&self) -> f64 {
+        self.metric("request_duration_seconds_sum")
+    }
+
+    fn metric(&self, series: &str) -> f64 {
         let scrape = web::control(&self.component.folder().join("data"), "/metrics").body;
-        let series = "private_storage_pep_requests_total{outcome=\"done\"} ";
-        let value = scrape.lines().find_map(|line| line.strip_prefix(series));
-        value
-            .and_then(|value| value.parse().ok())
-            .expect("a number")
+        let series = format!("private_storage_pep_{series} ");
+        let value = scrape.lines().find_map(|line| line.strip_prefix(&series));
+        let value = value.and_then(|value| value.parse().ok());
+        value.expect("a number")
     }
 }
 
