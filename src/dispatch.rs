@@ -384,7 +384,7 @@ impl Dispatch {
     pub fn start(&mut self, outbox: &mut Outbox) {
         self.look_after_bookmarks(outbox);
         while let Some(owner) = self.turns.pop_front() {
-            self.start_next_of(owner);
+            self.start_next_of(owner, outbox);
         }
         if self.open == 1
             && outbox.bytes() < self.bounds.unsent
@@ -477,7 +477,7 @@ impl Dispatch {
         }
     }
 
-    fn start_next_of(&mut self, owner: Owner) {
+    fn start_next_of(&mut self, owner: Owner, outbox: &mut Outbox) {
         let Some(lane) = self.lanes.get_mut(&owner) else {
             return;
         };
@@ -490,12 +490,16 @@ impl Dispatch {
                 owner,
                 gets: gets.into(),
             }),
-            Some(Next::Write(write, ticket)) => self.write(owner, write, ticket),
+            Some(Next::Write(write, ticket)) => self.write(owner, write, ticket, outbox),
             None => {}
         }
     }
 
-    fn write(&mut self, owner: Owner, write: Write, ticket: Ticket) {
+    fn write(&mut self, owner: Owner, write: Write, ticket: Ticket, outbox: &mut Outbox) {
+        if matches!(write, Write::Forget | Write::Remove(None)) {
+            self.bookmarks.let_go(&owner);
+            self.carry_out(outbox);
+        }
         let number = self.next_set;
         self.next_set += 1;
         let bookmarks = match &write {
