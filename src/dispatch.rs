@@ -24,7 +24,7 @@ use tokio::task::spawn_blocking;
 use crate::address;
 use crate::bookmarks::{self, Ask, Effect, Keeper};
 use crate::link::Outbox;
-use crate::metrics;
+use crate::metrics::{self, Metrics};
 use crate::service::{
     Answered, Grant, Plan, Request, Service, Settings, Work, Write, bookmarks_in,
 };
@@ -147,12 +147,12 @@ impl Dispatch {
         bookmarks: bookmarks::Settings,
         bounds: Bounds,
         store: Store,
-        metrics: metrics::Requests,
+        metrics: &Metrics,
     ) -> (Self, Returns) {
         // Unbounded, since what can be in it is bounded by what is open.
         let (done, receiver) = unbounded_channel();
         let notes = Owner::new(&bookmarks.from);
-        let mut bookmarks = Keeper::new(bookmarks);
+        let mut bookmarks = Keeper::new(bookmarks, metrics.pep.clone());
         if let Some(notes) = &notes {
             if let Ok(Some(note)) = store.note(notes) {
                 bookmarks.recall(&note);
@@ -175,7 +175,7 @@ impl Dispatch {
             open: 0,
             open_bytes: 0,
             done,
-            metrics,
+            metrics: metrics.requests.clone(),
         };
         let come = Vec::new();
         (dispatch, Returns { receiver, come })

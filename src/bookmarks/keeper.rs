@@ -14,7 +14,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
-use super::asked::{Asked, PATIENCE};
+use super::asked::{Asked, Iq, PATIENCE};
 use super::base::Base;
 use super::hosts::Hosts;
 use super::legacy::Legacy;
@@ -22,7 +22,9 @@ use super::line::{Content, Known, Line, Request};
 use super::shown::Shown;
 use super::step::{Failure, Next, Rights, Step};
 use crate::address;
-use crate::service::{Answer, Answered, Bookmarks, Grant, privilege};
+use crate::metrics::{Pep, PepOutcome};
+use crate::service::privilege::{self, Outcome};
+use crate::service::{Answer, Answered, Bookmarks, Grant};
 use crate::stanza::{Received, Reply};
 use crate::store::Owner;
 
@@ -78,6 +80,7 @@ pub enum Effect {
 #[derive(Debug)]
 pub struct Keeper {
     settings: Settings,
+    metrics: Pep,
     hosts: Hosts,
     shown: Shown,
     lines: HashMap<Owner, Line>,
@@ -94,9 +97,10 @@ pub struct Keeper {
 
 impl Keeper {
     /// A keeper whom nobody has granted anything.
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: Settings, metrics: Pep) -> Self {
         Self {
             settings,
+            metrics,
             hosts: Hosts::default(),
             shown: Shown::default(),
             lines: HashMap::new(),
@@ -237,16 +241,19 @@ impl Keeper {
     /// Takes the answer to an IQ of ours; says whether it was one.
     pub fn answered(&mut self, received: &Received) -> bool {
         let asked = self.asked.answered(received);
-        if let Some(Some(owner)) = &asked {
-            self.hosts.heard(domain_of(owner));
-            self.go_on(owner, received);
+        if let Some(Some(iq)) = &asked {
+            let outcome = privilege::outcome(received);
+            self.metrics.asked(counted_as(&outcome), iq.since.elapsed());
+            self.hosts.heard(domain_of(&iq.owner));
+            self.go_on(&iq.owner, &outcome, received);
         }
         asked.is_some()
     }
 
     /// Sends what may be sent, and gives up what has taken too long.
     pub fn look(&mut self, now: Instant) {
-        for owner in self.asked.late(now) {
+        for Iq { owner, since, .. } in self.asked.late(now) {
+            self.metrics.asked(PepOutcome::Late, now - since);
             if self.hosts.missed(domain_of(&owner), now) {
                 tracing::warn!(
                     "{} does not answer when it is asked for PEP nodes, which it has granted us: \
@@ -357,14 +364,14 @@ impl Keeper {
         self.effects.push(Effect::Send(iq));
     }
 
-    fn go_on(&mut self, owner: &Owner, received: &Received) {
+    fn go_on(&mut self, owner: &Owner, outcome: &Outcome<'_>, received: &Received) {
         let Some(line) = self.lines.get_mut(owner) else {
             return;
         };
         let (Some(step), Some(request)) = (&mut line.step, line.requests.front_mut()) else {
             return;
         };
-        let (view, next) = step.answered(&privilege::outcome(received), received);
+        let (view, next) = step.answered(outcome, received);
         if let (Some(view), Content::Get(found)) = (view, &request.content)
             && let Some(answer) = &request.answer
         {
@@ -373,7 +380,10 @@ impl Keeper {
                 request.answer = None;
                 self.shown.put(&request.asker, view.rooms, request.number);
             }
-            let answered = seen.or_else(|| request.answered(&mut self.shown));
+            let answered = seen.or_else(|| {
+                self.metrics.did_without();
+                request.answered(&mut self.shown)
+            });
             self.effects.extend(answered.map(Effect::Answer));
         }
         match next {
@@ -424,8 +434,10 @@ impl Keeper {
         let is_first = line.requests.front().is_some_and(|it| it.number == number);
         match line.request(number) {
             Some(request) if is_first || request.is_set() => {
-                let answered = request.answered(&mut self.shown);
-                self.effects.extend(answered.map(Effect::Answer));
+                if let Some(answered) = request.answered(&mut self.shown) {
+                    self.effects.push(Effect::Answer(answered));
+                    self.metrics.did_without();
+                }
             }
             Some(_) => self.end(owner, number),
             None => {}
@@ -451,8 +463,12 @@ impl Keeper {
         if let Some(mut request) = line.requests.remove(at) {
             line.held -= request.held();
             self.held -= request.held() + request.size;
-            let answered = request.answered(&mut self.shown);
-            self.effects.extend(answered.map(Effect::Answer));
+            if let Some(answered) = request.answered(&mut self.shown) {
+                self.effects.push(Effect::Answer(answered));
+                if !request.is_in_step {
+                    self.metrics.did_without();
+                }
+            }
             if let Some(note) = line.end_of(&request) {
                 self.effects.push(Effect::Note(owner.clone(), note));
             }
@@ -468,6 +484,15 @@ impl Keeper {
                 self.readers.push_back(owner.clone());
             }
         }
+    }
+}
+
+fn counted_as(outcome: &Outcome<'_>) -> PepOutcome {
+    match outcome {
+        Outcome::Done(_) => PepOutcome::Done,
+        Outcome::Refused(_) => PepOutcome::Refused,
+        Outcome::Denied(_) => PepOutcome::Denied,
+        Outcome::Unreadable => PepOutcome::Unreadable,
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use super::{Ask, Effect, Keeper, Settings};
+use crate::metrics::Metrics;
 use crate::service::{
     self, CONTAINERS, Grant, Limits, Plan, Profile, Reserved, Service, Work, Write, bookmarks_in,
 };
@@ -58,12 +59,13 @@ const MOST: u64 = 4096;
 
 impl Stage {
     fn new(node: &[&str]) -> Self {
-        let mut keeper = Keeper::new(Settings {
+        let settings = Settings {
             from: "p.h".to_owned(),
             active: true,
             max_rooms: 250,
             held: 1 << 20,
-        });
+        };
+        let mut keeper = Keeper::new(settings, Metrics::new().pep);
         let (items, owner) = (true, true);
         keeper.granted("h".to_owned(), Grant { items, owner });
         let service = Service::new(service::Settings {
