@@ -20,3 +20,6 @@ mod shown;
 mod step;
 
 pub use keeper::{Ask, Effect, Keeper, Settings};
+
+#[cfg(test)]
+mod tests;

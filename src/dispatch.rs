@@ -357,10 +357,10 @@ impl Dispatch {
         });
     }
 
-    fn put_note(&self, owner: Owner, note: String) {
+    fn put_note(&self, owner: Owner, note: Option<String>) {
         let (about, back) = (owner.clone(), self.done.clone());
         // Where it fails, both sides are compared once more, and nothing is lost.
-        self.store.put_note(owner, Some(note), move |_| {
+        self.store.put_note(owner, note, move |_| {
             let _ = back.send(Outcome::Noted(about));
         });
     }
@@ -417,7 +417,9 @@ impl Dispatch {
 
     fn open(&mut self, mut request: Request, outbox: &mut Outbox) {
         let owner = request.owner.clone();
-        request.asker = request.asker.filter(|_| self.bookmarks.keeps(&owner));
+        if let Some(asker) = request.asker.take_if(|_| !self.bookmarks.keeps(&owner)) {
+            self.bookmarks.pass_over(&asker);
+        }
         if let (Some(_), Work::Write(Write::Set(set))) = (&request.asker, &request.work)
             && let Some(bookmarks) = bookmarks_in(set).and_then(|change| change.value.as_ref())
             && let Some(most) = self.bookmarks.too_many(&bookmarks.text)
@@ -493,6 +495,11 @@ impl Dispatch {
                 let text = value.map_or_else(String::new, |value| value.text.clone());
                 (text, set.changes.len() > 1)
             }),
+            Write::Set(set) if bookmarks_in(set).is_some() => {
+                // PEP does not learn of it, so what both had in common says nothing any more.
+                self.store.put_note(owner.clone(), None, |_| {});
+                None
+            }
             _ => None,
         };
         let set = OpenSet {

@@ -50,9 +50,19 @@ impl Base {
 
     /// What this room said; `None` if it was not among them.
     pub fn get(&self, key: &str) -> Option<Digest> {
-        let key = Digest::of(&[key]);
+        self.by_digest(Digest::of(&[key]))
+    }
+
+    /// The same, by the digest of its address.
+    pub fn by_digest(&self, key: Digest) -> Option<Digest> {
         let at = self.0.binary_search_by_key(&key, |(key, _)| *key).ok()?;
         Some(self.0.get(at)?.1)
+    }
+
+    /// Those of which this is true, by the digests of their addresses and by what they said.
+    pub fn only(&self, keep: impl Fn(Digest, Digest) -> bool) -> Self {
+        let kept = self.0.iter().filter(|(key, content)| keep(*key, *content));
+        Self(kept.copied().collect())
     }
 
     /// How many rooms they are.

@@ -109,12 +109,23 @@ pub fn decide<'a>(stored: &'a Legacy, node: &'a Node, before: Before<'_>) -> Dec
     }
 }
 
+/// What is left of the base where these were stored and not brought into step. What the client has
+/// deleted, and what it has added or changed to what it was then, would look by the base alone as if
+/// it had been left alone here, and deleted elsewhere.
+pub fn left_of(base: &Base, stored: &Base, shown: Option<&Sight>) -> Base {
+    base.only(|key, content| {
+        let now = stored.by_digest(key);
+        let is_touched = shown.is_some_and(|sight| sight.rooms.by_digest(key) != now);
+        now.is_some() && !(is_touched && now == Some(content))
+    })
+}
+
 /// What has become of a stored room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     /// It says what it said before.
     Untouched {
-        /// Whether the node had it.
+        /// Whether the node had it, saying that.
         was_in_step: bool,
     },
     /// It says something else, or is new.
@@ -124,14 +135,14 @@ enum Fate {
 impl Before<'_> {
     fn fate(&self, kept: &Kept) -> Fate {
         let base = self.base.and_then(|base| base.get(&kept.key));
-        // A client that has seen that a room was gone, and stores it, has it again.
+        // What a client was not shown it has added, even if it is just as it was once.
         let before = match self.shown {
             Some(_) => self.shown_of(kept),
             None => base,
         };
-        if before == Some(kept.room.digest()) {
-            let saw_it_in_step = self.shown.is_some_and(|sight| sight.in_step);
-            let was_in_step = base.is_some() || saw_it_in_step;
+        let content = Some(kept.room.digest());
+        if before == content {
+            let was_in_step = base == content || self.shown.is_some_and(|sight| sight.in_step);
             Fate::Untouched { was_in_step }
         } else {
             Fate::Changed

@@ -26,9 +26,8 @@ use crate::service::{Answer, Answered, Bookmarks, Grant, privilege};
 use crate::stanza::{Received, Reply};
 use crate::store::Owner;
 
-/// How many bytes of stored text wait here, for one owner and for all.
+/// How many bytes of stored text wait here, for one owner.
 const HELD_OF_OWNER: usize = 2 * 1024 * 1024;
-const HELD: usize = 32 * 1024 * 1024;
 
 /// What a keeper is told at the start, and by a reload.
 #[derive(Debug, Clone)]
@@ -39,6 +38,9 @@ pub struct Settings {
     pub active: bool,
     /// How many rooms there may be then.
     pub max_rooms: usize,
+    /// How many bytes of requests and stored text wait here, for all: less than what may be open, or
+    /// nothing would be read any more, and so no answer either.
+    pub held: usize,
 }
 
 /// A request about bookmarks.
@@ -65,8 +67,8 @@ pub enum Effect {
     Close(Owner, usize),
     /// What is noted about this owner is to be read, and told with this number.
     ReadNote(Owner, u64),
-    /// This is to be noted about this owner, and it is to be told when that is done.
-    Note(Owner, String),
+    /// This is to be noted about this owner, or nothing; and it is to be told when that is done.
+    Note(Owner, Option<String>),
 }
 
 /// Keeps bookmarks in step.
@@ -130,6 +132,11 @@ impl Keeper {
         self.settings.active && self.hosts.grant(domain_of(owner)).is_some()
     }
 
+    /// This client is served without us: it is not known what it has been shown.
+    pub fn pass_over(&mut self, asker: &str) {
+        self.shown.forget(asker);
+    }
+
     /// Whether this is more than may be stored while they are: so many rooms may be.
     pub fn too_many(&self, stored: &str) -> Option<usize> {
         let most = self.settings.max_rooms;
@@ -171,9 +178,10 @@ impl Keeper {
         };
         let line = self.lines.entry(owner.clone()).or_default();
         let held = request.held();
-        let room = line.held + held <= HELD_OF_OWNER && self.held + held <= HELD;
+        let all = self.held + held + request.size;
+        let room = line.held + held <= HELD_OF_OWNER && all <= self.settings.held;
         line.held += held;
-        self.held += held;
+        self.held = all;
         line.requests.push_back(request);
         let first = line.requests.len() == 1;
         if !(room && self.keeps(&owner)) {
@@ -323,11 +331,15 @@ impl Keeper {
         };
         let (view, next) = step.answered(&privilege::outcome(received), received);
         if let (Some(view), Content::Get(found)) = (view, &request.content)
-            && let Some(answer) = request.answer.take()
+            && let Some(answer) = &request.answer
         {
-            let answered = answer.bookmarks(found, Some(&view.text));
-            self.effects.push(Effect::Answer(answered));
-            self.shown.put(&request.asker, view.rooms, false);
+            let seen = answer.bookmarks(found, view.text.as_deref());
+            if seen.is_some() {
+                request.answer = None;
+                self.shown.put(&request.asker, view.rooms, false);
+            }
+            let answered = seen.or_else(|| request.answered(&mut self.shown));
+            self.effects.extend(answered.map(Effect::Answer));
         }
         match next {
             Next::Ask(payload) => {
@@ -339,10 +351,11 @@ impl Keeper {
                 queue.push_back(owner.clone());
             }
             Next::InStep(base) => {
-                if let Some(base) = &base {
-                    self.effects.push(Effect::Note(owner.clone(), base.write()));
+                request.is_in_step = true;
+                if let Some(base) = base {
+                    let note = line.begin_from(base);
+                    self.effects.push(Effect::Note(owner.clone(), note));
                 }
-                line.is_in_step(base);
                 self.end_first(owner);
             }
             Next::Failed(failure) => {
@@ -402,9 +415,12 @@ impl Keeper {
         };
         if let Some(mut request) = line.requests.remove(at) {
             line.held -= request.held();
-            self.held -= request.held();
+            self.held -= request.held() + request.size;
             let answered = request.answered(&mut self.shown);
             self.effects.extend(answered.map(Effect::Answer));
+            if let Some(note) = line.end_of(&request, &self.shown) {
+                self.effects.push(Effect::Note(owner.clone(), note));
+            }
             request.note(&mut self.shown);
             let over = Effect::Close(owner.clone(), request.size);
             self.effects.push(over);

@@ -37,6 +37,8 @@ pub struct Legacy {
     rest: Vec<String>,
     /// The attributes of the element around, as they are written.
     attributes: String,
+    /// Whether anything is stored at all.
+    is_stored: bool,
 }
 
 /// A room that is stored.
@@ -68,6 +70,7 @@ impl Legacy {
         let Some(all) = elements(text) else {
             return legacy;
         };
+        legacy.is_stored = !all.stanza.children.is_empty();
         let mut seen = HashSet::new();
         for (number, storage) in all.stanza.children.iter().enumerate() {
             if number == 0 {
@@ -76,7 +79,8 @@ impl Legacy {
             for child in &storage.children {
                 let key = room_in(child);
                 let xml = inside(all.xml(child), child);
-                let Some((key, tree)) = key.zip(all.xml(child).parse::<Tree>().ok()) else {
+                let room = key.and_then(|key| Some((key, all.xml(child).parse::<Tree>().ok()?)));
+                let Some((key, tree)) = room else {
                     legacy.rest.push(xml.into_owned());
                     continue;
                 };
@@ -109,9 +113,11 @@ impl Legacy {
         Base::of(rooms.map(|kept| (&*kept.key, kept.room.digest())))
     }
 
-    /// The element with these rooms, and with all that has no form in PEP.
-    pub fn with(&self, rooms: &[Seen<'_>]) -> String {
+    /// The element with these rooms, and with all that has no form in PEP. `None` where nothing is
+    /// stored, and there would be nothing in it either.
+    pub fn with(&self, rooms: &[Seen<'_>]) -> Option<String> {
         let mut out = format!("<{STORAGE} xmlns='{NAMESPACE}'{}>", self.attributes);
+        let empty = out.len();
         for seen in rooms {
             match seen.kept {
                 Some(kept) => out.push_str(&kept.saying(seen.room)),
@@ -121,8 +127,9 @@ impl Legacy {
         for other in &self.rest {
             out.push_str(other);
         }
+        let is_nothing = out.len() == empty && !self.is_stored;
         out.push_str("</storage>");
-        out
+        (!is_nothing).then_some(out)
     }
 }
 
@@ -230,7 +237,7 @@ mod tests {
         </storage>";
 
     /// With what is stored; without the rooms that are named.
-    fn without(legacy: &Legacy, gone: &[&str]) -> String {
+    fn without(legacy: &Legacy, gone: &[&str]) -> Option<String> {
         let rooms = legacy.rooms.iter();
         let rooms = rooms.filter(|kept| !gone.contains(&&*kept.key));
         let rooms: Vec<Seen<'_>> = rooms.map(|kept| seen(kept, &kept.room)).collect();
@@ -252,7 +259,7 @@ mod tests {
         assert_eq!(keys, ["tea@muc", "go@muc"]);
         assert_eq!(Legacy::count(STORED), 2);
         assert_eq!(
-            without(&legacy, &["tea@muc", "go@muc"]),
+            without(&legacy, &["tea@muc", "go@muc"]).unwrap(),
             "<storage xmlns='storage:bookmarks'><url url='http://a/?b&amp;c' name='A'/>\
              <conference name='no address'/><conference jid='not an address'/></storage>"
         );
@@ -261,7 +268,7 @@ mod tests {
     #[test]
     fn what_says_the_same_stays_as_it_was_written() {
         let legacy = Legacy::read(STORED);
-        let view = without(&legacy, &[]);
+        let view = without(&legacy, &[]).unwrap();
         let tea =
             "<conference jid='tea@muc' name='Tea'><nick>al</nick><x xmlns='urn:x'/></conference>";
         assert!(view.contains(tea), "{view}");
@@ -277,7 +284,7 @@ mod tests {
             room: &other,
             kept: None,
         };
-        let view = legacy.with(&[seen(&legacy.rooms[0], &other), new]);
+        let view = legacy.with(&[seen(&legacy.rooms[0], &other), new]).unwrap();
         let tree: Tree = view.parse().unwrap();
         let tea = tree.children().next().unwrap();
         assert_eq!(
@@ -292,6 +299,17 @@ mod tests {
         );
     }
 
+    /// The last room was deleted elsewhere, and clients went on being shown what is stored.
+    #[test]
+    fn where_all_rooms_are_gone_an_empty_element_is_seen() {
+        let legacy =
+            Legacy::read("<storage xmlns='storage:bookmarks'><conference jid='a@b'/></storage>");
+        assert_eq!(
+            without(&legacy, &["a@b"]).as_deref(),
+            Some("<storage xmlns='storage:bookmarks'></storage>")
+        );
+    }
+
     #[test]
     fn several_elements_or_none_are_read_as_one() {
         let two = "<storage xmlns='storage:bookmarks' xml:lang='de'><conference jid='a@b'/></storage>\
@@ -299,10 +317,9 @@ mod tests {
         let legacy = Legacy::read(two);
         assert_eq!(legacy.rooms.len(), 2);
         assert_eq!(
-            without(&legacy, &["a@b", "c@d"]),
+            without(&legacy, &["a@b", "c@d"]).unwrap(),
             "<storage xmlns='storage:bookmarks' xml:lang='de'><url/></storage>"
         );
-        let none = without(&Legacy::read(""), &[]);
-        assert_eq!(none, "<storage xmlns='storage:bookmarks'></storage>");
+        assert_eq!(without(&Legacy::read(""), &[]), None);
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use super::base::Base;
+use super::decide::left_of;
 use super::legacy::Legacy;
 use super::node::Payload;
 use super::shown::Shown;
@@ -73,14 +74,35 @@ impl Line {
         self.requests.iter_mut().find(|it| it.number == number)
     }
 
-    /// Both sides are in step with the first request: those behind it begin from there.
-    pub fn is_in_step(&mut self, base: Option<Base>) {
-        if let Some(first) = self.requests.front_mut() {
-            first.is_in_step = true;
+    /// Both sides were last in step like this, from now on. Returns what is to be noted.
+    pub fn begin_from(&mut self, base: Base) -> Option<String> {
+        let note = base.write();
+        self.base = Known::Is(Some(base));
+        self.noting += 1;
+        Some(note)
+    }
+
+    /// This request is over, and may not have been brought into step. What is to be noted then:
+    /// `Some(None)` if nothing may be, because it is not known how both sides were.
+    pub fn end_of(&mut self, request: &Request, shown: &Shown) -> Option<Option<String>> {
+        let Content::Set(text) = &request.content else {
+            return None;
+        };
+        if request.is_in_step {
+            return None;
         }
-        if let Some(base) = base {
-            self.base = Known::Is(Some(base));
-            self.noting += 1;
+        match &self.base {
+            Known::Is(None) => None,
+            Known::Is(Some(base)) => {
+                let stored = Legacy::read(text).base();
+                let left = left_of(base, &stored, shown.to(&request.asker));
+                (left != *base).then(|| self.begin_from(left))
+            }
+            Known::Nothing | Known::Asked(_) => {
+                self.base = Known::Is(None);
+                self.noting += 1;
+                Some(None)
+            }
         }
     }
 
@@ -94,13 +116,13 @@ impl Request {
     /// Its answer from the store, unless it has one.
     pub fn answered(&mut self, shown: &mut Shown) -> Option<Answered> {
         let answer = self.answer.take()?;
-        Some(match &self.content {
+        match &self.content {
             Content::Get(found) => {
                 shown.put(&self.asker, Legacy::read(found.stored()).base(), false);
                 answer.bookmarks(found, None)
             }
-            Content::Set(_) => answer.set(&Ok(())),
-        })
+            Content::Set(_) => Some(answer.set(&Ok(()))),
+        }
     }
 
     /// It is over: what it tells about what its client has been shown.

@@ -57,6 +57,13 @@ impl Shown {
         self.enter(Digest::of(&[client]), Sight { rooms, in_step });
     }
 
+    /// It is not known any more what a client was shown.
+    pub fn forget(&mut self, client: &str) {
+        if let Some((_, sight)) = self.clients.remove(&Digest::of(&[client])) {
+            self.rooms -= sight.weight();
+        }
+    }
+
     /// As text: of the last that were shown something, as far as it is not too much. `None` if
     /// nobody was.
     pub fn write(&self) -> Option<String> {

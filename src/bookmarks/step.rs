@@ -37,8 +37,9 @@ pub struct Rights {
 /// What a client is to see.
 #[derive(Debug)]
 pub struct View {
-    /// What is shown in place of what is stored.
-    pub text: String,
+    /// What is shown in place of what is stored; `None` if nothing is stored, and there is nothing
+    /// to show.
+    pub text: Option<String>,
     /// The rooms in it.
     pub rooms: Base,
 }
@@ -123,8 +124,10 @@ impl Step {
                     None => failed(Failure::Unreadable),
                 }
             }
-            // No node, or no such item: nothing to show, nothing to take away.
+            // There is no node. Who deletes rooms leaves it empty, so none was deleted: this is a
+            // first contact, if only with a new server.
             (Doing::Fetching, Outcome::Refused(refusal)) if refusal.condition == NOT_FOUND => {
+                (self.base, self.shown) = (None, None);
                 self.compare(&Node::default())
             }
             (Doing::Changing(payload), Outcome::Refused(refusal)) => {
@@ -186,3 +189,6 @@ impl Step {
 }
 
 const NOT_FOUND: &str = "item-not-found";
+
+#[cfg(test)]
+mod tests;

@@ -50,6 +50,7 @@ pub fn bookmarks(config: &Config) -> bookmarks::Settings {
         from: config.component.jid.to_string(),
         active: config.bookmarks.mode == BookmarksMode::Pep,
         max_rooms: usize::try_from(config.bookmarks.max_rooms).unwrap_or(usize::MAX),
+        held: bounds(config).open / 2,
     }
 }
 

@@ -68,16 +68,18 @@ impl Answer {
         }
     }
 
-    /// The answer to a get of room bookmarks, with this in their place if it is not too long.
-    pub fn bookmarks(&self, found: &Bookmarks, instead: Option<&str>) -> Answered {
+    /// The answer to a get of room bookmarks, with this in their place; `None` if it is too long.
+    pub fn bookmarks(&self, found: &Bookmarks, instead: Option<&str>) -> Option<Answered> {
         let room = self
             .longest
-            .saturating_sub(found.bytes() + self.envelope.at_most());
-        let instead = instead.filter(|text| text.len() <= room);
-        self.result_of(|out| {
+            .saturating_sub(found.beside() + self.envelope.at_most());
+        if instead.is_some_and(|text| text.len() > room) {
+            return None;
+        }
+        Some(self.result_of(|out| {
             found.write(instead, out);
             Ok(())
-        })
+        }))
     }
 
     /// The answer to a set of more bookmarks than may be.

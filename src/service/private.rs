@@ -66,6 +66,11 @@ impl Bookmarks {
         self.text.len()
     }
 
+    /// How many bytes stand beside them.
+    pub(super) fn beside(&self) -> usize {
+        self.text.len() - self.place.len()
+    }
+
     /// Appends the payload, with this in their place.
     pub(super) fn write(&self, instead: Option<&str>, out: &mut String) {
         let part = |range: Range<usize>| self.text.get(range).unwrap_or_default();

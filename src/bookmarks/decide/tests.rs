@@ -1,5 +1,7 @@
 //! Rooms are written as their address and their name.
 
+mod property;
+
 use super::*;
 use crate::bookmarks::base::Base;
 
@@ -26,7 +28,7 @@ fn shown(rooms: &Rooms<'_>, in_step: bool) -> Sight {
 fn outcome(stored: &Legacy, node: &Node, before: Before<'_>) -> (Vec<String>, Vec<String>) {
     let decision = decide(stored, node, before);
     let seen = decision.rooms.iter().map(|seen| {
-        let view = stored.with(&[*seen]);
+        let view = stored.with(&[*seen]).unwrap();
         let name = view
             .split("name='")
             .nth(1)
@@ -133,21 +135,31 @@ fn what_somebody_else_deleted_stays_deleted() {
     assert_eq!(outcome(&stored(&rooms), &none, never).1, ["+a@m a"]);
     let changed = stored(&[("a@m", "mine")]);
     assert_eq!(outcome(&changed, &none, by_sight).1, ["+a@m mine"]);
-}
-
-/// The base still has what is stored of it.
-#[test]
-fn who_saw_that_a_room_was_gone_and_stores_it_has_it_again() {
-    let rooms = [("a@m", "a")];
-    let (base, none) = (base(&rooms), shown(&[], true));
-    let before = Before {
+    // Nor if the change was stored, and did not get through.
+    let stored_alone = shown(&[("a@m", "mine")], false);
+    let again = Before {
         base: Some(&base),
-        shown: Some(&none),
+        shown: Some(&stored_alone),
         ..SET
     };
-    let (seen, changes) = outcome(&stored(&rooms), &Node::default(), before);
-    assert_eq!(changes, ["+a@m a"]);
-    assert_eq!(seen, ["a@m a"]);
+    assert_eq!(outcome(&changed, &none, again).1, ["+a@m mine"]);
+}
+
+/// A room was deleted elsewhere and added again here, just as it was: nobody ever saw it again.
+#[test]
+fn what_a_client_was_not_shown_it_has_added() {
+    let rooms = [("a@m", "a")];
+    let (base, shown) = (base(&rooms), shown(&[], true));
+    let before = Before {
+        base: Some(&base),
+        shown: Some(&shown),
+        ..SET
+    };
+    let published = (vec!["a@m a".to_owned()], vec!["+a@m a".to_owned()]);
+    assert_eq!(
+        outcome(&stored(&rooms), &Node::default(), before),
+        published
+    );
 }
 
 #[test]

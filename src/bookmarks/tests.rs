@@ -1,0 +1,239 @@
+//! What the keeper does, with a router and a node played.
+
+use std::borrow::Cow;
+use std::sync::mpsc;
+use std::time::Instant;
+
+use super::{Ask, Effect, Keeper, Settings};
+use crate::service::{
+    self, CONTAINERS, Grant, Limits, Plan, Profile, Reserved, Service, Work, Write, bookmarks_in,
+};
+use crate::stanza::Received;
+use crate::store::Store;
+use crate::xml::frame::Stanza;
+use crate::xml::reader::{self, Reader};
+
+/// A stanza as it is received.
+pub fn received(xml: &str) -> Received {
+    let limits = reader::Limits {
+        text: usize::MAX,
+        depth: 64,
+        children: 1000,
+        containers: CONTAINERS,
+    };
+    let stream = b"<stream:stream xmlns='jabber:component:accept' \
+                   xmlns:stream='http://etherx.jabber.org/streams'>";
+    let (reader, _) = Reader::open(stream, limits).unwrap();
+    let stanza = Stanza {
+        longest_markup: xml.len(),
+        bytes: Cow::Borrowed(xml.as_bytes()),
+        cut: false,
+    };
+    reader.read(&stanza).unwrap().unwrap()
+}
+
+/// The answer to the privileged IQ with this id, with this inside.
+pub fn answer(id: &str, kind: &str, payload: &str) -> Received {
+    received(&format!(
+        "<iq type='result' id='{id}' from='u@h'><privilege xmlns='urn:xmpp:privilege:2'>\
+         <forwarded xmlns='urn:xmpp:forward:0'><iq xmlns='jabber:client' type='{kind}' id='{id}'>\
+         {payload}</iq></forwarded></privilege></iq>"
+    ))
+}
+
+/// A keeper, the store, and a node with rooms of these addresses.
+struct Stage {
+    keeper: Keeper,
+    service: Service,
+    store: Store,
+    node: Vec<String>,
+}
+
+/// What a namespace may hold, in bytes.
+const MOST: u64 = 4096;
+
+impl Stage {
+    fn new(node: &[&str]) -> Self {
+        let mut keeper = Keeper::new(Settings {
+            from: "p.h".to_owned(),
+            active: true,
+            max_rooms: 250,
+            held: 1 << 20,
+        });
+        let (items, owner) = (true, true);
+        keeper.granted("h".to_owned(), Grant { items, owner });
+        let service = Service::new(service::Settings {
+            profile: Profile {
+                domain: "p.h".to_owned(),
+                contact: Vec::new(),
+                os: None,
+                started: Instant::now(),
+            },
+            domains: vec!["h".to_owned()],
+            admins: Vec::new(),
+            reserved: Reserved::Refuse,
+            limits: Limits {
+                max_stanza_bytes: 1 << 20,
+                max_depth: 64,
+                max_namespace_bytes: MOST,
+                max_user_bytes: 1 << 20,
+                max_user_elements: 1000,
+            },
+        });
+        Self {
+            keeper,
+            service,
+            store: Store::in_memory(),
+            node: node.iter().map(|room| (*room).to_owned()).collect(),
+        }
+    }
+
+    /// Asks for bookmarks, or stores these; so many IQs get through. What the client is answered.
+    fn asks(&mut self, set: Option<&str>, iqs: usize) -> String {
+        let (kind, inside) = (set.map_or("get", |_| "set"), set.unwrap_or_default());
+        let request = received(&format!(
+            "<iq type='{kind}' id='1' from='u@h/r' to='p.h'><query xmlns='jabber:iq:private'>\
+             <storage xmlns='storage:bookmarks'>{inside}</storage></query></iq>"
+        ));
+        let Plan::Store(request) = self.service.plan(&request, Instant::now()) else {
+            panic!("no request");
+        };
+        let (owner, answer) = (request.owner, request.answer);
+        let ask = |answer| Ask {
+            owner,
+            asker: request.asker.unwrap(),
+            size: request.size,
+            answer,
+        };
+        match request.work {
+            Work::Get(fetch) => {
+                let found = fetch.bookmarks(&self.store, &answer).unwrap();
+                self.keeper.get(ask(answer), found);
+            }
+            Work::Write(Write::Set(set)) => {
+                let value = bookmarks_in(&set).unwrap().value.clone();
+                let (done, is_done) = mpsc::channel();
+                self.store
+                    .submit(set, move |result| done.send(result).unwrap());
+                is_done.recv().unwrap().unwrap();
+                let text = value.map_or_else(String::new, |value| value.text);
+                self.keeper.set(ask(answer), text, false);
+            }
+            Work::Write(_) => panic!("no set"),
+        }
+        self.plays(iqs)
+    }
+
+    fn plays(&mut self, mut iqs: usize) -> String {
+        let mut answered = None;
+        loop {
+            self.keeper.look(Instant::now());
+            let effects = self.keeper.effects();
+            if effects.is_empty() {
+                return answered.expect("an answer");
+            }
+            for effect in effects {
+                match effect {
+                    Effect::Send(iq) if iqs > 0 => {
+                        iqs -= 1;
+                        let answer = self.node_answers(&iq);
+                        assert!(self.keeper.answered(&answer));
+                    }
+                    Effect::Send(_) => {
+                        self.keeper.give_up();
+                        let (items, owner) = (true, true);
+                        self.keeper.granted("h".to_owned(), Grant { items, owner });
+                    }
+                    Effect::Answer(answer) => answered = Some(answer.reply),
+                    Effect::Close(..) => {}
+                    Effect::ReadNote(owner, number) => {
+                        let note = self.store.note(&owner).unwrap();
+                        self.keeper.note_is(owner, number, note.as_deref());
+                    }
+                    Effect::Note(owner, note) => {
+                        let (done, is_done) = mpsc::channel();
+                        self.store
+                            .put_note(owner.clone(), note, move |_| done.send(()).unwrap());
+                        is_done.recv().unwrap();
+                        self.keeper.noted(&owner);
+                    }
+                }
+            }
+        }
+    }
+
+    fn node_answers(&mut self, iq: &str) -> Received {
+        let after = |what: &str| {
+            let rest = iq.split_once(what).map(|(_, rest)| rest);
+            rest.and_then(|rest| rest.split('\'').next())
+        };
+        let mut payload = String::new();
+        match after("<item id='").map(str::to_owned) {
+            Some(room) if iq.contains("<retract") => self.node.retain(|it| *it != room),
+            Some(room) => self.node.push(room),
+            None => {
+                for room in &self.node {
+                    payload.push_str(&format!(
+                        "<item id='{room}'><conference xmlns='urn:xmpp:bookmarks:1'/></item>"
+                    ));
+                }
+            }
+        }
+        let payload = format!(
+            "<pubsub xmlns='http://jabber.org/protocol/pubsub'>\
+             <items node='urn:xmpp:bookmarks:1'>{payload}</items></pubsub>"
+        );
+        answer(after(" id='").unwrap(), "result", &payload)
+    }
+}
+
+const ALL: usize = 99;
+
+#[test]
+fn both_see_the_same_rooms() {
+    let mut stage = Stage::new(&["a@m"]);
+    assert!(stage.asks(None, ALL).contains("jid='a@m'"));
+    stage.asks(Some("<conference jid='b@m'/>"), ALL);
+    assert_eq!(stage.node, ["b@m"]);
+    stage.node.clear();
+    let seen = stage.asks(None, ALL);
+    assert!(!seen.contains("jid"), "the last one was deleted: {seen}");
+}
+
+/// A client was shown what is stored, because all together was too long; what it had not seen was
+/// retracted with its next set.
+#[test]
+fn what_was_too_long_to_be_shown_is_not_taken_for_deleted() {
+    let long = format!("{}@m", "x".repeat(900));
+    let rooms: Vec<String> = (0..100).map(|room| format!("{room}{long}")).collect();
+    let rooms: Vec<&str> = rooms.iter().map(String::as_str).collect();
+    let mut stage = Stage::new(&rooms);
+    let seen = stage.asks(None, ALL);
+    assert!(!seen.contains("jid"), "{}", seen.len());
+    stage.asks(Some("<conference jid='a@m'/>"), ALL);
+    assert_eq!(stage.node.len(), 101);
+}
+
+/// A client was answered from the store alone for a while, and what it had seen in PEP before was
+/// retracted with its next set.
+#[test]
+fn what_a_client_was_shown_counts_no_more_once_it_is_served_otherwise() {
+    let mut stage = Stage::new(&["a@m"]);
+    assert!(stage.asks(None, ALL).contains("jid='a@m'"));
+    stage.keeper.pass_over("u@h/r");
+    stage.asks(Some("<conference jid='b@m'/>"), ALL);
+    assert_eq!(stage.node, ["a@m", "b@m"]);
+}
+
+/// A room was deleted, and the link lost in the middle of that; added again, it was taken for one
+/// that somebody else had deleted.
+#[test]
+fn a_room_that_is_added_again_after_a_lost_link_is_published() {
+    let mut stage = Stage::new(&["a@m"]);
+    stage.asks(Some("<conference jid='a@m'/>"), ALL);
+    stage.asks(Some("<conference jid='b@m'/>"), 2);
+    assert_eq!(stage.node, [""; 0]);
+    stage.asks(Some("<conference jid='a@m'/>"), 0);
+    assert!(stage.asks(None, ALL).contains("jid='a@m'"));
+    assert_eq!(stage.node, ["a@m"]);
+}
