@@ -19,7 +19,17 @@ mod room;
 mod shown;
 mod step;
 
+use base::Base;
+use legacy::Legacy;
+
 pub use keeper::{Ask, Effect, Keeper, Settings};
+
+/// What is to be noted about an owner, of whom this was noted, and who has stored these bookmarks
+/// while they were not kept in step.
+pub fn left_of(note: &str, stored: &str) -> Option<String> {
+    let left = decide::left_unseen(&Base::read(note)?, &Legacy::read(stored).base());
+    Some(left.write())
+}
 
 #[cfg(test)]
 mod tests;

@@ -171,7 +171,9 @@ impl Component {
                         Ended::Lost(why) => why,
                     };
                     self.dispatch.link_ended(&mut self.outbox);
-                    self.outbox.rewind();
+                    if self.outbox.rewind() {
+                        self.dispatch.answers_were_lost();
+                    }
                     self.delegated.clear();
                     backoff.link_lasted(since.elapsed());
                     why
@@ -364,6 +366,7 @@ impl Component {
         if let Some(moment) = Instant::now().checked_sub(KEEP_REPLIES) {
             let dropped = self.outbox.drop_older_than(moment);
             if dropped > 0 {
+                self.dispatch.answers_were_lost();
                 self.metrics.dropped(dropped);
                 tracing::warn!(
                     "gave up {dropped} answers: no link took them within {} s, and nobody waits for \
@@ -387,7 +390,7 @@ impl Component {
             }
         })
         .await;
-        self.dispatch.end();
+        self.dispatch.end(self.outbox.unconfirmed_since());
         self.dispatch.count() + self.outbox.len()
     }
 }

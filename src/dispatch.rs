@@ -205,10 +205,17 @@ impl Dispatch {
         self.carry_out(outbox);
     }
 
-    /// Nothing will come any more: what it takes to go on from here is noted.
-    pub fn end(&mut self) {
+    /// Answers that were queued will not get to whoever waits for them.
+    pub fn answers_were_lost(&mut self) {
+        self.bookmarks.forget();
+    }
+
+    /// Nothing will come any more: what it takes to go on from here is noted. Of the answers that
+    /// were queued since this moment it is not known whether they got through.
+    pub fn end(&mut self, unconfirmed_since: Option<Instant>) {
         if let Some(notes) = self.notes.clone() {
-            self.store.put_note(notes, self.bookmarks.memory(), |_| {});
+            let memory = self.bookmarks.memory(unconfirmed_since);
+            self.store.put_note(notes, memory, |_| {});
         }
     }
 
@@ -268,7 +275,7 @@ impl Dispatch {
                 }
             }
             Outcome::Note(owner, number, note) => {
-                self.bookmarks.note_is(owner, number, note.as_deref());
+                self.bookmarks.note_is(owner, number, note.as_deref(), now);
                 self.carry_out(outbox);
             }
             Outcome::Noted(owner) => self.bookmarks.noted(&owner),
@@ -348,7 +355,9 @@ impl Dispatch {
         let read = |store: &Store, owner: &Owner| store.note(owner).ok().flatten();
         if self.open == 1 {
             let note = read(&self.store, &owner);
-            return self.bookmarks.note_is(owner, number, note.as_deref());
+            return self
+                .bookmarks
+                .note_is(owner, number, note.as_deref(), Instant::now());
         }
         let (store, back) = (self.store.clone(), self.done.clone());
         spawn_blocking(move || {
@@ -490,17 +499,17 @@ impl Dispatch {
         let number = self.next_set;
         self.next_set += 1;
         let bookmarks = match &write {
-            Write::Set(set) if ticket.asker.is_some() => bookmarks_in(set).map(|change| {
+            Write::Set(set) => bookmarks_in(set).map(|change| {
                 let value = change.value.as_ref();
                 let text = value.map_or_else(String::new, |value| value.text.clone());
                 (text, set.changes.len() > 1)
             }),
-            Write::Set(set) if bookmarks_in(set).is_some() => {
-                // PEP does not learn of it, so what both had in common says nothing any more.
-                self.store.put_note(owner.clone(), None, |_| {});
-                None
-            }
             _ => None,
+        };
+        let (bookmarks, alone) = match ticket.asker {
+            Some(_) => (bookmarks, None),
+            // PEP does not learn of it.
+            None => (None, bookmarks.map(|(text, _)| (self.store.clone(), text))),
         };
         let set = OpenSet {
             owner: owner.clone(),
@@ -509,7 +518,11 @@ impl Dispatch {
         };
         self.sets.insert(number, set);
         let back = self.done.clone();
-        let done = move |result| {
+        let about = owner.clone();
+        let done = move |result: Result<(), SetError>| {
+            if let (Ok(()), Some((store, text))) = (&result, alone) {
+                stored_alone(&store, about, &text);
+            }
             // The receiver is gone only when nobody waits for an answer any more.
             let _ = back.send(Outcome::Set(number, result));
         };
@@ -532,6 +545,13 @@ impl Dispatch {
         spawn_blocking(move || {
             let _ = back.send(read(batch, &store));
         });
+    }
+}
+
+/// Bookmarks were stored that are not kept in step: what both sides had in common is less now.
+fn stored_alone(store: &Store, owner: Owner, bookmarks: &str) {
+    if let Ok(Some(note)) = store.note(&owner) {
+        store.put_note(owner, bookmarks::left_of(&note, bookmarks), |_| {});
     }
 }
 

@@ -120,6 +120,12 @@ pub fn left_of(base: &Base, stored: &Base, shown: Option<&Sight>) -> Base {
     })
 }
 
+/// The same where it is not known what the client had been shown: of what it has not changed nobody
+/// knows whether it was added again.
+pub fn left_unseen(base: &Base, stored: &Base) -> Base {
+    base.only(|key, content| stored.by_digest(key).is_some_and(|now| now != content))
+}
+
 /// What has become of a stored room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {

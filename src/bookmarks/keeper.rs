@@ -107,9 +107,15 @@ impl Keeper {
         }
     }
 
-    /// What clients have been shown, as text for [`Keeper::recall`]; `None` if nothing.
-    pub fn memory(&self) -> Option<String> {
-        self.shown.write()
+    /// What clients have been shown before this moment, as text for [`Keeper::recall`]; `None` if
+    /// nothing.
+    pub fn memory(&self, before: Option<Instant>) -> Option<String> {
+        self.shown.write(before)
+    }
+
+    /// Answers were lost: nobody knows any more what clients have been shown.
+    pub fn forget(&mut self) {
+        self.shown.clear();
     }
 
     /// Goes on from where another keeper was.
@@ -195,13 +201,13 @@ impl Keeper {
     }
 
     /// This is noted about an owner; it was to be read with this number.
-    pub fn note_is(&mut self, owner: Owner, number: u64, note: Option<&str>) {
+    pub fn note_is(&mut self, owner: Owner, number: u64, note: Option<&str>, now: Instant) {
         if let Some(line) = self.lines.get_mut(&owner)
             && matches!(line.base, Known::Asked(asked) if asked == number)
         {
             line.base = Known::Is(note.and_then(Base::read));
             self.readers.push_front(owner);
-            self.look(Instant::now());
+            self.look(now);
         }
     }
 
@@ -290,8 +296,8 @@ impl Keeper {
         let domain = domain_of(&owner);
         let alone = self.hosts.is_left_alone(domain, now);
         let grant = self.hosts.grant(domain).filter(|_| !alone);
-        let (Some(line), Some(grant)) = (self.lines.get_mut(&owner), grant) else {
-            return self.end_first(&owner);
+        let Some(line) = self.lines.get_mut(&owner) else {
+            return;
         };
         let Some(request) = line.requests.front() else {
             return;
@@ -306,6 +312,10 @@ impl Keeper {
                 line.base = Known::Asked(number);
                 return self.effects.push(Effect::ReadNote(owner, number));
             }
+        };
+        // Only now, for a set that comes to nothing leaves less of the base.
+        let Some(grant) = grant else {
+            return self.end_first(&owner);
         };
         let payload = line.payload.take().unwrap_or_else(|| {
             let rights = Rights {

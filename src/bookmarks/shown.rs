@@ -3,6 +3,7 @@
 //! It lives in memory, and is written down only in between two runs.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Instant;
 
 use super::base::{Base, Digest};
 
@@ -25,6 +26,8 @@ pub struct Sight {
     pub rooms: Base,
     /// Whether PEP had them all. What is missing there later was deleted.
     pub in_step: bool,
+    /// When it was.
+    pub at: Instant,
 }
 
 /// What clients have been shown.
@@ -54,7 +57,7 @@ impl Shown {
 
     /// A client has been shown this.
     pub fn put(&mut self, client: &str, rooms: Base, in_step: bool) {
-        self.enter(Digest::of(&[client]), Sight { rooms, in_step });
+        self.enter(Digest::of(&[client]), Sight::new(rooms, in_step));
     }
 
     /// It is not known any more what a client was shown.
@@ -64,21 +67,27 @@ impl Shown {
         }
     }
 
-    /// As text: of the last that were shown something, as far as it is not too much. `None` if
-    /// nobody was.
-    pub fn write(&self) -> Option<String> {
+    /// Nothing is known any more: answers were lost, and nobody knows whose.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// As text: of the last that were shown something before this moment, as far as it is not too
+    /// much. `None` if nobody was.
+    pub fn write(&self, before: Option<Instant>) -> Option<String> {
         let mut rooms = 0;
         let last = self.order.iter().rev();
         let last = last.filter(|entry| is_last(&self.clients, entry));
         let lines: Vec<String> = last
             .filter_map(|(_, client)| Some((client, &self.clients.get(client)?.1)))
+            .filter(|(_, sight)| before.is_none_or(|before| sight.at < before))
             .take_while(|(_, sight)| {
                 rooms += sight.weight();
                 rooms <= WRITTEN
             })
-            .map(|(client, Sight { rooms, in_step })| {
-                let how = if *in_step { IN_STEP } else { STORE_ALONE };
-                format!("{} {how} {}", client.write(), rooms.write())
+            .map(|(client, sight)| {
+                let how = if sight.in_step { IN_STEP } else { STORE_ALONE };
+                format!("{} {how} {}", client.write(), sight.rooms.write())
             })
             .collect();
         (!lines.is_empty()).then(|| lines.join("\n"))
@@ -91,7 +100,7 @@ impl Shown {
             let client = parts.next().and_then(Digest::read);
             let in_step = parts.next() == Some(IN_STEP);
             if let (Some(client), Some(rooms)) = (client, parts.next().and_then(Base::read)) {
-                self.enter(client, Sight { rooms, in_step });
+                self.enter(client, Sight::new(rooms, in_step));
             }
         }
     }
@@ -119,6 +128,12 @@ impl Shown {
 }
 
 impl Sight {
+    /// One of this moment.
+    pub fn new(rooms: Base, in_step: bool) -> Self {
+        let at = Instant::now();
+        Self { rooms, in_step, at }
+    }
+
     fn weight(&self) -> usize {
         self.rooms.len() + CLIENT
     }
@@ -137,9 +152,9 @@ mod tests {
         Base::of(names.iter().map(|name| (&**name, Digest::of(&[name]))))
     }
 
-    fn sight(rooms: usize, in_step: bool) -> Sight {
-        let rooms = base(rooms);
-        Sight { rooms, in_step }
+    fn seen(shown: &Shown, client: &str) -> Option<(Base, bool)> {
+        let sight = shown.to(client)?;
+        Some((sight.rooms.clone(), sight.in_step))
     }
 
     #[test]
@@ -148,12 +163,12 @@ mod tests {
         shown.put("a@b/c", base(1), false);
         shown.put("a@b/c", base(2), false);
         shown.is_in_step("a@b/c");
-        assert_eq!(shown.to("a@b/c"), Some(&sight(2, true)));
+        assert_eq!(seen(&shown, "a@b/c"), Some((base(2), true)));
         for _ in 0..1000 {
             shown.put("a@b/c", base(3), false);
         }
         assert!(shown.order.len() < 100);
-        assert_eq!(shown.to("a@b/c"), Some(&sight(3, false)));
+        assert_eq!(seen(&shown, "a@b/c"), Some((base(3), false)));
         for client in 0..3 {
             shown.put(&format!("x@y/{client}"), base(ROOMS / 2), true);
         }
@@ -165,22 +180,28 @@ mod tests {
     #[test]
     fn what_is_written_down_is_known_again_and_in_the_same_order() {
         let mut shown = Shown::default();
-        assert_eq!(shown.write(), None);
+        assert_eq!(shown.write(None), None);
         shown.put("a@b/c", base(1), false);
         shown.put("d@e/f", base(2), false);
         shown.is_in_step("d@e/f");
-        let text = shown.write().unwrap();
+        let text = shown.write(None).unwrap();
         assert!(!text.contains('@'), "nobody is named: {text}");
         let mut again = Shown::default();
         again.read(&text);
         again.read("nonsense\n0 0 0\n\n");
-        assert_eq!(again.to("a@b/c"), Some(&sight(1, false)));
-        assert_eq!(again.to("d@e/f"), Some(&sight(2, true)));
-        assert_eq!(again.write(), Some(text));
+        assert_eq!(seen(&again, "a@b/c"), Some((base(1), false)));
+        assert_eq!(seen(&again, "d@e/f"), Some((base(2), true)));
+        assert_eq!(again.write(None), Some(text));
+        let before = shown.to("d@e/f").map(|sight| sight.at);
+        assert_eq!(
+            shown.write(before).unwrap().lines().count(),
+            1,
+            "the first alone"
+        );
         shown.put("g@h/i", base(WRITTEN - 4 * CLIENT), true);
-        let text = shown.write().unwrap();
+        let text = shown.write(None).unwrap();
         assert_eq!(text.lines().count(), 3, "the last first, as many as may be");
         shown.put("j@k/l", base(4 * CLIENT), true);
-        assert_eq!(shown.write().unwrap().lines().count(), 1);
+        assert_eq!(shown.write(None).unwrap().lines().count(), 1);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::mpsc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Ask, Effect, Keeper, Settings};
 use crate::service::{
@@ -47,6 +47,10 @@ struct Stage {
     service: Service,
     store: Store,
     node: Vec<String>,
+    /// Which client of the user's asks.
+    resource: char,
+    /// How much later it is than the clock says.
+    later: Duration,
 }
 
 /// What a namespace may hold, in bytes.
@@ -85,14 +89,17 @@ impl Stage {
             service,
             store: Store::in_memory(),
             node: node.iter().map(|room| (*room).to_owned()).collect(),
+            resource: 'r',
+            later: Duration::ZERO,
         }
     }
 
     /// Asks for bookmarks, or stores these; so many IQs get through. What the client is answered.
     fn asks(&mut self, set: Option<&str>, iqs: usize) -> String {
         let (kind, inside) = (set.map_or("get", |_| "set"), set.unwrap_or_default());
+        let resource = self.resource;
         let request = received(&format!(
-            "<iq type='{kind}' id='1' from='u@h/r' to='p.h'><query xmlns='jabber:iq:private'>\
+            "<iq type='{kind}' id='1' from='u@h/{resource}' to='p.h'><query xmlns='jabber:iq:private'>\
              <storage xmlns='storage:bookmarks'>{inside}</storage></query></iq>"
         ));
         let Plan::Store(request) = self.service.plan(&request, Instant::now()) else {
@@ -127,18 +134,19 @@ impl Stage {
     fn plays(&mut self, mut iqs: usize) -> String {
         let mut answered = None;
         loop {
-            self.keeper.look(Instant::now());
+            self.keeper.look(Instant::now() + self.later);
             let effects = self.keeper.effects();
             if effects.is_empty() {
                 return answered.expect("an answer");
             }
             for effect in effects {
                 match effect {
-                    Effect::Send(iq) if iqs > 0 => {
+                    Effect::Send(iq) if iqs > 0 && iqs != SILENCE => {
                         iqs -= 1;
                         let answer = self.node_answers(&iq);
                         assert!(self.keeper.answered(&answer));
                     }
+                    Effect::Send(_) if iqs == SILENCE => self.later += Duration::from_secs(6),
                     Effect::Send(_) => {
                         self.keeper.give_up();
                         let (items, owner) = (true, true);
@@ -148,7 +156,8 @@ impl Stage {
                     Effect::Close(..) => {}
                     Effect::ReadNote(owner, number) => {
                         let note = self.store.note(&owner).unwrap();
-                        self.keeper.note_is(owner, number, note.as_deref());
+                        let now = Instant::now() + self.later;
+                        self.keeper.note_is(owner, number, note.as_deref(), now);
                     }
                     Effect::Note(owner, note) => {
                         let (done, is_done) = mpsc::channel();
@@ -187,7 +196,9 @@ impl Stage {
     }
 }
 
+/// All get through; or all do, and none is answered.
 const ALL: usize = 99;
+const SILENCE: usize = 100;
 
 #[test]
 fn both_see_the_same_rooms() {
@@ -236,4 +247,41 @@ fn a_room_that_is_added_again_after_a_lost_link_is_published() {
     stage.asks(Some("<conference jid='a@m'/>"), 0);
     assert!(stage.asks(None, ALL).contains("jid='a@m'"));
     assert_eq!(stage.node, ["a@m"]);
+}
+
+/// The same, while the host is left alone because it does not answer.
+#[test]
+fn a_room_that_is_added_again_while_nobody_answers_is_published() {
+    let mut stage = Stage::new(&["a@m"]);
+    stage.asks(Some("<conference jid='a@m'/>"), ALL);
+    stage.node.clear();
+    stage.asks(None, ALL);
+    stage.resource = 's';
+    for _ in 0..3 {
+        stage.asks(None, SILENCE);
+    }
+    stage.resource = 'r';
+    stage.asks(Some("<conference jid='a@m'/>"), ALL);
+    assert_eq!(stage.node, [""; 0]);
+    stage.later += Duration::from_secs(61);
+    stage.asks(None, ALL);
+    assert_eq!(stage.node, ["a@m"]);
+}
+
+/// What both sides had in common was forgotten with any set that the host was not asked about, and
+/// rooms that had been deleted elsewhere came back.
+#[test]
+fn what_was_deleted_elsewhere_stays_so_though_something_is_stored_while_nobody_answers() {
+    let mut stage = Stage::new(&[]);
+    stage.asks(Some("<conference jid='a@m'/>"), ALL);
+    stage.node.clear();
+    stage.resource = 's';
+    for _ in 0..3 {
+        stage.asks(None, SILENCE);
+    }
+    stage.resource = 'r';
+    stage.asks(Some("<conference jid='a@m'/><conference jid='b@m'/>"), ALL);
+    stage.later += Duration::from_secs(61);
+    stage.asks(None, ALL);
+    assert_eq!(stage.node, ["b@m"]);
 }

@@ -73,6 +73,8 @@ pub struct Outbox {
     /// Written, and not known to have been read. The oldest are given up past a bound.
     sent: VecDeque<Entry>,
     sent_bytes: usize,
+    /// Whether replies were given up of which it is not known whether they were read.
+    given_up: bool,
     /// The bytes being written: the first so many entries, and padding.
     chunk: Vec<u8>,
     written: usize,
@@ -120,6 +122,9 @@ impl Outbox {
             .iter()
             .position(|entry| entry.kind == Kind::Ping(number));
         let read = ping.map_or(0, |at| at + 1);
+        if ping.is_some() {
+            self.given_up = false; // they stood before it
+        }
         for entry in self.sent.drain(..read) {
             self.sent_bytes -= entry.xml.capacity();
         }
@@ -128,6 +133,13 @@ impl Outbox {
     /// Whether replies have been written that no ping has confirmed.
     pub fn has_unconfirmed(&self) -> bool {
         self.sent.iter().any(|entry| entry.kind == Kind::Reply)
+    }
+
+    /// When the first reply was made of which it is not known whether it was read.
+    pub fn unconfirmed_since(&self) -> Option<Instant> {
+        let mut all = self.sent.iter().chain(&self.waiting);
+        all.find(|entry| entry.kind == Kind::Reply)
+            .map(|it| it.made)
     }
 
     /// Whether everything has been written.
@@ -149,8 +161,9 @@ impl Outbox {
     }
 
     /// The link is gone: what it did not take whole, or may not have delivered, is to be sent on
-    /// the next one, but for what is no reply.
-    pub fn rewind(&mut self) {
+    /// the next one, but for what is no reply. Whether there is more that may not have been
+    /// delivered, and is not sent again.
+    pub fn rewind(&mut self) -> bool {
         self.chunk = Vec::new();
         self.written = 0;
         self.ends.clear();
@@ -160,6 +173,7 @@ impl Outbox {
             self.waiting.push_front(entry);
         }
         self.forget(|entry| entry.kind != Kind::Reply);
+        std::mem::take(&mut self.given_up)
     }
 
     /// Drops the replies made before this moment, and says how many. Only between two links.
@@ -215,6 +229,7 @@ impl Outbox {
         while self.sent_bytes > MAX_SENT
             && let Some(entry) = self.sent.pop_front()
         {
+            self.given_up |= entry.kind == Kind::Reply;
             self.sent_bytes -= entry.xml.capacity();
         }
     }

@@ -21,7 +21,7 @@ fn base(rooms: &Rooms<'_>) -> Base {
 
 fn shown(rooms: &Rooms<'_>, in_step: bool) -> Sight {
     let rooms = base(rooms);
-    Sight { rooms, in_step }
+    Sight::new(rooms, in_step)
 }
 
 /// What becomes of what is stored and the node: what is seen, and the changes in short.

@@ -10,7 +10,7 @@ fn begin(base: bool, shown: bool, is_set: bool) -> Step {
     let stored = Stored {
         text: STORED.to_owned(),
         base: base.then(|| rooms.clone()),
-        shown: shown.then_some(Sight { rooms, in_step }),
+        shown: shown.then_some(Sight::new(rooms, in_step)),
         is_set,
     };
     let rights = Rights {

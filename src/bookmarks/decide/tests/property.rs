@@ -165,7 +165,7 @@ impl World {
 }
 
 fn sight(rooms: Base, in_step: bool) -> Sight {
-    Sight { rooms, in_step }
+    Sight::new(rooms, in_step)
 }
 
 fn legacy(rooms: &Rooms) -> Legacy {
