@@ -351,6 +351,7 @@ impl Component {
                 }
             }
             Some(Told::Granted { domain, grant }) if self.domains.contains(&domain) => {
+                self.liveness.granted(&domain, &mut self.outbox);
                 tell(&Event::Granted { domain, grant });
             }
             Some(Told::Answered { id, from }) => {
