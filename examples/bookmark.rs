@@ -6,6 +6,7 @@
 //!
 //! It speaks plain TCP and is meant for a server on the same machine. The requests go to the
 //! user's own account, where every client sends them. Bookmarks that are there already are kept.
+//! At the end it says whether PEP has the room as well, where newer clients keep theirs.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -79,7 +80,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     rooms.retain(|bookmark| bookmark.jid != room);
     rooms.push(Conference {
         autojoin: false,
-        jid: room,
+        jid: room.clone(),
         name: Some("A room to remember".to_owned()),
         nick: None,
         password: None,
@@ -88,6 +89,11 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let stored = IqRequest::Set(bookmarks.clone().into());
     show(&mut client, stored).await?;
     let fetched = show(&mut client, get()).await?;
+    let shown = match is_in_pep(&mut client, &room).await {
+        true => "PEP has it too: newer clients (XEP-0402) see the same room",
+        false => "PEP has it not: newer clients (XEP-0402) do not see it",
+    };
+    println!("{shown}");
     client.send_end().await?;
     match fetched.map(Query::try_from).transpose()? {
         Some(fetched) if fetched == bookmarks => Ok(()),
@@ -113,6 +119,21 @@ async fn request(client: &mut Client, asked: IqRequest) -> Result<Option<Element
         IqResponse::Result(payload) => Ok(payload),
         IqResponse::Error(error) => Err(format!("the request was refused: {error:?}").into()),
     }
+}
+
+/// Whether the account has an item for the room in its node of bookmarks.
+async fn is_in_pep(client: &mut Client, room: &BareJid) -> bool {
+    let question = format!(
+        "<pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='urn:xmpp:bookmarks:1'>\
+         <item id='{}'/></items></pubsub>",
+        escaped(room.as_str())
+    );
+    let question = Element::from_str(&question).expect("it is XML");
+    // An error: there is no such node, or no PEP.
+    let answer = request(client, IqRequest::Get(question)).await;
+    let pubsub = answer.ok().flatten();
+    let items = pubsub.iter().flat_map(Element::children);
+    items.flat_map(Element::children).next().is_some()
 }
 
 fn get() -> IqRequest {

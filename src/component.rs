@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::dispatch::{Dispatch, Returns, Told};
 pub use crate::link::Step;
 use crate::link::{self, ConnectError, Inbound, Link, Outbox};
-use crate::metrics;
+use crate::metrics::{self, Metrics};
 pub use crate::service::Grant;
 use crate::stanza::Received;
 pub use crate::stanza::Refusal;
@@ -95,15 +95,15 @@ pub struct Component {
 
 impl Component {
     /// A component that has not connected yet.
-    pub fn new(config: &Config, store: Store, metrics: metrics::Requests) -> Self {
+    pub fn new(config: &Config, store: Store, metrics: &Metrics) -> Self {
         let (service, bounds) = (settings::service(config), settings::bounds(config));
         let bookmarks = settings::bookmarks(config);
-        let (dispatch, returns) = Dispatch::new(service, bookmarks, bounds, store, metrics.clone());
+        let (dispatch, returns) = Dispatch::new(service, bookmarks, bounds, store, metrics);
         let (change, changes) = unbounded_channel();
         Self {
             link: settings::link(config),
             dispatch,
-            metrics,
+            metrics: metrics.requests.clone(),
             returns,
             change,
             changes,

@@ -25,7 +25,7 @@ use tokio::task::spawn_blocking;
 use crate::address;
 use crate::bookmarks::{self, Ask, Effect, Keeper};
 use crate::link::Outbox;
-use crate::metrics;
+use crate::metrics::{self, Metrics};
 use crate::service::{
     Answered, Grant, Plan, Request, Service, Settings, Work, Write, bookmarks_in,
 };
@@ -150,12 +150,12 @@ impl Dispatch {
         bookmarks: bookmarks::Settings,
         bounds: Bounds,
         store: Store,
-        metrics: metrics::Requests,
+        metrics: &Metrics,
     ) -> (Self, Returns) {
         // Unbounded, since what can be in it is bounded by what is open.
         let (done, receiver) = unbounded_channel();
         let notes = Owner::new(&bookmarks.from);
-        let mut bookmarks = Keeper::new(bookmarks);
+        let mut bookmarks = Keeper::new(bookmarks, metrics.pep.clone());
         if let Some(notes) = &notes {
             if let Ok(Some(note)) = store.note(notes) {
                 bookmarks.recall(&note);
@@ -179,7 +179,7 @@ impl Dispatch {
             open: 0,
             open_bytes: 0,
             done,
-            metrics,
+            metrics: metrics.requests.clone(),
         };
         let come = Vec::new();
         (dispatch, Returns { receiver, come })
@@ -393,7 +393,7 @@ impl Dispatch {
     pub fn start(&mut self, outbox: &mut Outbox) {
         self.look_after_bookmarks(outbox);
         while let Some(owner) = self.turns.pop_front() {
-            self.start_next_of(owner);
+            self.start_next_of(owner, outbox);
         }
         if self.open == 1
             && outbox.bytes() < self.bounds.unsent
@@ -486,7 +486,7 @@ impl Dispatch {
         }
     }
 
-    fn start_next_of(&mut self, owner: Owner) {
+    fn start_next_of(&mut self, owner: Owner, outbox: &mut Outbox) {
         let Some(lane) = self.lanes.get_mut(&owner) else {
             return;
         };
@@ -499,12 +499,16 @@ impl Dispatch {
                 owner,
                 gets: gets.into(),
             }),
-            Some(Next::Write(write, ticket)) => self.write(owner, write, ticket),
+            Some(Next::Write(write, ticket)) => self.write(owner, write, ticket, outbox),
             None => {}
         }
     }
 
-    fn write(&mut self, owner: Owner, write: Write, ticket: Ticket) {
+    fn write(&mut self, owner: Owner, write: Write, ticket: Ticket, outbox: &mut Outbox) {
+        if matches!(write, Write::Forget | Write::Remove(None)) {
+            self.bookmarks.let_go(&owner);
+            self.carry_out(outbox);
+        }
         let number = self.next_set;
         self.next_set += 1;
         let bookmarks = match &write {

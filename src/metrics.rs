@@ -5,6 +5,7 @@
 //! beforehand but for the served domains; users are in none.
 
 mod link;
+mod pep;
 mod process;
 mod requests;
 mod store;
@@ -15,6 +16,7 @@ use prometheus::core::Collector;
 use prometheus::{Encoder, Gauge, IntCounter, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
 pub use link::Link;
+pub use pep::{Pep, PepOutcome};
 pub use requests::Requests;
 pub use store::Store;
 
@@ -46,6 +48,8 @@ pub struct Metrics {
     registry: Registry,
     /// For whoever answers requests.
     pub requests: Requests,
+    /// For whoever keeps bookmarks in step.
+    pub pep: Pep,
     /// For the store.
     pub store: Store,
     /// For whoever sees links come and go.
@@ -117,6 +121,7 @@ impl Metrics {
         };
         Ok(Self {
             requests: Requests::new(&registry)?,
+            pep: Pep::new(&registry)?,
             store: Store::new(&registry)?,
             link: Link::new(&registry)?,
             registry,

@@ -56,7 +56,7 @@ pub fn run(
     };
     let owners = Here::new(store.clone(), config);
     let socket = doors.serve(public, owners.clone(), runtime.handle());
-    let component = Component::new(config, store.clone(), metrics.requests.clone());
+    let component = Component::new(config, store.clone(), &metrics);
     let told = status.clone();
     let reload = Reload {
         load,

@@ -73,7 +73,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     (
         "bookmarks",
-        &["address", "service", "stanza", "store", "xml"],
+        &["address", "metrics", "service", "stanza", "store", "xml"],
     ),
     ("link", &["config", "stanza", "xml"]),
     ("service", &["address", "stanza", "store"]),

@@ -49,8 +49,7 @@ fn look(report: &Report, config: Result<Config, ConfigError>, connect: bool) -> 
         return Ok(());
     };
     let looked = if connect {
-        let requests = Metrics::new().requests;
-        let component = Component::new(&config, store.clone(), requests);
+        let component = Component::new(&config, store.clone(), &Metrics::new());
         runtime.block_on(router::look(report, component, &config))
     } else {
         Ok(())

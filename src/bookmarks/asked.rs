@@ -26,11 +26,14 @@ pub struct Asked {
     changes: usize,
 }
 
+/// One of them.
 #[derive(Debug)]
-struct Iq {
-    owner: Owner,
+pub struct Iq {
+    /// In whose name it is.
+    pub owner: Owner,
+    /// When it was sent.
+    pub since: Instant,
     is_change: bool,
-    until: Instant,
 }
 
 impl Asked {
@@ -60,19 +63,18 @@ impl Asked {
         let number = self.next;
         self.next += 1;
         self.changes += usize::from(is_change);
-        let until = now + PATIENCE;
         let iq = Iq {
             owner,
+            since: now,
             is_change,
-            until,
         };
         self.under_way.insert(number, iq);
         format!("{}{number}", self.prefix)
     }
 
-    /// Whether a stanza is an answer to one of these; and to whose, if it is the one that is
+    /// Whether a stanza is an answer to one of these; and to which, if it is the one that is
     /// expected: it comes from the very address that was asked.
-    pub fn answered(&mut self, received: &Received) -> Option<Option<Owner>> {
+    pub fn answered(&mut self, received: &Received) -> Option<Option<Iq>> {
         let iq = &received.stanza;
         let is_answer = matches!(iq.attribute("type"), Some("result" | "error"));
         let id = iq
@@ -91,9 +93,9 @@ impl Asked {
         Some(number.and_then(|number| self.forget(number)))
     }
 
-    /// Whose have had no answer in time. None is expected any more.
-    pub fn late(&mut self, now: Instant) -> Vec<Owner> {
-        let late = self.under_way.iter().filter(|(_, iq)| iq.until <= now);
+    /// Those that have had no answer in time. None is expected any more.
+    pub fn late(&mut self, now: Instant) -> Vec<Iq> {
+        let late = self.under_way.iter().filter(|(_, iq)| iq.until() <= now);
         let late: Vec<u64> = late.map(|(number, _)| *number).collect();
         let late = late.into_iter();
         late.filter_map(|number| self.forget(number)).collect()
@@ -101,7 +103,7 @@ impl Asked {
 
     /// By when the first is to be answered.
     pub fn due(&self) -> Option<Instant> {
-        self.under_way.values().map(|iq| iq.until).min()
+        self.under_way.values().map(Iq::until).min()
     }
 
     /// No answer is expected any more.
@@ -110,9 +112,16 @@ impl Asked {
         self.changes = 0;
     }
 
-    fn forget(&mut self, number: u64) -> Option<Owner> {
+    fn forget(&mut self, number: u64) -> Option<Iq> {
         let iq = self.under_way.remove(&number)?;
         self.changes -= usize::from(iq.is_change);
-        Some(iq.owner)
+        Some(iq)
+    }
+}
+
+impl Iq {
+    /// By when it is to be answered.
+    fn until(&self) -> Instant {
+        self.since + PATIENCE
     }
 }

@@ -14,7 +14,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
-use super::asked::{Asked, PATIENCE};
+use super::asked::{Asked, Iq, PATIENCE};
 use super::base::Base;
 use super::hosts::Hosts;
 use super::legacy::Legacy;
@@ -22,12 +22,17 @@ use super::line::{Content, Known, Line, Request};
 use super::shown::Shown;
 use super::step::{Failure, Next, Rights, Step};
 use crate::address;
-use crate::service::{Answer, Answered, Bookmarks, Grant, privilege};
+use crate::metrics::{Pep, PepOutcome};
+use crate::service::privilege::{self, Outcome};
+use crate::service::{Answer, Answered, Bookmarks, Grant};
 use crate::stanza::{Received, Reply};
 use crate::store::Owner;
 
 /// How many bytes of stored text wait here, for one owner.
 const HELD_OF_OWNER: usize = 2 * 1024 * 1024;
+
+/// No room takes fewer bytes: `<conference jid='a'/>`.
+const SHORTEST: usize = 21;
 
 /// What a keeper is told at the start, and by a reload.
 #[derive(Debug, Clone)]
@@ -75,6 +80,7 @@ pub enum Effect {
 #[derive(Debug)]
 pub struct Keeper {
     settings: Settings,
+    metrics: Pep,
     hosts: Hosts,
     shown: Shown,
     lines: HashMap<Owner, Line>,
@@ -91,9 +97,10 @@ pub struct Keeper {
 
 impl Keeper {
     /// A keeper whom nobody has granted anything.
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: Settings, metrics: Pep) -> Self {
         Self {
             settings,
+            metrics,
             hosts: Hosts::default(),
             shown: Shown::default(),
             lines: HashMap::new(),
@@ -102,7 +109,7 @@ impl Keeper {
             asked: Asked::new(),
             deadlines: VecDeque::new(),
             held: 0,
-            next: 0,
+            next: 1,
             effects: Vec::new(),
         }
     }
@@ -146,7 +153,8 @@ impl Keeper {
     /// Whether this is more than may be stored while they are: so many rooms may be.
     pub fn too_many(&self, stored: &str) -> Option<usize> {
         let most = self.settings.max_rooms;
-        (Legacy::count(stored) > most).then_some(most)
+        let may_be = stored.len() / SHORTEST > most;
+        (may_be && Legacy::count(stored) > most).then_some(most)
     }
 
     /// Somebody wants to see them; this is what the store has.
@@ -157,7 +165,13 @@ impl Keeper {
     /// Somebody has stored them, and it is durable. With `at_once` the answer waits for nothing.
     pub fn set(&mut self, ask: Ask, text: String, at_once: bool) {
         let (owner, number) = (ask.owner.clone(), self.next);
-        self.enter(ask, Content::Set(text));
+        let stored = Legacy::read(&text);
+        let content = Content::Set {
+            rooms: stored.base(),
+            stored: Some(stored),
+            shown: self.shown.to(&ask.asker).cloned(),
+        };
+        self.enter(ask, content);
         let line = self.lines.get_mut(&owner).filter(|_| at_once);
         if let Some(request) = line.and_then(|line| line.request(number)) {
             let answered = request.answered(&mut self.shown);
@@ -174,6 +188,9 @@ impl Keeper {
         } = ask;
         let number = self.next;
         self.next += 1;
+        if let Content::Set { rooms, .. } = &content {
+            self.shown.put(&asker, rooms.clone(), number);
+        }
         let request = Request {
             number,
             asker,
@@ -224,16 +241,19 @@ impl Keeper {
     /// Takes the answer to an IQ of ours; says whether it was one.
     pub fn answered(&mut self, received: &Received) -> bool {
         let asked = self.asked.answered(received);
-        if let Some(Some(owner)) = &asked {
-            self.hosts.heard(domain_of(owner));
-            self.go_on(owner, received);
+        if let Some(Some(iq)) = &asked {
+            let outcome = privilege::outcome(received);
+            self.metrics.asked(counted_as(&outcome), iq.since.elapsed());
+            self.hosts.heard(domain_of(&iq.owner));
+            self.go_on(&iq.owner, &outcome, received);
         }
         asked.is_some()
     }
 
     /// Sends what may be sent, and gives up what has taken too long.
     pub fn look(&mut self, now: Instant) {
-        for owner in self.asked.late(now) {
+        for Iq { owner, since, .. } in self.asked.late(now) {
+            self.metrics.asked(PepOutcome::Late, now - since);
             if self.hosts.missed(domain_of(&owner), now) {
                 tracing::warn!(
                     "{} does not answer when it is asked for PEP nodes, which it has granted us: \
@@ -286,6 +306,17 @@ impl Keeper {
         self.deadlines.clear();
     }
 
+    /// All that this owner has is about to be removed: whoever waits is answered from the store, and
+    /// nothing is noted afterwards.
+    pub fn let_go(&mut self, owner: &Owner) {
+        while self.has_requests(owner) {
+            self.end_first(owner);
+        }
+        if let Some(line) = self.lines.get_mut(owner) {
+            line.base = Known::Is(None);
+        }
+    }
+
     fn has_requests(&self, owner: &Owner) -> bool {
         let line = self.lines.get(owner);
         line.is_some_and(|line| !line.requests.is_empty())
@@ -299,7 +330,7 @@ impl Keeper {
         let Some(line) = self.lines.get_mut(&owner) else {
             return;
         };
-        let Some(request) = line.requests.front() else {
+        let Some(request) = line.requests.front_mut() else {
             return;
         };
         let base = match &line.base {
@@ -322,38 +353,42 @@ impl Keeper {
                 max_rooms: self.settings.max_rooms,
                 configure: grant.owner,
             };
-            let (step, payload) = Step::begin(&request.stored(base, &self.shown), rights);
+            let (step, payload) = Step::begin(request.stored(base), rights);
             line.step = Some(step);
             payload
         });
-        let id = self.asked.begin(owner, payload.is_set, now);
+        let is_set = payload.is_set();
+        let id = self.asked.begin(owner, is_set, now);
         let (from, user) = (&self.settings.from, request.user());
-        let iq = privilege::request(&id, from, user, payload.is_set, &payload.xml);
+        let iq = privilege::request(&id, from, user, is_set, &payload.xml());
         self.effects.push(Effect::Send(iq));
     }
 
-    fn go_on(&mut self, owner: &Owner, received: &Received) {
+    fn go_on(&mut self, owner: &Owner, outcome: &Outcome<'_>, received: &Received) {
         let Some(line) = self.lines.get_mut(owner) else {
             return;
         };
         let (Some(step), Some(request)) = (&mut line.step, line.requests.front_mut()) else {
             return;
         };
-        let (view, next) = step.answered(&privilege::outcome(received), received);
+        let (view, next) = step.answered(outcome, received);
         if let (Some(view), Content::Get(found)) = (view, &request.content)
             && let Some(answer) = &request.answer
         {
             let seen = answer.bookmarks(found, view.text.as_deref());
             if seen.is_some() {
                 request.answer = None;
-                self.shown.put(&request.asker, view.rooms, false);
+                self.shown.put(&request.asker, view.rooms, request.number);
             }
-            let answered = seen.or_else(|| request.answered(&mut self.shown));
+            let answered = seen.or_else(|| {
+                self.metrics.did_without();
+                request.answered(&mut self.shown)
+            });
             self.effects.extend(answered.map(Effect::Answer));
         }
         match next {
             Next::Ask(payload) => {
-                let queue = match payload.is_set {
+                let queue = match payload.is_set() {
                     true => &mut self.writers,
                     false => &mut self.readers,
                 };
@@ -383,8 +418,8 @@ impl Keeper {
         if *failure == Failure::Options && self.hosts.tell_once(domain_of(owner)) {
             tracing::warn!(
                 "a node for bookmarks at {} is open to others, or forgets some, and we may not \
-                 correct that: what is set there stays in the store alone. Grant us \
-                 http://jabber.org/protocol/pubsub#owner, as `print-config` has it",
+                 correct that: what is set there stays in the store alone. If it is not yet, grant \
+                 us http://jabber.org/protocol/pubsub#owner, as `print-config` has it",
                 domain_of(owner)
             );
         }
@@ -398,9 +433,11 @@ impl Keeper {
         };
         let is_first = line.requests.front().is_some_and(|it| it.number == number);
         match line.request(number) {
-            Some(request) if is_first || matches!(request.content, Content::Set(_)) => {
-                let answered = request.answered(&mut self.shown);
-                self.effects.extend(answered.map(Effect::Answer));
+            Some(request) if is_first || request.is_set() => {
+                if let Some(answered) = request.answered(&mut self.shown) {
+                    self.effects.push(Effect::Answer(answered));
+                    self.metrics.did_without();
+                }
             }
             Some(_) => self.end(owner, number),
             None => {}
@@ -426,9 +463,13 @@ impl Keeper {
         if let Some(mut request) = line.requests.remove(at) {
             line.held -= request.held();
             self.held -= request.held() + request.size;
-            let answered = request.answered(&mut self.shown);
-            self.effects.extend(answered.map(Effect::Answer));
-            if let Some(note) = line.end_of(&request, &self.shown) {
+            if let Some(answered) = request.answered(&mut self.shown) {
+                self.effects.push(Effect::Answer(answered));
+                if !request.is_in_step {
+                    self.metrics.did_without();
+                }
+            }
+            if let Some(note) = line.end_of(&request) {
                 self.effects.push(Effect::Note(owner.clone(), note));
             }
             request.note(&mut self.shown);
@@ -443,6 +484,15 @@ impl Keeper {
                 self.readers.push_back(owner.clone());
             }
         }
+    }
+}
+
+fn counted_as(outcome: &Outcome<'_>) -> PepOutcome {
+    match outcome {
+        Outcome::Done(_) => PepOutcome::Done,
+        Outcome::Refused(_) => PepOutcome::Refused,
+        Outcome::Denied(_) => PepOutcome::Denied,
+        Outcome::Unreadable => PepOutcome::Unreadable,
     }
 }
 

@@ -184,12 +184,20 @@ fn elements(text: &str) -> Option<Received> {
     };
     let (reader, _) = Reader::open(b"<none>", limits).ok()?;
     let whole = Stanza {
-        longest_markup: around.len(),
+        longest_markup: longest_markup(&around),
         bytes: Cow::Borrowed(around.as_bytes()),
         cut: false,
     };
     let all = reader.read_payloads(&whole).ok()??;
     all.fault.is_none().then_some(all)
+}
+
+/// How long the longest tag is, of a text in normal form: there no other `<` stands than those of
+/// tags, and the first `>` behind one ends it. (The parser reserves as much for every reference.)
+fn longest_markup(text: &str) -> usize {
+    let tags = text.split('<').skip(1);
+    let lengths = tags.map(|tag| tag.find('>').unwrap_or(tag.len()));
+    lengths.max().map_or(0, |length| length + "<>".len())
 }
 
 /// An element as it is written inside of one of our namespace.
@@ -308,6 +316,23 @@ mod tests {
             without(&legacy, &["a@b"]).as_deref(),
             Some("<storage xmlns='storage:bookmarks'></storage>")
         );
+    }
+
+    #[test]
+    fn the_longest_tag_is_known() {
+        assert_eq!(longest_markup("<a><b c='&lt;'>a > b</b></a>"), 12);
+        assert_eq!(longest_markup("text"), 0);
+    }
+
+    #[test]
+    fn a_tag_may_be_as_long_as_all_the_rest() {
+        let name = "&lt;".repeat(1000);
+        let stored = format!(
+            "<storage xmlns='storage:bookmarks'><conference jid='a@b' name='{name}'/></storage>"
+        );
+        let legacy = Legacy::read(&stored);
+        assert_eq!(legacy.rooms.len(), 1);
+        assert_eq!(without(&legacy, &[]).unwrap(), stored);
     }
 
     #[test]

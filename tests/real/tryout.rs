@@ -15,4 +15,5 @@ fn the_demonstration_shows_a_bookmark_come_back() {
     assert!(output.status.success(), "{shown}\n{errors}");
     let bookmark = "<conference autojoin='false' jid='room@rooms.example'";
     assert_eq!(shown.matches(bookmark).count(), 2, "{shown}");
+    assert!(shown.contains("PEP has it too"), "{shown}");
 }

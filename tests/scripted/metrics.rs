@@ -1,5 +1,7 @@
 //! What is counted, as Prometheus reads it.
 
+mod pep;
+
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};

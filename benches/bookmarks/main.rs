@@ -1,0 +1,81 @@
+//! What keeping bookmarks in step with PEP costs. `scripts/bench-bookmarks` runs it;
+//! docs/PERFORMANCE.md says what came out.
+//!
+//! `lone` asks one thing at a time through two real Prosodys side by side, one that grants PEP and
+//! one that does not (`place` sets them up); `first` brings many rooms into PEP at once, and watches
+//! how long others wait; `alone` plays the router, and looks at the component's processor time.
+//!
+//! Arguments: `--rounds N`, and `--only lone`, `first` or `alone`.
+
+mod alone;
+mod first;
+mod lone;
+mod place;
+#[allow(dead_code, reason = "the tests use all of it")]
+#[path = "../../tests/support/mod.rs"]
+mod support;
+
+use std::error::Error;
+use std::time::Duration;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    // What cargo itself adds says nothing.
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench")
+        .collect();
+    let value = |option: &str| {
+        let at = arguments.iter().position(|argument| argument == option)?;
+        arguments.get(at + 1)
+    };
+    let only = value("--only");
+    let wanted = |part: &str| only.is_none_or(|only| only == part);
+    let rounds = value("--rounds").map_or(Ok(7), |rounds| rounds.parse())?;
+    if wanted("lone") {
+        lone::measure(rounds);
+    }
+    if wanted("first") {
+        first::measure();
+    }
+    if wanted("alone") {
+        alone::measure();
+    }
+    Ok(())
+}
+
+/// The one that so large a part of them is not above.
+fn quantile(times: &mut [Duration], part: f64) -> Duration {
+    times.sort_unstable();
+    let at = (times.len() as f64 * part) as usize;
+    times[at.min(times.len() - 1)]
+}
+
+fn median(times: &mut [Duration]) -> Duration {
+    quantile(times, 0.5)
+}
+
+/// As a person writes it.
+fn time(time: Duration) -> String {
+    let milliseconds = time.as_secs_f64() * 1000.0;
+    match milliseconds {
+        ms if ms < 1.0 => format!("{:.0} µs", ms * 1000.0),
+        ms if ms < 10.0 => format!("{ms:.1} ms"),
+        ms if ms < 1000.0 => format!("{ms:.0} ms"),
+        ms => format!("{:.1} s", ms / 1000.0),
+    }
+}
+
+/// So many rooms, as XEP-0048 has them.
+fn rooms(count: usize, name: &str) -> String {
+    let room = |n| {
+        format!(
+            "<conference jid='room-{n:03}@rooms.example.org' name='{name} {n}' autojoin='true'>\
+             <nick>somebody</nick></conference>"
+        )
+    };
+    storage(&(0..count).map(room).collect::<String>())
+}
+
+fn storage(content: &str) -> String {
+    format!("<storage xmlns='storage:bookmarks'>{content}</storage>")
+}

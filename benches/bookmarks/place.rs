@@ -1,0 +1,137 @@
+//! A Prosody that delegates private storage, and may grant PEP, with the component beside it.
+
+use std::time::{Duration, Instant};
+
+use super::support::client::{PATIENCE, RawClient};
+use super::support::component::{self, Component};
+use super::support::prosody;
+use super::support::server::{COMPONENT, HOST, Options, SECRET, Server};
+use super::support::web;
+
+pub const PUBSUB: &str = "http://jabber.org/protocol/pubsub";
+
+/// Who asks whether they are served; nobody else.
+const PROBE: &str = "probe@localhost";
+
+/// The name of another component that Prosody knows, and that is not ours.
+pub const OTHER: &str = "other.localhost";
+
+pub struct Place {
+    component: Component,
+    options: String,
+    pub server: Server,
+}
+
+impl Place {
+    /// Where these users have accounts. `more` are further lines of the component's configuration.
+    pub fn new(grants: bool, users: &[String], more: &str) -> Place {
+        let probe = PROBE.to_owned();
+        let server = prosody::start(Options {
+            accounts: users.iter().cloned().chain([probe]).collect(),
+            host_blocks: Some(blocks(grants)),
+            besides: "pep_max_items = 1000\n".to_owned(),
+            ..Options::delegating(&[])
+        });
+        let mut options = component::Options::at(server.component_address());
+        options.domains = vec![HOST.to_owned()];
+        options.extra = more.to_owned();
+        let toml = options.toml();
+        let place = Place {
+            component: Component::start(options),
+            options: toml,
+            server,
+        };
+        if grants {
+            place.component.wait_for_log("in step with PEP", PATIENCE);
+        }
+        let mut probe = place.client(PROBE);
+        let deadline = Instant::now() + PATIENCE;
+        while !ask(&mut probe, &get("<none xmlns='urn:none'/>"))
+            .1
+            .contains("result")
+        {
+            assert!(Instant::now() < deadline, "no delegation");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        place
+    }
+
+    pub fn client(&self, jid: &str) -> RawClient {
+        RawClient::login(&self.server, jid)
+    }
+
+    /// Has the component go by its configuration with this in place of that.
+    pub fn change(&mut self, this: &str, that: &str) {
+        assert!(self.options.contains(that));
+        self.component.reload(&self.options.replace(that, this));
+        self.component.wait_for_log("reloaded", PATIENCE);
+    }
+
+    /// How many requests to PEP were carried out.
+    pub fn asked_of_pep(&self) -> u64 {
+        let scrape = web::control(&self.component.folder().join("data"), "/metrics").body;
+        let series = "private_storage_pep_requests_total{outcome=\"done\"} ";
+        let value = scrape.lines().find_map(|line| line.strip_prefix(series));
+        value
+            .and_then(|value| value.parse().ok())
+            .expect("a number")
+    }
+}
+
+fn blocks(grants: bool) -> String {
+    let granted = format!("iq = {{ [\"{PUBSUB}\"] = \"both\", [\"{PUBSUB}#owner\"] = \"both\" }}");
+    let to = |who: &str| format!("[\"{who}\"] = {{ {granted} }}");
+    let entities = match grants {
+        true => format!("{}, {}", to(COMPONENT), to(OTHER)),
+        false => String::new(),
+    };
+    let component = |name: &str| {
+        format!(
+            "Component \"{name}\"\n  component_secret = \"{SECRET}\"\n  \
+             modules_enabled = {{ \"delegation\", \"privilege\" }}\n"
+        )
+    };
+    format!(
+        "VirtualHost \"{HOST}\"\n  modules_enabled = {{ \"delegation\", \"privilege\", \"pep\", \"bookmarks\" }}\n  \
+         delegations = {{ [\"jabber:iq:private\"] = {{ jid = \"{COMPONENT}\" }} }}\n  \
+         privileged_entities = {{ {entities} }}\n{}{}",
+        component(COMPONENT),
+        component(OTHER),
+    )
+}
+
+/// A get of private data, without its id.
+pub fn get(payload: &str) -> String {
+    private("get", payload)
+}
+
+/// A set of private data, without its id.
+pub fn set(payload: &str) -> String {
+    private("set", payload)
+}
+
+fn private(kind: &str, payload: &str) -> String {
+    format!("<iq id='ask' type='{kind}'><query xmlns='jabber:iq:private'>{payload}</query></iq>")
+}
+
+/// How long that took, and the answer.
+pub fn ask(client: &mut RawClient, iq: &str) -> (Duration, String) {
+    let begun = Instant::now();
+    client.send(iq);
+    loop {
+        let answer = client.next(2 * PATIENCE).expect("an answer");
+        let tag = answer.split('>').next().unwrap_or_default();
+        if tag.starts_with("<iq") && (tag.contains("'ask'") || tag.contains("\"ask\"")) {
+            return (begun.elapsed(), answer);
+        }
+    }
+}
+
+/// The same; it must be a result.
+#[track_caller]
+pub fn succeed(client: &mut RawClient, iq: &str) -> Duration {
+    let (took, answer) = ask(client, iq);
+    let tag = answer.split('>').next().unwrap_or_default();
+    assert!(tag.contains("result"), "{answer}");
+    took
+}

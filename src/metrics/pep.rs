@@ -1,0 +1,103 @@
+//! What is counted of bookmarks that are kept in step with PEP.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Registry};
+
+use super::{PREFIX, SECONDS, counter, opts, register};
+
+/// What came of a request to PEP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PepOutcome {
+    /// It was carried out.
+    Done,
+    /// PEP refused it.
+    Refused,
+    /// The host did not let us, or had no such user.
+    Denied,
+    /// The answer could not be read.
+    Unreadable,
+    /// No answer came in time.
+    Late,
+}
+
+/// Requests to PEP, and those that did without. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Pep(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    requests: [IntCounter; PepOutcome::ALL.len()],
+    duration: Histogram,
+    from_store: IntCounter,
+}
+
+impl PepOutcome {
+    /// All of them, in order.
+    const ALL: [Self; 5] = [
+        Self::Done,
+        Self::Refused,
+        Self::Denied,
+        Self::Unreadable,
+        Self::Late,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Refused => "refused",
+            Self::Denied => "denied",
+            Self::Unreadable => "unreadable",
+            Self::Late => "late",
+        }
+    }
+}
+
+impl Pep {
+    pub(super) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let requests = IntCounterVec::new(
+            opts("pep_requests_total", "Requests to users' PEP nodes."),
+            &["outcome"],
+        )?;
+        let requests = register(registry, requests)?;
+        let duration = HistogramOpts::new(
+            "pep_request_duration_seconds",
+            "From the decision to send a request to PEP until its answer was read, or given up.",
+        );
+        let duration = duration.namespace(PREFIX).buckets(SECONDS.to_vec());
+        Ok(Self(Arc::new(Inner {
+            requests: PepOutcome::ALL.map(|it| requests.with_label_values(&[it.name()])),
+            duration: register(registry, Histogram::with_opts(duration)?)?,
+            from_store: counter(
+                registry,
+                "bookmarks_from_store_total",
+                "Requests for bookmarks that were answered without PEP, though it is granted.",
+            )?,
+        })))
+    }
+
+    /// A request to PEP came to this, after so long.
+    pub fn asked(&self, outcome: PepOutcome, took: Duration) {
+        self.0.requests[outcome as usize].inc();
+        self.0.duration.observe(took.as_secs_f64());
+    }
+
+    /// A request for bookmarks was answered without PEP.
+    pub fn did_without(&self) {
+        self.0.from_store.inc();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Counters are found by number.
+    #[test]
+    fn each_stands_at_its_own_place() {
+        for (place, outcome) in PepOutcome::ALL.into_iter().enumerate() {
+            assert_eq!(outcome as usize, place);
+        }
+    }
+}
