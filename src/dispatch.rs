@@ -12,6 +12,7 @@
 //! else is open is read at once: there is nobody whom the disk could keep waiting, and changing threads
 //! would take longer than most reads.
 
+mod early;
 mod lane;
 mod reading;
 
@@ -30,6 +31,7 @@ use crate::service::{
 };
 use crate::stanza::Received;
 use crate::store::{Owner, SetError, Store};
+use early::Early;
 use lane::{Lane, Next, Stage, Ticket};
 use reading::{Found, Turn, read};
 
@@ -120,6 +122,7 @@ struct OpenSet {
 #[derive(Debug)]
 pub struct Dispatch {
     service: Service,
+    early: Early,
     bookmarks: Keeper,
     /// Under whose name the keeper's memory is noted while we are not running: our own domain,
     /// which is nobody's who has anything.
@@ -162,6 +165,7 @@ impl Dispatch {
         }
         let dispatch = Self {
             service: Service::new(settings),
+            early: Early::default(),
             bookmarks,
             notes,
             store,
@@ -197,6 +201,7 @@ impl Dispatch {
     /// The router has let us in.
     pub fn logged_in(&mut self) {
         self.service.logged_in();
+        self.early = Early::default();
     }
 
     /// Nothing more will be read from the router on this link.
@@ -234,11 +239,15 @@ impl Dispatch {
         match self.service.plan(&received, at) {
             Plan::Nothing => None,
             Plan::Reply(reply) => {
+                self.early.replied(&received, &reply.reply);
                 self.answer(reply, Instant::now(), outbox);
                 None
             }
             Plan::Delegated { domain } => Some(Told::Delegated(domain)),
             Plan::Granted { domain, grant } => {
+                for reply in self.early.take(&domain) {
+                    outbox.push(reply);
+                }
                 self.bookmarks.granted(domain.clone(), grant);
                 Some(Told::Granted { domain, grant })
             }
