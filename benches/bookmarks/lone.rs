@@ -56,15 +56,15 @@ pub fn measure(rounds: usize) {
         clients
     });
     println!(
-        "| | requests to PEP | p50, granted | not granted | ratio | the client asks PEP itself, p50 | p99, granted | not granted | ratio |"
+        "| | requests to PEP | which take | p50, granted | not granted | ratio | the client asks PEP itself, p50 | p99, granted | not granted | ratio |"
     );
-    println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+    println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
     let mut number = 0;
     for (name, user, iq, fetch) in LOADS {
         // By place: the medians and the worst of a hundred, of each round.
         let (mut halves, mut worst) = ([vec![], vec![]], [vec![], vec![]]);
         let mut alone = Vec::new();
-        let before = places[0].asked_of_pep();
+        let before = (places[0].asked_of_pep(), places[0].seconds_in_pep());
         for _ in 0..rounds {
             let mut times: [Vec<Duration>; 2] = [vec![], vec![]];
             for _ in 0..TIMES {
@@ -81,8 +81,10 @@ pub fn measure(rounds: usize) {
                 worst[place].push(quantile(&mut times[place], 0.99));
             }
         }
-        let asked = places[0].asked_of_pep() - before;
-        let each = asked as f64 / (rounds * TIMES) as f64;
+        let times = (rounds * TIMES) as f64;
+        let each = (places[0].asked_of_pep() - before.0) as f64 / times;
+        let waited = (places[0].seconds_in_pep() - before.1) / times;
+        let waited = time(Duration::from_secs_f64(waited));
         let [half, worst] = [halves, worst].map(|both| both.map(|mut times| median(&mut times)));
         let columns = [half, worst].map(|[with, without]| {
             let ratio = with.as_secs_f64() / without.as_secs_f64();
@@ -93,7 +95,7 @@ pub fn measure(rounds: usize) {
             None => "–".to_owned(),
         };
         println!(
-            "| {name} | {each:.2} | {} | {alone} | {} |",
+            "| {name} | {each:.2} | {waited} | {} | {alone} | {} |",
             columns[0], columns[1]
         );
     }

@@ -5,7 +5,8 @@
 //! one that does not (`place` sets them up); `first` brings many rooms into PEP at once, and watches
 //! how long others wait; `alone` plays the router, and looks at the component's processor time.
 //!
-//! Arguments: `--rounds N`, and `--only lone`, `first` or `alone`.
+//! Arguments: `--rounds N`; `--only lone`, `first` or `alone`; and `--without-nagle`, for Prosodys that
+//! are set up so.
 
 mod alone;
 mod first;
@@ -16,6 +17,7 @@ mod place;
 mod support;
 
 use std::error::Error;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -28,6 +30,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let at = arguments.iter().position(|argument| argument == option)?;
         arguments.get(at + 1)
     };
+    let without_nagle = arguments.iter().any(|it| it == "--without-nagle");
+    place::WITHOUT_NAGLE.store(without_nagle, Ordering::Relaxed);
     let only = value("--only");
     let wanted = |part: &str| only.is_none_or(|only| only == part);
     let rounds = value("--rounds").map_or(Ok(7), |rounds| rounds.parse())?;

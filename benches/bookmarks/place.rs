@@ -1,5 +1,6 @@
 //! A Prosody that delegates private storage, and may grant PEP, with the component beside it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::support::client::{PATIENCE, RawClient};
@@ -9,6 +10,10 @@ use super::support::server::{COMPONENT, HOST, Options, SECRET, Server};
 use super::support::web;
 
 pub const PUBSUB: &str = "http://jabber.org/protocol/pubsub";
+
+/// Whether Prosody is to send the last part of a long answer before the client has acknowledged
+/// what came before it; by default it is not.
+pub static WITHOUT_NAGLE: AtomicBool = AtomicBool::new(false);
 
 /// Who asks whether they are served; nobody else.
 const PROBE: &str = "probe@localhost";
@@ -29,7 +34,10 @@ impl Place {
         let server = prosody::start(Options {
             accounts: users.iter().cloned().chain([probe]).collect(),
             host_blocks: Some(blocks(grants)),
-            besides: "pep_max_items = 1000\n".to_owned(),
+            besides: format!(
+                "pep_max_items = 1000\nnetwork_settings = {{ nagle = {} }}\n",
+                !WITHOUT_NAGLE.load(Ordering::Relaxed)
+            ),
             ..Options::delegating(&[])
         });
         let mut options = component::Options::at(server.component_address());
@@ -69,12 +77,20 @@ impl Place {
 
     /// How many requests to PEP were carried out.
     pub fn asked_of_pep(&self) -> u64 {
+        self.metric("requests_total{outcome=\"done\"}") as u64
+    }
+
+    /// How many seconds all requests to PEP took together.
+    pub fn seconds_in_pep(&self) -> f64 {
+        self.metric("request_duration_seconds_sum")
+    }
+
+    fn metric(&self, series: &str) -> f64 {
         let scrape = web::control(&self.component.folder().join("data"), "/metrics").body;
-        let series = "private_storage_pep_requests_total{outcome=\"done\"} ";
-        let value = scrape.lines().find_map(|line| line.strip_prefix(series));
-        value
-            .and_then(|value| value.parse().ok())
-            .expect("a number")
+        let series = format!("private_storage_pep_{series} ");
+        let value = scrape.lines().find_map(|line| line.strip_prefix(&series));
+        let value = value.and_then(|value| value.parse().ok());
+        value.expect("a number")
     }
 }
 

@@ -146,6 +146,11 @@ impl Inbound {
             let tls = at_the_start && tls::is_record(&self.buffer[..read]);
             self.end = Some(End::NotXml(if tls { tls::UNASKED } else { why }));
         }
+        // Prosody writes a long stanza in parts, and its system may send the last only when those
+        // before are acknowledged.
+        if self.ready.is_empty() {
+            self.socket.acknowledge();
+        }
         Ok(())
     }
 

@@ -231,3 +231,23 @@ fn nobody_else_answers_for_the_router() {
     // Had it been taken for read, nothing would come.
     stage.next_with("id='1'");
 }
+
+/// Prosody writes what is long in two parts, with Nagle's algorithm: the second is sent when the
+/// first is acknowledged, which systems put off for 40 ms.
+#[test]
+fn what_comes_in_parts_is_acknowledged_at_once() {
+    let mut stage = Stage::new();
+    let socket = stage.handle();
+    socket.set_nodelay(false).expect("a socket");
+    let value = format!("<a xmlns='urn:x'>{}</a>", "x".repeat(20_000));
+    let begun = Instant::now();
+    for number in 0..50 {
+        let set = set(&number.to_string(), &value);
+        let (first, second) = set.split_at(8192);
+        stage.send(first);
+        stage.send(second);
+        assert!(stage.next().contains("type='result'"));
+    }
+    let took = begun.elapsed();
+    assert!(took < Duration::from_millis(50 * 30), "{took:?}");
+}
