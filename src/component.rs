@@ -229,11 +229,11 @@ impl Component {
                     // A socket that is closed with bytes unread takes back what it was given to
                     // send, so the router's side is read to its end first.
                     let farewell = async {
-                        if outbound.close(leaving.farewell).await.is_ok() {
-                            inbound.discard().await;
-                        }
+                        outbound.close(leaving.farewell).await.is_ok() && inbound.discard().await
                     };
-                    let _ = timeout(FAREWELL, farewell).await;
+                    if let Ok(true) = timeout(FAREWELL, farewell).await {
+                        self.outbox.confirm_all();
+                    }
                     return leaving.ended.clone();
                 }
                 Some(leaving) => leaving.deadline,
@@ -351,6 +351,7 @@ impl Component {
                 }
             }
             Some(Told::Granted { domain, grant }) if self.domains.contains(&domain) => {
+                self.liveness.granted(&domain, &mut self.outbox);
                 tell(&Event::Granted { domain, grant });
             }
             Some(Told::Answered { id, from }) => {

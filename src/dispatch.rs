@@ -12,7 +12,9 @@
 //! else is open is read at once: there is nobody whom the disk could keep waiting, and changing threads
 //! would take longer than most reads.
 
+mod early;
 mod lane;
+mod pep;
 mod reading;
 
 use std::collections::{HashMap, VecDeque};
@@ -22,7 +24,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::spawn_blocking;
 
 use crate::address;
-use crate::bookmarks::{self, Ask, Effect, Keeper};
+use crate::bookmarks::{self, Keeper};
 use crate::link::Outbox;
 use crate::metrics::{self, Metrics};
 use crate::service::{
@@ -30,7 +32,9 @@ use crate::service::{
 };
 use crate::stanza::Received;
 use crate::store::{Owner, SetError, Store};
+use early::Early;
 use lane::{Lane, Next, Stage, Ticket};
+use pep::stored_alone;
 use reading::{Found, Turn, read};
 
 /// How many batches of gets run at once.
@@ -120,6 +124,7 @@ struct OpenSet {
 #[derive(Debug)]
 pub struct Dispatch {
     service: Service,
+    early: Early,
     bookmarks: Keeper,
     /// Under whose name the keeper's memory is noted while we are not running: our own domain,
     /// which is nobody's who has anything.
@@ -162,6 +167,7 @@ impl Dispatch {
         }
         let dispatch = Self {
             service: Service::new(settings),
+            early: Early::default(),
             bookmarks,
             notes,
             store,
@@ -197,6 +203,7 @@ impl Dispatch {
     /// The router has let us in.
     pub fn logged_in(&mut self) {
         self.service.logged_in();
+        self.early = Early::default();
     }
 
     /// Nothing more will be read from the router on this link.
@@ -234,11 +241,15 @@ impl Dispatch {
         match self.service.plan(&received, at) {
             Plan::Nothing => None,
             Plan::Reply(reply) => {
+                self.early.replied(&received, &reply.reply);
                 self.answer(reply, Instant::now(), outbox);
                 None
             }
             Plan::Delegated { domain } => Some(Told::Delegated(domain)),
             Plan::Granted { domain, grant } => {
+                for reply in self.early.take(&domain) {
+                    outbox.push(reply);
+                }
                 self.bookmarks.granted(domain.clone(), grant);
                 Some(Told::Granted { domain, grant })
             }
@@ -282,109 +293,12 @@ impl Dispatch {
         }
     }
 
-    fn written(
-        &mut self,
-        set: OpenSet,
-        result: &Result<(), SetError>,
-        now: Instant,
-        outbox: &mut Outbox,
-    ) {
-        let OpenSet {
-            owner,
-            ticket,
-            bookmarks,
-        } = set;
-        let Some((text, beside)) = bookmarks.filter(|_| result.is_ok()) else {
-            self.answer(ticket.answer.set(result), now, outbox);
-            return self.close(&owner, Stage::Writing, ticket.size);
-        };
-        self.wait_for_pep(&owner, Stage::Writing);
-        let ask = Ask {
-            owner,
-            asker: ticket.asker.unwrap_or_default(),
-            size: ticket.size,
-            answer: ticket.answer,
-        };
-        self.bookmarks.set(ask, text, beside);
-        self.carry_out(outbox);
-    }
-
-    fn found(&mut self, owner: Owner, found: Found, now: Instant, outbox: &mut Outbox) {
-        match found {
-            Found::Answer(answered, size) => {
-                self.answer(answered, now, outbox);
-                self.close(&owner, Stage::Reading, size);
-            }
-            Found::Bookmarks(ticket, found) => {
-                self.wait_for_pep(&owner, Stage::Reading);
-                let ask = Ask {
-                    owner,
-                    asker: ticket.asker.unwrap_or_default(),
-                    size: ticket.size,
-                    answer: ticket.answer,
-                };
-                self.bookmarks.get(ask, found);
-                self.carry_out(outbox);
-            }
-        }
-    }
-
-    /// Does what keeping bookmarks in step has come to.
-    fn carry_out(&mut self, outbox: &mut Outbox) {
-        // What is done at once may come to more.
-        loop {
-            let effects = self.bookmarks.effects();
-            if effects.is_empty() {
-                return;
-            }
-            for effect in effects {
-                match effect {
-                    Effect::Send(iq) => outbox.push_request(iq),
-                    Effect::Answer(answered) => self.answer(answered, Instant::now(), outbox),
-                    Effect::Close(owner, size) => self.close(&owner, Stage::InStep, size),
-                    Effect::ReadNote(owner, number) => self.read_note(owner, number),
-                    Effect::Note(owner, note) => self.put_note(owner, note),
-                }
-            }
-        }
-    }
-
-    /// Reads a note, as gets are read: at once if there is nobody who would have to wait for that.
-    fn read_note(&mut self, owner: Owner, number: u64) {
-        // What cannot be read is as good as not noted: then nothing is taken away.
-        let read = |store: &Store, owner: &Owner| store.note(owner).ok().flatten();
-        if self.open == 1 {
-            let note = read(&self.store, &owner);
-            return self
-                .bookmarks
-                .note_is(owner, number, note.as_deref(), Instant::now());
-        }
-        let (store, back) = (self.store.clone(), self.done.clone());
-        spawn_blocking(move || {
-            let note = read(&store, &owner);
-            let _ = back.send(Outcome::Note(owner, number, note));
-        });
-    }
-
-    fn put_note(&self, owner: Owner, note: Option<String>) {
-        let (about, back) = (owner.clone(), self.done.clone());
-        // Where it fails, both sides are compared once more, and nothing is lost.
-        self.store.put_note(owner, note, move |_| {
-            let _ = back.send(Outcome::Noted(about));
-        });
-    }
-
-    fn look_after_bookmarks(&mut self, outbox: &mut Outbox) {
-        self.bookmarks.look(Instant::now());
-        self.carry_out(outbox);
-    }
-
     /// Starts what may start: one request of each owner in turn; gets as long as their replies
     /// have somewhere to go.
     pub fn start(&mut self, outbox: &mut Outbox) {
         self.look_after_bookmarks(outbox);
         while let Some(owner) = self.turns.pop_front() {
-            self.start_next_of(owner);
+            self.start_next_of(owner, outbox);
         }
         if self.open == 1
             && outbox.bytes() < self.bounds.unsent
@@ -477,7 +391,7 @@ impl Dispatch {
         }
     }
 
-    fn start_next_of(&mut self, owner: Owner) {
+    fn start_next_of(&mut self, owner: Owner, outbox: &mut Outbox) {
         let Some(lane) = self.lanes.get_mut(&owner) else {
             return;
         };
@@ -490,12 +404,16 @@ impl Dispatch {
                 owner,
                 gets: gets.into(),
             }),
-            Some(Next::Write(write, ticket)) => self.write(owner, write, ticket),
+            Some(Next::Write(write, ticket)) => self.write(owner, write, ticket, outbox),
             None => {}
         }
     }
 
-    fn write(&mut self, owner: Owner, write: Write, ticket: Ticket) {
+    fn write(&mut self, owner: Owner, write: Write, ticket: Ticket, outbox: &mut Outbox) {
+        if matches!(write, Write::Forget | Write::Remove(None)) {
+            self.bookmarks.let_go(&owner);
+            self.carry_out(outbox);
+        }
         let number = self.next_set;
         self.next_set += 1;
         let bookmarks = match &write {
@@ -545,13 +463,6 @@ impl Dispatch {
         spawn_blocking(move || {
             let _ = back.send(read(batch, &store));
         });
-    }
-}
-
-/// Bookmarks were stored that are not kept in step: what both sides had in common is less now.
-fn stored_alone(store: &Store, owner: Owner, bookmarks: &str) {
-    if let Ok(Some(note)) = store.note(&owner) {
-        store.put_note(owner, bookmarks::left_of(&note, bookmarks), |_| {});
     }
 }
 

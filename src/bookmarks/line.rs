@@ -7,7 +7,7 @@ use super::base::Base;
 use super::decide::left_of;
 use super::legacy::Legacy;
 use super::node::Payload;
-use super::shown::Shown;
+use super::shown::{Shown, Sight};
 use super::step::{Step, Stored};
 use crate::address;
 use crate::service::{Answer, Answered, Bookmarks};
@@ -45,7 +45,7 @@ pub enum Known {
 /// A request.
 #[derive(Debug)]
 pub struct Request {
-    /// By which it is known.
+    /// By which it is known; those that came later have higher ones.
     pub number: u64,
     /// The full address of who asks, as received.
     pub asker: String,
@@ -64,8 +64,16 @@ pub struct Request {
 pub enum Content {
     /// They are read: this was found in the store.
     Get(Bookmarks),
-    /// They were stored: this, durably.
-    Set(String),
+    /// They were stored, durably.
+    Set {
+        /// This; `None` once it is being brought into step.
+        stored: Option<Legacy>,
+        /// The rooms in it.
+        rooms: Base,
+        /// What the client had been shown when it stored them. It may be shown other things before
+        /// their turn comes.
+        shown: Option<Sight>,
+    },
 }
 
 impl Line {
@@ -84,8 +92,8 @@ impl Line {
 
     /// This request is over, and may not have been brought into step. What is to be noted then:
     /// `Some(None)` if nothing may be, because it is not known how both sides were.
-    pub fn end_of(&mut self, request: &Request, shown: &Shown) -> Option<Option<String>> {
-        let Content::Set(text) = &request.content else {
+    pub fn end_of(&mut self, request: &Request) -> Option<Option<String>> {
+        let Content::Set { rooms, shown, .. } = &request.content else {
             return None;
         };
         if request.is_in_step {
@@ -94,8 +102,7 @@ impl Line {
         match &self.base {
             Known::Is(None) => None,
             Known::Is(Some(base)) => {
-                let stored = Legacy::read(text).base();
-                let left = left_of(base, &stored, shown.to(&request.asker));
+                let left = left_of(base, rooms, shown.as_ref());
                 (left != *base).then(|| self.begin_from(left))
             }
             Known::Nothing | Known::Asked(_) => {
@@ -118,36 +125,40 @@ impl Request {
         let answer = self.answer.take()?;
         match &self.content {
             Content::Get(found) => {
-                shown.put(&self.asker, Legacy::read(found.stored()).base(), false);
+                let rooms = Legacy::read(found.stored()).base();
+                shown.put(&self.asker, rooms, self.number);
                 answer.bookmarks(found, None)
             }
-            Content::Set(_) => Some(answer.set(&Ok(()))),
+            Content::Set { .. } => Some(answer.set(&Ok(()))),
         }
     }
 
-    /// It is over: what it tells about what its client has been shown.
+    /// It is over: PEP has what its client has been shown, if both sides are in step.
     pub fn note(&self, shown: &mut Shown) {
-        if let Content::Set(text) = &self.content {
-            shown.put(&self.asker, Legacy::read(text).base(), false);
-        }
         if self.is_in_step {
-            shown.is_in_step(&self.asker);
+            shown.is_in_step(&self.asker, self.number);
         }
     }
 
-    /// What is to be brought into step.
-    pub fn stored(&self, base: Option<&Base>, shown: &Shown) -> Stored {
-        let (text, is_set) = match &self.content {
-            Content::Get(found) => (found.stored(), false),
-            Content::Set(text) => (&**text, true),
+    /// What is to be brought into step; for a set, once.
+    pub fn stored(&mut self, base: Option<&Base>) -> Stored {
+        let (legacy, shown, is_set) = match &mut self.content {
+            Content::Get(found) => (Legacy::read(found.stored()), None, false),
+            Content::Set { stored, shown, .. } => {
+                (stored.take().unwrap_or_default(), shown.clone(), true)
+            }
         };
-        let shown = shown.to(&self.asker).filter(|_| is_set);
         Stored {
-            text: text.to_owned(),
+            legacy,
             base: base.cloned(),
-            shown: shown.cloned(),
+            shown,
             is_set,
         }
+    }
+
+    /// Whether it has stored them.
+    pub fn is_set(&self) -> bool {
+        matches!(self.content, Content::Set { .. })
     }
 
     /// The bare address of who asks.
@@ -159,7 +170,7 @@ impl Request {
     pub fn held(&self) -> usize {
         match &self.content {
             Content::Get(found) => found.bytes(),
-            Content::Set(_) => 0,
+            Content::Set { .. } => 0,
         }
     }
 }

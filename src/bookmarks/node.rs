@@ -19,15 +19,17 @@ const OPTIONS: [(&str, &str); 4] = [
     ("access_model", "whitelist"),
 ];
 
-/// The payload of an IQ.
+/// The payload of an IQ. Many of them may wait, so it is written only when it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Payload {
-    /// Whether it is of the type set.
-    pub is_set: bool,
-    /// Whether it takes an item away.
-    pub is_retraction: bool,
-    /// XML.
-    pub xml: String,
+pub enum Payload {
+    /// Asks for all items.
+    Fetch,
+    /// Puts this item into the node.
+    Publish(String),
+    /// Takes this item away, and tells the user's clients.
+    Retract(String),
+    /// Makes a node that exists what it must be.
+    Configure,
 }
 
 /// What the node holds.
@@ -52,25 +54,34 @@ pub struct Item {
 }
 
 impl Payload {
-    fn get(xml: String) -> Self {
-        Self {
-            is_set: false,
-            is_retraction: false,
-            xml,
-        }
+    /// Whether it is of the type set.
+    pub fn is_set(&self) -> bool {
+        *self != Self::Fetch
     }
 
-    fn set(xml: String) -> Self {
-        let is_set = true;
-        Self {
-            is_set,
-            ..Self::get(xml)
+    /// As XML.
+    pub fn xml(&self) -> String {
+        match self {
+            Self::Fetch => format!("<pubsub xmlns='{PUBSUB}'><items node='{NODE}'/></pubsub>"),
+            Self::Publish(item) => format!(
+                "<pubsub xmlns='{PUBSUB}'><publish node='{NODE}'>{item}</publish>\
+                 <publish-options>{}</publish-options></pubsub>",
+                form("publish-options")
+            ),
+            Self::Retract(item) => format!(
+                "<pubsub xmlns='{PUBSUB}'><retract node='{NODE}' notify='true'>{item}</retract>\
+                 </pubsub>"
+            ),
+            Self::Configure => format!(
+                "<pubsub xmlns='{PUBSUB_OWNER}'><configure node='{NODE}'>{}</configure></pubsub>",
+                form("node_config")
+            ),
         }
     }
 }
 
 impl Node {
-    /// Reads the answer to [`fetch`]; `None` if it is none.
+    /// Reads the answer to [`Payload::Fetch`]; `None` if it is none.
     pub fn read(received: &Received, pubsub: &Element) -> Option<Self> {
         let pubsub: Tree = pubsub_in(received, pubsub)?;
         let items = pubsub.get_child("items", PUBSUB)?;
@@ -112,41 +123,21 @@ pub fn publish_new(key: &str, room: &Room) -> Payload {
 
 fn publish(id: &str, room: &Room, mut conference: Tree) -> Payload {
     room.write(&mut conference);
-    let conference = String::from(&conference);
-    let mut xml = format!("<pubsub xmlns='{PUBSUB}'><publish node='{NODE}'><item id='");
-    escape_attribute(id, &mut xml);
-    xml.push_str(&format!(
-        "'>{conference}</item></publish><publish-options>{}</publish-options></pubsub>",
-        form("publish-options")
-    ));
-    Payload::set(xml)
+    Payload::Publish(item(id, &String::from(&conference)))
 }
 
-/// The payload that takes an item away, and tells the user's clients.
+/// The payload that takes the item of this id away.
 pub fn retract(id: &str) -> Payload {
-    let mut xml =
-        format!("<pubsub xmlns='{PUBSUB}'><retract node='{NODE}' notify='true'><item id='");
-    escape_attribute(id, &mut xml);
-    xml.push_str("'/></retract></pubsub>");
-    Payload {
-        is_retraction: true,
-        ..Payload::set(xml)
-    }
+    Payload::Retract(item(id, ""))
 }
 
-/// The payload that asks for all items.
-pub fn fetch() -> Payload {
-    let xml = format!("<pubsub xmlns='{PUBSUB}'><items node='{NODE}'/></pubsub>");
-    Payload::get(xml)
-}
-
-/// The payload that makes a node that exists what it must be.
-pub fn configure() -> Payload {
-    let form = form("node_config");
-    let xml = format!(
-        "<pubsub xmlns='{PUBSUB_OWNER}'><configure node='{NODE}'>{form}</configure></pubsub>"
-    );
-    Payload::set(xml)
+fn item(id: &str, content: &str) -> String {
+    let mut item = String::from("<item id='");
+    escape_attribute(id, &mut item);
+    item.push_str("'>");
+    item.push_str(content);
+    item.push_str("</item>");
+    item
 }
 
 fn form(kind: &str) -> String {

@@ -33,11 +33,10 @@ pub struct Sight {
 /// What clients have been shown.
 #[derive(Debug, Default)]
 pub struct Shown {
-    /// By the digests of their addresses.
+    /// By the digests of their addresses; with the number of the request.
     clients: HashMap<Digest, (u64, Sight)>,
-    /// In the order in which they were shown something; with a number that only the last has.
+    /// In the order in which they were shown something; with the number of the request.
     order: VecDeque<(u64, Digest)>,
-    next: u64,
     rooms: usize,
 }
 
@@ -48,16 +47,20 @@ impl Shown {
         self.clients.get(&client).map(|(_, sight)| sight)
     }
 
-    /// PEP has all of what a client was shown last.
-    pub fn is_in_step(&mut self, client: &str) {
-        if let Some((_, sight)) = self.clients.get_mut(&Digest::of(&[client])) {
+    /// PEP has all of what a client was shown, if it was by this request.
+    pub fn is_in_step(&mut self, client: &str, number: u64) {
+        if let Some((last, sight)) = self.clients.get_mut(&Digest::of(&[client]))
+            && *last == number
+        {
             sight.in_step = true;
         }
     }
 
-    /// A client has been shown this.
-    pub fn put(&mut self, client: &str, rooms: Base, in_step: bool) {
-        self.enter(Digest::of(&[client]), Sight::new(rooms, in_step));
+    /// A client has been shown this by the request of this number, or has stored it with that.
+    /// Answers may come in another order than requests: the last request counts.
+    pub fn put(&mut self, client: &str, rooms: Base, number: u64) {
+        let in_step = false;
+        self.enter(Digest::of(&[client]), number, Sight::new(rooms, in_step));
     }
 
     /// It is not known any more what a client was shown.
@@ -100,17 +103,20 @@ impl Shown {
             let client = parts.next().and_then(Digest::read);
             let in_step = parts.next() == Some(IN_STEP);
             if let (Some(client), Some(rooms)) = (client, parts.next().and_then(Base::read)) {
-                self.enter(client, Sight::new(rooms, in_step));
+                self.enter(client, 0, Sight::new(rooms, in_step));
             }
         }
     }
 
-    fn enter(&mut self, client: Digest, sight: Sight) {
-        self.next += 1;
+    fn enter(&mut self, client: Digest, number: u64, sight: Sight) {
+        let last = self.clients.get(&client).map(|(last, _)| *last);
+        if last.is_some_and(|last| last > number) {
+            return;
+        }
         self.rooms += sight.weight();
-        let before = self.clients.insert(client, (self.next, sight));
+        let before = self.clients.insert(client, (number, sight));
         self.rooms -= before.map_or(0, |(_, sight)| sight.weight());
-        self.order.push_back((self.next, client));
+        self.order.push_back((number, client));
         if self.order.len() > 2 * self.clients.len() + 16 {
             let clients = &self.clients;
             self.order.retain(|entry| is_last(clients, entry));
@@ -160,17 +166,21 @@ mod tests {
     #[test]
     fn the_last_counts_and_what_is_kept_is_bounded() {
         let mut shown = Shown::default();
-        shown.put("a@b/c", base(1), false);
-        shown.put("a@b/c", base(2), false);
-        shown.is_in_step("a@b/c");
+        shown.put("a@b/c", base(1), 1);
+        shown.put("a@b/c", base(2), 2);
+        shown.is_in_step("a@b/c", 1);
+        assert_eq!(seen(&shown, "a@b/c"), Some((base(2), false)));
+        shown.is_in_step("a@b/c", 2);
         assert_eq!(seen(&shown, "a@b/c"), Some((base(2), true)));
-        for _ in 0..1000 {
-            shown.put("a@b/c", base(3), false);
+        shown.put("a@b/c", base(1), 1);
+        assert_eq!(seen(&shown, "a@b/c"), Some((base(2), true)), "an older one");
+        for number in 3..1000 {
+            shown.put("a@b/c", base(3), number);
         }
         assert!(shown.order.len() < 100);
         assert_eq!(seen(&shown, "a@b/c"), Some((base(3), false)));
         for client in 0..3 {
-            shown.put(&format!("x@y/{client}"), base(ROOMS / 2), true);
+            shown.put(&format!("x@y/{client}"), base(ROOMS / 2), 2000 + client);
         }
         assert!(shown.rooms <= ROOMS);
         assert_eq!(shown.to("a@b/c"), None, "the oldest goes first");
@@ -181,9 +191,11 @@ mod tests {
     fn what_is_written_down_is_known_again_and_in_the_same_order() {
         let mut shown = Shown::default();
         assert_eq!(shown.write(None), None);
-        shown.put("a@b/c", base(1), false);
-        shown.put("d@e/f", base(2), false);
-        shown.is_in_step("d@e/f");
+        shown.put("a@b/c", base(1), 1);
+        shown.put("d@e/f", base(2), 2);
+        shown.is_in_step("d@e/f", 1);
+        assert_eq!(seen(&shown, "d@e/f"), Some((base(2), false)));
+        shown.is_in_step("d@e/f", 2);
         let text = shown.write(None).unwrap();
         assert!(!text.contains('@'), "nobody is named: {text}");
         let mut again = Shown::default();
@@ -198,10 +210,10 @@ mod tests {
             1,
             "the first alone"
         );
-        shown.put("g@h/i", base(WRITTEN - 4 * CLIENT), true);
+        shown.put("g@h/i", base(WRITTEN - 4 * CLIENT), 3);
         let text = shown.write(None).unwrap();
         assert_eq!(text.lines().count(), 3, "the last first, as many as may be");
-        shown.put("j@k/l", base(4 * CLIENT), true);
+        shown.put("j@k/l", base(4 * CLIENT), 4);
         assert_eq!(shown.write(None).unwrap().lines().count(), 1);
     }
 }

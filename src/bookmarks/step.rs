@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use super::base::Base;
 use super::decide::{Before, decide};
 use super::legacy::Legacy;
-use super::node::{self, Node, Payload};
+use super::node::{Node, Payload};
 use super::shown::Sight;
 use crate::service::privilege::Outcome;
 use crate::stanza::Received;
@@ -15,7 +15,7 @@ use crate::stanza::Received;
 #[derive(Debug)]
 pub struct Stored {
     /// What is stored.
-    pub text: String,
+    pub legacy: Legacy,
     /// The rooms when both sides were last in step; `None` if they never were.
     pub base: Option<Base>,
     /// What the client had been shown that has stored it just now; `None` if it is read, or that
@@ -95,11 +95,11 @@ enum Doing {
 
 impl Step {
     /// A step, and its first IQ.
-    pub fn begin(stored: &Stored, rights: Rights) -> (Self, Payload) {
+    pub fn begin(stored: Stored, rights: Rights) -> (Self, Payload) {
         let step = Self {
-            stored: Legacy::read(&stored.text),
-            base: stored.base.clone(),
-            shown: stored.shown.clone(),
+            stored: stored.legacy,
+            base: stored.base,
+            shown: stored.shown,
             is_set: stored.is_set,
             rights,
             doing: Doing::Fetching,
@@ -108,10 +108,11 @@ impl Step {
             is_over: false,
             may_configure: rights.configure,
         };
-        (step, node::fetch())
+        (step, Payload::Fetch)
     }
 
-    /// The last IQ was answered like this. The view comes with the answer to the first.
+    /// The last IQ was answered like this. The view comes with the answer to the first, unless they
+    /// were just stored.
     pub fn answered(&mut self, outcome: &Outcome<'_>, received: &Received) -> (Option<View>, Next) {
         let failed = |failure| (None, Next::Failed(failure));
         match (&self.doing, outcome) {
@@ -133,10 +134,10 @@ impl Step {
             (Doing::Changing(payload), Outcome::Refused(refusal)) => {
                 let wrong = refusal.pubsub.as_deref() == Some("precondition-not-met");
                 match refusal.condition.as_str() {
-                    NOT_FOUND if payload.is_retraction => (None, self.go_on()),
+                    NOT_FOUND if matches!(payload, Payload::Retract(_)) => (None, self.go_on()),
                     _ if wrong && std::mem::take(&mut self.may_configure) => {
                         self.doing = Doing::Configuring(payload.clone());
-                        (None, Next::Ask(node::configure()))
+                        (None, Next::Ask(Payload::Configure))
                     }
                     _ if wrong => failed(Failure::Options),
                     condition => failed(Failure::Refused(condition.to_owned())),
@@ -153,8 +154,9 @@ impl Step {
     }
 
     fn compare(&mut self, node: &Node) -> (Option<View>, Next) {
+        let stored = std::mem::take(&mut self.stored);
         let decision = decide(
-            &self.stored,
+            &stored,
             node,
             Before {
                 base: self.base.as_ref(),
@@ -164,14 +166,14 @@ impl Step {
             },
         );
         let rooms = decision.rooms.iter();
-        let view = View {
-            text: self.stored.with(&decision.rooms),
+        let view = (!self.is_set).then(|| View {
+            text: stored.with(&decision.rooms),
             rooms: Base::of(rooms.map(|seen| (seen.key, seen.room.digest()))),
-        };
+        });
         self.todo = decision.changes.into();
         self.is_over = decision.is_over;
         self.base_then = Some(decision.base).filter(|base| self.base.as_ref() != Some(base));
-        (Some(view), self.go_on())
+        (view, self.go_on())
     }
 
     fn go_on(&mut self) -> Next {

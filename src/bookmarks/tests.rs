@@ -98,6 +98,12 @@ impl Stage {
 
     /// Asks for bookmarks, or stores these; so many IQs get through. What the client is answered.
     fn asks(&mut self, set: Option<&str>, iqs: usize) -> String {
+        self.enters(set);
+        self.plays(iqs)
+    }
+
+    /// The same, and nothing has come of it yet.
+    fn enters(&mut self, set: Option<&str>) {
         let (kind, inside) = (set.map_or("get", |_| "set"), set.unwrap_or_default());
         let resource = self.resource;
         let request = received(&format!(
@@ -130,7 +136,6 @@ impl Stage {
             }
             Work::Write(_) => panic!("no set"),
         }
-        self.plays(iqs)
     }
 
     fn plays(&mut self, mut iqs: usize) -> String {
@@ -286,4 +291,16 @@ fn what_was_deleted_elsewhere_stays_so_though_something_is_stored_while_nobody_a
     stage.later += Duration::from_secs(61);
     stage.asks(None, ALL);
     assert_eq!(stage.node, ["b@m"]);
+}
+
+/// A client stored a list without waiting for what it had asked for; by the time the list had its
+/// turn, it was taken to have seen the answer, and a room of another client's was retracted.
+#[test]
+fn what_a_client_is_shown_after_it_has_stored_its_list_does_not_count() {
+    let mut stage = Stage::new(&["a@m"]);
+    stage.enters(None);
+    stage.asks(Some("<conference jid='b@m'/>"), ALL);
+    assert_eq!(stage.node, ["a@m", "b@m"]);
+    stage.asks(Some(""), ALL);
+    assert_eq!(stage.node, ["a@m"], "its own list it knows");
 }

@@ -71,6 +71,14 @@ impl Liveness {
         self.ping(outbox);
     }
 
+    /// A host has said what it lets us do. Before that, ejabberd with mod_privilege drops our IQs:
+    /// a ping that has had no answer is sent once more.
+    pub fn granted(&mut self, host: &str, outbox: &mut Outbox) {
+        if host == self.to && matches!(self.last, Some((.., false))) {
+            self.ping(outbox);
+        }
+    }
+
     /// The router has shown at this moment that it lives.
     pub fn lives(&mut self, moment: Instant) {
         self.alive = self.alive.max(moment);
@@ -166,6 +174,18 @@ mod tests {
             let verdict = liveness.look(now + minutes * PATIENCE, &mut outbox);
             assert!(matches!(verdict, Verdict::Wait(_)));
         }
+    }
+
+    #[test]
+    fn a_ping_that_came_before_the_grant_is_repeated() {
+        let (mut liveness, mut outbox, _) = liveness();
+        liveness.granted("example.net", &mut outbox);
+        assert_eq!(outbox.bytes(), ping_bytes());
+        liveness.granted("example.org", &mut outbox);
+        assert_eq!(outbox.bytes(), 2 * ping_bytes());
+        liveness.answered("alive-2", "example.org", &mut outbox);
+        liveness.granted("example.org", &mut outbox);
+        assert_eq!(outbox.bytes(), 2 * ping_bytes());
     }
 
     #[test]

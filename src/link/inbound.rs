@@ -14,6 +14,9 @@ use crate::xml::reader::{Limits, Reader};
 /// How much is read at once: one read's stanzas are handed up together.
 const READ: usize = 64 * 1024;
 
+/// What both routers write at the very end.
+const END_OF_STREAM: &[u8] = b"</stream:stream>";
+
 /// Why nothing more will come.
 #[derive(Debug)]
 pub enum End {
@@ -102,9 +105,17 @@ impl Inbound {
         }
     }
 
-    /// Reads to the end of the connection, and looks at none of it.
-    pub async fn discard(&mut self) {
-        while matches!(self.socket.read(&mut self.buffer).await, Ok(read) if read > 0) {}
+    /// Reads to the end of the connection, and carries out none of it. Whether the router has ended
+    /// its stream: then it has read ours to the end.
+    pub async fn discard(&mut self) -> bool {
+        let mut last = Vec::new();
+        while let Ok(read) = self.socket.read(&mut self.buffer).await
+            && read > 0
+        {
+            last.extend_from_slice(&self.buffer[..read]);
+            last.drain(..last.len().saturating_sub(END_OF_STREAM.len()));
+        }
+        last == END_OF_STREAM
     }
 
     /// Waits for whatever comes next. Cancel safe.

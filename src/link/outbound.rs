@@ -135,6 +135,12 @@ impl Outbox {
         self.sent.iter().any(|entry| entry.kind == Kind::Reply)
     }
 
+    /// The router has read all that was sent.
+    pub fn confirm_all(&mut self) {
+        self.sent.clear();
+        (self.sent_bytes, self.given_up) = (0, false);
+    }
+
     /// When the first reply was made of which it is not known whether it was read.
     pub fn unconfirmed_since(&self) -> Option<Instant> {
         let mut all = self.sent.iter().chain(&self.waiting);

@@ -25,6 +25,16 @@ pub fn is_disco_node(node: &str) -> bool {
     })
 }
 
+/// Whether this IQ is such a query, from a host that speaks as ejabberd does.
+pub fn asks_about_delegation(iq: &Element) -> bool {
+    let nodes = iq
+        .children
+        .iter()
+        .filter_map(|query| query.attribute("node"));
+    let mut nodes = nodes.filter(|node| node.starts_with(VERSIONS[0]));
+    iq.attribute("type") == Some("get") && nodes.any(is_disco_node)
+}
+
 /// Whether this message tells us that the namespace of private storage is delegated to us.
 pub fn is_advertisement(message: &Element) -> bool {
     let mut delegations = message.children.iter().filter(|child| is_delegation(child));

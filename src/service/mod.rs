@@ -33,6 +33,7 @@ use private::Action;
 use request::Asked;
 
 pub use answer::{Answer, Answered};
+pub use delegation::asks_about_delegation;
 pub use private::{Bookmarks, MAX_NAME_BYTES, Reserved, bookmarks_in, is_reserved};
 pub use privilege::Grant;
 pub use request::{Fetch, Plan, Request, Work, Write};

@@ -193,7 +193,7 @@ fn it_serves_while_it_looks_and_names_the_domains() {
             lines[5].contains("mod_privilege"),
             "it answered nothing: {said}"
         );
-        assert!(lines[6].starts_with("· bookmarks: "), "{said}");
+        assert!(lines[6].starts_with("! bookmarks of localhost: "), "{said}");
     }
 }
 
@@ -257,7 +257,11 @@ fn what_the_hosts_say_of_themselves_is_used() {
     let lines = router_lines(&said);
     assert_eq!(lines[4], "✓ delegation: localhost");
     assert!(lines[5].starts_with("! delegation: until this login, mod_private of localhost"));
-    assert_eq!(lines.len(), 6, "23.01 announces no conversion: {said}");
+    let why_not = "! bookmarks of localhost: ";
+    assert!(
+        lines[6].starts_with(why_not) && lines[6].contains("25.03"),
+        "23.01 cannot grant it: {said}"
+    );
 }
 
 /// Without a word about UTF-8, it says all in ASCII.

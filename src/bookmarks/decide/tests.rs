@@ -36,13 +36,13 @@ fn outcome(stored: &Legacy, node: &Node, before: Before<'_>) -> (Vec<String>, Ve
         format!("{} {}", seen.key, name.unwrap_or_default())
     });
     let change = |payload: &Payload| {
-        let xml = payload.xml.as_str();
+        let xml = payload.xml();
         let after = |what: &str| {
             let rest = xml.split(what).nth(1);
             rest.and_then(|rest| rest.split('\'').next())
                 .unwrap_or_default()
         };
-        match payload.is_retraction {
+        match matches!(payload, Payload::Retract(_)) {
             true => format!("-{}", after("item id='")),
             false => format!("+{} {}", after("item id='"), after("name='")),
         }
@@ -186,10 +186,10 @@ fn an_item_keeps_its_id_and_what_it_says_beside() {
     };
     let (stored, node) = (stored(&[("a@m", "mine")]), Node::of(&[("A@M", "a")]));
     let decision = decide(&stored, &node, before);
-    assert!(decision.changes[0].xml.contains("<item id='A@M'>"));
+    assert!(decision.changes[0].xml().contains("<item id='A@M'>"));
     assert!(
         decision.changes[0]
-            .xml
+            .xml()
             .contains("<x xmlns='urn:x'/></extensions>")
     );
 }

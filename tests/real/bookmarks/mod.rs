@@ -14,3 +14,4 @@ mod options;
 mod room;
 mod slixmpp;
 mod stage;
+mod twice;

@@ -150,7 +150,11 @@ impl Stage {
                 ejabberd::start(options)
             }
         };
-        let component = Component::start(component::Options::at(address(&server)));
+        let mut options = component::Options::at(address(&server));
+        // Where ejabberd has met the next connection before it has seen the end of the last, it
+        // takes grant and delegation from both. A ping finds that out.
+        options.component = "ping_seconds = 5".to_owned();
+        let component = Component::start(options);
         let stage = Stage {
             server,
             component,

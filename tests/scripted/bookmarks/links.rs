@@ -77,6 +77,39 @@ fn what_was_brought_before_the_link_was_lost_is_not_brought_again() {
     assert_eq!(host.steps_since(before), [Step::Fetch]);
 }
 
+/// ejabberd drops what comes before its grant, and asks about delegation at the same moment.
+#[test]
+fn what_a_host_asked_before_it_granted_is_answered_again_then() {
+    let mut stage = Stage::new();
+    let question = |id: &str, from: &str, node: &str| {
+        format!(
+            "<iq type='get' id='{id}' from='{from}' to='private.localhost'>\
+             <query xmlns='http://jabber.org/protocol/disco#info' node='{node}'/></iq>"
+        )
+    };
+    let [own, bare] =
+        ["::", ":bare:"].map(|of| format!("urn:xmpp:delegation:1{of}jabber:iq:private"));
+    let mut answers = Vec::new();
+    for (id, from, node) in [
+        ("1", "localhost", &own),
+        ("2", "localhost", &bare),
+        // Of another host; as Prosody asks, which drops nothing; and of somebody else.
+        ("3", "test2.localhost", &own),
+        ("4", "localhost", &own.replace(":1:", ":2:")),
+        ("5", "bob@localhost/x", &own),
+    ] {
+        stage.send(question(id, from, node));
+        answers.push(answered(&mut stage, id));
+    }
+    for of_host in [&answers[..2], &[]] {
+        stage.send(grant("localhost"));
+        for answer in of_host {
+            stage.expect(answer);
+        }
+        stage.expect_nothing();
+    }
+}
+
 /// While no link is there, all is as without a grant; what waited is answered in order.
 #[test]
 fn many_gets_under_way_are_all_answered() {

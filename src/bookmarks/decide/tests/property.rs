@@ -129,14 +129,15 @@ impl World {
             .map(|it| (number(it.key), name(it.room)))
             .collect();
         for change in decision.changes.iter().take(iqs - 1) {
-            let conference = change.xml.split("item id='").nth(1).unwrap_or_default();
+            let xml = change.xml();
+            let conference = xml.split("item id='").nth(1).unwrap_or_default();
             let room = number(conference.split('\'').next().unwrap_or_default());
-            match change.is_retraction {
+            match matches!(change, Payload::Retract(_)) {
                 true => self.node.remove(&room),
                 false => {
                     let said = NAMES
                         .iter()
-                        .position(|it| change.xml.contains(&format!("name='{it}'")));
+                        .position(|it| change.xml().contains(&format!("name='{it}'")));
                     self.node.insert(room, said.expect("a name"))
                 }
             };
