@@ -20,6 +20,7 @@ fn that_a_host_grants_is_told_once_and_that_it_ends() {
     stage.expect_nothing();
     stage.send(grant("mallory@localhost/x"));
     stage.expect_nothing();
+    stage.component.wait_for_log("no longer", PATIENCE);
     assert_eq!(lines(&stage), 2, "{:#?}", stage.component.log());
 }
 
