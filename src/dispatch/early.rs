@@ -9,8 +9,9 @@ use crate::address;
 use crate::service::asks_about_delegation;
 use crate::stanza::{Received, Reply};
 
-/// How many are kept. A host asks twice.
+/// How many are kept, and how long they may be. A host asks twice, and briefly.
 const MOST: usize = 1024;
+const LONGEST: usize = 4096;
 
 /// What hosts were answered on this link, and may be told again: with their domains, normalised.
 #[derive(Debug, Default)]
@@ -21,6 +22,7 @@ impl Early {
     pub fn replied(&mut self, received: &Received, reply: &Reply) {
         let from = received.stanza.attribute("from").unwrap_or_default();
         if self.0.len() < MOST
+            && reply.len() <= LONGEST
             && address::is_bare_domain(from)
             && asks_about_delegation(&received.stanza)
             && let Some(domain) = address::domain_name(from)

@@ -1,0 +1,190 @@
+//! The course of a request: its IQs, what their answers come to, and its one end.
+//!
+//! A request is *answered* when its client is, *over* when nothing more is done for it, and *closed*
+//! when that has been told; it may be answered long before it is over. Its owner stands in one of
+//! the queues at most once, and in none while an IQ is under way.
+
+use std::time::Instant;
+
+use super::{Effect, Keeper, domain_of};
+use crate::bookmarks::line::{Content, Known};
+use crate::bookmarks::step::{Failure, Next, Rights, Step};
+use crate::metrics::PepOutcome;
+use crate::service::privilege::{self, Outcome};
+use crate::stanza::Received;
+use crate::store::Owner;
+
+impl Keeper {
+    /// Begins the step of an owner's first request, or sends its next IQ.
+    pub(super) fn advance(&mut self, owner: Owner, now: Instant) {
+        let domain = domain_of(&owner);
+        let alone = self.hosts.is_left_alone(domain, now);
+        let grant = self.hosts.grant(domain).filter(|_| !alone);
+        let Some(line) = self.lines.get_mut(&owner) else {
+            return;
+        };
+        let Some(request) = line.requests.front_mut() else {
+            return;
+        };
+        let base = match &line.base {
+            Known::Is(base) => base.as_ref(),
+            Known::Asked(_) => return,
+            // Not before there is a line: so nothing is on its way to the disk that it would miss.
+            Known::Nothing => {
+                let number = self.next;
+                self.next += 1;
+                line.base = Known::Asked(number);
+                return self.effects.push(Effect::ReadNote(owner, number));
+            }
+        };
+        // Only now, for a set that comes to nothing leaves less of the base.
+        let Some(grant) = grant else {
+            return self.end_first(&owner);
+        };
+        let payload = line.payload.take().unwrap_or_else(|| {
+            let rights = Rights {
+                max_rooms: self.settings.max_rooms,
+                configure: grant.owner,
+            };
+            let (step, payload) = Step::begin(request.stored(base), rights);
+            line.step = Some(step);
+            payload
+        });
+        let is_set = payload.is_set();
+        let id = self.asked.begin(owner, is_set, now);
+        let (from, user) = (&self.settings.from, request.user());
+        let iq = privilege::request(&id, from, user, is_set, &payload.xml());
+        self.effects.push(Effect::Send(iq));
+    }
+
+    pub(super) fn go_on(&mut self, owner: &Owner, outcome: &Outcome<'_>, received: &Received) {
+        let Some(line) = self.lines.get_mut(owner) else {
+            return;
+        };
+        let (Some(step), Some(request)) = (&mut line.step, line.requests.front_mut()) else {
+            return;
+        };
+        let (view, next) = step.answered(outcome, received);
+        if let (Some(view), Content::Get(found)) = (view, &request.content)
+            && let Some(answer) = &request.answer
+        {
+            let seen = answer.bookmarks(found, view.text.as_deref());
+            if seen.is_some() {
+                request.answer = None;
+                self.shown.put(&request.asker, view.rooms, request.number);
+            }
+            let answered = seen.or_else(|| {
+                self.metrics.did_without();
+                request.answered(&mut self.shown)
+            });
+            self.effects.extend(answered.map(Effect::Answer));
+        }
+        match next {
+            Next::Ask(payload) => {
+                let queue = match payload.is_set() {
+                    true => &mut self.writers,
+                    false => &mut self.readers,
+                };
+                line.payload = Some(payload);
+                queue.push_back(owner.clone());
+            }
+            Next::InStep(base) => {
+                request.is_in_step = true;
+                if let Some(base) = base {
+                    let note = line.begin_from(base);
+                    self.effects.push(Effect::Note(owner.clone(), note));
+                }
+                self.end_first(owner);
+            }
+            Next::Failed(failure) => {
+                self.tell(owner, &failure);
+                self.end_first(owner);
+            }
+        }
+    }
+
+    pub(super) fn tell(&mut self, owner: &Owner, failure: &Failure) {
+        tracing::debug!(
+            "the bookmarks of {} are not in step: {failure:?}",
+            owner.as_str()
+        );
+        if *failure == Failure::Options && self.hosts.tell_once(domain_of(owner)) {
+            tracing::warn!(
+                "a node for bookmarks at {} is open to others, or forgets some, and we may not \
+                 correct that: what is set there stays in the store alone. If it is not yet, grant \
+                 us http://jabber.org/protocol/pubsub#owner, as `print-config` has it",
+                domain_of(owner)
+            );
+        }
+    }
+
+    /// A request has waited for long enough: it is answered from the store. What it has begun goes
+    /// on; what it has not is left to the next request.
+    pub(super) fn is_late(&mut self, owner: &Owner, number: u64) {
+        let Some(line) = self.lines.get_mut(owner) else {
+            return;
+        };
+        let is_first = line.requests.front().is_some_and(|it| it.number == number);
+        match line.request(number) {
+            Some(request) if is_first || request.is_set() => {
+                if let Some(answered) = request.answered(&mut self.shown) {
+                    self.effects.push(Effect::Answer(answered));
+                    self.metrics.did_without();
+                }
+            }
+            Some(_) => self.end(owner, number),
+            None => {}
+        }
+    }
+
+    pub(super) fn end_first(&mut self, owner: &Owner) {
+        let first = self.lines.get(owner).and_then(|line| line.requests.front());
+        if let Some(number) = first.map(|request| request.number) {
+            self.end(owner, number);
+        }
+    }
+
+    /// A request is over; it is answered from the store if it has no answer yet.
+    pub(super) fn end(&mut self, owner: &Owner, number: u64) {
+        let Some(line) = self.lines.get_mut(owner) else {
+            return;
+        };
+        let at = line.requests.iter().position(|it| it.number == number);
+        let Some(at) = at else {
+            return;
+        };
+        if let Some(mut request) = line.requests.remove(at) {
+            line.held -= request.held();
+            self.held -= request.held() + request.size;
+            if let Some(answered) = request.answered(&mut self.shown) {
+                self.effects.push(Effect::Answer(answered));
+                if !request.is_in_step {
+                    self.metrics.did_without();
+                }
+            }
+            if let Some(note) = line.end_of(&request) {
+                self.effects.push(Effect::Note(owner.clone(), note));
+            }
+            request.note(&mut self.shown);
+            let over = Effect::Close(owner.clone(), request.size);
+            self.effects.push(over);
+        }
+        if at == 0 {
+            (line.step, line.payload) = (None, None);
+            if line.is_over() {
+                self.lines.remove(owner);
+            } else if !line.requests.is_empty() {
+                self.readers.push_back(owner.clone());
+            }
+        }
+    }
+}
+
+pub(super) fn counted_as(outcome: &Outcome<'_>) -> PepOutcome {
+    match outcome {
+        Outcome::Done(_) => PepOutcome::Done,
+        Outcome::Refused(_) => PepOutcome::Refused,
+        Outcome::Denied(_) => PepOutcome::Denied,
+        Outcome::Unreadable => PepOutcome::Unreadable,
+    }
+}

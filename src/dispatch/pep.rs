@@ -1,0 +1,118 @@
+//! What the store has come back with, and room bookmarks on their way through PEP.
+
+use std::time::Instant;
+
+use tokio::task::spawn_blocking;
+
+use super::lane::Stage;
+use super::reading::Found;
+use super::{Dispatch, OpenSet, Outcome};
+use crate::bookmarks::{self, Ask, Effect};
+use crate::link::Outbox;
+use crate::store::{Owner, SetError, Store};
+
+impl Dispatch {
+    pub(super) fn written(
+        &mut self,
+        set: OpenSet,
+        result: &Result<(), SetError>,
+        now: Instant,
+        outbox: &mut Outbox,
+    ) {
+        let OpenSet {
+            owner,
+            ticket,
+            bookmarks,
+        } = set;
+        let Some((text, beside)) = bookmarks.filter(|_| result.is_ok()) else {
+            self.answer(ticket.answer.set(result), now, outbox);
+            return self.close(&owner, Stage::Writing, ticket.size);
+        };
+        self.wait_for_pep(&owner, Stage::Writing);
+        let ask = Ask {
+            owner,
+            asker: ticket.asker.unwrap_or_default(),
+            size: ticket.size,
+            answer: ticket.answer,
+        };
+        self.bookmarks.set(ask, text, beside);
+        self.carry_out(outbox);
+    }
+
+    pub(super) fn found(&mut self, owner: Owner, found: Found, now: Instant, outbox: &mut Outbox) {
+        match found {
+            Found::Answer(answered, size) => {
+                self.answer(answered, now, outbox);
+                self.close(&owner, Stage::Reading, size);
+            }
+            Found::Bookmarks(ticket, found) => {
+                self.wait_for_pep(&owner, Stage::Reading);
+                let ask = Ask {
+                    owner,
+                    asker: ticket.asker.unwrap_or_default(),
+                    size: ticket.size,
+                    answer: ticket.answer,
+                };
+                self.bookmarks.get(ask, found);
+                self.carry_out(outbox);
+            }
+        }
+    }
+
+    /// Does what keeping bookmarks in step has come to.
+    pub(super) fn carry_out(&mut self, outbox: &mut Outbox) {
+        // What is done at once may come to more.
+        loop {
+            let effects = self.bookmarks.effects();
+            if effects.is_empty() {
+                return;
+            }
+            for effect in effects {
+                match effect {
+                    Effect::Send(iq) => outbox.push_request(iq),
+                    Effect::Answer(answered) => self.answer(answered, Instant::now(), outbox),
+                    Effect::Close(owner, size) => self.close(&owner, Stage::InStep, size),
+                    Effect::ReadNote(owner, number) => self.read_note(owner, number),
+                    Effect::Note(owner, note) => self.put_note(owner, note),
+                }
+            }
+        }
+    }
+
+    /// Reads a note, as gets are read: at once if there is nobody who would have to wait for that.
+    pub(super) fn read_note(&mut self, owner: Owner, number: u64) {
+        // What cannot be read is as good as not noted: then nothing is taken away.
+        let read = |store: &Store, owner: &Owner| store.note(owner).ok().flatten();
+        if self.open == 1 {
+            let note = read(&self.store, &owner);
+            return self
+                .bookmarks
+                .note_is(owner, number, note.as_deref(), Instant::now());
+        }
+        let (store, back) = (self.store.clone(), self.done.clone());
+        spawn_blocking(move || {
+            let note = read(&store, &owner);
+            let _ = back.send(Outcome::Note(owner, number, note));
+        });
+    }
+
+    pub(super) fn put_note(&self, owner: Owner, note: Option<String>) {
+        let (about, back) = (owner.clone(), self.done.clone());
+        // Where it fails, both sides are compared once more, and nothing is lost.
+        self.store.put_note(owner, note, move |_| {
+            let _ = back.send(Outcome::Noted(about));
+        });
+    }
+
+    pub(super) fn look_after_bookmarks(&mut self, outbox: &mut Outbox) {
+        self.bookmarks.look(Instant::now());
+        self.carry_out(outbox);
+    }
+}
+
+/// Bookmarks were stored that are not kept in step: what both sides had in common is less now.
+pub(super) fn stored_alone(store: &Store, owner: Owner, bookmarks: &str) {
+    if let Ok(Some(note)) = store.note(&owner) {
+        store.put_note(owner, bookmarks::left_of(&note, bookmarks), |_| {});
+    }
+}
