@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::component::Component;
-use crate::config::{Config, ConfigError, Delegation};
+use crate::config::{BookmarksMode, Config, ConfigError, Delegation};
 use crate::exit;
 use crate::logs;
 use crate::metrics::Metrics;
@@ -86,7 +86,8 @@ pub fn run(
     if let Some(address) = config.http.listen {
         tracing::info!("answers /livez, /readyz and /metrics on http://{address}");
     }
-    let mut news = News::new(&status, &metrics.link);
+    let wanted = config.bookmarks.mode == BookmarksMode::Pep;
+    let mut news = News::new(&status, &metrics.link, wanted);
     let stop = async {
         stop_signal().await;
         status.stopping();

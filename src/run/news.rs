@@ -13,17 +13,20 @@ pub struct News<'a> {
     links: &'a Link,
     /// Since when there is no link that was there before.
     lost: Option<Instant>,
+    wanted: bool,
     /// Who lets us keep bookmarks in step, on this link.
     granting: BTreeSet<String>,
 }
 
 impl<'a> News<'a> {
-    pub fn new(status: &'a Status, links: &'a Link) -> Self {
+    /// `wanted`: whether bookmarks are to be kept in step where a domain lets us.
+    pub fn new(status: &'a Status, links: &'a Link, wanted: bool) -> Self {
         let lost = None;
         Self {
             status,
             links,
             lost,
+            wanted,
             granting: BTreeSet::new(),
         }
     }
@@ -37,7 +40,8 @@ impl<'a> News<'a> {
                 tracing::info!("delegation is active for {domain}");
                 self.status.delegated(domain);
             }
-            Event::Granted { domain, grant } => self.granted(domain, grant.items),
+            Event::Granted { domain, grant } if self.wanted => self.granted(domain, grant.items),
+            Event::Granted { .. } => {}
             Event::Undelegated(domains) => tracing::warn!(
                 "no delegation from {}: clients there do not reach this service, except those that \
                  ask it by its address; `print-config` prints what the router needs",

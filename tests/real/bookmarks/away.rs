@@ -114,6 +114,7 @@ fn a_crash_of_the_component_loses_no_room(on: On) {
     let [tea, chess, new] = ["tea", "chess", "new"].map(room);
     let (mut old, mut modern) = (stage.old(&jid), stage.modern(&jid));
     old.set([&tea, &chess]);
+    old.rooms(); // by now it is noted that both sides are in step
 
     stage.component.kill();
     modern.publish(&new);

@@ -2,10 +2,11 @@
 //! what is pending by the inner id alone, over all users).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::super::stage::{Stage, request, set};
 use super::pep::*;
-use crate::support::router::parse;
+use crate::support::router::{PATIENCE, parse};
 
 const USERS: usize = 500;
 /// Of a host with this many users asking.
@@ -33,8 +34,17 @@ fn only_a_few_are_asked_at_once_whoever_many_ask() {
     let mut done = BTreeSet::new();
     while done.len() < USERS {
         // As many as come on their own, and then one answer.
-        let quiet = std::time::Duration::from_millis(if most < 2 { 500 } else { 2 });
+        let quiet = match (open.len(), most) {
+            (0, _) => PATIENCE,
+            (_, 0..2) => Duration::from_millis(500),
+            _ => Duration::from_millis(2),
+        };
         let Some(xml) = stage.next_within(quiet) else {
+            assert!(
+                !open.is_empty(),
+                "nothing more comes: {} of {USERS}",
+                done.len()
+            );
             let fetch = open.remove(0);
             stage.send(fetch.items(&item(&format!("of-{}", fetch.owner), "Own")));
             continue;
