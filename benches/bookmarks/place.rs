@@ -49,7 +49,7 @@ impl Place {
             options: toml,
             server,
         };
-        if grants {
+        if grants && more.is_empty() {
             place.component.wait_for_log("in step with PEP", PATIENCE);
         }
         let mut probe = place.client(PROBE);
