@@ -8,7 +8,7 @@ use super::super::stage::{Stage, request, set};
 use super::pep::*;
 use crate::support::router::{PATIENCE, parse};
 
-const USERS: usize = 500;
+const USERS: usize = 100;
 /// Of a host with this many users asking.
 const AT_ONCE: usize = 16;
 
