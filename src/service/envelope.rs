@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use crate::stanza::{Element, Reply, StanzaError, escape_attribute, ns};
+use crate::stanza::{Element, Reply, StanzaError, escape_attribute, ns, write_attribute};
 
 /// The addresses and the id of an answer, as XEP-0049 wants it when asked directly, or as
 /// XEP-0355 wants it when a server handed the request over.
@@ -142,11 +142,7 @@ impl Header {
         ];
         for (name, value) in attributes {
             if let Some(value) = value {
-                out.push(' ');
-                out.push_str(name);
-                out.push_str("='");
-                escape_attribute(value, out);
-                out.push('\'');
+                write_attribute(name, value, out);
             }
         }
         out.push('>');

@@ -9,7 +9,7 @@
 use minidom::Element as Tree;
 
 use super::delegation::advertising_domain;
-use crate::stanza::{Element, Received, Refusal, Reply, escape_attribute, ns};
+use crate::stanza::{Element, Received, Refusal, Reply, ns, write_attribute};
 
 /// The one version that has IQs.
 pub const NAMESPACE: &str = "urn:xmpp:privilege:2";
@@ -70,24 +70,17 @@ pub fn request(id: &str, from: &str, user: &str, is_set: bool, payload: &str) ->
     let kind = if is_set { "set" } else { "get" };
     let mut iq = String::with_capacity(payload.len() + 512);
     iq.push_str("<iq");
-    let attribute = |iq: &mut String, name: &str, value: &str| {
-        iq.push(' ');
-        iq.push_str(name);
-        iq.push_str("='");
-        escape_attribute(value, iq);
-        iq.push('\'');
-    };
-    attribute(&mut iq, "type", kind);
-    attribute(&mut iq, "id", id);
-    attribute(&mut iq, "from", from);
-    attribute(&mut iq, "to", user);
+    write_attribute("type", kind, &mut iq);
+    write_attribute("id", id, &mut iq);
+    write_attribute("from", from, &mut iq);
+    write_attribute("to", user, &mut iq);
     iq.push_str("><privileged_iq");
-    attribute(&mut iq, "xmlns", NAMESPACE);
+    write_attribute("xmlns", NAMESPACE, &mut iq);
     iq.push_str("><iq");
-    attribute(&mut iq, "xmlns", ns::CLIENT);
-    attribute(&mut iq, "type", kind);
-    attribute(&mut iq, "id", id);
-    attribute(&mut iq, "to", user);
+    write_attribute("xmlns", ns::CLIENT, &mut iq);
+    write_attribute("type", kind, &mut iq);
+    write_attribute("id", id, &mut iq);
+    write_attribute("to", user, &mut iq);
     iq.push('>');
     iq.push_str(payload);
     iq.push_str("</iq></privileged_iq></iq>");

@@ -31,6 +31,15 @@ pub fn escape_attribute(value: &str, out: &mut String) {
     });
 }
 
+/// Appends an attribute to a start tag that is not closed yet.
+pub fn write_attribute(name: &str, value: &str, out: &mut String) {
+    out.push(' ');
+    out.push_str(name);
+    out.push_str("='");
+    escape_attribute(value, out);
+    out.push('\'');
+}
+
 fn escape(text: &str, out: &mut String, reference: impl Fn(u8) -> Option<&'static str>) {
     let mut rest = text;
     // Only ASCII bytes are escaped, so every cut falls on a character boundary.
