@@ -9,14 +9,14 @@ use minidom::Element as Tree;
 use super::base::Base;
 use super::room::{Room, set_attribute};
 use crate::address;
-use crate::stanza::{Attribute, Container, Element, Received, escape_attribute, ns};
+use crate::service::BOOKMARKS;
+use crate::stanza::{Container, Element, Received};
 use crate::xml::frame::Stanza;
 use crate::xml::reader::{Limits, Reader};
 
-/// The namespace of its elements.
-pub const NAMESPACE: &str = "storage:bookmarks";
-/// The name of the outermost.
-pub const STORAGE: &str = "storage";
+/// The namespace of its elements, and the name of the outermost.
+const NAMESPACE: &str = BOOKMARKS.0;
+const STORAGE: &str = BOOKMARKS.1;
 
 /// Stands around what was stored, which may be several elements.
 const AROUND: &str = "all";
@@ -74,7 +74,7 @@ impl Legacy {
         let mut seen = HashSet::new();
         for (number, storage) in all.stanza.children.iter().enumerate() {
             if number == 0 {
-                legacy.attributes = attributes(&storage.attributes);
+                legacy.attributes = attributes(all.xml(storage)).to_owned();
             }
             for child in &storage.children {
                 let key = room_in(child);
@@ -210,25 +210,13 @@ fn inside<'x>(xml: &'x str, element: &Element) -> Cow<'x, str> {
     }
 }
 
-fn attributes(attributes: &[Attribute]) -> String {
-    let mut out = String::new();
-    for (number, attribute) in attributes.iter().enumerate() {
-        let name = attribute.name.as_str();
-        let (prefix, declared) = match &*attribute.namespace {
-            "" => (String::new(), None),
-            ns::XML => ("xml:".to_owned(), None),
-            namespace => (format!("a{number}:"), Some(namespace)),
-        };
-        if let Some(namespace) = declared {
-            out.push_str(&format!(" xmlns:a{number}='"));
-            escape_attribute(namespace, &mut out);
-            out.push('\'');
-        }
-        out.push_str(&format!(" {prefix}{name}='"));
-        escape_attribute(&attribute.value, &mut out);
-        out.push('\'');
-    }
-    out
+/// What stands in the start tag of a `<storage/>` beside its namespace. (In normal form the first `>`
+/// ends it.)
+fn attributes(storage: &str) -> &str {
+    let tag = storage.split('>').next().unwrap_or_default();
+    let tag = tag.strip_suffix('/').unwrap_or(tag);
+    let declared = format!("<{STORAGE} xmlns='{NAMESPACE}'");
+    tag.strip_prefix(&declared).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -333,6 +321,19 @@ mod tests {
         let legacy = Legacy::read(&stored);
         assert_eq!(legacy.rooms.len(), 1);
         assert_eq!(without(&legacy, &[]).unwrap(), stored);
+    }
+
+    #[test]
+    fn the_attributes_around_stay() {
+        let stored = "<storage xmlns='storage:bookmarks' xmlns:p='urn:p' a='&gt;/' p:b='1'/>";
+        let view: Tree = without(&Legacy::read(stored), &[])
+            .unwrap()
+            .parse()
+            .unwrap();
+        assert_eq!(
+            (view.attr("a"), view.attr_ns("urn:p", "b")),
+            (Some(">/"), Some("1"))
+        );
     }
 
     #[test]

@@ -34,7 +34,7 @@ use request::Asked;
 
 pub use answer::{Answer, Answered};
 pub use delegation::asks_about_delegation;
-pub use private::{Bookmarks, MAX_NAME_BYTES, Reserved, bookmarks_in, is_reserved};
+pub use private::{BOOKMARKS, Bookmarks, MAX_NAME_BYTES, Reserved, bookmarks_in, is_reserved};
 pub use privilege::Grant;
 pub use request::{Fetch, Plan, Request, Work, Write};
 pub use settings::{Limits, Profile, Settings, accounts};
