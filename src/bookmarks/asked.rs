@@ -11,8 +11,8 @@ use crate::store::Owner;
 /// How long an IQ may take. ejabberd drops those that it does not allow, without a word.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How many are under way at once, and how many of those change something: Prosody stands still
-/// while it carries these out.
+/// How many are under way at once, and how many of those change something: whatever else is asked of
+/// Prosody waits while it carries one of these out.
 const AT_ONCE: usize = 8;
 const CHANGES_AT_ONCE: usize = 2;
 

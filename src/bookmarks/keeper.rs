@@ -4,8 +4,8 @@
 //! - requests about the bookmarks of one owner are dealt with in the order they came, and one IQ of
 //!   an owner's is under way at a time: so a change is seen by what comes after it;
 //! - every request is answered at most [`PATIENCE`] after it came here, from the store if need be;
-//! - only few IQs are under way at once, and fewer that change something: Prosody stands still
-//!   while it carries those out;
+//! - only few IQs are under way at once, and fewer that change something: whatever
+//!   else is asked of Prosody waits while it carries one of those out;
 //! - an answer counts only if it comes from the very address that was asked, with the very id.
 //!
 //! Nothing here waits, reads the store or writes to the router: what is to be done comes out as

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use tokio::task::spawn_blocking;
 
-use super::lane::Stage;
+use super::lane::{Stage, Ticket};
 use super::reading::Found;
 use super::{Dispatch, OpenSet, Outcome};
 use crate::bookmarks::{self, Ask, Effect};
@@ -29,13 +29,7 @@ impl Dispatch {
             return self.close(&owner, Stage::Writing, ticket.size);
         };
         self.wait_for_pep(&owner, Stage::Writing);
-        let ask = Ask {
-            owner,
-            asker: ticket.asker.unwrap_or_default(),
-            size: ticket.size,
-            answer: ticket.answer,
-        };
-        self.bookmarks.set(ask, text, beside);
+        self.bookmarks.set(ask(owner, ticket), text, beside);
         self.carry_out(outbox);
     }
 
@@ -47,13 +41,7 @@ impl Dispatch {
             }
             Found::Bookmarks(ticket, found) => {
                 self.wait_for_pep(&owner, Stage::Reading);
-                let ask = Ask {
-                    owner,
-                    asker: ticket.asker.unwrap_or_default(),
-                    size: ticket.size,
-                    answer: ticket.answer,
-                };
-                self.bookmarks.get(ask, found);
+                self.bookmarks.get(ask(owner, ticket), found);
                 self.carry_out(outbox);
             }
         }
@@ -80,7 +68,7 @@ impl Dispatch {
     }
 
     /// Reads a note, as gets are read: at once if there is nobody who would have to wait for that.
-    pub(super) fn read_note(&mut self, owner: Owner, number: u64) {
+    fn read_note(&mut self, owner: Owner, number: u64) {
         // What cannot be read is as good as not noted: then nothing is taken away.
         let read = |store: &Store, owner: &Owner| store.note(owner).ok().flatten();
         if self.open == 1 {
@@ -96,7 +84,7 @@ impl Dispatch {
         });
     }
 
-    pub(super) fn put_note(&self, owner: Owner, note: Option<String>) {
+    fn put_note(&self, owner: Owner, note: Option<String>) {
         let (about, back) = (owner.clone(), self.done.clone());
         // Where it fails, both sides are compared once more, and nothing is lost.
         self.store.put_note(owner, note, move |_| {
@@ -107,6 +95,15 @@ impl Dispatch {
     pub(super) fn look_after_bookmarks(&mut self, outbox: &mut Outbox) {
         self.bookmarks.look(Instant::now());
         self.carry_out(outbox);
+    }
+}
+
+fn ask(owner: Owner, ticket: Ticket) -> Ask {
+    Ask {
+        owner,
+        asker: ticket.asker.unwrap_or_default(),
+        size: ticket.size,
+        answer: ticket.answer,
     }
 }
 

@@ -103,7 +103,7 @@ impl Keeper {
         }
     }
 
-    pub(super) fn tell(&mut self, owner: &Owner, failure: &Failure) {
+    fn tell(&mut self, owner: &Owner, failure: &Failure) {
         tracing::debug!(
             "the bookmarks of {} are not in step: {failure:?}",
             owner.as_str()
