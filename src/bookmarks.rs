@@ -2,11 +2,13 @@
 //! XEP-0049), modern ones in a node of their account's (XEP-0402), and both are to see the same
 //! rooms. docs/BOOKMARKS.md says what that means at the edges.
 //!
-//! `legacy` and `node` read and write the two forms, `room` what both say of a room. `decide`
+//! `legacy` and `node` read and write the two forms (`answer`: what PEP sends), `room` what both say
+//! of a room. `decide`
 //! compares them over what they were before (`base`) and what the client had been shown (`shown`).
 //! A `step` does that once for one owner, IQ by IQ; the `keeper` has the steps of all owners, and
 //! knows which `hosts` let us.
 
+mod answer;
 mod asked;
 mod base;
 mod decide;
@@ -20,14 +22,14 @@ mod shown;
 mod step;
 
 use base::Base;
-use legacy::Legacy;
 
-pub use keeper::{Ask, Effect, Keeper, Settings};
+pub use keeper::{Ask, Compared, Comparison, Effect, Keeper, Settings};
+pub use legacy::Legacy;
 
 /// What is to be noted about an owner, of whom this was noted, and who has stored these bookmarks
 /// while they were not kept in step.
-pub fn left_of(note: &str, stored: &str) -> Option<String> {
-    let left = decide::left_unseen(&Base::read(note)?, &Legacy::read(stored).base());
+pub fn left_of(note: &str, stored: &Legacy) -> Option<String> {
+    let left = decide::left_unseen(&Base::read(note)?, &stored.base());
     Some(left.write())
 }
 

@@ -13,6 +13,7 @@
 //! would take longer than most reads.
 
 mod early;
+mod jobs;
 mod lane;
 mod pep;
 mod reading;
@@ -24,15 +25,17 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::spawn_blocking;
 
 use crate::address;
-use crate::bookmarks::{self, Keeper};
+use crate::bookmarks::{self, Compared, Keeper, Legacy};
 use crate::link::Outbox;
 use crate::metrics::{self, Metrics};
+use crate::panics;
 use crate::service::{
-    Answered, Grant, Plan, Request, Service, Settings, Work, Write, bookmarks_in,
+    Answered, Grant, Plan, Request, Service, Settings, Write, bookmarks_in,
 };
 use crate::stanza::Received;
 use crate::store::{Owner, SetError, Store};
 use early::Early;
+use jobs::{Jobs, SHORT};
 use lane::{Lane, Next, Stage, Ticket};
 use pep::stored_alone;
 use reading::{Found, Turn, read};
@@ -108,6 +111,21 @@ enum Outcome {
     Note(Owner, u64, Option<String>),
     /// What was to be noted about an owner is, or that has failed.
     Noted(Owner),
+    /// A job came to this.
+    Job(Box<Outcome>),
+    /// The bookmarks in a set were read; `None` after a panic.
+    Listed(Pending, Option<Legacy>),
+    /// Bookmarks were compared with what PEP has.
+    Compared(Compared),
+}
+
+/// A set with bookmarks in it, before it goes to the store. Nothing else of the owner's is begun
+/// meanwhile.
+#[derive(Debug)]
+struct Pending {
+    owner: Owner,
+    write: Write,
+    ticket: Ticket,
 }
 
 /// A set, or a removal, on its way to the disk.
@@ -117,7 +135,7 @@ struct OpenSet {
     ticket: Ticket,
     /// The bookmarks in it, where they are kept in step with PEP; and whether there is anything
     /// beside.
-    bookmarks: Option<(String, bool)>,
+    bookmarks: Option<(Legacy, bool)>,
 }
 
 /// The open requests.
@@ -139,6 +157,7 @@ pub struct Dispatch {
     sets: HashMap<u64, OpenSet>,
     next_set: u64,
     batches: usize,
+    jobs: Jobs,
     open: usize,
     open_bytes: usize,
     done: UnboundedSender<Outcome>,
@@ -178,6 +197,7 @@ impl Dispatch {
             sets: HashMap::new(),
             next_set: 0,
             batches: 0,
+            jobs: Jobs::new(done.clone()),
             open: 0,
             open_bytes: 0,
             done,
@@ -233,8 +253,13 @@ impl Dispatch {
 
     /// Takes a stanza that was read at this moment: its reply goes to the outbox, now or once its
     /// work is done. Returns what it tells us, if anything.
-    pub fn accept(&mut self, received: Received, at: Instant, outbox: &mut Outbox) -> Option<Told> {
-        if self.bookmarks.answered(&received) {
+    pub fn accept(
+        &mut self,
+        mut received: Received,
+        at: Instant,
+        outbox: &mut Outbox,
+    ) -> Option<Told> {
+        if self.bookmarks.answered(&mut received) {
             self.carry_out(outbox);
             return None;
         }
@@ -290,6 +315,19 @@ impl Dispatch {
                 self.carry_out(outbox);
             }
             Outcome::Noted(owner) => self.bookmarks.noted(&owner),
+            Outcome::Job(outcome) => {
+                self.jobs.ended();
+                self.finish_one(*outcome, outbox);
+            }
+            Outcome::Listed(pending, stored) => {
+                let owner = pending.owner.clone();
+                self.listed(pending, stored, outbox);
+                self.leave(&owner, Lane::release);
+            }
+            Outcome::Compared(compared) => {
+                self.bookmarks.compared(compared);
+                self.carry_out(outbox);
+            }
         }
     }
 
@@ -342,13 +380,6 @@ impl Dispatch {
         let owner = request.owner.clone();
         if let Some(asker) = request.asker.take_if(|_| !self.bookmarks.keeps(&owner)) {
             self.bookmarks.pass_over(&asker);
-        }
-        if let (Some(_), Work::Write(Write::Set(set))) = (&request.asker, &request.work)
-            && let Some(bookmarks) = bookmarks_in(set).and_then(|change| change.value.as_ref())
-            && let Some(most) = self.bookmarks.too_many(&bookmarks.text)
-        {
-            let refusal = request.answer.too_many_rooms(most);
-            return self.answer(refusal, Instant::now(), outbox);
         }
         let lane = self.lanes.entry(owner.clone()).or_default();
         if lane.bytes() > 0 && lane.bytes() + request.size > self.bounds.open_of_owner {
@@ -414,20 +445,54 @@ impl Dispatch {
             self.bookmarks.let_go(&owner);
             self.carry_out(outbox);
         }
+        let list = bookmarks_of(&write);
+        let pending = Pending {
+            owner,
+            write,
+            ticket,
+        };
+        match list {
+            Some(list) if list.len() > SHORT => {
+                if let Some(lane) = self.lanes.get_mut(&pending.owner) {
+                    lane.hold();
+                }
+                self.jobs.add(move || Outcome::Listed(pending, read_list(list)));
+            }
+            Some(list) if pending.ticket.asker.is_some() => {
+                self.listed(pending, read_list(list), outbox);
+            }
+            _ => self.submit(pending, None),
+        }
+    }
+
+    /// The bookmarks in a set are these; `None` if reading them has panicked.
+    fn listed(&mut self, pending: Pending, stored: Option<Legacy>, outbox: &mut Outbox) {
+        let Pending { owner, ticket, .. } = &pending;
+        let too_many = stored.as_ref().and_then(|it| self.bookmarks.too_many(it));
+        let refusal = match (&stored, too_many) {
+            (None, _) => ticket.answer.broken(),
+            (Some(_), Some(most)) if ticket.asker.is_some() => ticket.answer.too_many_rooms(most),
+            (Some(_), _) => return self.submit(pending, stored),
+        };
+        self.answer(refusal, Instant::now(), outbox);
+        self.close(owner, Stage::Writing, ticket.size);
+    }
+
+    /// Hands a change to the store. If it is a set with bookmarks in it, `stored` are these, unless
+    /// they can as well be read later.
+    fn submit(&mut self, pending: Pending, stored: Option<Legacy>) {
+        let Pending {
+            owner,
+            write,
+            ticket,
+        } = pending;
         let number = self.next_set;
         self.next_set += 1;
-        let bookmarks = match &write {
-            Write::Set(set) => bookmarks_in(set).map(|change| {
-                let value = change.value.as_ref();
-                let text = value.map_or_else(String::new, |value| value.text.clone());
-                (text, set.changes.len() > 1)
-            }),
-            _ => None,
-        };
+        let beside = matches!(&write, Write::Set(set) if set.changes.len() > 1);
         let (bookmarks, alone) = match ticket.asker {
-            Some(_) => (bookmarks, None),
+            Some(_) => (stored.map(|stored| (stored, beside)), None),
             // PEP does not learn of it.
-            None => (None, bookmarks.map(|(text, _)| (self.store.clone(), text))),
+            None => (None, bookmarks_of(&write).map(|text| (stored, text))),
         };
         let set = OpenSet {
             owner: owner.clone(),
@@ -435,11 +500,11 @@ impl Dispatch {
             bookmarks,
         };
         self.sets.insert(number, set);
-        let back = self.done.clone();
+        let (back, store) = (self.done.clone(), self.store.clone());
         let about = owner.clone();
         let done = move |result: Result<(), SetError>| {
-            if let (Ok(()), Some((store, text))) = (&result, alone) {
-                stored_alone(&store, about, &text);
+            if let (Ok(()), Some((stored, text))) = (&result, alone) {
+                stored_alone(&store, about, || stored.unwrap_or_else(|| Legacy::read(text)));
             }
             // The receiver is gone only when nobody waits for an answer any more.
             let _ = back.send(Outcome::Set(number, result));
@@ -464,6 +529,19 @@ impl Dispatch {
             let _ = back.send(read(batch, &store));
         });
     }
+}
+
+/// The bookmarks in a change, as text; `None` if it leaves them alone.
+fn bookmarks_of(write: &Write) -> Option<String> {
+    let Write::Set(set) = write else {
+        return None;
+    };
+    let value = bookmarks_in(set)?.value.as_ref();
+    Some(value.map_or_else(String::new, |value| value.text.clone()))
+}
+
+fn read_list(text: String) -> Option<Legacy> {
+    panics::caught(|| Legacy::read(text))
 }
 
 fn tell_of_removal(owner: &Owner) {

@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | [`stanza`] | the vocabulary: what was received, what is answered |
 //! | [`metrics`] | what is counted |
+//! | [`panics`] | what keeps a panic from costing more than one request |
 //! | [`address`] | whose data: addresses, normalised |
 //! | [`xml`] | XML of strangers: cut, read, brought into the form that is stored |
 //! | [`formats`] | files in which users' private XML comes and goes |
@@ -47,6 +48,7 @@ pub mod link;
 pub mod logs;
 pub mod metrics;
 pub mod owners;
+pub mod panics;
 pub mod run;
 pub mod service;
 pub mod stanza;

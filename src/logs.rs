@@ -1,7 +1,6 @@
 //! Where log lines go, in which form, and which of them.
 
 use std::io::IsTerminal;
-use std::panic::{self, PanicHookInfo};
 
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -10,6 +9,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt};
 
 use crate::config::{self, LogFormat};
+use crate::panics;
 
 /// Which lines are logged can change while the program runs.
 #[derive(Debug, Clone)]
@@ -37,7 +37,7 @@ pub fn start(log: &config::Log) -> Levels {
     tracing_subscriber::registry()
         .with(layer.with_filter(filter))
         .init();
-    panic::set_hook(Box::new(tell));
+    std::panic::set_hook(Box::new(panics::report));
     Levels(handle)
 }
 
@@ -52,12 +52,4 @@ impl Levels {
 /// The configuration holds none that cannot be parsed.
 fn targets(level: &str) -> Targets {
     level.parse().unwrap_or_default()
-}
-
-/// The words of a panic may hold what users sent, so only its place is told.
-fn tell(panic: &PanicHookInfo<'_>) {
-    let place = panic.location().map(ToString::to_string);
-    let place = place.unwrap_or_default();
-    tracing::error!("a fault of the program, at {place}: please report this");
-    tracing::trace!("{panic}");
 }

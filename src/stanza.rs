@@ -115,6 +115,8 @@ pub enum Fault {
     TooDeep,
     /// A payload has more children than any answer could use.
     TooMany,
+    /// Reading it has panicked: a bug of ours.
+    Broken,
 }
 
 /// One stanza as the link hands it up.
@@ -129,6 +131,21 @@ pub struct Received {
     pub fault: Option<Fault>,
     /// How many bytes it had on the wire, at most the stanza limit: what it costs to hold it.
     pub size: usize,
+    /// What of an answer has not been read; then the skeleton is its outermost element alone.
+    pub unread: Option<Unread>,
+}
+
+/// An answer to an IQ of ours as it came. Whoever has asked reads it, where that holds up nobody.
+#[derive(Debug, Clone)]
+pub struct Unread {
+    /// The stream's own start tag: what prefixes stand for.
+    pub stream: Arc<[u8]>,
+    /// The bytes, from `<` to `>`, or as many of them as `limits.max_stanza_bytes` allows.
+    pub bytes: Vec<u8>,
+    /// Whether there were more.
+    pub cut: bool,
+    /// The longest piece of markup among them, in bytes.
+    pub longest_markup: usize,
 }
 
 impl Received {

@@ -102,6 +102,7 @@ fn is_ours(fault: Fault, stanza: &[Token]) -> bool {
             starts.count() > LIMITS.children
         }
         Fault::TooLong => longest_written(stanza) > LIMITS.text,
+        Fault::Broken => false,
     }
 }
 

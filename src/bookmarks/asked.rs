@@ -48,14 +48,15 @@ impl Asked {
         }
     }
 
-    /// Whether another may be sent.
-    pub fn has_room(&self) -> bool {
-        self.under_way.len() < AT_ONCE
+    /// Whether another may be sent, beside so many answers that are being compared: they are in memory
+    /// for as long.
+    pub fn has_room(&self, compared: usize) -> bool {
+        self.under_way.len() + compared < AT_ONCE
     }
 
-    /// Whether it may be one that changes something.
+    /// Whether it may be one that changes something, if another may be sent.
     pub fn has_room_for_a_change(&self) -> bool {
-        self.has_room() && self.changes < CHANGES_AT_ONCE
+        self.changes < CHANGES_AT_ONCE
     }
 
     /// One is sent, in the name of this owner; returns its id.

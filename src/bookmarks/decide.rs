@@ -13,6 +13,7 @@ use std::collections::{HashMap, HashSet};
 use super::base::{Base, Digest};
 use super::legacy::{Kept, Legacy, Seen};
 use super::node::{self, Item, Node, Payload};
+use super::room::Room;
 use super::shown::Sight;
 
 /// What is compared with.
@@ -69,11 +70,15 @@ pub fn decide<'a>(stored: &'a Legacy, node: &'a Node, before: Before<'_>) -> Dec
                 new += 1;
                 &kept.room
             }
-            Some(item) if item.room != kept.room && before.wins(fate, kept, item) => {
-                changes.push(item.publish(&kept.room));
-                &kept.room
-            }
-            Some(item) => &item.room,
+            Some(item) => match &item.room {
+                Some(room) if *room != kept.room && before.wins(fate, kept, room) => {
+                    changes.push(item.publish(&kept.room));
+                    &kept.room
+                }
+                Some(room) => room,
+                // Nobody knows what it says, so it is left alone.
+                None => &kept.room,
+            },
         };
         rooms.push(Seen {
             key: &kept.key,
@@ -85,18 +90,30 @@ pub fn decide<'a>(stored: &'a Legacy, node: &'a Node, before: Before<'_>) -> Dec
         let first = items
             .get(&*item.key)
             .is_some_and(|it| std::ptr::eq(*it, item));
-        if first && !kept.contains(&*item.key) && !gone(item) {
+        if let Some(room) = &item.room
+            && first
+            && !kept.contains(&*item.key)
+            && !gone(item)
+        {
             rooms.push(Seen {
                 key: &item.key,
-                room: &item.room,
+                room,
                 kept: None,
             });
         }
     }
-    let of_kept = stored.rooms.iter().map(|it| (&*it.key, &it.room));
+    let of_kept = stored.rooms.iter().filter_map(|kept| {
+        let item = items.get(&*kept.key);
+        let content = match item.is_some_and(|item| item.room.is_none()) {
+            // It is not in step, and was before only if it was then.
+            true => before.base?.get(&kept.key)?,
+            false => kept.room.digest(),
+        };
+        Some((&*kept.key, content))
+    });
     let of_node = rooms.iter().filter(|seen| seen.kept.is_none());
-    let base = of_kept.chain(of_node.map(|seen| (seen.key, seen.room)));
-    let base = Base::of(base.map(|(key, room)| (key, room.digest())));
+    let base = of_kept.chain(of_node.map(|seen| (seen.key, seen.room.digest())));
+    let base = Base::of(base);
     let is_over = new > 0 && left + new > before.max_rooms;
     if is_over {
         changes.clear();
@@ -156,7 +173,7 @@ impl Before<'_> {
     }
 
     /// Whether what is stored of a room counts, and not what the node says.
-    fn wins(&self, fate: Fate, kept: &Kept, item: &Item) -> bool {
+    fn wins(&self, fate: Fate, kept: &Kept, there: &Room) -> bool {
         if fate != Fate::Changed {
             return false;
         }
@@ -166,7 +183,7 @@ impl Before<'_> {
         } else {
             // It was stored while PEP was out of reach, and nobody else has changed it since.
             let base = self.base.and_then(|base| base.get(&kept.key));
-            base == Some(item.room.digest())
+            base == Some(there.digest())
         }
     }
 

@@ -3,14 +3,21 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use crate::address;
 use crate::service::Grant;
+use crate::store::Owner;
 
 /// How many hosts are remembered. Anybody's server may say that it grants something.
 const HOSTS: usize = 1024;
 
-/// How many IQs in a row a host may leave without an answer, and for how long it is left alone then.
+/// How many IQs about one owner may stay without an answer, and about how many owners, until these
+/// owners, or their host, are left alone, and for how long.
 const MISSES: u32 = 3;
 const ALONE: Duration = Duration::from_secs(60);
+
+/// How many owners of one host are remembered whose IQs had no answer: what comes beyond counts, too,
+/// but for nobody.
+const SILENT: usize = 256;
 
 /// What is known of hosts, on one link.
 #[derive(Debug, Default)]
@@ -19,10 +26,35 @@ pub struct Hosts(HashMap<String, Host>);
 #[derive(Debug, Default)]
 struct Host {
     grant: Grant,
-    misses: u32,
+    /// The owners whose last IQs had no answer.
+    silent: HashMap<Owner, Silent>,
+    /// How many of these have had none since the host has last answered anybody.
+    owners: usize,
     alone_until: Option<Instant>,
     /// Whether it has been told that nodes there cannot be configured.
     told: bool,
+}
+
+/// Of an owner, since the last answer about them.
+#[derive(Debug)]
+struct Silent {
+    misses: u32,
+    alone_until: Option<Instant>,
+    /// Whether they count for the host.
+    counts: bool,
+    /// When the last IQ was given up.
+    last: Instant,
+}
+
+/// Who is left alone for a while, and was not before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeftAlone {
+    /// Nobody.
+    Nobody,
+    /// The owner: their IQs alone have no answers.
+    Owner,
+    /// The host, and so all its owners.
+    Host,
 }
 
 impl Hosts {
@@ -44,30 +76,63 @@ impl Hosts {
         host.grant.items.then_some(host.grant)
     }
 
-    /// Whether a host is not to be asked now.
-    pub fn is_left_alone(&self, domain: &str, now: Instant) -> bool {
-        let until = self.0.get(domain).and_then(|host| host.alone_until);
+    /// Whether PEP is not to be asked about an owner now.
+    pub fn is_left_alone(&self, owner: &Owner, now: Instant) -> bool {
+        let Some(host) = self.0.get(address::domain_of(owner.as_str())) else {
+            return false;
+        };
+        let owner = host.silent.get(owner).and_then(|it| it.alone_until);
+        let until = host.alone_until.max(owner);
         until.is_some_and(|until| now < until)
     }
 
-    /// A host has answered.
-    pub fn heard(&mut self, domain: &str) {
-        if let Some(host) = self.0.get_mut(domain) {
-            (host.misses, host.alone_until) = (0, None);
+    /// A host has answered about an owner.
+    pub fn heard(&mut self, owner: &Owner) {
+        let Some(host) = self.0.get_mut(address::domain_of(owner.as_str())) else {
+            return;
+        };
+        host.silent.remove(owner);
+        host.alone_until = None;
+        if std::mem::take(&mut host.owners) > 0 {
+            host.silent.values_mut().for_each(|it| it.counts = false);
         }
     }
 
-    /// A host has not answered in time. Whether it is left alone for a while because of that.
-    pub fn missed(&mut self, domain: &str, now: Instant) -> bool {
-        let Some(host) = self.0.get_mut(domain) else {
-            return false;
+    /// A host has not answered in time about an owner. One user can have a node at which PEP itself
+    /// fails: so it takes several owners without an answer, and none with one meanwhile, until that
+    /// counts against the host.
+    pub fn missed(&mut self, owner: &Owner, now: Instant) -> LeftAlone {
+        let Some(host) = self.0.get_mut(address::domain_of(owner.as_str())) else {
+            return LeftAlone::Nobody;
         };
-        host.misses += 1;
-        let enough = host.misses >= MISSES;
-        if enough {
-            host.alone_until = Some(now + ALONE);
+        if host.silent.len() >= SILENT && !host.silent.contains_key(owner) {
+            host.silent.retain(|_, it| now - it.last < ALONE);
+            if host.silent.len() >= SILENT {
+                return LeftAlone::Nobody;
+            }
         }
-        enough
+        let silent = host.silent.entry(owner.clone()).or_insert(Silent {
+            misses: 0,
+            alone_until: None,
+            counts: false,
+            last: now,
+        });
+        silent.last = now;
+        silent.misses += 1;
+        host.owners += usize::from(!std::mem::replace(&mut silent.counts, true));
+        let alone = silent.misses >= MISSES;
+        if alone {
+            silent.alone_until = Some(now + ALONE);
+        }
+        if host.owners >= MISSES as usize {
+            let new = host.alone_until.is_none_or(|until| until <= now);
+            host.alone_until = Some(now + ALONE);
+            return if new { LeftAlone::Host } else { LeftAlone::Nobody };
+        }
+        match alone {
+            true => LeftAlone::Owner,
+            false => LeftAlone::Nobody,
+        }
     }
 
     /// Whether something about a host is to be told, because it has not been yet.
@@ -81,17 +146,58 @@ impl Hosts {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_host_that_never_answers_is_left_alone_for_a_while() {
-        let (mut hosts, now) = (Hosts::default(), Instant::now());
+    fn owner(name: &str) -> Owner {
+        Owner::new(&format!("{name}@example.org")).unwrap()
+    }
+
+    fn hosts() -> Hosts {
+        let mut hosts = Hosts::default();
         let (items, owner) = (true, false);
         hosts.granted("example.org".into(), Grant { items, owner });
-        assert!(!hosts.missed("example.org", now));
-        hosts.heard("example.org");
-        assert!(!hosts.missed("example.org", now) && !hosts.missed("example.org", now));
-        assert!(hosts.missed("example.org", now));
-        assert!(hosts.is_left_alone("example.org", now));
-        assert!(!hosts.is_left_alone("example.org", now + ALONE));
+        hosts
+    }
+
+    /// One user's node at which PEP failed took bookmarks from the whole host, for a minute.
+    #[test]
+    fn silence_about_one_owner_counts_against_that_owner_alone() {
+        let (mut hosts, now) = (hosts(), Instant::now());
+        let (a, b) = (owner("a"), owner("b"));
+        assert_eq!(hosts.missed(&a, now), LeftAlone::Nobody);
+        assert_eq!(hosts.missed(&a, now), LeftAlone::Nobody);
+        assert_eq!(hosts.missed(&a, now), LeftAlone::Owner);
+        assert!(hosts.is_left_alone(&a, now) && !hosts.is_left_alone(&b, now));
+        assert_eq!(hosts.missed(&b, now), LeftAlone::Nobody);
+        assert!(!hosts.is_left_alone(&a, now + ALONE));
+        hosts.heard(&a);
+        assert!(!hosts.is_left_alone(&a, now));
+    }
+
+    #[test]
+    fn silence_about_several_owners_counts_against_the_host() {
+        let (mut hosts, now) = (hosts(), Instant::now());
+        for name in ["a", "b"] {
+            assert_eq!(hosts.missed(&owner(name), now), LeftAlone::Nobody);
+        }
+        hosts.heard(&owner("c"));
+        for name in ["a", "b"] {
+            assert_eq!(hosts.missed(&owner(name), now), LeftAlone::Nobody);
+        }
+        assert_eq!(hosts.missed(&owner("c"), now), LeftAlone::Host);
+        assert!(hosts.is_left_alone(&owner("d"), now));
+        assert!(!hosts.is_left_alone(&owner("d"), now + ALONE));
+        hosts.heard(&owner("a"));
+        assert!(!hosts.is_left_alone(&owner("d"), now));
+    }
+
+    #[test]
+    fn what_is_remembered_of_the_silent_is_bounded() {
+        let (mut hosts, now) = (hosts(), Instant::now());
+        for number in 0..2 * SILENT {
+            hosts.missed(&owner(&format!("a{number}")), now);
+        }
+        assert_eq!(hosts.0["example.org"].silent.len(), SILENT);
+        hosts.missed(&owner("b"), now + ALONE);
+        assert_eq!(hosts.0["example.org"].silent.len(), 1);
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //! Nothing here waits, reads the store or writes to the router: what is to be done comes out as
 //! [`Effect`]s.
 
+mod comparison;
 mod course;
 
 use std::collections::{HashMap, VecDeque};
@@ -18,23 +19,20 @@ use std::time::Instant;
 
 use super::asked::{Asked, Iq, PATIENCE};
 use super::base::Base;
-use super::hosts::Hosts;
+use super::hosts::{Hosts, LeftAlone};
 use super::legacy::Legacy;
 use super::line::{Content, Known, Line, Request};
 use super::shown::Shown;
 use crate::address;
 use crate::metrics::{Pep, PepOutcome};
-use crate::service::privilege;
 use crate::service::{Answer, Answered, Bookmarks, Grant};
 use crate::stanza::{Received, Reply};
 use crate::store::Owner;
-use course::counted_as;
+
+pub use comparison::{Compared, Comparison};
 
 /// How many bytes of stored text wait here, for one owner.
 const HELD_OF_OWNER: usize = 2 * 1024 * 1024;
-
-/// No room takes fewer bytes: `<conference jid='a'/>`.
-const SHORTEST: usize = 21;
 
 /// What a keeper is told at the start, and by a reload.
 #[derive(Debug, Clone)]
@@ -76,6 +74,8 @@ pub enum Effect {
     ReadNote(Owner, u64),
     /// This is to be noted about this owner, or nothing; and it is to be told when that is done.
     Note(Owner, Option<String>),
+    /// This is to be carried out where it holds up nobody, and told.
+    Compare(Comparison),
 }
 
 /// Keeps bookmarks in step.
@@ -90,6 +90,8 @@ pub struct Keeper {
     readers: VecDeque<Owner>,
     writers: VecDeque<Owner>,
     asked: Asked,
+    /// How many answers are being compared.
+    comparing: usize,
     /// By when requests are to be answered, in order.
     deadlines: VecDeque<(Instant, Owner, u64)>,
     held: usize,
@@ -109,6 +111,7 @@ impl Keeper {
             readers: VecDeque::new(),
             writers: VecDeque::new(),
             asked: Asked::new(),
+            comparing: 0,
             deadlines: VecDeque::new(),
             held: 0,
             next: 1,
@@ -152,22 +155,25 @@ impl Keeper {
         self.shown.forget(asker);
     }
 
-    /// Whether this is more than may be stored while they are: so many rooms may be.
-    pub fn too_many(&self, stored: &str) -> Option<usize> {
+    /// Whether these are more than may be stored while they are: so many rooms may be.
+    pub fn too_many(&self, stored: &Legacy) -> Option<usize> {
         let most = self.settings.max_rooms;
-        let may_be = stored.len() / SHORTEST > most;
-        (may_be && Legacy::count(stored) > most).then_some(most)
+        (stored.rooms.len() > most).then_some(most)
     }
 
-    /// Somebody wants to see them; this is what the store has.
-    pub fn get(&mut self, ask: Ask, found: Bookmarks) {
-        self.enter(ask, Content::Get(found));
+    /// Somebody wants to see them; this is what the store has, and these are in it.
+    pub fn get(&mut self, ask: Ask, found: Bookmarks, stored: Legacy) {
+        let content = Content::Get {
+            found,
+            rooms: stored.base(),
+            stored: Some(stored),
+        };
+        self.enter(ask, content);
     }
 
     /// Somebody has stored them, and it is durable. With `at_once` the answer waits for nothing.
-    pub fn set(&mut self, ask: Ask, text: String, at_once: bool) {
+    pub fn set(&mut self, ask: Ask, stored: Legacy, at_once: bool) {
         let (owner, number) = (ask.owner.clone(), self.next);
-        let stored = Legacy::read(&text);
         let content = Content::Set {
             rooms: stored.base(),
             stored: Some(stored),
@@ -241,13 +247,11 @@ impl Keeper {
     }
 
     /// Takes the answer to an IQ of ours; says whether it was one.
-    pub fn answered(&mut self, received: &Received) -> bool {
+    pub fn answered(&mut self, received: &mut Received) -> bool {
         let asked = self.asked.answered(received);
         if let Some(Some(iq)) = &asked {
-            let outcome = privilege::outcome(received);
-            self.metrics.asked(counted_as(&outcome), iq.since.elapsed());
-            self.hosts.heard(domain_of(&iq.owner));
-            self.go_on(&iq.owner, &outcome, received);
+            self.hosts.heard(&iq.owner);
+            self.compare(&iq.owner, iq.since, received.unread.take());
         }
         asked.is_some()
     }
@@ -256,20 +260,25 @@ impl Keeper {
     pub fn look(&mut self, now: Instant) {
         for Iq { owner, since, .. } in self.asked.late(now) {
             self.metrics.asked(PepOutcome::Late, now - since);
-            if self.hosts.missed(domain_of(&owner), now) {
-                tracing::warn!(
-                    "{} does not answer when it is asked for PEP nodes, which it has granted us: \
-                     bookmarks there come from the store alone for a minute",
+            match self.hosts.missed(&owner, now) {
+                LeftAlone::Nobody => {}
+                LeftAlone::Owner => tracing::debug!(
+                    "{} is left alone for a minute: its bookmarks come from the store alone",
+                    owner.as_str()
+                ),
+                LeftAlone::Host => tracing::warn!(
+                    "{} does not answer requests for its users' PEP nodes, which it has granted us: \
+                     for a minute bookmarks there come from the store alone",
                     domain_of(&owner)
-                );
+                ),
             }
-            tracing::debug!("{} was asked in vain for its bookmarks", owner.as_str());
+            tracing::debug!("no answer about the bookmarks of {}", owner.as_str());
             self.end_first(&owner);
         }
         while let Some((_, owner, number)) = self.deadlines.pop_front_if(|it| it.0 <= now) {
             self.is_late(&owner, number);
         }
-        while self.asked.has_room() {
+        while self.asked.has_room(self.comparing) {
             let writer = match self.asked.has_room_for_a_change() {
                 true => self.writers.pop_front(),
                 false => None,

@@ -3,42 +3,41 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-
-use minidom::Element as Tree;
+use std::ops::Range;
 
 use super::base::Base;
-use super::room::{Room, set_attribute};
+use super::room::{Conference, Room, reader_inside};
 use crate::address;
 use crate::service::BOOKMARKS;
-use crate::stanza::{Container, Element, Received};
-use crate::xml::frame::Stanza;
-use crate::xml::reader::{Limits, Reader};
+use crate::xml::normal::{self, Node};
+use crate::xml::reader::Reader;
 
 /// The namespace of its elements, and the name of the outermost.
 const NAMESPACE: &str = BOOKMARKS.0;
 const STORAGE: &str = BOOKMARKS.1;
-
-/// Stands around what was stored, which may be several elements.
-const AROUND: &str = "all";
-
-const CONTAINERS: &[Container] = &[Container {
-    parent: AROUND,
-    namespace: NAMESPACE,
-    name: STORAGE,
-}];
 
 /// What somebody has stored.
 #[derive(Debug, Default)]
 pub struct Legacy {
     /// The rooms, each once: of two with one address the first counts.
     pub rooms: Vec<Kept>,
-    /// XML of what has no form in PEP: URLs, elements that we do not know, conferences without an
-    /// address that is one.
-    rest: Vec<String>,
-    /// The attributes of the element around, as they are written.
-    attributes: String,
-    /// Whether anything is stored at all.
-    is_stored: bool,
+    /// As it is stored: `<storage/>`s in normal form, none or more.
+    text: String,
+    /// What the first of them says in its start tag beside its namespace.
+    attributes: Range<usize>,
+    /// What stands in them.
+    pieces: Vec<Piece>,
+    base: Base,
+}
+
+/// A part of what is stored.
+#[derive(Debug)]
+enum Piece {
+    /// The next of the rooms.
+    Room,
+    /// What has no form in PEP: URLs, elements that we do not know, conferences without an address
+    /// that is one.
+    Rest(Range<usize>),
 }
 
 /// A room that is stored.
@@ -48,8 +47,8 @@ pub struct Kept {
     pub key: String,
     /// What is said of it.
     pub room: Room,
-    /// The element, without the namespace that stands around it.
-    xml: String,
+    /// Where its element stands.
+    place: Range<usize>,
 }
 
 /// A room as a client is to see it.
@@ -65,162 +64,159 @@ pub struct Seen<'a> {
 
 impl Legacy {
     /// Reads what is stored: `<storage/>`s as this program stores them, none or more.
-    pub fn read(text: &str) -> Self {
+    pub fn read(text: impl Into<String>) -> Self {
+        let text = text.into();
         let mut legacy = Self::default();
-        let Some(all) = elements(text) else {
-            return legacy;
-        };
-        legacy.is_stored = !all.stanza.children.is_empty();
         let mut seen = HashSet::new();
-        for (number, storage) in all.stanza.children.iter().enumerate() {
-            if number == 0 {
-                legacy.attributes = attributes(all.xml(storage)).to_owned();
+        // A constant, which can be entered.
+        let reader = reader_inside(NAMESPACE);
+        for storage in normal::nodes(&text).filter_map(in_storage) {
+            let attributes = attributes(storage);
+            if legacy.attributes.is_empty() {
+                legacy.attributes = place(&text, attributes);
             }
-            for child in &storage.children {
-                let key = room_in(child);
-                let xml = inside(all.xml(child), child);
-                let room = key.and_then(|key| Some((key, all.xml(child).parse::<Tree>().ok()?)));
-                let Some((key, tree)) = room else {
-                    legacy.rest.push(xml.into_owned());
-                    continue;
-                };
-                if seen.insert(key.clone()) {
-                    legacy.rooms.push(Kept {
-                        key,
-                        room: Room::read(&tree),
-                        xml: xml.into_owned(),
-                    });
-                }
+            for node in normal::nodes(normal::content(storage)) {
+                legacy.add(&text, node, reader.as_ref(), &mut seen);
             }
         }
+        let rooms = legacy.rooms.iter();
+        legacy.base = Base::of(rooms.map(|kept| (&*kept.key, kept.room.digest())));
+        legacy.text = text;
         legacy
     }
 
-    /// How many rooms there are.
-    pub fn count(text: &str) -> usize {
-        let all = elements(text);
-        let storages = all.iter().flat_map(|all| &all.stanza.children);
-        let rooms: HashSet<String> = storages
-            .flat_map(|storage| &storage.children)
-            .filter_map(room_in)
-            .collect();
-        rooms.len()
+    fn add(
+        &mut self,
+        text: &str,
+        node: Node<'_>,
+        reader: Option<&Reader>,
+        seen: &mut HashSet<String>,
+    ) {
+        let (Node::Text(xml) | Node::Element(xml)) = node;
+        let place = place(text, xml);
+        let conference = reader.and_then(|reader| conference(node, reader));
+        let key = conference.as_ref().and_then(room_of);
+        if let (Some(key), Some(conference)) = (key, conference) {
+            if seen.insert(key.clone()) {
+                let room = conference.room();
+                self.pieces.push(Piece::Room);
+                self.rooms.push(Kept { key, room, place });
+            }
+            return;
+        }
+        match self.pieces.last_mut() {
+            Some(Piece::Rest(last)) if last.end == place.start => last.end = place.end,
+            _ => self.pieces.push(Piece::Rest(place)),
+        }
+    }
+
+    /// As it is stored.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// How many bytes it has.
+    pub fn bytes(&self) -> usize {
+        self.text.len()
     }
 
     /// What the rooms say.
     pub fn base(&self) -> Base {
-        let rooms = self.rooms.iter();
-        Base::of(rooms.map(|kept| (&*kept.key, kept.room.digest())))
+        self.base.clone()
     }
 
-    /// The element with these rooms, and with all that has no form in PEP. `None` where nothing is
-    /// stored, and there would be nothing in it either.
+    /// The element with these rooms, those that are stored in their order and before the others, and
+    /// with all that has no form in PEP. `None` where nothing is stored, and there would be nothing
+    /// in it either.
     pub fn with(&self, rooms: &[Seen<'_>]) -> Option<String> {
-        let mut out = format!("<{STORAGE} xmlns='{NAMESPACE}'{}>", self.attributes);
+        let attributes = self.part(&self.attributes);
+        let mut out = format!("<{STORAGE} xmlns='{NAMESPACE}'{attributes}>");
         let empty = out.len();
-        for seen in rooms {
-            match seen.kept {
-                Some(kept) => out.push_str(&kept.saying(seen.room)),
-                None => out.push_str(&made(seen.key, seen.room)),
+        let mut shown = rooms.iter().filter(|seen| seen.kept.is_some()).peekable();
+        let mut kept = self.rooms.iter();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Rest(place) => out.push_str(self.part(place)),
+                Piece::Room => {
+                    let next = kept.next();
+                    let seen = shown.next_if(|seen| next.is_some_and(|next| next.key == seen.key));
+                    if let (Some(kept), Some(seen)) = (next, seen) {
+                        out.push_str(&self.saying(kept, seen.room));
+                    }
+                }
             }
         }
-        for other in &self.rest {
-            out.push_str(other);
+        for seen in rooms.iter().filter(|seen| seen.kept.is_none()) {
+            let new = Conference::new(NAMESPACE, Some(seen.key));
+            out.push_str(&new.saying(seen.room, Some(NAMESPACE)));
         }
-        let is_nothing = out.len() == empty && !self.is_stored;
+        let is_nothing = out.len() == empty && self.text.is_empty();
         out.push_str("</storage>");
         (!is_nothing).then_some(out)
     }
-}
 
-impl Kept {
-    /// The element, corrected where it says something else.
-    fn saying(&self, room: &Room) -> Cow<'_, str> {
-        if self.room == *room {
-            return Cow::Borrowed(&self.xml);
+    /// The element of a room, corrected where it says something else.
+    fn saying(&self, kept: &Kept, room: &Room) -> Cow<'_, str> {
+        let xml = self.part(&kept.place);
+        if kept.room == *room {
+            return Cow::Borrowed(xml);
         }
-        let around = format!("<{AROUND} xmlns='{NAMESPACE}'>{}</{AROUND}>", self.xml);
-        let conference = around.parse::<Tree>().ok();
-        let conference = conference.and_then(|mut around| around.unshift_child());
-        match conference {
-            Some(mut conference) => Cow::Owned(written(room, &mut conference)),
-            None => Cow::Owned(made(&self.key, room)),
-        }
+        let reader = reader_inside(NAMESPACE);
+        let conference = reader.and_then(|reader| Conference::read(xml, &reader));
+        let conference =
+            conference.unwrap_or_else(|| Conference::new(NAMESPACE, Some(&kept.key)));
+        Cow::Owned(conference.saying(room, Some(NAMESPACE)))
+    }
+
+    fn part(&self, place: &Range<usize>) -> &str {
+        self.text.get(place.clone()).unwrap_or_default()
     }
 }
 
-/// A new element for this room.
-fn made(key: &str, room: &Room) -> String {
-    let mut conference = Tree::bare("conference", NAMESPACE);
-    set_attribute(&mut conference, "jid", Some(key));
-    written(room, &mut conference)
-}
-
-fn written(room: &Room, conference: &mut Tree) -> String {
-    room.write(conference);
-    let xml = String::from(&*conference);
-    let declared = format!("<conference xmlns='{NAMESPACE}'");
-    match xml.strip_prefix(&declared) {
-        Some(rest) => format!("<conference{rest}"),
-        None => xml,
+/// The element, if it is a `<storage/>`.
+fn in_storage(node: Node<'_>) -> Option<&str> {
+    match node {
+        Node::Element(element) => tag_rest(element).map(|_| element),
+        Node::Text(_) => None,
     }
 }
 
-/// The room that this is a bookmark of; `None` if it is none, or the room has no address.
-fn room_in(child: &Element) -> Option<String> {
-    let jid = child.attribute("jid");
-    let conference = child.is(NAMESPACE, "conference");
-    address::room(jid.filter(|_| conference)?)
-}
-
-/// What is stored, as the skeleton of one element around it.
-fn elements(text: &str) -> Option<Received> {
-    let around = format!("<{AROUND}>{text}</{AROUND}>");
-    let limits = Limits {
-        text: usize::MAX,
-        depth: usize::MAX,
-        children: usize::MAX,
-        containers: CONTAINERS,
-    };
-    let (reader, _) = Reader::open(b"<none>", limits).ok()?;
-    let whole = Stanza {
-        longest_markup: longest_markup(&around),
-        bytes: Cow::Borrowed(around.as_bytes()),
-        cut: false,
-    };
-    let all = reader.read_payloads(&whole).ok()??;
-    all.fault.is_none().then_some(all)
-}
-
-/// How long the longest tag is, of a text in normal form: there no other `<` stands than those of
-/// tags, and the first `>` behind one ends it. (The parser reserves as much for every reference.)
-fn longest_markup(text: &str) -> usize {
-    let tags = text.split('<').skip(1);
-    let lengths = tags.map(|tag| tag.find('>').unwrap_or(tag.len()));
-    lengths.max().map_or(0, |length| length + "<>".len())
-}
-
-/// An element as it is written inside of one of our namespace.
-fn inside<'x>(xml: &'x str, element: &Element) -> Cow<'x, str> {
-    let name = element.name.as_str();
-    let declared = format!("<{name} xmlns='{NAMESPACE}'");
-    match xml.strip_prefix(&declared) {
-        Some(rest) => Cow::Owned(format!("<{name}{rest}")),
-        None => Cow::Borrowed(xml),
-    }
-}
-
-/// What stands in the start tag of a `<storage/>` beside its namespace. (In normal form the first `>`
-/// ends it.)
+/// What stands in the start tag of a `<storage/>` beside its namespace.
 fn attributes(storage: &str) -> &str {
-    let tag = storage.split('>').next().unwrap_or_default();
-    let tag = tag.strip_suffix('/').unwrap_or(tag);
-    let declared = format!("<{STORAGE} xmlns='{NAMESPACE}'");
-    tag.strip_prefix(&declared).unwrap_or_default()
+    let rest = tag_rest(storage).unwrap_or_default();
+    let tag = rest.split('>').next().unwrap_or_default();
+    tag.strip_suffix('/').unwrap_or(tag)
+}
+
+fn tag_rest(element: &str) -> Option<&str> {
+    let rest = element.strip_prefix('<')?.strip_prefix(STORAGE)?;
+    let rest = rest.strip_prefix(" xmlns='")?.strip_prefix(NAMESPACE)?;
+    rest.strip_prefix('\'')
+}
+
+/// A conference, which stands inside of a `<storage/>`.
+fn conference<'x>(node: Node<'x>, reader: &Reader) -> Option<Conference<'x>> {
+    match node {
+        Node::Element(xml) if normal::is(xml, "conference") => Conference::read(xml, reader),
+        Node::Element(_) | Node::Text(_) => None,
+    }
+}
+
+/// The room that this is a bookmark of; `None` if that has no address.
+fn room_of(conference: &Conference<'_>) -> Option<String> {
+    address::room(conference.attribute("jid")?)
+}
+
+/// Where a part of a text stands in it.
+fn place(text: &str, part: &str) -> Range<usize> {
+    let begin = (part.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
+    begin..begin + part.len()
 }
 
 #[cfg(test)]
 mod tests {
+    use minidom::Element as Tree;
+
     use super::*;
 
     const STORED: &str = "<storage xmlns='storage:bookmarks'>\
@@ -253,7 +249,6 @@ mod tests {
         let legacy = Legacy::read(STORED);
         let keys: Vec<&str> = legacy.rooms.iter().map(|kept| &*kept.key).collect();
         assert_eq!(keys, ["tea@muc", "go@muc"]);
-        assert_eq!(Legacy::count(STORED), 2);
         assert_eq!(
             without(&legacy, &["tea@muc", "go@muc"]).unwrap(),
             "<storage xmlns='storage:bookmarks'><url url='http://a/?b&amp;c' name='A'/>\
@@ -274,7 +269,8 @@ mod tests {
     #[test]
     fn what_says_something_else_is_corrected_and_no_more() {
         let legacy = Legacy::read(STORED);
-        let other = Room::read(&"<c xmlns='storage:bookmarks' name='new'/>".parse().unwrap());
+        let reader = reader_inside(NAMESPACE).unwrap();
+        let other = Conference::read("<conference name='new'/>", &reader).unwrap().room();
         let new = Seen {
             key: "new@muc",
             room: &other,
@@ -282,13 +278,14 @@ mod tests {
         };
         let view = legacy.with(&[seen(&legacy.rooms[0], &other), new]).unwrap();
         let tree: Tree = view.parse().unwrap();
-        let tea = tree.children().next().unwrap();
+        let mut rooms = tree.children().filter(|it| it.name() == "conference");
+        let tea = rooms.next().unwrap();
         assert_eq!(
             (tea.attr("jid"), tea.attr("name")),
             (Some("tea@muc"), Some("new"))
         );
         assert!(tea.has_child("x", "urn:x") && !tea.has_child("nick", NAMESPACE));
-        let made = tree.children().nth(1).unwrap();
+        let made = rooms.last().unwrap();
         assert_eq!(
             (made.attr("jid"), made.attr("name")),
             (Some("new@muc"), Some("new"))
@@ -307,18 +304,12 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_tag_is_known() {
-        assert_eq!(longest_markup("<a><b c='&lt;'>a > b</b></a>"), 12);
-        assert_eq!(longest_markup("text"), 0);
-    }
-
-    #[test]
     fn a_tag_may_be_as_long_as_all_the_rest() {
         let name = "&lt;".repeat(1000);
         let stored = format!(
             "<storage xmlns='storage:bookmarks'><conference jid='a@b' name='{name}'/></storage>"
         );
-        let legacy = Legacy::read(&stored);
+        let legacy = Legacy::read(&*stored);
         assert_eq!(legacy.rooms.len(), 1);
         assert_eq!(without(&legacy, &[]).unwrap(), stored);
     }
@@ -347,5 +338,16 @@ mod tests {
             "<storage xmlns='storage:bookmarks' xml:lang='de'><url/></storage>"
         );
         assert_eq!(without(&Legacy::read(""), &[]), None);
+    }
+
+    /// Text, and elements of others, came back behind the rooms, or not at all.
+    #[test]
+    fn what_stands_between_the_rooms_stays_where_it_is() {
+        let stored = "<storage xmlns='storage:bookmarks'>\n <conference jid='a@b'/>\n <url/>x\
+                      <conference jid='a@b' name='again'/><conference xmlns='urn:x' jid='c@d'/>\
+                      <conference jid='c@d'/>\n</storage>";
+        let legacy = Legacy::read(stored);
+        let again = "<conference jid='a@b' name='again'/>";
+        assert_eq!(without(&legacy, &[]).unwrap(), stored.replace(again, ""));
     }
 }

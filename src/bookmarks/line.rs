@@ -62,8 +62,15 @@ pub struct Request {
 /// What a request is about.
 #[derive(Debug)]
 pub enum Content {
-    /// They are read: this was found in the store.
-    Get(Bookmarks),
+    /// They are read.
+    Get {
+        /// This was found in the store.
+        found: Bookmarks,
+        /// And these are in it; `None` once it is being brought into step.
+        stored: Option<Legacy>,
+        /// The rooms in it.
+        rooms: Base,
+    },
     /// They were stored, durably.
     Set {
         /// This; `None` once it is being brought into step.
@@ -124,13 +131,17 @@ impl Request {
     pub fn answered(&mut self, shown: &mut Shown) -> Option<Answered> {
         let answer = self.answer.take()?;
         match &self.content {
-            Content::Get(found) => {
-                let rooms = Legacy::read(found.stored()).base();
-                shown.put(&self.asker, rooms, self.number);
+            Content::Get { found, rooms, .. } => {
+                shown.put(&self.asker, rooms.clone(), self.number);
                 answer.bookmarks(found, None)
             }
             Content::Set { .. } => Some(answer.set(&Ok(()))),
         }
+    }
+
+    /// Its answer where carrying it out has panicked.
+    pub fn broken(&mut self) -> Option<Answered> {
+        self.answer.take().map(|answer| answer.broken())
     }
 
     /// It is over: PEP has what its client has been shown, if both sides are in step.
@@ -140,16 +151,14 @@ impl Request {
         }
     }
 
-    /// What is to be brought into step; for a set, once.
+    /// What is to be brought into step; once.
     pub fn stored(&mut self, base: Option<&Base>) -> Stored {
-        let (legacy, shown, is_set) = match &mut self.content {
-            Content::Get(found) => (Legacy::read(found.stored()), None, false),
-            Content::Set { stored, shown, .. } => {
-                (stored.take().unwrap_or_default(), shown.clone(), true)
-            }
+        let (stored, shown, is_set) = match &mut self.content {
+            Content::Get { stored, .. } => (stored, None, false),
+            Content::Set { stored, shown, .. } => (stored, shown.clone(), true),
         };
         Stored {
-            legacy,
+            legacy: stored.take().unwrap_or_default(),
             base: base.cloned(),
             shown,
             is_set,
@@ -169,7 +178,7 @@ impl Request {
     /// Bytes that are held beside what the request itself costs.
     pub fn held(&self) -> usize {
         match &self.content {
-            Content::Get(found) => found.bytes(),
+            Content::Get { found, .. } => 2 * found.bytes(),
             Content::Set { .. } => 0,
         }
     }

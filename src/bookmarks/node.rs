@@ -1,12 +1,11 @@
 //! Bookmarks as PEP has them (XEP-0402): a node with an item for each room, whose id is the room's
 //! address.
 
-use minidom::Element as Tree;
-
-use super::room::Room;
+use super::answer::{Items, Read};
+use super::room::{Conference, Room, reader_inside};
 use crate::address;
 use crate::service::privilege::{PUBSUB, PUBSUB_OWNER};
-use crate::stanza::{Element, Received, escape_attribute};
+use crate::stanza::{Element, escape_attribute};
 
 /// The name of the node, and the namespace of its payloads.
 const NODE: &str = "urn:xmpp:bookmarks:1";
@@ -48,9 +47,10 @@ pub struct Item {
     pub id: String,
     /// The room's address, normalised.
     pub key: String,
-    /// What it says of the room.
-    pub room: Room,
-    conference: Tree,
+    /// What it says of the room; `None` if that cannot be read.
+    pub room: Option<Room>,
+    /// Its `<conference/>`, in normal form.
+    conference: String,
 }
 
 impl Payload {
@@ -81,49 +81,54 @@ impl Payload {
 }
 
 impl Node {
-    /// Reads the answer to [`Payload::Fetch`]; `None` if it is none.
-    pub fn read(received: &Received, pubsub: &Element) -> Option<Self> {
-        let pubsub: Tree = pubsub_in(received, pubsub)?;
-        let items = pubsub.get_child("items", PUBSUB)?;
-        let all = || items.children().filter(|item| item.is("item", PUBSUB));
+    /// Reads the answer to [`Payload::Fetch`], which has this payload and these items; `None` if it
+    /// is none.
+    pub fn read(pubsub: &Element, items: &Items) -> Option<Self> {
+        if !(pubsub.is(PUBSUB, "pubsub") && items.are_there()) {
+            return None;
+        }
         Some(Self {
-            total: all().count(),
-            items: all().filter_map(Item::read).collect(),
+            total: items.len(),
+            items: items.read().filter_map(Item::read).collect(),
         })
     }
 }
 
-fn pubsub_in(received: &Received, pubsub: &Element) -> Option<Tree> {
-    let pubsub = pubsub.is(PUBSUB, "pubsub").then_some(pubsub)?;
-    received.xml(pubsub).parse().ok()
-}
-
 impl Item {
-    fn read(item: &Tree) -> Option<Self> {
-        let id = item.attr("id")?;
-        let conference = item.get_child("conference", NODE)?;
+    fn read(read: Read) -> Option<Self> {
+        let id = read.id?;
+        let key = address::room(&id)?;
+        let Some(content) = read.content else {
+            let (room, conference) = (None, String::new());
+            return Some(Self { id, key, room, conference });
+        };
+        let mut content = content.into_iter();
+        let (_, conference) = content.find(|(child, _)| child.is(NODE, "conference"))?;
+        let room = Conference::read(&conference, &reader_inside("")?)?.room();
         Some(Self {
-            id: id.to_owned(),
-            key: address::room(id)?,
-            room: Room::read(conference),
-            conference: conference.clone(),
+            id,
+            key,
+            room: Some(room),
+            conference,
         })
     }
 
     /// The payload by which it says this, and beside what it says beside.
     pub fn publish(&self, room: &Room) -> Payload {
-        publish(&self.id, room, self.conference.clone())
+        let reader = reader_inside("");
+        let conference = reader.and_then(|it| Conference::read(&self.conference, &it));
+        publish(&self.id, room, conference)
     }
 }
 
 /// The payload by which the node gets an item for this room.
 pub fn publish_new(key: &str, room: &Room) -> Payload {
-    publish(key, room, Tree::bare("conference", NODE))
+    publish(key, room, None)
 }
 
-fn publish(id: &str, room: &Room, mut conference: Tree) -> Payload {
-    room.write(&mut conference);
-    Payload::Publish(item(id, &String::from(&conference)))
+fn publish(id: &str, room: &Room, conference: Option<Conference<'_>>) -> Payload {
+    let conference = conference.unwrap_or_else(|| Conference::new(NODE, None));
+    Payload::Publish(item(id, &conference.saying(room, None)))
 }
 
 /// The payload that takes the item of this id away.
@@ -159,11 +164,18 @@ impl Node {
     /// A node with items of these ids and names.
     pub fn of(items: &[(&str, &str)]) -> Self {
         let item = |(id, name): &(&str, &str)| {
-            let xml = format!(
-                "<item xmlns='{PUBSUB}' id='{id}'><conference xmlns='{NODE}' name='{name}'>\
-                 <extensions><x xmlns='urn:x'/></extensions></conference></item>"
+            let conference = format!(
+                "<conference xmlns='{NODE}' name='{name}'><extensions><x xmlns='urn:x'/>\
+                 </extensions></conference>"
             );
-            Item::read(&xml.parse().expect("an item"))
+            let reader = reader_inside("").expect("a namespace");
+            let room = Conference::read(&conference, &reader).map(|it| it.room());
+            Some(Item {
+                id: (*id).to_owned(),
+                key: address::room(id)?,
+                room,
+                conference,
+            })
         };
         Self {
             items: items.iter().filter_map(item).collect(),

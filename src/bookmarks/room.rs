@@ -1,8 +1,13 @@
 //! What is known of a room, in whichever form it is kept: both forms have the same four things, in
-//! elements that look alike.
+//! `<conference/>` elements that look alike.
+//!
+//! These elements are users' trees: whatever else is in them stays, and none of it is parsed. All
+//! of them are in normal form, so that what stands where can be seen by the markup.
 
-use minidom::Element as Tree;
-use minidom::rxml::{Namespace, NcName};
+use crate::stanza::{Attribute, NcName, Namespace, escape_text};
+use crate::xml::fragment::FragmentWriter;
+use crate::xml::normal::{self, Node};
+use crate::xml::reader::{Limits, Reader};
 
 use super::base::Digest;
 
@@ -15,40 +20,16 @@ pub struct Room {
     password: Option<String>,
 }
 
+/// A `<conference/>`, taken apart.
+#[derive(Debug)]
+pub struct Conference<'x> {
+    namespace: Namespace,
+    attributes: Vec<Attribute>,
+    /// What stands in it.
+    content: &'x str,
+}
+
 impl Room {
-    /// Reads a `<conference/>` of either form.
-    pub fn read(conference: &Tree) -> Self {
-        let child = |name: &str| {
-            let child = conference.get_child(name, conference.ns().as_str());
-            child.map(Tree::text).filter(|text| !text.is_empty())
-        };
-        let name = conference.attr("name").filter(|name| !name.is_empty());
-        Self {
-            name: name.map(str::to_owned),
-            autojoin: matches!(conference.attr("autojoin"), Some("true" | "1")),
-            nick: child("nick"),
-            password: child("password"),
-        }
-    }
-
-    /// Makes a `<conference/>` say the same. What says it already, and what it says beside, stays.
-    pub fn write(&self, conference: &mut Tree) {
-        let was = Self::read(conference);
-        if was.name != self.name {
-            set_attribute(conference, "name", self.name.as_deref());
-        }
-        if was.autojoin != self.autojoin {
-            let autojoin = if self.autojoin { "true" } else { "false" };
-            set_attribute(conference, "autojoin", Some(autojoin));
-        }
-        if was.nick != self.nick {
-            set_child(conference, "nick", self.nick.as_deref());
-        }
-        if was.password != self.password {
-            set_child(conference, "password", self.password.as_deref());
-        }
-    }
-
     /// By which two rooms are told apart that say something different.
     pub fn digest(&self) -> Digest {
         let autojoin = if self.autojoin { "join" } else { "" };
@@ -61,37 +42,131 @@ impl Room {
     }
 }
 
-/// Gives an element this attribute, or takes it away.
-pub fn set_attribute(element: &mut Tree, name: &str, value: Option<&str>) {
-    let Ok(name) = NcName::try_from(name) else {
-        return;
+/// A reader for elements in normal form that stand where this default namespace is in force. (`None`
+/// would be a namespace that needs to be escaped.)
+pub fn reader_inside(namespace: &str) -> Option<Reader> {
+    let limits = Limits {
+        text: usize::MAX,
+        depth: usize::MAX,
+        children: usize::MAX,
+        containers: &[],
     };
-    // Not by set_attr, which panics where an attribute is to be taken away.
-    match value {
-        Some(value) => {
-            let value = value.to_owned();
-            element.attrs_mut().insert(Namespace::NONE, name, value);
-        }
-        None => {
-            element.attrs_mut().remove(&Namespace::NONE, &name);
-        }
-    }
+    let tag = format!("<around xmlns='{namespace}'>");
+    let (reader, _) = Reader::open(tag.as_bytes(), limits).ok()?;
+    Some(reader)
 }
 
-/// Gives an element one child of this name, and in its own namespace, or takes all such away.
-fn set_child(element: &mut Tree, name: &str, text: Option<&str>) {
-    let namespace = element.ns();
-    // Not by remove_child, which moves all that stand behind, each time.
-    for node in element.take_nodes() {
-        let child = node.as_element();
-        if !child.is_some_and(|child| child.is(name, namespace.as_str())) {
-            element.append_node(node);
+impl<'x> Conference<'x> {
+    /// Takes this element apart, which stands where the reader is. `None` if it is no element in
+    /// normal form.
+    pub fn read(element: &'x str, reader: &Reader) -> Option<Self> {
+        let tag = normal::start_tag(element);
+        let (_, tag) = reader.enter(tag.as_bytes()).ok()?;
+        Some(Self {
+            namespace: tag.namespace,
+            attributes: tag.attributes,
+            content: normal::content(element),
+        })
+    }
+
+    /// One in this namespace that says nothing, of the room with this address if that is said.
+    pub fn new(namespace: &str, jid: Option<&str>) -> Self {
+        let mut conference = Self {
+            namespace: namespace.into(),
+            attributes: Vec::new(),
+            content: "",
+        };
+        conference.set("jid", jid.map(str::to_owned));
+        conference
+    }
+
+    /// The value of an attribute that has no namespace.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        let mut all = self.attributes.iter();
+        let found = all.find(|it| *it.name == *name && it.namespace.is_empty());
+        found.map(|it| it.value.as_str())
+    }
+
+    /// What it says of its room.
+    pub fn room(&self) -> Room {
+        let child = |name: &str| {
+            let element = normal::nodes(self.content).find_map(|node| match node {
+                Node::Element(element) if normal::is(element, name) => Some(element),
+                Node::Element(_) | Node::Text(_) => None,
+            });
+            let text = element.map(|element| normal::text(normal::content(element)));
+            text.filter(|text| !text.is_empty())
+        };
+        let name = self.attribute("name").filter(|name| !name.is_empty());
+        Room {
+            name: name.map(str::to_owned),
+            autojoin: matches!(self.attribute("autojoin"), Some("true" | "1")),
+            nick: child("nick"),
+            password: child("password"),
         }
     }
-    if let Some(text) = text {
-        let mut child = Tree::bare(name, namespace);
-        child.append_text(text);
-        element.append_child(child);
+
+    /// The element, saying this instead. What says it already, and what it says beside, stays. Its
+    /// namespace is declared unless it stands in that anyway.
+    pub fn saying(mut self, room: &Room, around: Option<&str>) -> String {
+        let was = self.room();
+        if was.name != room.name {
+            self.set("name", room.name.clone());
+        }
+        if was.autojoin != room.autojoin {
+            let autojoin = if room.autojoin { "true" } else { "false" };
+            self.set("autojoin", Some(autojoin.to_owned()));
+        }
+        let mut children = Vec::new();
+        if was.nick != room.nick {
+            children.push(("nick", room.nick.as_deref()));
+        }
+        if was.password != room.password {
+            children.push(("password", room.password.as_deref()));
+        }
+        // There is no bound that it could meet.
+        self.written(&children, around).unwrap_or_default()
+    }
+
+    /// The element, with these children in place of all of their names.
+    fn written(&self, children: &[(&str, Option<&str>)], around: Option<&str>) -> Option<String> {
+        let name = NcName::try_from("conference").ok()?;
+        let mut writer = FragmentWriter::inside(around.unwrap_or_default().into());
+        let whole = around.is_none();
+        writer.start(&self.namespace, &name, &self.attributes, whole).ok()?;
+        for node in normal::nodes(self.content) {
+            match node {
+                Node::Element(it) if children.iter().any(|(name, _)| normal::is(it, name)) => {}
+                Node::Element(it) | Node::Text(it) => writer.content(it).ok()?,
+            }
+        }
+        for (name, text) in children {
+            if let Some(text) = text {
+                let mut child = format!("<{name}>");
+                escape_text(text, &mut child);
+                child.push_str(&format!("</{name}>"));
+                writer.content(&child).ok()?;
+            }
+        }
+        writer.end().ok()?;
+        Some(writer.into_text())
+    }
+
+    /// Gives it this attribute, or takes it away.
+    fn set(&mut self, name: &str, value: Option<String>) {
+        let is_it = |it: &Attribute| *it.name == *name && it.namespace.is_empty();
+        let Some(value) = value else {
+            return self.attributes.retain(|it| !is_it(it));
+        };
+        if let Some(attribute) = self.attributes.iter_mut().find(|it| is_it(it)) {
+            attribute.value = value;
+        } else if let Ok(name) = NcName::try_from(name) {
+            self.attributes.push(Attribute {
+                namespace: Namespace::from(""),
+                name,
+                value,
+            });
+        }
     }
 }
 
@@ -99,8 +174,12 @@ fn set_child(element: &mut Tree, name: &str, text: Option<&str>) {
 mod tests {
     use super::*;
 
-    fn tree(xml: &str) -> Tree {
-        xml.parse().unwrap()
+    fn room(xml: &str) -> Room {
+        conference(xml).room()
+    }
+
+    fn conference(xml: &str) -> Conference<'_> {
+        Conference::read(xml, &reader_inside("").unwrap()).unwrap()
     }
 
     #[test]
@@ -109,42 +188,46 @@ mod tests {
                    <nick>n</nick><password>p</password></conference>";
         let new = "<conference xmlns='urn:xmpp:bookmarks:1' name='A' autojoin='true'>\
                    <nick>n</nick><password>p</password><extensions/></conference>";
-        assert_eq!(Room::read(&tree(old)), Room::read(&tree(new)));
+        assert_eq!(room(old), room(new));
         let none = "<conference xmlns='urn:xmpp:bookmarks:1' name='' autojoin='false'><nick/></conference>";
-        assert_eq!(Room::read(&tree(none)), Room::default());
+        assert_eq!(room(none), Room::default());
     }
 
-    /// Somebody's bookmark had a hundred thousand nicknames, and correcting it held up everybody.
     #[test]
-    fn many_children_of_one_name_are_taken_away_in_one_go() {
-        let many = format!(
-            "<conference xmlns='storage:bookmarks'>{}</conference>",
-            "<nick>n</nick>".repeat(200_000)
+    fn what_is_said_is_the_text_of_the_first_child_of_its_own_namespace() {
+        let read = room(
+            "<conference xmlns='u'><nick xmlns='urn:x'>no</nick><nick>a&amp;<b>c</b>d</nick>\
+             <nick>e</nick></conference>",
         );
-        let mut conference = tree(&many);
-        let begin = std::time::Instant::now();
-        Room::default().write(&mut conference);
-        assert_eq!(conference.nodes().count(), 0);
-        assert!(begin.elapsed() < std::time::Duration::from_secs(5));
+        assert_eq!(read.nick.as_deref(), Some("a&d"));
     }
 
     #[test]
     fn what_has_no_other_form_stays_where_it_is() {
-        let mut conference = tree(
-            "<conference xmlns='storage:bookmarks' jid='A@b' autojoin='1' name='old'>\
-             <x xmlns='urn:x' xmlns:p='urn:p' p:a='1'/><nick>n</nick></conference>",
-        );
-        let room = Room {
-            name: Some("new".into()),
+        let old = "<conference xmlns='storage:bookmarks' jid='A@b' autojoin='1' name='old' \
+                   xmlns:n1='urn:p' n1:a='1'>text<x xmlns='urn:x' xmlns:n1='urn:q' n1:a='1'/>\
+                   <nick>n</nick><nick xmlns='urn:x'/></conference>";
+        let new = Room {
+            name: Some("ne'w".into()),
             autojoin: true,
             nick: None,
             password: Some("<p>".into()),
         };
-        room.write(&mut conference);
-        assert_eq!(Room::read(&conference), room);
-        assert_eq!(conference.attr("jid"), Some("A@b"));
-        assert_eq!(conference.attr("autojoin"), Some("1"), "it says so already");
-        let x = conference.get_child("x", "urn:x").unwrap();
-        assert_eq!(x.attr_ns("urn:p", "a"), Some("1"));
+        let written = conference(old).saying(&new, None);
+        assert_eq!(
+            written,
+            "<conference xmlns='storage:bookmarks' jid='A@b' autojoin='1' name='ne&apos;w' \
+             xmlns:n1='urn:p' n1:a='1'>text<x xmlns='urn:x' xmlns:n1='urn:q' n1:a='1'/>\
+             <nick xmlns='urn:x'/><password>&lt;p&gt;</password></conference>"
+        );
+        assert_eq!(room(&written), new);
+        let inside = conference(old).saying(&new, Some("storage:bookmarks"));
+        assert_eq!(inside, written.replacen(" xmlns='storage:bookmarks'", "", 1));
+    }
+
+    #[test]
+    fn a_new_element_says_no_more_than_it_has_to() {
+        let made = Conference::new("u", Some("a@b")).saying(&Room::default(), None);
+        assert_eq!(made, "<conference xmlns='u' jid='a@b'/>");
     }
 }

@@ -3,13 +3,15 @@
 
 use std::collections::VecDeque;
 
+use super::answer::Answer;
 use super::base::Base;
 use super::decide::{Before, decide};
 use super::legacy::Legacy;
 use super::node::{Node, Payload};
 use super::shown::Sight;
-use crate::service::privilege::Outcome;
-use crate::stanza::Received;
+use crate::metrics::PepOutcome;
+use crate::panics;
+use crate::service::privilege::{self, Outcome};
 
 /// What is to be brought into step.
 #[derive(Debug)]
@@ -53,6 +55,17 @@ pub enum Next {
     InStep(Option<Base>),
     /// Nothing: they are not.
     Failed(Failure),
+}
+
+/// What has come of an IQ.
+#[derive(Debug)]
+pub struct Answered {
+    /// What it is counted as.
+    pub counted: PepOutcome,
+    /// What a client is to see.
+    pub view: Option<View>,
+    /// What comes next.
+    pub next: Next,
 }
 
 /// Why both sides are not in step. They are tried again with the next request.
@@ -111,15 +124,41 @@ impl Step {
         (step, Payload::Fetch)
     }
 
-    /// The last IQ was answered like this. The view comes with the answer to the first, unless they
-    /// were just stored.
-    pub fn answered(&mut self, outcome: &Outcome<'_>, received: &Received) -> (Option<View>, Next) {
+    /// How many bytes are to be compared with what comes next.
+    pub fn bytes(&self) -> usize {
+        self.stored.bytes()
+    }
+
+    /// The last IQ was answered like this, or by what cannot be read. The view comes with the answer
+    /// to the first, unless they were just stored.
+    pub fn answered(&mut self, answer: Option<&Answer>) -> Answered {
+        let outcome = answer.map_or(Outcome::Unreadable, |it| privilege::outcome(&it.received));
+        let counted = match &outcome {
+            Outcome::Done(_) => PepOutcome::Done,
+            Outcome::Refused(_) => PepOutcome::Refused,
+            Outcome::Denied(_) => PepOutcome::Denied,
+            Outcome::Unreadable => PepOutcome::Unreadable,
+        };
+        let (view, next) = self.go_on_after(&outcome, answer);
+        Answered {
+            counted,
+            view,
+            next,
+        }
+    }
+
+    fn go_on_after(
+        &mut self,
+        outcome: &Outcome<'_>,
+        answer: Option<&Answer>,
+    ) -> (Option<View>, Next) {
         let failed = |failure| (None, Next::Failed(failure));
         match (&self.doing, outcome) {
             (_, Outcome::Denied(refusal)) => failed(Failure::Denied(refusal.condition.clone())),
             (_, Outcome::Unreadable) => failed(Failure::Unreadable),
             (Doing::Fetching, Outcome::Done(pubsub)) => {
-                let node = pubsub.and_then(|pubsub| Node::read(received, pubsub));
+                let items = answer.map(|answer| &answer.items);
+                let node = pubsub.zip(items).and_then(|(it, items)| Node::read(it, items));
                 match node {
                     Some(node) => self.compare(&node),
                     None => failed(Failure::Unreadable),
@@ -155,6 +194,7 @@ impl Step {
 
     fn compare(&mut self, node: &Node) -> (Option<View>, Next) {
         let stored = std::mem::take(&mut self.stored);
+        panics::test_at("decide", stored.text().as_bytes());
         let decision = decide(
             &stored,
             node,

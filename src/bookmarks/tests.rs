@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use super::{Ask, Effect, Keeper, Settings};
+use super::{Ask, Effect, Keeper, Legacy, Settings};
 use crate::metrics::Metrics;
 use crate::service::{
     self, CONTAINERS, Grant, Limits, Plan, Profile, Reserved, Service, Work, Write, bookmarks_in,
@@ -25,12 +25,12 @@ pub fn received(xml: &str) -> Received {
     let stream = b"<stream:stream xmlns='jabber:component:accept' \
                    xmlns:stream='http://etherx.jabber.org/streams'>";
     let (reader, _) = Reader::open(stream, limits).unwrap();
-    let stanza = Stanza {
+    let mut stanza = Stanza {
         longest_markup: xml.len(),
         bytes: Cow::Borrowed(xml.as_bytes()),
         cut: false,
     };
-    reader.read(&stanza).unwrap().unwrap()
+    reader.receive(&mut stanza).unwrap().unwrap()
 }
 
 /// The answer to the privileged IQ with this id, with this inside.
@@ -123,7 +123,8 @@ impl Stage {
         match request.work {
             Work::Get(fetch) => {
                 let found = fetch.bookmarks(&self.store, &answer).unwrap();
-                self.keeper.get(ask(answer), found);
+                let stored = Legacy::read(found.stored());
+                self.keeper.get(ask(answer), found, stored);
             }
             Work::Write(Write::Set(set)) => {
                 let value = bookmarks_in(&set).unwrap().value.clone();
@@ -132,7 +133,7 @@ impl Stage {
                     .submit(set, move |result| done.send(result).unwrap());
                 is_done.recv().unwrap().unwrap();
                 let text = value.map_or_else(String::new, |value| value.text);
-                self.keeper.set(ask(answer), text, false);
+                self.keeper.set(ask(answer), Legacy::read(text), false);
             }
             Work::Write(_) => panic!("no set"),
         }
@@ -150,8 +151,8 @@ impl Stage {
                 match effect {
                     Effect::Send(iq) if iqs > 0 && iqs != SILENCE => {
                         iqs -= 1;
-                        let answer = self.node_answers(&iq);
-                        assert!(self.keeper.answered(&answer));
+                        let mut answer = self.node_answers(&iq);
+                        assert!(self.keeper.answered(&mut answer));
                     }
                     Effect::Send(_) if iqs == SILENCE => self.later += Duration::from_secs(6),
                     Effect::Send(_) => {
@@ -161,6 +162,7 @@ impl Stage {
                     }
                     Effect::Answer(answer) => answered = Some(answer.reply),
                     Effect::Close(..) => {}
+                    Effect::Compare(it) => self.keeper.compared(it.carry_out()),
                     Effect::ReadNote(owner, number) => {
                         let note = self.store.note(&owner).unwrap();
                         let now = Instant::now() + self.later;

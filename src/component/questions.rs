@@ -2,7 +2,7 @@
 
 use minidom::Element;
 
-use crate::link::Outbox;
+use crate::link::{self, Outbox};
 use crate::stanza::{Received, Refusal, escape_attribute, ns};
 
 /// A get of ours.
@@ -64,6 +64,8 @@ impl Questions {
         if self.all.get(number)?.to != iq.attribute("from")? {
             return None;
         }
+        let read = link::read_late(received)?;
+        let (received, iq) = (&read, &read.stanza);
         let outcome = match iq.attribute("type")? {
             "result" => Ok(iq.children.first().and_then(|payload| {
                 let payload = received.xml(payload).parse::<Element>();

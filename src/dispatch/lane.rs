@@ -21,6 +21,8 @@ pub struct Lane {
     /// Those that are done with the store, and wait for PEP. Nothing waits for them.
     in_step: usize,
     bytes: usize,
+    /// Whether nothing may start, for the next change is not with the store yet.
+    is_held: bool,
 }
 
 /// What has its turn.
@@ -86,7 +88,8 @@ impl Lane {
     /// Whether the next request may start: a get when nothing is being written, a set when
     /// nothing is being read, so that no get shows what came after it, or what is not durable.
     pub fn may_start(&self) -> bool {
-        self.waiting.front().is_some_and(|next| match next.work {
+        let next = self.waiting.front().filter(|_| !self.is_held);
+        next.is_some_and(|next| match next.work {
             Work::Get(_) => self.writing == 0 && self.reading == 0,
             Work::Write(_) => self.reading == 0 && self.writing < WRITING,
         })
@@ -131,6 +134,17 @@ impl Lane {
     pub fn wait_for_pep(&mut self, stage: Stage) -> bool {
         self.in_step += 1;
         self.leave(stage)
+    }
+
+    /// Starts nothing until it is released.
+    pub fn hold(&mut self) {
+        self.is_held = true;
+    }
+
+    /// What was started last is with the store, or over. Whether the lane may start a request now.
+    pub fn release(&mut self) -> bool {
+        self.is_held = false;
+        self.may_start()
     }
 
     fn leave(&mut self, stage: Stage) -> bool {

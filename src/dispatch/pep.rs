@@ -7,8 +7,10 @@ use tokio::task::spawn_blocking;
 use super::lane::{Stage, Ticket};
 use super::reading::Found;
 use super::{Dispatch, OpenSet, Outcome};
-use crate::bookmarks::{self, Ask, Effect};
+use super::jobs::SHORT;
+use crate::bookmarks::{self, Ask, Effect, Legacy};
 use crate::link::Outbox;
+use crate::panics;
 use crate::store::{Owner, SetError, Store};
 
 impl Dispatch {
@@ -24,12 +26,12 @@ impl Dispatch {
             ticket,
             bookmarks,
         } = set;
-        let Some((text, beside)) = bookmarks.filter(|_| result.is_ok()) else {
+        let Some((stored, beside)) = bookmarks.filter(|_| result.is_ok()) else {
             self.answer(ticket.answer.set(result), now, outbox);
             return self.close(&owner, Stage::Writing, ticket.size);
         };
         self.wait_for_pep(&owner, Stage::Writing);
-        self.bookmarks.set(ask(owner, ticket), text, beside);
+        self.bookmarks.set(ask(owner, ticket), stored, beside);
         self.carry_out(outbox);
     }
 
@@ -39,9 +41,9 @@ impl Dispatch {
                 self.answer(answered, now, outbox);
                 self.close(&owner, Stage::Reading, size);
             }
-            Found::Bookmarks(ticket, found) => {
+            Found::Bookmarks(ticket, found, stored) => {
                 self.wait_for_pep(&owner, Stage::Reading);
-                self.bookmarks.get(ask(owner, ticket), found);
+                self.bookmarks.get(ask(owner, ticket), found, stored);
                 self.carry_out(outbox);
             }
         }
@@ -62,6 +64,12 @@ impl Dispatch {
                     Effect::Close(owner, size) => self.close(&owner, Stage::InStep, size),
                     Effect::ReadNote(owner, number) => self.read_note(owner, number),
                     Effect::Note(owner, note) => self.put_note(owner, note),
+                    Effect::Compare(it) if it.bytes() <= SHORT => {
+                        self.bookmarks.compared(it.carry_out());
+                    }
+                    Effect::Compare(it) => {
+                        self.jobs.add(move || Outcome::Compared(it.carry_out()));
+                    }
                 }
             }
         }
@@ -107,9 +115,12 @@ fn ask(owner: Owner, ticket: Ticket) -> Ask {
     }
 }
 
-/// Bookmarks were stored that are not kept in step: what both sides had in common is less now.
-pub(super) fn stored_alone(store: &Store, owner: Owner, bookmarks: &str) {
+/// Bookmarks were stored that are not kept in step: what both sides had in common is less now. They
+/// are read only if there is something of that.
+pub(super) fn stored_alone(store: &Store, owner: Owner, stored: impl FnOnce() -> Legacy) {
     if let Ok(Some(note)) = store.note(&owner) {
-        store.put_note(owner, bookmarks::left_of(&note, bookmarks), |_| {});
+        // Where that panics, nobody knows what is left.
+        let left = panics::caught(|| bookmarks::left_of(&note, &stored())).flatten();
+        store.put_note(owner, left, |_| {});
     }
 }

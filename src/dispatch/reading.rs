@@ -1,10 +1,11 @@
 //! Gets, read from the store a batch at a time.
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::Outcome;
 use super::lane::{Get, Ticket};
+use crate::bookmarks::Legacy;
+use crate::panics;
 use crate::service::{Answered, Bookmarks};
 use crate::store::{Owner, Store};
 
@@ -29,14 +30,15 @@ pub struct Turn {
 pub enum Found {
     /// Its answer; and its size.
     Answer(Answered, usize),
-    /// Bookmarks as they are stored, which are to be brought into step first.
-    Bookmarks(Ticket, Bookmarks),
+    /// Bookmarks as they are stored, which are to be brought into step first; and read.
+    Bookmarks(Ticket, Bookmarks, Legacy),
 }
 
 impl Turn {
     /// Whether it is over so soon that others can wait for it.
     pub fn is_short(&self) -> bool {
-        self.gets.iter().all(|get| get.fetch.is_short())
+        let is_short = |get: &Get| get.fetch.is_short() && get.ticket.asker.is_none();
+        self.gets.iter().all(is_short)
     }
 }
 
@@ -51,7 +53,7 @@ pub fn read(mut batch: Vec<Turn>, store: &Store) -> Outcome {
             let found = carry_out(get, store);
             bytes += match &found {
                 Found::Answer(answered, _) => answered.reply.len(),
-                Found::Bookmarks(_, found) => found.bytes(),
+                Found::Bookmarks(_, found, _) => found.bytes(),
             };
             done.push((turn.owner.clone(), found));
         }
@@ -64,11 +66,15 @@ fn carry_out(Get { fetch, ticket }: Get, store: &Store) -> Found {
     let answer = &ticket.answer;
     let work = || match ticket.asker {
         None => Err(fetch.carry_out(store, answer)),
-        Some(_) => fetch.bookmarks(store, answer),
+        Some(_) => {
+            let found = fetch.bookmarks(store, answer)?;
+            let stored = Legacy::read(found.stored());
+            Ok((found, stored))
+        }
     };
     // A panic would take the whole batch with it, and all its answers.
-    match catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(answer.broken())) {
-        Ok(found) => Found::Bookmarks(ticket, found),
+    match panics::caught(work).unwrap_or_else(|| Err(answer.broken())) {
+        Ok((found, stored)) => Found::Bookmarks(ticket, found, stored),
         Err(answered) => Found::Answer(answered, ticket.size),
     }
 }

@@ -124,7 +124,7 @@ impl Collector {
                 self.leave_out(child, &why, place);
             }
             (Some(Fault::Malformed(why)), child) => self.leave_out(child, why, place),
-            (Some(Fault::TooMany) | None, child) => {
+            (Some(Fault::TooMany | Fault::Broken) | None, child) => {
                 self.leave_out(child, "it is not one element", place);
             }
         }

@@ -2,17 +2,28 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::ops::Range;
 use std::time::Instant;
+
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::socket::ReadHalf;
 use super::{Settings, StreamError, tls};
-use crate::stanza::{Element, Received};
+use crate::panics;
+use crate::stanza::{Element, Fault, Received};
 use crate::xml::NotXml;
 use crate::xml::frame::{Frame, Framer};
 use crate::xml::reader::{Limits, Reader};
 
 /// How much is read at once: one read's stanzas are handed up together.
 const READ: usize = 64 * 1024;
+
+/// What is longer is read on a thread of its own: meanwhile what was read before is answered.
+const LONG: usize = 16 * 1024;
+
+/// So much is read here before those who wait for anything else have their turn. Reading a KiB takes
+/// up to 70 µs.
+const TURN: usize = 32 * 1024;
 
 /// What both routers write at the very end.
 const END_OF_STREAM: &[u8] = b"</stream:stream>";
@@ -46,6 +57,10 @@ pub struct Incoming {
 pub struct Inbound {
     socket: ReadHalf,
     buffer: Box<[u8]>,
+    /// What of it was not looked at yet.
+    rest: Range<usize>,
+    /// A long stanza that is being read, and its outermost element.
+    reading: Option<(JoinHandle<Result<Option<Received>, NotXml>>, Option<Element>)>,
     framer: Framer,
     limits: Limits,
     reader: Option<Reader>,
@@ -61,6 +76,8 @@ impl Inbound {
         Self {
             socket,
             buffer: vec![0; READ].into_boxed_slice(),
+            rest: 0..0,
+            reading: None,
             framer: Framer::new(settings.max_stanza_bytes),
             limits: limits(settings),
             reader: None,
@@ -130,60 +147,121 @@ impl Inbound {
         }
     }
 
-    /// Reads once, and cuts up what came. `Err` when there is nothing more.
+    /// Goes on where it was, or else reads once; and cuts up what came. `Err` when there is nothing
+    /// more.
     async fn more(&mut self) -> Result<(), End> {
-        if let Some(end) = self.end.take() {
-            return Err(end);
+        if let Some((reading, _)) = &mut self.reading {
+            let read = reading.await;
+            let head = self.reading.take().and_then(|(_, head)| head);
+            match read {
+                Ok(Ok(received)) => self.take(received),
+                Ok(Err(NotXml(why))) => self.end = Some(End::NotXml(why)),
+                Err(_) => self.take(head.map(broken)),
+            }
+        } else if self.rest.is_empty() {
+            if let Some(end) = self.end.take() {
+                return Err(end);
+            }
+            let read = match self.socket.read(&mut self.buffer).await {
+                Ok(0) => return Err(End::Eof),
+                Ok(read) => read,
+                Err(error) => return Err(End::Io(error)),
+            };
+            self.heard = Instant::now();
+            self.rest = 0..read;
         }
-        let read = match self.socket.read(&mut self.buffer).await {
-            Ok(0) => return Err(End::Eof),
-            Ok(read) => read,
-            Err(error) => return Err(End::Io(error)),
-        };
-        self.heard = Instant::now();
-        if let Err(NotXml(why)) = self.cut(read) {
+        let come = self.rest.clone();
+        if let Err(NotXml(why)) = self.cut() {
             let at_the_start = self.reader.is_none();
-            let tls = at_the_start && tls::is_record(&self.buffer[..read]);
+            let tls = at_the_start && tls::is_record(&self.buffer[come]);
             self.end = Some(End::NotXml(if tls { tls::UNASKED } else { why }));
+        }
+        if self.end.is_some() {
+            self.rest = 0..0;
         }
         // Prosody writes a long stanza in parts, and its system may send the last only when those
         // before are acknowledged.
-        if self.ready.is_empty() {
+        if self.ready.is_empty() && self.reading.is_none() {
             self.socket.acknowledge();
         }
         Ok(())
     }
 
-    /// Cuts up the first so many bytes of the buffer, all of them or up to the end of the stream.
-    fn cut(&mut self, read: usize) -> Result<(), NotXml> {
-        let mut input = &self.buffer[..read];
-        while let Some(frame) = self.framer.next(&mut input)? {
+    /// Cuts up the rest of the buffer, up to the end of the stream, or of the turn.
+    fn cut(&mut self) -> Result<(), NotXml> {
+        let end = self.rest.end;
+        let mut turn = 0;
+        while turn < TURN && self.end.is_none() && self.reading.is_none() {
+            let mut input = &self.buffer[self.rest.clone()];
+            let frame = self.framer.next(&mut input)?;
+            self.rest = end - input.len()..end;
             match (frame, &self.reader) {
-                (Frame::Open(start_tag), _) => {
+                (None, _) => break,
+                (Some(Frame::Open(start_tag)), _) => {
                     let (reader, stream) = Reader::open(&start_tag, self.limits)?;
                     self.reader = Some(reader);
                     self.stream = Some(stream);
                 }
-                (Frame::Stanza(stanza), Some(reader)) => {
-                    let Some(received) = reader.read(&stanza)? else {
-                        tracing::debug!("dropped a stanza whose start tag is over the limit");
-                        continue;
-                    };
-                    match StreamError::read(&received) {
-                        Some(error) => self.end = Some(End::StreamError(error)),
-                        None => self.ready.push_back(received),
+                (Some(Frame::Stanza(mut stanza)), Some(reader)) => {
+                    let length = stanza.bytes.len();
+                    if length > LONG && reader.answer_head(&stanza).is_none() {
+                        let (reader, head) = (reader.clone(), reader.head(&stanza));
+                        let stanza = stanza.into_owned();
+                        let read = spawn_blocking(move || reader.read(&stanza));
+                        self.reading = Some((read, head));
+                        break;
                     }
+                    turn += length;
+                    let received = panics::caught(|| reader.receive(&mut stanza));
+                    let received = match received {
+                        Some(received) => received?,
+                        None => reader.head(&stanza).map(broken),
+                    };
+                    self.take(received);
                 }
-                (Frame::Stanza(_), None) => return Err(NotXml("a stanza before the stream")),
-                (Frame::Close, _) => {
+                (Some(Frame::Stanza(_)), None) => {
+                    return Err(NotXml("a stanza before the stream"));
+                }
+                (Some(Frame::Close), _) => {
                     self.end.get_or_insert(End::Closed);
                 }
             }
-            if self.end.is_some() {
-                input = &[];
-            }
         }
         Ok(())
+    }
+
+    fn take(&mut self, received: Option<Received>) {
+        let Some(received) = received else {
+            return tracing::debug!("dropped a stanza whose start tag is over the limit");
+        };
+        match StreamError::read(&received) {
+            Some(error) => self.end = Some(End::StreamError(error)),
+            None => self.ready.push_back(received),
+        }
+    }
+}
+
+/// The whole of an answer of which only the start tag was read, as one to `check`'s questions; `None` if
+/// it cannot be.
+pub fn read_late(received: &Received) -> Option<Received> {
+    let unread = received.unread.as_ref()?;
+    let limits = Limits {
+        text: 2 * unread.bytes.len() + 1024,
+        depth: 64,
+        children: usize::MAX,
+        containers: &[],
+    };
+    Reader::read_late(unread, limits).ok()?.filter(|read| read.fault.is_none())
+}
+
+/// A stanza at which reading has panicked.
+fn broken(head: Element) -> Received {
+    Received {
+        stanza: head,
+        text: String::new(),
+        fault: Some(Fault::Broken),
+        size: 0,
+        unread: None,
     }
 }
 

@@ -20,7 +20,7 @@ use crate::stanza::Container;
 
 pub use certificate::{BadCertificate, Fault};
 pub use connect::{ConnectError, Step};
-pub use inbound::{End, Inbound, Incoming};
+pub use inbound::{End, Inbound, Incoming, read_late};
 pub use outbound::{Outbound, Outbox};
 pub use refusal::StreamError;
 

@@ -7,6 +7,7 @@ use super::delegation::Inner;
 use super::envelope::Envelope;
 use super::private::{self, Bookmarks};
 use crate::address;
+use crate::panics;
 use crate::stanza::{Condition, Element, Kind, Limit, Received, Reply, StanzaError, Tally, Via};
 use crate::store::SetError;
 
@@ -96,10 +97,9 @@ impl Answer {
         self.envelope.asker()
     }
 
-    /// The answer where carrying the request out has failed in a way that nobody foresaw.
+    /// The answer where carrying the request out has panicked.
     pub fn broken(&self) -> Answered {
-        let text = "This request has hit a fault of the service.";
-        self.error(&StanzaError::new(Condition::InternalServerError, text))
+        self.error(&private::broken())
     }
 
     /// The answer to a request of somebody who has too many open already.
@@ -169,7 +169,12 @@ impl Answer {
         &self,
         payload: impl FnOnce(&mut String) -> Result<(), StanzaError>,
     ) -> Answered {
-        let reply = match self.envelope.result(payload) {
+        let reply = panics::caught(|| {
+            let reply = self.envelope.result(payload)?;
+            panics::test_at("reply", reply.as_bytes());
+            Ok(reply)
+        });
+        let reply = match reply.unwrap_or_else(|| Err(private::broken())) {
             Ok(reply) => reply,
             Err(error) => return self.error(&error),
         };

@@ -22,6 +22,7 @@ use std::time::{Instant, SystemTime};
 use xmpp_parsers::ns as xep;
 
 use crate::address;
+use crate::panics;
 use crate::stanza::{
     Condition, Container, Element, Fault, Kind, Received, StanzaError, Tally, Via, ns,
 };
@@ -157,7 +158,7 @@ impl Service {
         if is_set && payload.is(commands::NAMESPACE, "command") && self.is_for_us(iq) {
             return self.command(received, payload, from, answer);
         }
-        match self.small_service(iq, payload, from, is_set) {
+        match guarded(|| self.small_service(iq, payload, from, is_set)) {
             Ok(result) => Plan::Reply(answer.result(&result)),
             Err(error) => answer.refuse(error),
         }
@@ -174,8 +175,10 @@ impl Service {
         let Settings {
             reserved, limits, ..
         } = &self.settings;
-        let action = owner()
-            .and_then(|owner| private::read(owner, is_set, query, received, *reserved, limits));
+        let action = guarded(|| {
+            panics::test_at("plan", received.text.as_bytes());
+            private::read(owner()?, is_set, query, received, *reserved, limits)
+        });
         match action {
             Ok(action) => Plan::Store(Request {
                 owner: action.owner().clone(),
@@ -199,7 +202,7 @@ impl Service {
             return answer.refuse(private::fault_error(fault, &self.settings.limits));
         }
         let to = received.stanza.attribute("to");
-        match forget::owner(&self.settings, from, to, forget) {
+        match guarded(|| forget::owner(&self.settings, from, to, forget)) {
             Ok(owner) => Plan::Store(Request {
                 owner,
                 asker: None,
@@ -261,7 +264,7 @@ impl Service {
             return answer.refuse(private::fault_error(fault, &self.settings.limits));
         }
         let asker = commands::Asker::new(&self.settings, from, self.linked);
-        match asker.plan(command, received.xml(command)) {
+        match guarded(|| asker.plan(command, received.xml(command))) {
             Ok(Step::Answer(payload)) => Plan::Reply(answer.result(&payload)),
             Ok(Step::Look(owner, look)) => Plan::Store(Request {
                 owner,
@@ -357,7 +360,7 @@ impl Service {
 
     /// Whether an IQ is one at all: one id, one payload, nothing against XML namespaces.
     fn check_form(&self, iq: &Element, received: &Received) -> Result<(), StanzaError> {
-        if let Some(fault @ Fault::Malformed(_)) = received.fault {
+        if let Some(fault @ (Fault::Malformed(_) | Fault::Broken)) = received.fault {
             return Err(private::fault_error(fault, &self.settings.limits));
         }
         if iq.attribute("id").is_none() {
@@ -385,6 +388,11 @@ fn kind_of(payload: Option<&Element>, is_set: bool) -> Kind {
         (xep::PING, _) => Kind::Ping,
         _ => Kind::Other,
     }
+}
+
+/// What this comes to; an error of ours if it panics.
+fn guarded<T>(work: impl FnOnce() -> Result<T, StanzaError>) -> Result<T, StanzaError> {
+    panics::caught(work).unwrap_or_else(|| Err(private::broken()))
 }
 
 fn bad_request(text: &'static str) -> StanzaError {

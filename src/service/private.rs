@@ -103,7 +103,7 @@ pub fn read(
     check_shape(is_set, query, received, reserved)?;
     if let Some(fault) = received.fault {
         let mut error = fault_error(fault, limits);
-        if !is_set {
+        if !is_set && fault != Fault::Broken {
             // Nothing that is asked for can become less by waiting.
             error.condition = Condition::NotAcceptable;
         }
@@ -220,6 +220,7 @@ pub fn fault_error(fault: Fault, limits: &Limits) -> StanzaError {
                 limits.max_user_elements
             ),
         ),
+        Fault::Broken => return broken(),
         Fault::Malformed(why) => (
             Condition::BadRequest,
             None,
@@ -398,6 +399,11 @@ pub fn set_error(error: &SetError) -> StanzaError {
             failed("The storage has failed. Nothing of this request is known to be stored.")
         }
     }
+}
+
+/// The answer where a request has met a bug.
+pub fn broken() -> StanzaError {
+    failed("This request has met a bug in the service, which is in its log. Please report it.")
 }
 
 fn failed(text: &'static str) -> StanzaError {

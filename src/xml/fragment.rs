@@ -11,6 +11,8 @@ use crate::stanza::{Attribute, Namespace, escape_attribute, escape_text, ns};
 pub struct FragmentWriter {
     text: String,
     limit: usize,
+    /// The default namespace in force around it, if it is not written by itself.
+    around: Option<Namespace>,
     /// The default namespace and the name of every open element.
     open: Vec<(Namespace, rxml::NcName)>,
     /// Whether the last start tag still waits for its `>`.
@@ -27,8 +29,18 @@ impl FragmentWriter {
         Self {
             text: String::new(),
             limit,
+            around: None,
             open: Vec::new(),
             pending: false,
+        }
+    }
+
+    /// A writer of what stands in this default namespace.
+    pub fn inside(namespace: Namespace) -> Self {
+        let around = Some(namespace);
+        Self {
+            around,
+            ..Self::new(usize::MAX)
         }
     }
 
@@ -51,6 +63,7 @@ impl FragmentWriter {
         self.text.push('<');
         self.text.push_str(name);
         let inherited = self.open.last().map(|(namespace, _)| namespace);
+        let inherited = inherited.or(self.around.as_ref());
         if whole || inherited.is_none_or(|inherited| inherited != namespace) {
             self.attribute("xmlns", namespace);
         }
@@ -87,6 +100,15 @@ impl FragmentWriter {
         }
         self.close_start_tag();
         escape_text(text, &mut self.text);
+        self.check()
+    }
+
+    /// Content of the open element, which is in normal form already.
+    pub fn content(&mut self, xml: &str) -> Result<(), TooLong> {
+        if !xml.is_empty() {
+            self.close_start_tag();
+            self.text.push_str(xml);
+        }
         self.check()
     }
 

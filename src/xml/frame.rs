@@ -22,7 +22,7 @@ pub enum Frame<'a> {
 }
 
 /// One stanza's bytes, from `<` to `>`, or as many of them as the limit allows.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stanza<'a> {
     /// The bytes.
     pub bytes: Cow<'a, [u8]>,
@@ -30,6 +30,16 @@ pub struct Stanza<'a> {
     pub cut: bool,
     /// The longest single piece of markup in it, in bytes: no name and no attribute is longer.
     pub longest_markup: usize,
+}
+
+impl Stanza<'_> {
+    /// The same, with bytes of its own.
+    pub fn into_owned(self) -> Stanza<'static> {
+        Stanza {
+            bytes: Cow::Owned(self.bytes.into_owned()),
+            ..self
+        }
+    }
 }
 
 /// Cuts one stream. A new stream wants a new framer.

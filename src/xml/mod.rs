@@ -8,6 +8,7 @@
 pub(crate) mod fragment;
 pub mod frame;
 mod namespaces;
+pub(crate) mod normal;
 pub mod reader;
 pub mod scan;
 

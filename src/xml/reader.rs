@@ -7,16 +7,18 @@ mod build;
 mod salvage;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use memchr::memchr;
+use memchr::{memchr, memmem};
 use rxml::error::EndOrError;
 use rxml::parser::CommentMode;
 use rxml::{Error, Options, Parse, RawEvent, RawParser, WithOptions};
 
 use super::frame::Stanza;
 use super::namespaces::{Declared, Place, Scope};
-use super::scan::NotXml;
-use crate::stanza::{Container, Element, Fault, Received};
+use super::scan::{NotXml, Scanner};
+use crate::panics;
+use crate::stanza::{Container, Element, Fault, Received, Unread, ns};
 use build::Builder;
 
 /// What bounds the reading of one stanza.
@@ -38,17 +40,23 @@ pub struct Limits {
 const PIECE: usize = 4096;
 
 /// Reads stanzas of one stream.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Reader {
     declared: Declared,
     limits: Limits,
+    /// The start tag that was entered last.
+    start_tag: Arc<[u8]>,
 }
 
 impl Reader {
     /// A reader for the stream that this start tag opens, and the start tag's own element.
     pub fn open(start_tag: &[u8], limits: Limits) -> Result<(Self, Element), NotXml> {
-        let declared = Declared::default();
-        Self { declared, limits }.enter(start_tag)
+        let outside = Self {
+            declared: Declared::default(),
+            limits,
+            start_tag: Arc::default(),
+        };
+        outside.enter(start_tag)
     }
 
     /// A reader for what stands inside the element of this start tag, and the element itself.
@@ -62,13 +70,73 @@ impl Reader {
         let (element, scope) = builder.finish_open();
         let declared = scope.into_declared();
         let element = element.ok_or(NotXml("a start tag that cannot be read"))?;
-        let limits = self.limits;
-        Ok((Self { declared, limits }, element))
+        let inside = Self {
+            declared,
+            limits: self.limits,
+            start_tag: start_tag.into(),
+        };
+        Ok((inside, element))
     }
 
     /// Sets other limits for the stanzas to come.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
+    }
+
+    /// The same as [`Reader::read`], but of an answer to an IQ only the start tag is read, and its bytes
+    /// are taken: it may be long, nobody may have asked for it, and whoever has can read it elsewhere.
+    pub fn receive(&self, stanza: &mut Stanza<'_>) -> Result<Option<Received>, NotXml> {
+        if let Some(stanza) = self.answer_head(stanza).map(|head| self.unread(head, stanza)) {
+            return Ok(Some(stanza));
+        }
+        self.read(stanza)
+    }
+
+    fn unread(&self, head: Element, stanza: &mut Stanza<'_>) -> Received {
+        Received {
+            stanza: head,
+            text: String::new(),
+            fault: None,
+            size: stanza.bytes.len(),
+            unread: Some(Unread {
+                stream: Arc::clone(&self.start_tag),
+                cut: stanza.cut,
+                longest_markup: stanza.longest_markup,
+                bytes: std::mem::take(&mut stanza.bytes).into_owned(),
+            }),
+        }
+    }
+
+    /// Reads what was left of a stanza.
+    pub fn read_late(unread: &Unread, limits: Limits) -> Result<Option<Received>, NotXml> {
+        let (reader, _) = Self::open(&unread.stream, limits)?;
+        reader.read(&Stanza {
+            bytes: Cow::Borrowed(&unread.bytes),
+            cut: unread.cut,
+            longest_markup: unread.longest_markup,
+        })
+    }
+
+    /// The start tag of a stanza that is an answer to an IQ, if it can be read by itself.
+    pub fn answer_head(&self, stanza: &Stanza<'_>) -> Option<Element> {
+        let tag = start_tag(&stanza.bytes)?;
+        let says = |kind: &str| memmem::find(tag, kind.as_bytes()).is_some();
+        if !says("result") && !says("error") {
+            return None;
+        }
+        let head = self.head(stanza)?;
+        let is_answer = matches!(head.attribute("type"), Some("result" | "error"));
+        (is_answer && head.is(ns::ACCEPT, "iq")).then_some(head)
+    }
+
+    /// The outermost element of a stanza, without what it holds, if its start tag can be read by
+    /// itself.
+    pub fn head(&self, stanza: &Stanza<'_>) -> Option<Element> {
+        let tag = start_tag(&stanza.bytes)?;
+        let mut builder = self.builder(Place::Stanza);
+        parse(&unfold_line_ends(tag), tag.len(), &mut builder).ok()?;
+        let head = builder.finish(tag.len())?;
+        head.fault.is_none().then_some(head.stanza)
     }
 
     /// Reads one stanza: `None` where not even its start tag could be read, `Err` only for what
@@ -83,6 +151,7 @@ impl Reader {
     }
 
     fn read_at(&self, place: Place, stanza: &Stanza<'_>) -> Result<Option<Received>, NotXml> {
+        panics::test_at("parse", &stanza.bytes);
         let bytes = unfold_line_ends(&stanza.bytes);
         let size = stanza.bytes.len();
         let mut builder = self.builder(place);
@@ -109,6 +178,12 @@ impl Reader {
     fn builder(&self, place: Place) -> Builder<'_> {
         Builder::new(Scope::new(&self.declared), self.limits, place)
     }
+}
+
+/// The tag at the front.
+pub fn start_tag(bytes: &[u8]) -> Option<&[u8]> {
+    let (length, ended) = Scanner::default().markup(bytes).ok()?;
+    ended.and_then(|_| bytes.get(..length))
 }
 
 fn parse(bytes: &[u8], longest_markup: usize, builder: &mut Builder<'_>) -> Result<(), Error> {

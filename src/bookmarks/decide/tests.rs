@@ -10,7 +10,7 @@ type Rooms<'a> = [(&'a str, &'a str)];
 fn stored(rooms: &Rooms<'_>) -> Legacy {
     let room = |(jid, name): &(&str, &str)| format!("<conference jid='{jid}' name='{name}'/>");
     let rooms: String = rooms.iter().map(room).collect();
-    Legacy::read(&format!(
+    Legacy::read(format!(
         "<storage xmlns='storage:bookmarks'>{rooms}</storage>"
     ))
 }

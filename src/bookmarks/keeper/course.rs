@@ -6,20 +6,18 @@
 
 use std::time::Instant;
 
-use super::{Effect, Keeper, domain_of};
+use super::{Compared, Comparison, Effect, Keeper, domain_of};
 use crate::bookmarks::line::{Content, Known};
 use crate::bookmarks::step::{Failure, Next, Rights, Step};
-use crate::metrics::PepOutcome;
-use crate::service::privilege::{self, Outcome};
-use crate::stanza::Received;
+use crate::service::privilege;
+use crate::stanza::Unread;
 use crate::store::Owner;
 
 impl Keeper {
     /// Begins the step of an owner's first request, or sends its next IQ.
     pub(super) fn advance(&mut self, owner: Owner, now: Instant) {
-        let domain = domain_of(&owner);
-        let alone = self.hosts.is_left_alone(domain, now);
-        let grant = self.hosts.grant(domain).filter(|_| !alone);
+        let alone = self.hosts.is_left_alone(&owner, now);
+        let grant = self.hosts.grant(domain_of(&owner)).filter(|_| !alone);
         let Some(line) = self.lines.get_mut(&owner) else {
             return;
         };
@@ -57,15 +55,44 @@ impl Keeper {
         self.effects.push(Effect::Send(iq));
     }
 
-    pub(super) fn go_on(&mut self, owner: &Owner, outcome: &Outcome<'_>, received: &Received) {
+    /// The IQ of this owner's first request was answered with this.
+    pub(super) fn compare(&mut self, owner: &Owner, since: Instant, unread: Option<Unread>) {
         let Some(line) = self.lines.get_mut(owner) else {
             return;
         };
-        let (Some(step), Some(request)) = (&mut line.step, line.requests.front_mut()) else {
+        let (Some(step), Some(request)) = (line.step.take(), line.requests.front()) else {
             return;
         };
-        let (view, next) = step.answered(outcome, received);
-        if let (Some(view), Content::Get(found)) = (view, &request.content)
+        self.comparing += 1;
+        let comparison = Comparison::new(owner.clone(), request.number, since, step, unread);
+        self.effects.push(Effect::Compare(comparison));
+    }
+
+    /// A comparison is done.
+    pub fn compared(&mut self, compared: Compared) {
+        self.comparing -= 1;
+        let Compared {
+            owner,
+            number,
+            took,
+            step,
+        } = compared;
+        let owner = &owner;
+        let Some(line) = self.lines.get_mut(owner) else {
+            return;
+        };
+        // It may be over meanwhile, for the link is gone or the account is.
+        let Some(request) = line.requests.front_mut().filter(|it| it.number == number) else {
+            return;
+        };
+        let Some((step, answered)) = step else {
+            self.effects.extend(request.broken().map(Effect::Answer));
+            return self.end_first(owner);
+        };
+        self.metrics.asked(answered.counted, took);
+        line.step = Some(step);
+        let (view, next) = (answered.view, answered.next);
+        if let (Some(view), Content::Get { found, .. }) = (view, &request.content)
             && let Some(answer) = &request.answer
         {
             let seen = answer.bookmarks(found, view.text.as_deref());
@@ -177,14 +204,5 @@ impl Keeper {
                 self.readers.push_back(owner.clone());
             }
         }
-    }
-}
-
-pub(super) fn counted_as(outcome: &Outcome<'_>) -> PepOutcome {
-    match outcome {
-        Outcome::Done(_) => PepOutcome::Done,
-        Outcome::Refused(_) => PepOutcome::Refused,
-        Outcome::Denied(_) => PepOutcome::Denied,
-        Outcome::Unreadable => PepOutcome::Unreadable,
     }
 }

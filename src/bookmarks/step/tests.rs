@@ -1,6 +1,6 @@
 use super::*;
 use crate::bookmarks::tests::answer;
-use crate::service::privilege;
+use crate::stanza::Received;
 
 const STORED: &str = "<storage xmlns='storage:bookmarks'><conference jid='a@b'/></storage>";
 
@@ -21,7 +21,9 @@ fn begin(base: bool, shown: bool, is_set: bool) -> Step {
 }
 
 fn goes_on(step: &mut Step, received: &Received) -> (Option<View>, Next) {
-    step.answered(&privilege::outcome(received), received)
+    let answer = received.unread.clone().and_then(Answer::read);
+    let answered = step.answered(answer.as_ref());
+    (answered.view, answered.next)
 }
 
 /// The server was set up anew, and with the node all rooms were gone from the old clients too.

@@ -172,6 +172,7 @@ impl<'s> Builder<'s> {
             text,
             fault,
             size,
+            unread: None,
         })
     }
 

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::super::*;
 use crate::bookmarks::base::Base;
-use crate::bookmarks::room::Room;
+use crate::bookmarks::room::{Conference, Room, reader_inside};
 
 const ROOMS: [&str; 3] = ["a@m", "b@m", "c@m"];
 const NAMES: [&str; 2] = ["x", "y"];
@@ -179,7 +179,7 @@ fn legacy(rooms: &Rooms) -> Legacy {
             )
         })
         .collect();
-    Legacy::read(&format!(
+    Legacy::read(format!(
         "<storage xmlns='storage:bookmarks'>{rooms}</storage>"
     ))
 }
@@ -191,7 +191,8 @@ fn number(key: &str) -> usize {
 fn name(room: &Room) -> usize {
     let says = |name: &&str| {
         let xml = format!("<conference xmlns='storage:bookmarks' name='{name}'/>");
-        Room::read(&xml.parse().expect("a conference")) == *room
+        let reader = reader_inside("").expect("a namespace");
+        Conference::read(&xml, &reader).expect("a conference").room() == *room
     };
     NAMES.iter().position(says).expect("a name")
 }
