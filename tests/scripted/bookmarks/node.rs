@@ -41,7 +41,7 @@ fn a_room_of_the_node_is_shown_with_all_it_has() {
 }
 
 #[test]
-fn what_has_no_room_form_is_kept_behind_the_rooms_and_never_published() {
+fn what_has_no_room_form_stays_where_it_is_and_is_never_published() {
     let mut host = Host::new();
     let odd = "<conference name='no jid'/><conference jid='a b@@c' name='no JID'/>\
                <other xmlns='urn:x'>1</other>";
@@ -49,10 +49,10 @@ fn what_has_no_room_form_is_kept_behind_the_rooms_and_never_published() {
     assert_eq!(steps, [Step::Fetch, Step::Publish(A.to_owned())]);
     host.keep(B, item(B, "B"));
     let expected = [
-        conference(A, "A"),
-        conference(B, "B"),
         URL.to_owned(),
+        conference(A, "A"),
         odd.to_owned(),
+        conference(B, "B"),
     ];
     assert_eq!(shown(&host.get()), own(&expected.concat()));
 }
