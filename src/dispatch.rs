@@ -29,10 +29,8 @@ use crate::bookmarks::{self, Compared, Keeper, Legacy};
 use crate::link::Outbox;
 use crate::metrics::{self, Metrics};
 use crate::panics;
-use crate::service::{
-    Answered, Grant, Plan, Request, Service, Settings, Write, bookmarks_in,
-};
-use crate::stanza::Received;
+use crate::service::{Answered, Grant, Plan, Request, Service, Settings, Write, bookmarks_in};
+use crate::stanza::{Fault, Received};
 use crate::store::{Owner, SetError, Store};
 use early::Early;
 use jobs::{Jobs, SHORT};
@@ -259,14 +257,30 @@ impl Dispatch {
         at: Instant,
         outbox: &mut Outbox,
     ) -> Option<Told> {
-        if self.bookmarks.answered(&mut received) {
+        if let Some(told) = panics::caught(|| self.accept_one(&mut received, at, outbox)) {
+            return told;
+        }
+        received.fault = Some(Fault::Broken);
+        if let Plan::Reply(refusal) = self.service.plan(&received, at) {
+            self.answer(refusal, Instant::now(), outbox);
+        }
+        None
+    }
+
+    fn accept_one(
+        &mut self,
+        received: &mut Received,
+        at: Instant,
+        outbox: &mut Outbox,
+    ) -> Option<Told> {
+        if self.bookmarks.answered(received) {
             self.carry_out(outbox);
             return None;
         }
-        match self.service.plan(&received, at) {
+        match self.service.plan(received, at) {
             Plan::Nothing => None,
             Plan::Reply(reply) => {
-                self.early.replied(&received, &reply.reply);
+                self.early.replied(received, &reply.reply);
                 self.answer(reply, Instant::now(), outbox);
                 None
             }
@@ -289,7 +303,7 @@ impl Dispatch {
     /// Takes back all that has come back, so that its replies share a write.
     pub fn finish(&mut self, returns: &mut Returns, outbox: &mut Outbox) {
         for outcome in returns.come.drain(..) {
-            self.finish_one(outcome, outbox);
+            panics::caught(|| self.finish_one(outcome, outbox));
         }
     }
 
@@ -336,7 +350,7 @@ impl Dispatch {
     pub fn start(&mut self, outbox: &mut Outbox) {
         self.look_after_bookmarks(outbox);
         while let Some(owner) = self.turns.pop_front() {
-            self.start_next_of(owner, outbox);
+            panics::caught(|| self.start_next_of(owner, outbox));
         }
         if self.open == 1
             && outbox.bytes() < self.bounds.unsent
@@ -456,7 +470,8 @@ impl Dispatch {
                 if let Some(lane) = self.lanes.get_mut(&pending.owner) {
                     lane.hold();
                 }
-                self.jobs.add(move || Outcome::Listed(pending, read_list(list)));
+                self.jobs
+                    .add(move || Outcome::Listed(pending, read_list(list)));
             }
             Some(list) if pending.ticket.asker.is_some() => {
                 self.listed(pending, read_list(list), outbox);
@@ -504,7 +519,9 @@ impl Dispatch {
         let about = owner.clone();
         let done = move |result: Result<(), SetError>| {
             if let (Ok(()), Some((stored, text))) = (&result, alone) {
-                stored_alone(&store, about, || stored.unwrap_or_else(|| Legacy::read(text)));
+                stored_alone(&store, about, || {
+                    stored.unwrap_or_else(|| Legacy::read(text))
+                });
             }
             // The receiver is gone only when nobody waits for an answer any more.
             let _ = back.send(Outcome::Set(number, result));

@@ -15,6 +15,8 @@ use std::sync::{Mutex, PoisonError};
 use prometheus::core::Collector;
 use prometheus::{Encoder, Gauge, IntCounter, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
+use crate::panics;
+
 pub use link::Link;
 pub use pep::{Pep, PepOutcome};
 pub use requests::Requests;
@@ -55,6 +57,7 @@ pub struct Metrics {
     /// For whoever sees links come and go.
     pub link: Link,
     now: Mutex<Gauges>,
+    panics: IntCounter,
 }
 
 #[derive(Debug)]
@@ -124,6 +127,11 @@ impl Metrics {
             pep: Pep::new(&registry)?,
             store: Store::new(&registry)?,
             link: Link::new(&registry)?,
+            panics: counter(
+                &registry,
+                "panics_total",
+                "Panics. Each is a bug, and cost one request; the log says where it was.",
+            )?,
             registry,
             now: Mutex::new(now),
         })
@@ -146,6 +154,8 @@ impl Metrics {
         gauges
             .resident
             .set(process::resident_bytes().unwrap_or(0.0));
+        let panics = panics::count();
+        self.panics.inc_by(panics.saturating_sub(self.panics.get()));
         let mut families = self.registry.gather();
         families.retain(|family| !self.store.is_unknown(family.name()));
         let mut text = Vec::new();

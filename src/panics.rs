@@ -82,7 +82,10 @@ mod tests {
                 "/home/a/.cargo/registry/src/index-1f/rxml-0.14.0/src/writer.rs",
                 "rxml-0.14.0/src/writer.rs",
             ),
-            ("/rustc/59807/library/core/src/str/mod.rs", "library/core/src/str/mod.rs"),
+            (
+                "/rustc/59807/library/core/src/str/mod.rs",
+                "library/core/src/str/mod.rs",
+            ),
             ("/home/a/work/other/src/lib.rs", "lib.rs"),
         ] {
             assert_eq!(without_folder(file), told);

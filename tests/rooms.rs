@@ -66,6 +66,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "bookmarks",
             "link",
             "metrics",
+            "panics",
             "service",
             "stanza",
             "store",
@@ -73,19 +74,22 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     (
         "bookmarks",
-        &["address", "metrics", "service", "stanza", "store", "xml"],
+        &[
+            "address", "metrics", "panics", "service", "stanza", "store", "xml",
+        ],
     ),
-    ("link", &["config", "stanza", "xml"]),
-    ("service", &["address", "stanza", "store"]),
+    ("link", &["config", "panics", "stanza", "xml"]),
+    ("service", &["address", "panics", "stanza", "store"]),
     ("formats", &["address", "stanza", "xml"]),
-    ("xml", &["stanza"]),
+    ("xml", &["panics", "stanza"]),
     ("address", &[]),
     ("stanza", &[]),
-    ("store", &["metrics"]),
-    ("metrics", &["stanza"]),
-    ("logs", &["config"]),
+    ("store", &["metrics", "panics"]),
+    ("metrics", &["panics", "stanza"]),
+    ("logs", &["config", "panics"]),
     ("config", &[]),
     ("exit", &[]),
+    ("panics", &[]),
 ];
 
 /// Crates that belong to certain rooms alone.

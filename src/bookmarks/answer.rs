@@ -5,8 +5,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::service::privilege::{self, PUBSUB};
 use crate::service::CONTAINERS;
+use crate::service::privilege::{self, PUBSUB};
 use crate::stanza::{Element, Received, Unread, ns};
 use crate::xml::frame::Stanza;
 use crate::xml::reader::{Limits, Reader, start_tag};
@@ -59,7 +59,11 @@ pub struct Read {
 impl Answer {
     /// Takes it apart; `None` if it is not XML, or not whole.
     pub fn read(unread: Unread) -> Option<Self> {
-        let items = if unread.cut { None } else { Items::find(&unread) };
+        let items = if unread.cut {
+            None
+        } else {
+            Items::find(&unread)
+        };
         let Some((places, inside)) = items else {
             let received = Reader::read_late(&unread, limits(unread.bytes.len())).ok()??;
             let items = Items::default();

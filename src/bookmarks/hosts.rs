@@ -127,7 +127,11 @@ impl Hosts {
         if host.owners >= MISSES as usize {
             let new = host.alone_until.is_none_or(|until| until <= now);
             host.alone_until = Some(now + ALONE);
-            return if new { LeftAlone::Host } else { LeftAlone::Nobody };
+            return if new {
+                LeftAlone::Host
+            } else {
+                LeftAlone::Nobody
+            };
         }
         match alone {
             true => LeftAlone::Owner,

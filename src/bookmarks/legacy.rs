@@ -163,8 +163,7 @@ impl Legacy {
         }
         let reader = reader_inside(NAMESPACE);
         let conference = reader.and_then(|reader| Conference::read(xml, &reader));
-        let conference =
-            conference.unwrap_or_else(|| Conference::new(NAMESPACE, Some(&kept.key)));
+        let conference = conference.unwrap_or_else(|| Conference::new(NAMESPACE, Some(&kept.key)));
         Cow::Owned(conference.saying(room, Some(NAMESPACE)))
     }
 
@@ -270,7 +269,9 @@ mod tests {
     fn what_says_something_else_is_corrected_and_no_more() {
         let legacy = Legacy::read(STORED);
         let reader = reader_inside(NAMESPACE).unwrap();
-        let other = Conference::read("<conference name='new'/>", &reader).unwrap().room();
+        let other = Conference::read("<conference name='new'/>", &reader)
+            .unwrap()
+            .room();
         let new = Seen {
             key: "new@muc",
             room: &other,

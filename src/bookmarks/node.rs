@@ -100,7 +100,12 @@ impl Item {
         let key = address::room(&id)?;
         let Some(content) = read.content else {
             let (room, conference) = (None, String::new());
-            return Some(Self { id, key, room, conference });
+            return Some(Self {
+                id,
+                key,
+                room,
+                conference,
+            });
         };
         let mut content = content.into_iter();
         let (_, conference) = content.find(|(child, _)| child.is(NODE, "conference"))?;

@@ -4,7 +4,7 @@
 //! These elements are users' trees: whatever else is in them stays, and none of it is parsed. All
 //! of them are in normal form, so that what stands where can be seen by the markup.
 
-use crate::stanza::{Attribute, NcName, Namespace, escape_text};
+use crate::stanza::{Attribute, Namespace, NcName, escape_text};
 use crate::xml::fragment::FragmentWriter;
 use crate::xml::normal::{self, Node};
 use crate::xml::reader::{Limits, Reader};
@@ -133,7 +133,9 @@ impl<'x> Conference<'x> {
         let name = NcName::try_from("conference").ok()?;
         let mut writer = FragmentWriter::inside(around.unwrap_or_default().into());
         let whole = around.is_none();
-        writer.start(&self.namespace, &name, &self.attributes, whole).ok()?;
+        writer
+            .start(&self.namespace, &name, &self.attributes, whole)
+            .ok()?;
         for node in normal::nodes(self.content) {
             match node {
                 Node::Element(it) if children.iter().any(|(name, _)| normal::is(it, name)) => {}
@@ -222,7 +224,10 @@ mod tests {
         );
         assert_eq!(room(&written), new);
         let inside = conference(old).saying(&new, Some("storage:bookmarks"));
-        assert_eq!(inside, written.replacen(" xmlns='storage:bookmarks'", "", 1));
+        assert_eq!(
+            inside,
+            written.replacen(" xmlns='storage:bookmarks'", "", 1)
+        );
     }
 
     #[test]

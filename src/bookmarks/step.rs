@@ -158,7 +158,9 @@ impl Step {
             (_, Outcome::Unreadable) => failed(Failure::Unreadable),
             (Doing::Fetching, Outcome::Done(pubsub)) => {
                 let items = answer.map(|answer| &answer.items);
-                let node = pubsub.zip(items).and_then(|(it, items)| Node::read(it, items));
+                let node = pubsub
+                    .zip(items)
+                    .and_then(|(it, items)| Node::read(it, items));
                 match node {
                     Some(node) => self.compare(&node),
                     None => failed(Failure::Unreadable),

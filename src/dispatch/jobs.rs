@@ -64,6 +64,11 @@ impl Jobs {
 
 impl fmt::Debug for Jobs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} jobs, {} of them waiting", self.running, self.waiting.len())
+        write!(
+            f,
+            "{} jobs, {} of them waiting",
+            self.running,
+            self.waiting.len()
+        )
     }
 }

@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use tokio::task::spawn_blocking;
 
+use super::jobs::SHORT;
 use super::lane::{Stage, Ticket};
 use super::reading::Found;
 use super::{Dispatch, OpenSet, Outcome};
-use super::jobs::SHORT;
 use crate::bookmarks::{self, Ask, Effect, Legacy};
 use crate::link::Outbox;
 use crate::panics;

@@ -60,7 +60,10 @@ pub struct Inbound {
     /// What of it was not looked at yet.
     rest: Range<usize>,
     /// A long stanza that is being read, and its outermost element.
-    reading: Option<(JoinHandle<Result<Option<Received>, NotXml>>, Option<Element>)>,
+    reading: Option<(
+        JoinHandle<Result<Option<Received>, NotXml>>,
+        Option<Element>,
+    )>,
     framer: Framer,
     limits: Limits,
     reader: Option<Reader>,
@@ -251,7 +254,9 @@ pub fn read_late(received: &Received) -> Option<Received> {
         children: usize::MAX,
         containers: &[],
     };
-    Reader::read_late(unread, limits).ok()?.filter(|read| read.fault.is_none())
+    Reader::read_late(unread, limits)
+        .ok()?
+        .filter(|read| read.fault.is_none())
 }
 
 /// A stanza at which reading has panicked.

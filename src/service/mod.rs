@@ -158,7 +158,7 @@ impl Service {
         if is_set && payload.is(commands::NAMESPACE, "command") && self.is_for_us(iq) {
             return self.command(received, payload, from, answer);
         }
-        match guarded(|| self.small_service(iq, payload, from, is_set)) {
+        match self.small_service(iq, payload, from, is_set) {
             Ok(result) => Plan::Reply(answer.result(&result)),
             Err(error) => answer.refuse(error),
         }
@@ -175,10 +175,11 @@ impl Service {
         let Settings {
             reserved, limits, ..
         } = &self.settings;
-        let action = guarded(|| {
+        if received.fault != Some(Fault::Broken) {
             panics::test_at("plan", received.text.as_bytes());
-            private::read(owner()?, is_set, query, received, *reserved, limits)
-        });
+        }
+        let action = owner()
+            .and_then(|owner| private::read(owner, is_set, query, received, *reserved, limits));
         match action {
             Ok(action) => Plan::Store(Request {
                 owner: action.owner().clone(),
@@ -202,7 +203,7 @@ impl Service {
             return answer.refuse(private::fault_error(fault, &self.settings.limits));
         }
         let to = received.stanza.attribute("to");
-        match guarded(|| forget::owner(&self.settings, from, to, forget)) {
+        match forget::owner(&self.settings, from, to, forget) {
             Ok(owner) => Plan::Store(Request {
                 owner,
                 asker: None,
@@ -264,7 +265,7 @@ impl Service {
             return answer.refuse(private::fault_error(fault, &self.settings.limits));
         }
         let asker = commands::Asker::new(&self.settings, from, self.linked);
-        match guarded(|| asker.plan(command, received.xml(command))) {
+        match asker.plan(command, received.xml(command)) {
             Ok(Step::Answer(payload)) => Plan::Reply(answer.result(&payload)),
             Ok(Step::Look(owner, look)) => Plan::Store(Request {
                 owner,
@@ -388,11 +389,6 @@ fn kind_of(payload: Option<&Element>, is_set: bool) -> Kind {
         (xep::PING, _) => Kind::Ping,
         _ => Kind::Other,
     }
-}
-
-/// What this comes to; an error of ours if it panics.
-fn guarded<T>(work: impl FnOnce() -> Result<T, StanzaError>) -> Result<T, StanzaError> {
-    panics::caught(work).unwrap_or_else(|| Err(private::broken()))
 }
 
 fn bad_request(text: &'static str) -> StanzaError {

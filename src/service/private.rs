@@ -395,6 +395,7 @@ pub fn set_error(error: &SetError) -> StanzaError {
             "The storage is full. What was stored stays; please try again later.",
         )
         .over(Limit::Disk),
+        SetError::Broken => broken(),
         SetError::Failed => {
             failed("The storage has failed. Nothing of this request is known to be stored.")
         }

@@ -21,6 +21,7 @@ use super::shared::{Done, Shared};
 use super::usage::Cache;
 use super::whole;
 use crate::metrics;
+use crate::panics;
 
 /// Bounds of a group: past them a longer group is hardly faster, and answers come late.
 const GROUP_SETS: usize = 1024;
@@ -231,9 +232,20 @@ impl Writer {
         let has_room = self.room.look(engine);
         let mut group = Group::new(engine, &mut self.cache, has_room);
         let plan = |(work, done): Set| {
-            let (owner, planned) = match &work {
-                Work::Set(set, existing) => (&set.owner, group.add(set, *existing)),
-                Work::Note(owner, text) => (owner, group.add_note(owner, text.as_deref())),
+            let owner = match &work {
+                Work::Set(set, _) => &set.owner,
+                Work::Note(owner, _) => owner,
+            };
+            // What is refused leaves no trace in the group, and neither does a panic.
+            let planned = panics::caught(|| match &work {
+                Work::Set(set, existing) => {
+                    test_panic(set);
+                    group.add(set, *existing)
+                }
+                Work::Note(owner, text) => group.add_note(owner, text.as_deref()),
+            });
+            let Some(planned) = planned else {
+                return (done, Err(SetError::Broken), 0);
             };
             match planned {
                 Ok(()) => (done, Ok(()), size(&work)),
@@ -438,6 +450,16 @@ fn write(
         metrics.synced(begun.elapsed());
     }
     Ok(())
+}
+
+fn test_panic(set: &ChangeSet) {
+    let values = set
+        .changes
+        .iter()
+        .filter_map(|change| change.value.as_ref());
+    for value in values {
+        panics::test_at("store", value.text.as_bytes());
+    }
 }
 
 fn size(work: &Work) -> usize {

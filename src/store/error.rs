@@ -45,6 +45,9 @@ pub enum SetError {
     /// The store broke, or was closed; the log says why.
     #[error("the store has failed")]
     Failed,
+    /// Working it out has panicked. Nothing of it is stored, and the store works.
+    #[error("a bug in the program: the log says where")]
+    Broken,
 }
 
 /// Why nothing can be said about what is stored. Never the same as "nothing is stored".

@@ -58,10 +58,10 @@ fn element_length(xml: &str) -> usize {
 
 /// Whether this element has that name, in the namespace that is in force around it.
 pub fn is(element: &str, name: &str) -> bool {
-    let rest = element.strip_prefix('<').and_then(|it| it.strip_prefix(name));
-    rest.is_some_and(|rest| {
-        rest.starts_with(['>', '/', ' ']) && !rest.starts_with(" xmlns='")
-    })
+    let rest = element
+        .strip_prefix('<')
+        .and_then(|it| it.strip_prefix(name));
+    rest.is_some_and(|rest| rest.starts_with(['>', '/', ' ']) && !rest.starts_with(" xmlns='"))
 }
 
 /// The start tag of an element, open even where the element is empty.
@@ -152,7 +152,13 @@ mod tests {
         for element in ["<a/>", "<a>", "<a b='1'/>"] {
             assert!(is(element, "a"), "{element}");
         }
-        for element in ["<ab/>", "<a xmlns=''/>", "<a xmlns='urn:x' b='1'/>", "a", "<a"] {
+        for element in [
+            "<ab/>",
+            "<a xmlns=''/>",
+            "<a xmlns='urn:x' b='1'/>",
+            "a",
+            "<a",
+        ] {
             assert!(!is(element, "a"), "{element}");
         }
     }

@@ -86,7 +86,10 @@ impl Reader {
     /// The same as [`Reader::read`], but of an answer to an IQ only the start tag is read, and its bytes
     /// are taken: it may be long, nobody may have asked for it, and whoever has can read it elsewhere.
     pub fn receive(&self, stanza: &mut Stanza<'_>) -> Result<Option<Received>, NotXml> {
-        if let Some(stanza) = self.answer_head(stanza).map(|head| self.unread(head, stanza)) {
+        if let Some(stanza) = self
+            .answer_head(stanza)
+            .map(|head| self.unread(head, stanza))
+        {
             return Ok(Some(stanza));
         }
         self.read(stanza)

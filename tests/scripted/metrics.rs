@@ -15,11 +15,11 @@ use crate::support::router::PATIENCE;
 use crate::support::{server, web};
 
 /// All metrics of a component at one moment.
-struct Scrape(String);
+pub struct Scrape(String);
 
 impl Scrape {
     #[track_caller]
-    fn of(stage: &Stage) -> Scrape {
+    pub fn of(stage: &Stage) -> Scrape {
         Scrape::at(&stage.component.folder().join("data"))
     }
 
@@ -58,7 +58,7 @@ impl Scrape {
     }
 
     #[track_caller]
-    fn assert(&self, expected: &[(&str, f64)]) {
+    pub fn assert(&self, expected: &[(&str, f64)]) {
         for (series, value) in expected {
             assert_eq!(self.value(series), Some(*value), "{series} in\n{}", self.0);
         }

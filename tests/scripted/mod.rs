@@ -22,6 +22,7 @@ mod memory;
 mod metrics;
 mod moving;
 mod namespaces;
+mod panics;
 mod regressions;
 mod reload;
 mod removal;

@@ -88,7 +88,10 @@ fn deep_nesting_harms_nobody() {
         let deep = item("deep@muc.localhost", "Deep").replace("</nick>", &extensions);
         let answer = survive(&mut stage, |fetch| fetch.items(&(deep + &item(A, "B"))));
         let shown = rooms(&answer);
-        assert!(shown.contains(&named(&[(A, "B")])[0]), "{levels} levels: {shown:?}");
+        assert!(
+            shown.contains(&named(&[(A, "B")])[0]),
+            "{levels} levels: {shown:?}"
+        );
     }
 }
 

@@ -192,7 +192,10 @@ fn name(room: &Room) -> usize {
     let says = |name: &&str| {
         let xml = format!("<conference xmlns='storage:bookmarks' name='{name}'/>");
         let reader = reader_inside("").expect("a namespace");
-        Conference::read(&xml, &reader).expect("a conference").room() == *room
+        Conference::read(&xml, &reader)
+            .expect("a conference")
+            .room()
+            == *room
     };
     NAMES.iter().position(says).expect("a name")
 }
