@@ -75,7 +75,7 @@ pub enum Effect {
     /// This is to be noted about this owner, or nothing; and it is to be told when that is done.
     Note(Owner, Option<String>),
     /// This is to be carried out where it holds up nobody, and told.
-    Compare(Comparison),
+    Compare(Box<Comparison>),
 }
 
 /// Keeps bookmarks in step.

@@ -52,6 +52,14 @@ pub struct Incoming {
     pub end: Option<End>,
 }
 
+/// A long stanza that is being read elsewhere.
+#[derive(Debug)]
+struct Reading {
+    work: JoinHandle<Result<Option<Received>, NotXml>>,
+    /// Its outermost element, if that can be read by itself.
+    head: Option<Element>,
+}
+
 /// The reading half.
 #[derive(Debug)]
 pub struct Inbound {
@@ -59,11 +67,8 @@ pub struct Inbound {
     buffer: Box<[u8]>,
     /// What of it was not looked at yet.
     rest: Range<usize>,
-    /// A long stanza that is being read, and its outermost element.
-    reading: Option<(
-        JoinHandle<Result<Option<Received>, NotXml>>,
-        Option<Element>,
-    )>,
+    /// A long stanza that is being read.
+    reading: Option<Reading>,
     framer: Framer,
     limits: Limits,
     reader: Option<Reader>,
@@ -153,9 +158,9 @@ impl Inbound {
     /// Goes on where it was, or else reads once; and cuts up what came. `Err` when there is nothing
     /// more.
     async fn more(&mut self) -> Result<(), End> {
-        if let Some((reading, _)) = &mut self.reading {
-            let read = reading.await;
-            let head = self.reading.take().and_then(|(_, head)| head);
+        if let Some(reading) = &mut self.reading {
+            let read = (&mut reading.work).await;
+            let head = self.reading.take().and_then(|reading| reading.head);
             match read {
                 Ok(Ok(received)) => self.take(received),
                 Ok(Err(NotXml(why))) => self.end = Some(End::NotXml(why)),
@@ -210,8 +215,8 @@ impl Inbound {
                     if length > LONG && reader.answer_head(&stanza).is_none() {
                         let (reader, head) = (reader.clone(), reader.head(&stanza));
                         let stanza = stanza.into_owned();
-                        let read = spawn_blocking(move || reader.read(&stanza));
-                        self.reading = Some((read, head));
+                        let work = spawn_blocking(move || reader.read(&stanza));
+                        self.reading = Some(Reading { work, head });
                         break;
                     }
                     turn += length;

@@ -61,6 +61,35 @@ fn the_manual_page_renders_without_a_warning_and_tells_all() {
     }
 }
 
+/// What makes the tests' program panic where a request says so must be in no other.
+#[test]
+fn no_build_for_use_has_the_panics_of_the_tests() {
+    let builds = [
+        "Dockerfile",
+        "scripts/package",
+        "scripts/lib.sh",
+        "scripts/try",
+        "README.md",
+    ];
+    for file in builds.map(|file| (file, read(file))) {
+        let (name, text) = file;
+        assert!(
+            !text.contains("--all-features") && !text.contains("--features"),
+            "{name}"
+        );
+    }
+    // Not even in what cargo would build: only what is built for tests depends on it.
+    let tree = run(Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--edges", "normal,build,features"])
+        .args(["--format", "{p} {f}", "--depth", "0"])
+        .current_dir(env!("CARGO_MANIFEST_DIR")));
+    assert!(
+        !text(&tree.stdout).contains("test-panics"),
+        "{}",
+        text(&tree.stdout)
+    );
+}
+
 #[test]
 fn bash_completes_commands_and_their_arguments() {
     let folder = folder();

@@ -65,7 +65,7 @@ impl Keeper {
         };
         self.comparing += 1;
         let comparison = Comparison::new(owner.clone(), request.number, since, step, unread);
-        self.effects.push(Effect::Compare(comparison));
+        self.effects.push(Effect::Compare(Box::new(comparison)));
     }
 
     /// A comparison is done.
