@@ -10,8 +10,9 @@ use minidom::Element;
 use super::answers;
 use super::cutter::Cutter;
 
-/// How long the component may take for anything.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the component may take for anything: as long as no busy machine needs, so that only a
+/// hang is longer. No measure of speed.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long nothing must come for a test to believe that nothing will.
 const SILENCE: Duration = Duration::from_millis(300);
