@@ -1,9 +1,10 @@
 //! `check --connect` beside real servers: what it says of their mistakes, and ours.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::stage::{Start, prosody as shared_prosody};
 use crate::support::client::{PATIENCE, RawClient};
+use crate::support::clock::Ticks;
 use crate::support::component::{self, check};
 use crate::support::server::{COMPONENT, HOST, OTHER_HOST, Options, SECRET, Server};
 use crate::support::{ejabberd, ports, prosody};
@@ -163,10 +164,10 @@ fn bookmarks_without_a_grant() {
         let (_, after) = rest.split_once("} } }\n").expect("its end");
         format!("{before}{after}")
     });
-    let started = Instant::now();
+    let ticks = Ticks::start();
     let said = connect(&options, 0);
     let limit = Duration::from_secs(5); // what it waits for a domain to delegate
-    assert!(started.elapsed() < limit, "it waits for no grant: {said}");
+    assert!(ticks.passed() < limit, "it waits for no grant: {said}");
     let line = "! bookmarks of localhost: not kept in step with PEP: no PEP is granted to us: add \
                 \"privilege\"";
     assert!(said.contains(line), "{said}");
