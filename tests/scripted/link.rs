@@ -281,6 +281,7 @@ fn what_comes_in_parts_is_acknowledged_at_once() {
             *fastest = begun.elapsed().min(*fastest);
         }
     }
+    println!("{in_parts:?} in parts, {whole:?} whole");
     assert!(
         in_parts < whole + Duration::from_millis(30),
         "{in_parts:?} in parts, {whole:?} whole"

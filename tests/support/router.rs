@@ -14,9 +14,6 @@ use super::cutter::Cutter;
 /// hang is longer. No measure of speed.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long nothing must come for a test to believe that nothing will.
-const SILENCE: Duration = Duration::from_millis(300);
-
 /// The header that a test need not care about.
 pub const HEADER: &str = "<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' \
      xmlns:stream='http://etherx.jabber.org/streams' id='it' from='private.localhost'>";
@@ -215,17 +212,25 @@ impl Session {
         let _ = self.stream.write_all(answer.as_bytes());
     }
 
-    /// What the component sends next, as it stands on the wire, until it pauses; but for pings.
+    /// All that the component sends to what it was sent before, as it stands on the wire; but for
+    /// pings.
+    #[track_caller]
     pub fn bytes(&mut self) -> Vec<u8> {
+        // An iq of our own is answered after all that stood before it.
+        self.send("<iq type='get' id='all?' from='localhost' to='private.localhost'><ping xmlns='urn:xmpp:ping'/></iq>");
+        let end = b"<iq type='result' id='all?' from='private.localhost' to='localhost'/>";
+        let deadline = Instant::now() + PATIENCE;
         let mut all = Vec::new();
         let mut bytes = [0; 65536];
-        let mut deadline = Instant::now() + PATIENCE;
         loop {
             match self.read(&mut bytes, deadline) {
-                0 => return without_pings(&all),
+                0 => panic!("no end of {}", String::from_utf8_lossy(&all)),
                 read => all.extend_from_slice(&bytes[..read]),
             }
-            deadline = Instant::now() + SILENCE;
+            let sent = without_pings(&all);
+            if let Some(sent) = sent.strip_suffix(end) {
+                return sent.to_vec();
+            }
         }
     }
 
