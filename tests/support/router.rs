@@ -212,13 +212,9 @@ impl Session {
         let _ = self.stream.write_all(answer.as_bytes());
     }
 
-    /// All that the component sends to what it was sent before, as it stands on the wire; but for
-    /// pings.
+    /// What the component sends next, as it stands on the wire, until this is so; but for pings.
     #[track_caller]
-    pub fn bytes(&mut self) -> Vec<u8> {
-        // An iq of our own is answered after all that stood before it.
-        self.send("<iq type='get' id='all?' from='localhost' to='private.localhost'><ping xmlns='urn:xmpp:ping'/></iq>");
-        let end = b"<iq type='result' id='all?' from='private.localhost' to='localhost'/>";
+    pub fn bytes_until(&mut self, so: impl Fn(&str) -> bool) -> String {
         let deadline = Instant::now() + PATIENCE;
         let mut all = Vec::new();
         let mut bytes = [0; 65536];
@@ -228,8 +224,8 @@ impl Session {
                 read => all.extend_from_slice(&bytes[..read]),
             }
             let sent = without_pings(&all);
-            if let Some(sent) = sent.strip_suffix(end) {
-                return sent.to_vec();
+            if so(&sent) {
+                return sent;
             }
         }
     }
@@ -316,7 +312,7 @@ pub fn ping_id(piece: &str) -> Option<String> {
     Some(format!("alive-{number}"))
 }
 
-fn without_pings(bytes: &[u8]) -> Vec<u8> {
+fn without_pings(bytes: &[u8]) -> String {
     let mut text = String::from_utf8_lossy(bytes).into_owned();
     while let Some(begin) = text.find("<iq type='get' id='alive-") {
         let length = text[begin..]
@@ -324,7 +320,7 @@ fn without_pings(bytes: &[u8]) -> Vec<u8> {
             .map_or(0, |at| at + "</iq>".len());
         text.replace_range(begin..begin + length, "");
     }
-    text.into_bytes()
+    text
 }
 
 /// A stanza as it stands in the component's stream.

@@ -75,7 +75,9 @@ fn sets_that_wait_for_the_disk_wait_in_bounded_memory() {
             }
         });
         for number in 0..SETS {
-            let received = stage.next_within(PATIENCE).expect("an answer");
+            let received = stage.next_within(PATIENCE);
+            let received = received
+                .unwrap_or_else(|| panic!("no answer to {number}: {:#?}", stage.component.log()));
             assert!(
                 received.contains(&format!("'result' id='{number}'")),
                 "{received}"
