@@ -262,9 +262,9 @@ fn what_comes_in_parts_is_acknowledged_at_once() {
     let socket = stage.handle();
     socket.set_nodelay(false).expect("a socket");
     let value = format!("<a xmlns='urn:x'>{}</a>", "x".repeat(20_000));
-    // Beside it, what comes whole; of each the fastest, past those at the beginning of a connection
-    // that Linux acknowledges at once whatever it is told.
-    let [mut whole, mut in_parts] = [Duration::MAX; 2];
+    // Beside it, what comes whole, past those at the beginning of a connection that Linux
+    // acknowledges at once whatever it is told.
+    let [mut whole, mut in_parts] = [const { Vec::new() }; 2];
     for number in 0..100 {
         let set = set(&number.to_string(), &value);
         let is_whole = number % 2 == 0;
@@ -278,10 +278,15 @@ fn what_comes_in_parts_is_acknowledged_at_once() {
         }
         assert!(stage.next().contains("type='result'"));
         if number >= 50 {
-            let fastest = if is_whole { &mut whole } else { &mut in_parts };
-            *fastest = begun.elapsed().min(*fastest);
+            let times = if is_whole { &mut whole } else { &mut in_parts };
+            times.push(begun.elapsed());
         }
     }
+    // The faster ones: a busy machine makes others late, and a few are fast by luck.
+    let [whole, in_parts] = [whole, in_parts].map(|mut times| {
+        times.sort();
+        times[times.len() / 4]
+    });
     println!("{in_parts:?} in parts, {whole:?} whole");
     assert!(
         in_parts < whole + Duration::from_millis(30),

@@ -186,9 +186,10 @@ impl Session {
             };
             let mut bytes = [0; 65536];
             match self.read(&mut bytes, until) {
-                0 if until < deadline && Instant::now() >= until => {}
-                0 => return None,
-                read => self.cutter.feed(&bytes[..read]),
+                // The kernel may wake us some milliseconds early.
+                None if Instant::now() < deadline => {}
+                None | Some(0) => return None,
+                Some(read) => self.cutter.feed(&bytes[..read]),
             }
         }
     }
@@ -220,8 +221,8 @@ impl Session {
         let mut bytes = [0; 65536];
         loop {
             match self.read(&mut bytes, deadline) {
-                0 => panic!("no end of {}", String::from_utf8_lossy(&all)),
-                read => all.extend_from_slice(&bytes[..read]),
+                None | Some(0) => panic!("no end of {}", String::from_utf8_lossy(&all)),
+                Some(read) => all.extend_from_slice(&bytes[..read]),
             }
             let sent = without_pings(&all);
             if so(&sent) {
@@ -275,17 +276,19 @@ impl Session {
         pieces
     }
 
-    /// 0 at the end of the connection, and at the deadline.
-    fn read(&mut self, bytes: &mut [u8], deadline: Instant) -> usize {
+    /// How many bytes have come: none at the end of the connection, and nothing at the deadline.
+    fn read(&mut self, bytes: &mut [u8], deadline: Instant) -> Option<usize> {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return 0;
+            return None;
         }
         self.stream.set_read_timeout(Some(left)).expect("a timeout");
         match self.stream.read(bytes) {
-            Ok(read) => read,
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => 0,
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => 0,
+            Ok(read) => Some(read),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                None
+            }
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => Some(0),
             Err(error) => panic!("read: {error}"),
         }
     }
