@@ -13,3 +13,4 @@ mod rooms;
 mod scripted;
 mod store;
 mod support;
+mod verdicts;

@@ -17,7 +17,8 @@ from slixmpp.plugins.xep_0402.stanza import Conference
 NODE = "urn:xmpp:bookmarks:1"
 TEA, CAKE = "tea@rooms.example", "cake@rooms.example"
 EXTENSION = f"<extensions xmlns='{NODE}'><pinned xmlns='urn:test:pinned'/></extensions>"
-TIMEOUT = 20
+# As long as no busy machine needs.
+TIMEOUT = 60
 
 
 class Client(ClientXMPP):

@@ -16,7 +16,8 @@ from slixmpp.plugins.xep_0048 import Bookmarks
 NAMESPACE = "urn:test:slixmpp"
 STORED = f"<notes xmlns='{NAMESPACE}' n='1'>a <b>bold</b> word \u00e9 \U0001f600</notes>"
 ROOM = "room@rooms.example"
-TIMEOUT = 20
+# As long as no busy machine needs.
+TIMEOUT = 60
 
 
 async def run(host, port, jid, password, to):

@@ -1,8 +1,5 @@
 //! How the two find each other, and what is said when they do not.
 
-use std::thread::sleep;
-use std::time::Duration;
-
 use super::stage::{Start, wait_until_served};
 use crate::support::client::PATIENCE;
 use crate::support::component::{self, Component};
@@ -29,8 +26,8 @@ on_both_servers! {
 fn the_component_may_be_there_first(start: Start) {
     let options = Options::delegating(&[ALICE]);
     let address = ports::address(options.ports.component);
-    let _component = Component::start(component::Options::at(address));
-    sleep(Duration::from_millis(500));
+    let component = Component::start(component::Options::at(address));
+    component.pauses(1);
     let server = start(options);
     wait_until_served(&server, ALICE, &["", COMPONENT]);
 }
@@ -67,7 +64,7 @@ fn an_unknown_domain_is_said_plainly(start: Start) {
 /// never holds the secret itself.
 fn said_plainly(mut component: Component, part: &str) {
     component.wait_for_log(part, PATIENCE);
-    sleep(Duration::from_secs(2));
+    component.pauses(2);
     let log = component.log();
     let said = log.join("\n");
     let complains = |line: &String| line.contains("WARN") || line.contains("ERROR");

@@ -90,14 +90,16 @@ impl Stage {
 
 /// Asks as `jid`, at each of these addresses, until the answer is a result.
 ///
-/// Meanwhile Prosody may leave a request without any answer, so each gets a short time only.
+/// Meanwhile Prosody may leave a request without any answer, so each gets a short time only, at first.
 pub fn wait_until_served(server: &Server, jid: &str, addresses: &[&str]) {
     let deadline = Instant::now() + 2 * PATIENCE;
     let mut client = RawClient::login(server, jid);
+    let mut patience = Duration::ZERO;
     for to in addresses {
         loop {
             let request = private("get", to, "<probe xmlns='urn:test:probe'/>");
-            let answer = client.try_request(&request, Duration::from_secs(1));
+            patience += Duration::from_secs(1);
+            let answer = client.try_request(&request, patience);
             if answer.is_some_and(|iq| iq.attr("type") == Some("result")) {
                 break;
             }

@@ -32,7 +32,7 @@ impl Trace {
         }
         // strace writes a line when it has seen the call end.
         let last = format!("set-{}.", SETS - 1);
-        let deadline = Instant::now() + Duration::from_secs(5);
+        let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let calls = ended(&fs::read_to_string(&file).expect("a trace"));
             let answered = |call: &String| is_answer(call, &last);

@@ -1,7 +1,5 @@
 //! TLS beside a router that does what real ones do rarely.
 
-use std::time::Duration;
-
 use super::stage::{get, set};
 use crate::support::certificates::Authority;
 use crate::support::component::{Component, Options};
@@ -50,7 +48,7 @@ fn answers_wait_for_a_router_that_does_not_read() {
         .collect();
     stage.session.send(requests.concat());
     // All connections on the way fill up, and the component is stuck in the middle of an answer.
-    std::thread::sleep(Duration::from_secs(1));
+    stage.component.wait_until_idle();
     for n in 0..40 {
         let answer = stage.session.next_with(&format!("id='g{n}'"));
         assert!(answer.contains(&text), "answer {n} is another");

@@ -1,6 +1,7 @@
 //! Hazards 12 and 13: one user who asks for a lot waits, and nobody else does.
 
 use super::stage::{Stage, get, request, set};
+use crate::store::faulty::FaultyDisk;
 
 /// Values of 100 KB, asked for again and again.
 fn flood(stage: &mut Stage, gets: usize) {
@@ -35,12 +36,13 @@ fn a_flood_of_gets_does_not_hold_up_another_user() {
 
 #[test]
 fn a_flood_of_sets_does_not_hold_up_another_user() {
-    // On a disk so slow that the flood is read long before it is stored.
-    let slow = "strace -f -qq -o /dev/null -e trace=fsync -e inject=fsync:delay_enter=50000";
+    // On a disk so slow that all is read before anything is stored.
+    let disk = FaultyDisk::new();
     let mut stage = Stage::configured(|options| {
         options.extra = "[limits]\nmax_user_open_bytes = 33554432\n".to_owned();
-        options.under = slow.split(' ').map(str::to_owned).collect();
+        options.under = disk.under();
     });
+    disk.hang("fsync");
     let large = "x".repeat(20_000);
     let mut flood = String::new();
     for number in 0..500 {
@@ -49,6 +51,8 @@ fn a_flood_of_sets_does_not_hold_up_another_user() {
     }
     flood += &request("set", "bob", "bob@localhost/x", "<b xmlns='urn:x'>1</b>");
     stage.send(flood);
+    stage.expect_nothing();
+    disk.heal();
     let mut before = 0;
     while !stage.next().contains("id='bob'") {
         before += 1;
@@ -61,16 +65,23 @@ fn a_flood_of_sets_does_not_hold_up_another_user() {
 
 #[test]
 fn what_is_over_a_users_share_is_refused_by_name_and_the_rest_carried_out() {
-    let mut stage = Stage::with("[limits]\nmax_user_open_bytes = 50000\n");
+    let disk = FaultyDisk::new();
+    let mut stage = Stage::configured(|options| {
+        options.extra = "[limits]\nmax_user_open_bytes = 50000\n".to_owned();
+        options.under = disk.under();
+    });
     let large = "x".repeat(20_000);
     let mut flood = String::new();
     for number in 0..50 {
         let value = format!("<a xmlns='urn:x' n='{number}'>{large}</a>");
         flood += &set(&format!("flood-{number}"), &value);
     }
-    // One write, so that all of it is read before the first is on the disk.
+    // All of it is read before the first is on the disk.
+    disk.hang("fsync");
     stage.send(flood);
-    let answers: Vec<String> = (0..50).map(|_| stage.next()).collect();
+    let mut answers = vec![stage.next()];
+    disk.heal();
+    answers.extend((1..50).map(|_| stage.next()));
     let refused = |answer: &&String| answer.contains("limits.max_user_open_bytes is 50000");
     let carried_out = |answer: &&String| answer.contains("type='result'");
     let (refused, carried_out) = (

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::stage::{Stage, get, set};
 use crate::store::faulty::FaultyDisk;
+use crate::support::clock::Ticks;
 use crate::support::component::{Component, Options};
 use crate::support::router::{PATIENCE, Router, Session};
 use crate::support::web::{self, Answer};
@@ -53,8 +54,9 @@ fn assert_unhealthy(output: &Output, why: &str) {
     assert!(told.contains(why) && told.lines().count() == 1, "{told}");
 }
 
+/// Repeats it until it holds.
 #[track_caller]
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !holds() {
         assert!(Instant::now() < deadline, "never {what}");
@@ -155,9 +157,7 @@ fn the_command_does_not_wait_for_ever() {
     let toml = "[component]\njid = \"private.localhost\"\nsecret = \"s3cret\"\n";
     fs::write(folder.path().join("component.toml"), toml).expect("a file");
     let _silent = UnixListener::bind(folder.path().join("data/control.sock")).expect("a socket");
-    let begun = Instant::now();
     assert_unhealthy(&healthcheck(folder.path(), &[]), "does not answer within");
-    assert!(begun.elapsed() < 2 * PATIENCE);
 }
 
 #[test]
@@ -243,10 +243,14 @@ fn a_header_must_come_soon() {
     let _stage = Stage::with(&format!("[http]\nlisten = \"{address}\"\n"));
     let mut slow = web::connect(address);
     slow.write_all(b"GET /livez HT").expect("it reads");
-    let begun = Instant::now();
+    let ticks = Ticks::start();
     let mut rest = Vec::new();
-    let _ = slow.read_to_end(&mut rest);
-    assert!(begun.elapsed() < Duration::from_secs(9));
+    slow.read_to_end(&mut rest).expect("it is closed");
+    assert!(
+        ticks.passed() < Duration::from_secs(9),
+        "{:?}",
+        ticks.passed()
+    );
 }
 
 #[test]

@@ -2,9 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use super::health::eventually;
 use super::stage::{Stage, get, set};
+use crate::store::faulty::FaultyDisk;
+use crate::support::clock::Ticks;
 use crate::support::component::{Component, Options};
 use crate::support::router::{HEADER, PATIENCE, Router, ping_id};
+use crate::support::web;
+
+/// A router that is silent for 6 s is given up: seldom is a busy machine that slow to answer.
+const SOON: &str = "ping_seconds = 3";
 
 #[test]
 fn bytes_may_come_one_at_a_time() {
@@ -46,13 +53,11 @@ fn a_stanza_that_was_cut_by_the_end_is_not_carried_out() {
 fn after_a_link_that_worked_the_next_attempt_comes_within_a_second() {
     let mut stage = Stage::new();
     stage.lose_link();
-    let lost = Instant::now();
+    let ticks = Ticks::start();
     stage.router.let_in();
-    assert!(
-        lost.elapsed() < Duration::from_millis(1500),
-        "{:?}",
-        lost.elapsed()
-    );
+    let took = ticks.passed();
+    assert!(took < Duration::from_millis(1500), "{took:?}");
+    assert!(stage.component.pauses(1)[0] <= Duration::from_secs(1));
     let line = stage
         .component
         .wait_for_log("the router closed the connection", PATIENCE);
@@ -65,20 +70,27 @@ fn requests_read_before_a_drop_are_answered_on_the_next_link() {
     let mut stage = Stage::new();
     stage.send(set("1", "<a xmlns='urn:x'>1</a>") + &get("2", "<a xmlns='urn:x'/>"));
     // The component must have read them; what it answered is left unread.
-    std::thread::sleep(Duration::from_millis(200));
+    let data = stage.component.folder().join("data");
+    let answered =
+        "private_storage_requests_total{kind=\"get\",outcome=\"result\",via=\"direct\"} 1";
+    eventually("both are answered", || {
+        web::control(&data, "/metrics").body.contains(answered)
+    });
     stage.lose_link();
     stage.let_in_again();
     stage.send(get("3", "<a xmlns='urn:x'/>"));
     let mut answers = Vec::new();
-    while let Some(answer) = stage.next_within(Duration::from_millis(500)) {
-        answers.push(answer);
+    while !answers
+        .iter()
+        .any(|answer: &String| answer.contains("id='3'"))
+    {
+        answers.push(stage.next());
     }
-    assert!(
-        answers
-            .iter()
-            .any(|a| a.contains("id='3'") && a.contains(">1</a>")),
-        "{answers:?}"
-    );
+    let last = answers.last().expect("an answer");
+    assert!(last.contains(">1</a>"), "{answers:?}");
+    for id in ["id='1'", "id='2'"] {
+        assert!(answers.iter().any(|it| it.contains(id)), "{answers:?}");
+    }
 }
 
 /// Hazard 11: what came in the same read as the end of the stream is answered before we close.
@@ -126,14 +138,19 @@ fn what_is_not_xml_ends_the_link_and_it_comes_back() {
 
 #[test]
 fn sigterm_answers_what_was_read_and_closes_the_stream() {
-    let mut stage = Stage::new();
+    let disk = FaultyDisk::new();
+    let mut stage = Stage::configured(|options| options.under = disk.under());
     stage.send(set("1", "<a xmlns='urn:x'>1</a>"));
     stage.next();
+    disk.hang("fsync");
     stage.send(set("2", "<a xmlns='urn:x'>2</a>"));
-    std::thread::sleep(Duration::from_millis(100));
+    stage.expect_nothing();
+    stage.component.terminate();
+    stage.component.wait_for_log("stopping: SIGTERM", PATIENCE);
+    disk.heal();
+    let sent = stage.expect_end();
     let status = stage.component.stop();
     assert_eq!(status.code(), Some(0));
-    let sent = stage.expect_end();
     assert_eq!(sent.len(), 2, "{sent:?}");
     assert!(sent[0].contains("id='2'"));
     assert_eq!(sent[1], "</stream:stream>");
@@ -151,32 +168,37 @@ fn a_long_answer_is_followed_by_blanks() {
     let mut stage = Stage::new();
     let element = format!("<a xmlns='urn:x' k='{}'/>", "v".repeat(9_000));
     stage.store(&element);
-    stage.send(get("1", "<a xmlns='urn:x'/>"));
-    let sent = stage.bytes();
-    let blanks = sent.iter().rev().take_while(|byte| **byte == b' ').count();
-    assert!(
-        blanks >= element.len(),
-        "{blanks} blanks behind {} bytes",
-        sent.len()
-    );
-    stage.send(get("2", "<none xmlns='urn:none'/>"));
-    let sent = stage.bytes();
-    assert!(sent.ends_with(b"</iq>"), "a short answer needs none");
+    stage.send(get("long", "<a xmlns='urn:x'/>"));
+    stage.bytes_until(|sent| {
+        let blanks = sent.len() - sent.trim_end_matches(' ').len();
+        sent.contains(" id='long'") && blanks >= element.len()
+    });
+    // More of them may be on their way; behind a short answer comes the next.
+    stage.send(get("short", "<none xmlns='urn:none'/>"));
+    let ends = |sent: &str, id: &str| sent.contains(id) && sent.ends_with("</iq>");
+    stage.bytes_until(|sent| ends(sent, " id='short'"));
+    stage.send(get("next", "<none xmlns='urn:none'/>"));
+    let next = stage.bytes_until(|sent| ends(sent, " id='next'"));
+    assert!(next.starts_with('<'), "a short answer needs none: {next}");
 }
 
 /// Hazard 10: a peer that neither reads nor writes, behind a connection that nobody closes.
 #[test]
 fn a_router_that_falls_silent_is_asked_and_given_up() {
-    let mut stage = Stage::configured(|options| options.component = "ping_seconds = 1".into());
+    let mut stage = Stage::configured(|options| options.component = SOON.into());
     stage.expect_nothing(); // and the first ping is answered
     stage.answers_pings = false;
-    let silent = Instant::now();
+    let ticks = Ticks::start();
     let asked = stage.next();
     assert!(ping_id(&asked).is_some(), "{asked}");
     stage
         .component
-        .wait_for_log("the router has been silent for 2 s", PATIENCE);
-    assert!(silent.elapsed() < Duration::from_secs(5));
+        .wait_for_log("the router has been silent for ", PATIENCE);
+    assert!(
+        ticks.passed() < Duration::from_secs(10),
+        "{:?}",
+        ticks.passed()
+    );
     stage.let_in_again();
     stage.send(get("back", "<a xmlns='urn:x'/>"));
     stage.next_with("id='back'");
@@ -191,19 +213,19 @@ fn a_router_that_answers_no_pings_is_not_given_up() {
     let component = Component::start(options);
     let mut session = router.let_in();
     session.answers_pings = false;
-    std::thread::sleep(Duration::from_secs(4));
-    assert!(
-        !component.log().concat().contains("silent"),
-        "{:?}",
-        component.log()
-    );
+    for _ in 0..4 {
+        let asked = session.next();
+        assert!(ping_id(&asked).is_some(), "{asked}");
+    }
+    let log = component.log();
+    assert!(!log.concat().contains("silent"), "{log:?}");
 }
 
 /// What a half-dead link swallowed is sent again on the next one: a set that became durable is
 /// never left unanswered because the link blinked.
 #[test]
 fn answers_that_a_dead_link_swallowed_are_sent_again() {
-    let mut stage = Stage::configured(|options| options.component = "ping_seconds = 1".into());
+    let mut stage = Stage::configured(|options| options.component = SOON.into());
     stage.expect_nothing();
     stage.answers_pings = false;
     stage.send(set("1", "<a xmlns='urn:x'>1</a>"));
@@ -216,7 +238,7 @@ fn answers_that_a_dead_link_swallowed_are_sent_again() {
 /// A user's result with the id of our ping says nothing about the router.
 #[test]
 fn nobody_else_answers_for_the_router() {
-    let mut stage = Stage::configured(|options| options.component = "ping_seconds = 1".into());
+    let mut stage = Stage::configured(|options| options.component = SOON.into());
     stage.expect_nothing();
     stage.answers_pings = false;
     stage.send(set("1", "<a xmlns='urn:x'>1</a>"));
@@ -240,14 +262,34 @@ fn what_comes_in_parts_is_acknowledged_at_once() {
     let socket = stage.handle();
     socket.set_nodelay(false).expect("a socket");
     let value = format!("<a xmlns='urn:x'>{}</a>", "x".repeat(20_000));
-    let begun = Instant::now();
-    for number in 0..50 {
+    // Beside it, what comes whole, past those at the beginning of a connection that Linux
+    // acknowledges at once whatever it is told.
+    let [mut whole, mut in_parts] = [const { Vec::new() }; 2];
+    for number in 0..100 {
         let set = set(&number.to_string(), &value);
-        let (first, second) = set.split_at(8192);
-        stage.send(first);
-        stage.send(second);
+        let is_whole = number % 2 == 0;
+        let begun = Instant::now();
+        if is_whole {
+            stage.send(set);
+        } else {
+            let (first, second) = set.split_at(8192);
+            stage.send(first);
+            stage.send(second);
+        }
         assert!(stage.next().contains("type='result'"));
+        if number >= 50 {
+            let times = if is_whole { &mut whole } else { &mut in_parts };
+            times.push(begun.elapsed());
+        }
     }
-    let took = begun.elapsed();
-    assert!(took < Duration::from_millis(50 * 30), "{took:?}");
+    // The faster ones: a busy machine makes others late, and a few are fast by luck.
+    let [whole, in_parts] = [whole, in_parts].map(|mut times| {
+        times.sort();
+        times[times.len() / 4]
+    });
+    println!("{in_parts:?} in parts, {whole:?} whole");
+    assert!(
+        in_parts < whole + Duration::from_millis(30),
+        "{in_parts:?} in parts, {whole:?} whole"
+    );
 }

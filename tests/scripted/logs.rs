@@ -1,8 +1,6 @@
 //! The log: an administrator reads the story of the service in it, and nobody reads what users
 //! keep.
 
-use std::time::Duration;
-
 use serde_json::Value;
 
 use super::health::delegate;
@@ -160,8 +158,6 @@ fn a_failing_disk_is_told_without_what_is_on_it() {
         .component
         .wait_for_log("the store works again", 3 * PATIENCE);
     assert!(stage.component.stop().success());
-    stage
-        .component
-        .wait_for_log("stopped", Duration::from_secs(1));
+    stage.component.wait_for_log("stopped", PATIENCE);
     assert_absent(&stage.component.log(), &[STORED]);
 }

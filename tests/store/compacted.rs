@@ -2,11 +2,11 @@
 //! whichever of both databases is found; and nothing of the other one is left.
 
 use std::path::Path;
-use std::time::Duration;
 
 use super::small_disk::SmallDisk;
 use super::{keeping, numbered, stage};
 use crate::scripted::stage::{Stage, set};
+use crate::support::router::PATIENCE;
 
 const ROUNDS: usize = 12;
 const NAMES: usize = 4;
@@ -103,9 +103,7 @@ fn without_space_for_it_the_store_goes_on_and_says_so() {
     // Sets need 64 MiB, and a copy as much and twice what lives.
     disk.fill_up_to(70);
     let mut second = stage([disk.inside(), eager].concat());
-    let line = second
-        .component
-        .wait_for_log("is not compacted", Duration::from_secs(10));
+    let line = second.component.wait_for_log("is not compacted", PATIENCE);
     assert!(line.contains("MiB of free space"), "{line}");
     second.store(&numbered(0, "less"));
     second.fetch(&numbered(1, ""), &numbered(1, &text(49)));

@@ -251,6 +251,6 @@ fn a_value_damaged_while_the_service_runs_is_an_error_and_not_nothing() {
     }
     let line = stage
         .component
-        .wait_for_log("damaged", std::time::Duration::from_secs(1));
+        .wait_for_log("damaged", crate::support::router::PATIENCE);
     assert!(line.contains("look at the disk"), "{line}");
 }

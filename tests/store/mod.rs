@@ -20,10 +20,10 @@ use std::time::{Duration, Instant};
 
 use crate::scripted::stage::{Stage, get, set};
 use crate::support::component::{Component, Options};
-use crate::support::router::{HEADER, Router, Session};
+use crate::support::router::{HEADER, PATIENCE, Router, Session};
 
 /// How long a store may take to come back after its disk has.
-const REVIVAL: Duration = Duration::from_secs(30);
+const REVIVAL: Duration = Duration::from_secs(120);
 
 /// More than one answer holds, so that there is something to lose.
 const LIMITS: &str = "[limits]\nmax_namespace_bytes = 8000000\nmax_user_bytes = 8000000\n";
@@ -67,7 +67,7 @@ fn start(under: Vec<String>) -> Start {
     let mut component = Component::start(options);
     loop {
         if let Some(status) = component.exited() {
-            let said = component.wait_for_log("ERROR", Duration::from_secs(5));
+            let said = component.wait_for_log("ERROR", PATIENCE);
             assert_eq!(status.code(), Some(74), "{said}");
             return Start::Refused(said);
         }

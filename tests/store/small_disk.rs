@@ -87,10 +87,23 @@ impl SmallDisk {
         let mut filler = fs::File::create(filler).expect("a file");
         let piece = vec![1; 64 * 1024];
         while self.free() > mebibytes * 1024 * 1024 && filler.write_all(&piece).is_ok() {}
-        // The last pages, too.
         if mebibytes == 0 {
-            while filler.write_all(&piece[..4096]).is_ok() {}
+            self.fill_up();
         }
+    }
+
+    /// Takes what is free, to the last page, and what was taken before stays.
+    pub fn fill_up(&mut self) {
+        let filler = self.outside().join("filler");
+        let mut options = fs::File::options();
+        let mut filler = options
+            .create(true)
+            .append(true)
+            .open(filler)
+            .expect("a file");
+        let piece = vec![1; 1024 * 1024];
+        while filler.write_all(&piece).is_ok() {}
+        while filler.write_all(&piece[..4096]).is_ok() {}
     }
 
     /// Takes the filling away.

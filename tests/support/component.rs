@@ -14,7 +14,12 @@ use super::place::{Folder, Place};
 use super::process::Process;
 use super::server::{COMPONENT, HOST, OTHER_HOST, SECRET};
 
-const STOP: Duration = Duration::from_secs(10);
+/// How long its end may take on a busy machine. What it promises is 5 s: `Ticks` are for that.
+const STOP: Duration = Duration::from_secs(60);
+
+/// How many looks in a row must find it idle, and the pause between them.
+const LOOKS: usize = 5;
+const LOOK: Duration = Duration::from_millis(20);
 
 /// How the program is to be configured.
 pub struct Options {
@@ -203,6 +208,20 @@ impl Component {
         }
     }
 
+    /// Waits until it has told this many pauses before it tried again to connect, and returns them.
+    #[track_caller]
+    pub fn pauses(&self, count: usize) -> Vec<Duration> {
+        let deadline = Instant::now() + STOP;
+        loop {
+            let told: Vec<_> = self.log().iter().filter_map(|line| pause(line)).collect();
+            if told.len() >= count {
+                return told;
+            }
+            assert!(Instant::now() < deadline, "{:#?}", self.log());
+            std::thread::sleep(LOOK);
+        }
+    }
+
     /// Asks it to end, as a service manager does.
     pub fn stop(&mut self) -> ExitStatus {
         let mut process = self.process.take().expect("it runs");
@@ -232,6 +251,37 @@ impl Component {
             told.split(' ').next()?.parse::<u64>().ok()
         };
         Duration::from_nanos(tasks.filter_map(of_thread).sum())
+    }
+
+    /// Waits until it has nothing left to do but wait, in all its threads: for more to read, say,
+    /// or for a router that does not.
+    #[track_caller]
+    pub fn wait_until_idle(&mut self) {
+        let deadline = Instant::now() + STOP;
+        let (mut looks, mut before) = (0, Duration::ZERO);
+        while looks < LOOKS {
+            assert!(Instant::now() < deadline, "it never rests");
+            std::thread::sleep(LOOK);
+            let busy = self.busy();
+            looks = match busy == before && self.sleeps() {
+                true => looks + 1,
+                false => 0,
+            };
+            before = busy;
+        }
+    }
+
+    /// Whether no thread of it runs, or waits for a processor or a disk.
+    fn sleeps(&mut self) -> bool {
+        let process = self.process.as_mut().expect("it runs");
+        let tasks = format!("/proc/{}/task", process.child().id());
+        let mut tasks = std::fs::read_dir(tasks).expect("threads");
+        tasks.all(|task| {
+            let stat = task.and_then(|task| std::fs::read_to_string(task.path().join("stat")));
+            // The state stands behind the name, which is in parentheses.
+            let state = stat.as_deref().unwrap_or_default().rsplit(") ").next();
+            state.is_some_and(|rest| rest.starts_with('S'))
+        })
     }
 
     /// The memory it takes; none when it does not run.
@@ -271,6 +321,13 @@ impl Component {
         });
         self.process = Some(process);
     }
+}
+
+/// The pause that a line of the log tells of.
+fn pause(line: &str) -> Option<Duration> {
+    let (_, told) = line.split_once("next attempt in ")?;
+    let seconds = told.split(' ').next()?.parse().ok()?;
+    Some(Duration::from_secs_f32(seconds))
 }
 
 /// Lines that a thread collects and tests wait for.

@@ -6,6 +6,7 @@
 pub mod answers;
 pub mod certificates;
 pub mod client;
+pub mod clock;
 pub mod component;
 pub mod cutter;
 pub mod ejabberd;

@@ -22,8 +22,8 @@ pub const SECRET: &str = "s3cret";
 pub const PASSWORD: &str = "secret";
 
 const LOG: &str = "server.log";
-const START: Duration = Duration::from_secs(60);
-const STOP: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_secs(180);
+const STOP: Duration = Duration::from_secs(60);
 
 /// Where a server listens.
 #[derive(Clone, Copy)]

@@ -1,8 +1,11 @@
 //! Times without PEP, without the grant, without the component: nothing that anybody keeps
 //! meanwhile is lost.
 
+use std::time::Duration;
+
 use super::room::{room, sorted};
 use super::stage::{GRANTING, Hosts, NOT_GRANTING, On, Stage, WITHOUT_PEP, on_each_server};
+use crate::support::clock::Ticks;
 
 on_each_server! {
     while_pep_is_out_of_reach_the_store_answers_and_is_merged_later
@@ -94,7 +97,7 @@ fn who_stays_online_through_an_orderly_restart_deletes_what_it_drops(on: On) {
     old.rooms();
     // An answer of the last moment counts only if the router says in time that it has read it: after
     // a second it has been asked.
-    std::thread::sleep(std::time::Duration::from_secs(2));
+    Ticks::start().wait_for(Duration::from_secs(2));
 
     assert!(stage.component.stop().success());
     modern.publish(&new);

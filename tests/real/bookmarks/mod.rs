@@ -14,4 +14,5 @@ mod options;
 mod room;
 mod slixmpp;
 mod stage;
+#[cfg(feature = "newer-servers")]
 mod twice;

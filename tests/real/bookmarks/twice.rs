@@ -6,7 +6,6 @@ use crate::support::component::{self, Component};
 
 /// As where a link dies unseen, and its end is noticed when the next one is long up.
 #[test]
-#[ignore = "needs ejabberd 25.03 or later: scripts/prove-bookmarks"]
 fn who_is_left_is_served_again() {
     let stage = Stage::new(On::Ejabberd, GRANTING);
     for _ in 0..3 {

@@ -83,7 +83,7 @@ impl Trace {
         let mut stage = stage(under);
         load.carry_out(&mut stage.session);
         // strace writes a call down when it has seen it end.
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(120);
         loop {
             let text = fs::read_to_string(&file).expect("a trace");
             let root = root.to_str().expect("UTF-8");

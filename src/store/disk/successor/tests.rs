@@ -248,7 +248,7 @@ fn a_log_that_is_mostly_garbage_is_compacted_at_once_when_opened_and_while_runni
         ..OPTIONS
     };
     let shrinks = || {
-        (0..1000).any(|_| {
+        (0..6000).any(|_| {
             std::thread::sleep(Duration::from_millis(10));
             length() < 3_000_000
         })
