@@ -171,7 +171,7 @@ impl Tally {
             self.problems += 1;
             eprintln!("left out: {bad}");
         }
-        let document = sound.into_document();
+        let document = sound?.into_document();
         let belongings = &document.belongings;
         for (namespace, name) in &belongings.damaged {
             self.problems += 1;

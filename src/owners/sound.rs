@@ -13,7 +13,7 @@ use crate::address::{self, Sender};
 use crate::archive::Document;
 use crate::service::MAX_NAME_BYTES;
 use crate::stanza::{Fault, ns};
-use crate::store::{Belongings, Entry, Owner};
+use crate::store::{Entry, Owner};
 use crate::xml::NotXml;
 use crate::xml::frame::{Frame, Framer, Stanza};
 use crate::xml::reader::{Limits, Reader};
@@ -44,20 +44,39 @@ pub struct Bad {
 }
 
 impl Sound {
-    /// Reads all of a document: what of it may be stored, and what may not; nothing where the owner
+    /// Reads all of a document: what of it may be stored, and what may not; `None` where the owner
     /// may have nothing. Elements that say in another way what their normal form says are brought
     /// into that.
     #[must_use]
-    pub fn of(document: Document) -> (Self, Vec<Bad>) {
+    pub fn of(document: Document) -> (Option<Self>, Vec<Bad>) {
+        match Self::read(document) {
+            Ok((sound, bad)) => (Some(sound), bad),
+            Err(bad) => (None, vec![bad]),
+        }
+    }
+
+    /// The same, where all of it must be.
+    ///
+    /// # Errors
+    ///
+    /// With the first that may not be stored.
+    pub fn whole(document: Document) -> Result<Self, Bad> {
+        let (sound, bad) = Self::read(document)?;
+        match bad.into_iter().next() {
+            None => Ok(sound),
+            Some(bad) => Err(bad),
+        }
+    }
+
+    /// What is sound of an owner's values, and which are bad; or else the owner is.
+    fn read(document: Document) -> Result<(Self, Vec<Bad>), Bad> {
         let Document {
             owner,
             mut belongings,
         } = document;
         if !is_an_account(&owner) {
             let why = "no account has this address, or not in this form";
-            let bad = vec![Bad::owner(owner.clone(), why)];
-            let belongings = Belongings::default();
-            return (Self(Document { owner, belongings }), bad);
+            return Err(Bad::owner(owner, why));
         }
         let mut bad = Vec::new();
         let mut seen = HashSet::new();
@@ -79,20 +98,7 @@ impl Sound {
                 }),
             }
         }
-        (Self(Document { owner, belongings }), bad)
-    }
-
-    /// The same, where all of it must be.
-    ///
-    /// # Errors
-    ///
-    /// With the first that may not be stored.
-    pub fn whole(document: Document) -> Result<Self, Bad> {
-        let (sound, bad) = Self::of(document);
-        match bad.into_iter().next() {
-            None => Ok(sound),
-            Some(bad) => Err(bad),
-        }
+        Ok((Self(Document { owner, belongings }), bad))
     }
 
     /// What it is.

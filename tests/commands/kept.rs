@@ -73,7 +73,7 @@ fn whatever_was_stored_comes_back_to_the_byte() {
     let other = place();
     let backup = folder.join("all.backup");
     let said = done(other.path(), &["restore", backup.to_str().expect("UTF-8")]);
-    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(!said.contains("bad"), "{said}");
     assert_eq!(all_in(&other.path().join("data")), stored);
     done(other.path(), &["backup", "again.backup"]);
     let again = fs::read(other.path().join("again.backup")).expect("a backup");

@@ -148,8 +148,7 @@ fn read(
             }
             Ok(Some(document)) => {
                 last = Some(document.owner.clone());
-                let (sound, bad) = Sound::of(document);
-                (Some(sound), bad)
+                Sound::of(document)
             }
             Ok(None) => return Ok(()),
             Err(strange @ BadArchive::Strange(_)) => {
