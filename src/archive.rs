@@ -52,6 +52,12 @@ pub enum BadArchive {
     /// It was changed after it had been written.
     #[error("it is damaged at byte {0}")]
     Damaged(u64),
+    /// A record was written as it is, and not by this program. The others can still be read.
+    #[error("what stands at byte {0} is no owner with elements")]
+    Strange(u64),
+    /// Something comes after its end.
+    #[error("it ends at byte {0}, and there is more behind: are these two files in one?")]
+    Longer(u64),
 }
 
 /// Appends the record of one owner. `false`, and nothing appended, where it has more than 4 GiB.
@@ -159,7 +165,8 @@ impl<R: Read> Reader<R> {
     ///
     /// # Errors
     ///
-    /// When it cannot be read, or is not what was written. Nothing can be read then any more.
+    /// When it cannot be read, or is not what was written. Nothing can be read then any more, but
+    /// behind what is only [strange](BadArchive::Strange).
     pub fn next_document(&mut self) -> Result<Option<Document>, BadArchive> {
         if self.ended {
             return Ok(None);
@@ -178,12 +185,20 @@ impl<R: Read> Reader<R> {
         if length == 0 {
             self.ended = true;
             return match <[u8; 8]>::try_from(body.as_slice()) {
-                Ok(owners) if u64::from_le_bytes(owners) == self.owners => Ok(None),
+                Ok(owners) if u64::from_le_bytes(owners) == self.owners => self.ends_here(),
                 _ => Err(BadArchive::Damaged(begin)),
             };
         }
         self.owners += 1;
-        document(&body).ok_or(BadArchive::Damaged(begin)).map(Some)
+        document(&body).ok_or(BadArchive::Strange(begin)).map(Some)
+    }
+
+    fn ends_here(&mut self) -> Result<Option<Document>, BadArchive> {
+        let mut more = Vec::new();
+        match self.source.by_ref().take(1).read_to_end(&mut more)? {
+            0 => Ok(None),
+            _ => Err(BadArchive::Longer(self.at)),
+        }
     }
 
     fn take(&mut self, length: u64) -> Result<Vec<u8>, BadArchive> {

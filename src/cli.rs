@@ -91,6 +91,10 @@ enum Command {
     Restore {
         /// The backup.
         file: PathBuf,
+        /// Where something in it is not what this program stores: restore all but that, and name
+        /// it. Otherwise nothing is restored.
+        #[arg(long)]
+        leave_out_bad: bool,
     },
     /// Write the database anew, also while the service runs: nothing stays in it of what was
     /// deleted.
@@ -214,7 +218,10 @@ pub fn main() -> ExitCode {
         }
         Command::Stats => stats::run(&config),
         Command::Backup { file, force } => backup::run(&config, &file, force),
-        Command::Restore { file } => backup::restore(&config, &file),
+        Command::Restore {
+            file,
+            leave_out_bad,
+        } => backup::restore(&config, &file, leave_out_bad),
         Command::Compact => compact::run(&config),
         Command::Delete {
             jid,

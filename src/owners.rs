@@ -5,6 +5,7 @@
 //! process ([`Here`]), or through the control socket of the service that runs (`wire` has both
 //! ends), and whoever works with them sees no difference.
 
+pub mod sound;
 pub mod wire;
 
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -14,6 +15,7 @@ use crate::config::Config;
 use crate::store::{
     Amount, Belongings, Change, ChangeSet, Compacted, Existing, Limits, Owner, SetError, Store,
 };
+use sound::Sound;
 
 /// How many owners make a page at most.
 const PAGE: usize = 500;
@@ -61,17 +63,16 @@ pub trait Owners {
     /// # Errors
     ///
     /// When it is refused, by the configured limits say, or cannot be stored.
-    fn put(&self, document: Document, existing: Existing) -> Result<(), Trouble>;
+    fn put(&self, sound: Sound, existing: Existing) -> Result<(), Trouble>;
 
     /// The same for many, of whom some may be stored when it fails.
     ///
     /// # Errors
     ///
     /// With the first trouble that there is.
-    fn put_all(&self, documents: Vec<Document>, existing: Existing) -> Result<(), Trouble> {
-        documents
-            .into_iter()
-            .try_for_each(|document| self.put(document, existing))
+    fn put_all(&self, all: Vec<Sound>, existing: Existing) -> Result<(), Trouble> {
+        all.into_iter()
+            .try_for_each(|sound| self.put(sound, existing))
     }
 
     /// Deletes all that an owner has, durably.
@@ -115,12 +116,8 @@ impl Here {
         *self.limits.lock().unwrap_or_else(PoisonError::into_inner) = limits(config);
     }
 
-    fn submit(
-        &self,
-        document: Document,
-        existing: Existing,
-        done: mpsc::Sender<Result<(), SetError>>,
-    ) {
+    fn submit(&self, sound: Sound, existing: Existing, done: mpsc::Sender<Result<(), SetError>>) {
+        let document = sound.into_document();
         let changes = document.belongings.entries.into_iter().map(|entry| Change {
             namespace: entry.namespace,
             name: entry.name,
@@ -183,15 +180,15 @@ impl Owners for Here {
         Ok(Document { owner, belongings })
     }
 
-    fn put(&self, document: Document, existing: Existing) -> Result<(), Trouble> {
-        self.put_all(vec![document], existing)
+    fn put(&self, sound: Sound, existing: Existing) -> Result<(), Trouble> {
+        self.put_all(vec![sound], existing)
     }
 
     /// They share syncs.
-    fn put_all(&self, documents: Vec<Document>, existing: Existing) -> Result<(), Trouble> {
+    fn put_all(&self, all: Vec<Sound>, existing: Existing) -> Result<(), Trouble> {
         let (done, answers) = mpsc::channel();
-        for document in documents {
-            self.submit(document, existing, done.clone());
+        for sound in all {
+            self.submit(sound, existing, done.clone());
         }
         drop(done);
         // Each is answered, whatever becomes of the store.

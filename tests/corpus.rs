@@ -8,6 +8,11 @@ use std::panic::catch_unwind;
 use std::path::Path;
 
 #[test]
+fn archive() {
+    replay("archive", targets::archive);
+}
+
+#[test]
 fn frames() {
     replay("frames", targets::frames);
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use arbitrary::Unstructured;
 use xmpp_private_storage::formats::{Entry, Export, Import, Item, Limits, User, prosody_user};
 
+use super::archive::is_taken;
 use super::generate::Xml;
 use super::infoset::{self, Token};
 use super::is_xml;
@@ -135,6 +136,11 @@ fn sound(entries: &[Entry]) {
     assert!(entries.iter().map(|entry| entry.xml.len()).sum::<usize>() <= LIMITS.bytes);
     let count: usize = entries.iter().map(|entry| entry.elements as usize).sum();
     assert!(count <= LIMITS.elements);
+    let brought = entries.iter();
+    let brought: Vec<_> = brought
+        .map(|it| (&*it.namespace, &*it.name, it.elements, &*it.xml))
+        .collect();
+    is_taken(&brought);
     for entry in entries {
         assert!(!entry.namespace.is_empty() && entry.namespace != PRIVATE);
         let elements = elements(entry);

@@ -4,6 +4,7 @@
 //! Input that begins with `<` is taken as XML, so that a hazard can be written down by hand;
 //! any other is a source of choices for [`generate`].
 
+mod archive;
 mod formats;
 mod frames;
 mod generate;
@@ -13,6 +14,7 @@ mod reader;
 mod request;
 mod service;
 
+pub use archive::archive;
 pub use formats::{prosody, xep0227};
 pub use frames::frames;
 pub use reader::reader;

@@ -2,34 +2,29 @@
 //!
 //! A backup is taken while sets go on: of each owner it holds all that they had at one moment,
 //! which is not before the backup began. It gets its name when it is whole and on the disk.
-//! A restore reads the whole file before it puts anything, so a backup that was cut off or damaged
-//! leaves the store as empty as it was.
 
 mod file;
+mod restore;
 
-use std::fs::File;
-use std::io::{self, BufReader, Seek, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
 use super::progress::Progress;
 use super::words;
 use super::{data, words::count};
-use crate::archive::{self, BadArchive, Document, Reader};
+use crate::archive::{self, Document};
 use crate::config::Config;
 use crate::exit;
+use crate::owners::sound::Sound;
 use crate::owners::{Trouble, for_each_document};
-use crate::store::Existing;
 use file::Target;
+
+pub use restore::restore;
 
 /// Writes a backup to a file, or to standard output if that is called `-`.
 pub fn run(config: &Config, file: &Path, force: bool) -> ExitCode {
     ExitCode::from(back_up(config, file, force).unwrap_or_else(|code| code))
-}
-
-/// Puts all that is in a backup into an empty store.
-pub fn restore(config: &Config, file: &Path) -> ExitCode {
-    ExitCode::from(put_back(config, file).err().unwrap_or(0))
 }
 
 /// What was written, or put.
@@ -39,6 +34,7 @@ struct Sum {
     elements: u64,
     bytes: u64,
     damaged: u64,
+    bad: u64,
 }
 
 impl Sum {
@@ -58,6 +54,15 @@ impl Sum {
             let [owner, namespace, name] =
                 [document.owner.as_str(), namespace, name].map(words::shown);
             eprintln!("damaged, and so left out: {owner} {namespace:?} {name:?}");
+        }
+    }
+
+    /// Names what a restore would refuse. An older one let it in, or something else than this
+    /// program has written to the store.
+    fn name_bad(&mut self, document: Document, progress: &mut Progress) {
+        for bad in Sound::of(document).1 {
+            self.bad += 1;
+            progress.line(format_args!("not as it should be stored: {bad}"));
         }
     }
 
@@ -107,6 +112,7 @@ fn back_up(config: &Config, file: &Path, force: bool) -> Result<u8, u8> {
         }
         target.write_all(&bytes)?;
         bytes.clear();
+        sum.name_bad(document, &mut progress);
         progress.show(|| sum.told());
         Ok(())
     });
@@ -119,107 +125,19 @@ fn back_up(config: &Config, file: &Path, force: bool) -> Result<u8, u8> {
     target.write_all(&bytes).map_err(cannot_write)?;
     target.finish().map_err(cannot_write)?;
     eprintln!("backed up {}", sum.told());
-    Ok(if sum.damaged == 0 {
-        0
-    } else {
+    if sum.damaged > 0 {
         let damaged = count(sum.damaged, "entry is", "entries are");
         eprintln!("{damaged} damaged and left out, as named above; the rest is in the backup");
-        exit::INCOMPLETE
+    }
+    if sum.bad > 0 {
+        let bad = count(sum.bad, "part of it is", "parts of it are");
+        eprintln!(
+            "{bad} as named above: the backup has them as they are, and restore takes all but \
+             those with --leave-out-bad"
+        );
+    }
+    Ok(match sum.damaged + sum.bad {
+        0 => 0,
+        _ => exit::INCOMPLETE,
     })
-}
-
-fn put_back(config: &Config, file: &Path) -> Result<(), u8> {
-    let unusable = |error: BadArchive| {
-        eprintln!("cannot restore {}: {error}", file.display());
-        exit::INPUT
-    };
-    // Opened before we become somebody who may not read it.
-    let mut source = File::open(file).map_err(|error| unusable(error.into()))?;
-    let all = read(&source, |_| Ok(())).map_err(unusable)?;
-    source.rewind().map_err(|error| unusable(error.into()))?;
-    let data = data::open_alone(config)?;
-    let folder = config.storage.path.display();
-    if !data.page(None).map_err(|it| data::told(&it))?.is_empty() {
-        eprintln!(
-            "the store in {folder} is not empty: move its folder away first, so that nothing that \
-             is in it gets lost"
-        );
-        return Err(exit::STORE);
-    }
-    let mut progress = Progress::on_terminal();
-    let mut put = Sum::default();
-    let mut refused = None;
-    let mut put_off = Batch::default();
-    let mut store = |documents| {
-        data.put_all(documents, Existing::Replace)
-            .map_err(|trouble| {
-                refused = Some(trouble);
-                BadArchive::Io(io::ErrorKind::Other.into())
-            })
-    };
-    let read = read(&source, |document| {
-        put.add(&document);
-        put.name_damage(&document, &mut progress);
-        progress.show(|| format!("{} of {}", put.told(), all.told()));
-        if document.belongings.entries.is_empty() {
-            return Ok(());
-        }
-        match put_off.add(document) {
-            Some(full) => store(full),
-            None => Ok(()),
-        }
-    });
-    let read = read.and_then(|sum| store(put_off.take()).map(|()| sum));
-    progress.clear();
-    let failed = match (refused, read) {
-        (Some(trouble), _) => Some(data::told(&trouble)),
-        (None, Err(error)) => Some(unusable(error)),
-        (None, Ok(_)) => None,
-    };
-    if let Some(code) = failed {
-        eprintln!(
-            "{} are restored, and the rest is not: move {folder} away, and begin again",
-            put.told()
-        );
-        return Err(code);
-    }
-    eprintln!("restored {}", put.told());
-    Ok(())
-}
-
-/// Owners that are put together, so that they share syncs.
-#[derive(Default)]
-struct Batch {
-    documents: Vec<Document>,
-    bytes: usize,
-}
-
-impl Batch {
-    /// Adds one; returns all of them when they are enough.
-    fn add(&mut self, document: Document) -> Option<Vec<Document>> {
-        let entries = document.belongings.entries.iter();
-        self.bytes += entries.map(|entry| entry.value.text.len()).sum::<usize>();
-        self.documents.push(document);
-        let enough = self.documents.len() >= 1024 || self.bytes >= 4 * 1024 * 1024;
-        enough.then(|| self.take())
-    }
-
-    fn take(&mut self) -> Vec<Document> {
-        self.bytes = 0;
-        std::mem::take(&mut self.documents)
-    }
-}
-
-/// Reads a whole backup, and has each owner worked upon.
-fn read(
-    file: &File,
-    mut work: impl FnMut(Document) -> Result<(), BadArchive>,
-) -> Result<Sum, BadArchive> {
-    let mut reader = Reader::of_backup(BufReader::new(file))?;
-    let mut sum = Sum::default();
-    while let Some(document) = reader.next_document()? {
-        sum.add(&document);
-        work(document)?;
-    }
-    Ok(sum)
 }

@@ -12,6 +12,7 @@ use crate::archive::Document;
 use crate::config::Config;
 use crate::exit;
 use crate::formats::{self, Export};
+use crate::owners::sound::Sound;
 use crate::owners::{self, Owners, Trouble};
 use crate::store::Owner;
 
@@ -103,9 +104,9 @@ fn export(owners: &dyn Owners, users: &[Owner], to: &To, tally: &mut Tally) -> R
         To::Folder(folder) => {
             fs::create_dir_all(folder).map_err(|error| named(folder, error))?;
             each(owners, users, |document| {
-                if !tally.takes(&document) {
+                let Some(document) = tally.take(document) else {
                     return Ok(());
-                }
+                };
                 let Some(name) = formats::file_name(document.owner.as_str()) else {
                     return tally.no_account(&document);
                 };
@@ -126,9 +127,9 @@ fn all_into(
 ) -> Result<(), Stopped> {
     let mut export = Export::new(BufWriter::new(out))?;
     each(owners, users, |document| {
-        if !tally.takes(&document) {
+        let Some(document) = tally.take(document) else {
             return Ok(());
-        }
+        };
         if formats::file_name(document.owner.as_str()).is_none() {
             return tally.no_account(&document);
         }
@@ -162,8 +163,15 @@ fn write(export: &mut Export<impl Write>, document: &Document) -> Result<(), Sto
 }
 
 impl Tally {
-    /// Counts a user; whether there is anything to write.
-    fn takes(&mut self, document: &Document) -> bool {
+    /// Counts a user; what of theirs is to be written, if anything is. Text that is not sound could
+    /// end the file's elements, and add to it what nobody has stored.
+    fn take(&mut self, document: Document) -> Option<Document> {
+        let (sound, bad) = Sound::of(document);
+        for bad in bad {
+            self.problems += 1;
+            eprintln!("left out: {bad}");
+        }
+        let document = sound?.into_document();
         let belongings = &document.belongings;
         for (namespace, name) in &belongings.damaged {
             self.problems += 1;
@@ -175,7 +183,7 @@ impl Tally {
         let elements = belongings.entries.iter().map(|entry| entry.value.elements);
         self.elements += elements.map(u64::from).sum::<u64>();
         self.users += u64::from(!belongings.entries.is_empty());
-        !belongings.entries.is_empty()
+        (!belongings.entries.is_empty()).then_some(document)
     }
 
     fn no_account(&mut self, document: &Document) -> Result<(), Stopped> {

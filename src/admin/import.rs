@@ -11,6 +11,7 @@ use crate::archive::Document;
 use crate::config::{Config, ReservedNamespaces};
 use crate::exit;
 use crate::formats::{self, Import, Item};
+use crate::owners::sound::{Bad, Sound};
 use crate::owners::{Owners, Trouble};
 use crate::service;
 use crate::store::{Belongings, Entry, Existing, Owner, Value};
@@ -139,7 +140,9 @@ fn take(
             entries: wanted,
             damaged: Vec::new(),
         };
-        owners.put(Document { owner, belongings }, existing)?;
+        let sound = Sound::whole(Document { owner, belongings });
+        let refused = |bad: Bad| Trouble::Refused(bad.to_string());
+        owners.put(sound.map_err(refused)?, existing)?;
     }
     tally.users += 1;
     tally.new += new;

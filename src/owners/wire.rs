@@ -9,8 +9,9 @@
 //! | `POST /remove?OWNER` | | nothing |
 //! | `POST /compact` | | bytes before, bytes after |
 //!
-//! Owners are percent-encoded; in the first two it is the one behind whom to begin. What was
-//! refused comes back as 422, what failed as 500, each with its reason.
+//! Owners are percent-encoded; in the first two it is the one behind whom to begin. What is kept or
+//! replaces is read by the side that has the store ([`Sound`]), whoever asks. What was refused
+//! comes back as 422, what failed as 500, each with its reason.
 
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,7 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use tokio::runtime::Runtime;
 use tokio::task::spawn_blocking;
 
+use super::sound::Sound;
 use super::{Here, Owners, Trouble};
 use crate::archive::{self, Document};
 use crate::control;
@@ -63,14 +65,8 @@ pub async fn serve(here: &Here, request: Request) -> Result<Response, Request> {
             };
             let body = Limited::new(request.into_body(), LONGEST).collect().await;
             Box::new(move || {
-                let refused = |error: &dyn std::fmt::Display| Trouble::Refused(error.to_string());
-                let body = body.map_err(|error| refused(&*error))?.to_bytes();
-                let mut reader = archive::Reader::of_records(&*body);
-                while let Some(document) =
-                    reader.next_document().map_err(|error| refused(&error))?
-                {
-                    here.put(document, existing)?;
-                }
+                let body = body.map_err(refused)?.to_bytes();
+                here.put_all(all_sound(&body)?, existing)?;
                 Ok((TEXT, Vec::new()))
             })
         }
@@ -94,6 +90,20 @@ pub async fn serve(here: &Here, request: Request) -> Result<Response, Request> {
             "this has hit a fault of the service",
         ),
     })
+}
+
+/// All that is in an archive, if all of it may be stored.
+fn all_sound(archive: &[u8]) -> Result<Vec<Sound>, Trouble> {
+    let mut reader = archive::Reader::of_records(archive);
+    let mut all = Vec::new();
+    while let Some(document) = reader.next_document().map_err(refused)? {
+        all.push(Sound::whole(document).map_err(refused)?);
+    }
+    Ok(all)
+}
+
+fn refused(why: impl std::fmt::Display) -> Trouble {
+    Trouble::Refused(why.to_string())
 }
 
 fn lines(page: Vec<(Owner, Amount)>) -> Vec<u8> {
@@ -192,13 +202,13 @@ impl Owners for There {
         found.into_iter().next().ok_or_else(strange)
     }
 
-    fn put(&self, document: Document, existing: Existing) -> Result<(), Trouble> {
+    fn put(&self, sound: Sound, existing: Existing) -> Result<(), Trouble> {
         let path = match existing {
             Existing::Keep => "/keep",
             Existing::Replace => "/replace",
         };
-        self.ask(Method::POST, path, records(&[document])?)
-            .map(drop)
+        let records = records(&[sound.into_document()])?;
+        self.ask(Method::POST, path, records).map(drop)
     }
 
     fn remove(&self, owner: &Owner) -> Result<(), Trouble> {

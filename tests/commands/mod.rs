@@ -2,18 +2,25 @@
 //! do the same, and nobody need know which it was.
 
 mod backup;
+mod forged;
 mod formats;
+mod hostile;
+mod kept;
 mod reach;
 mod stats;
 mod wire;
 
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
-use xmpp_private_storage::store::{Belongings, Options, Owner, Store};
+use xmpp_private_storage::store::{
+    Belongings, Change, ChangeSet, Limits, Options, Owner, Store, Value,
+};
 
 use crate::scripted::stage::{Stage, request};
 
@@ -91,13 +98,42 @@ fn stopped() -> Stage {
     stage
 }
 
-/// What there is in a store that nobody has open.
-fn all_in(folder: &Path) -> Vec<(String, Belongings)> {
+/// A store that nobody has open.
+fn open(folder: &Path) -> Store {
     let options = Options {
         cache_bytes: 1 << 20,
         compact_above_bytes: u64::MAX,
     };
-    let store = Store::open(folder, &options).expect("a store");
+    Store::open(folder, &options).expect("a store")
+}
+
+/// Stores these texts of these owners, as they are, which no command does.
+fn put_past_everything(folder: &Path, all: &[(&str, (&str, &str), &str)]) {
+    let store = open(folder);
+    for (owner, (namespace, name), text) in all {
+        let value = Value {
+            text: (*text).to_owned(),
+            elements: 1,
+        };
+        let set = ChangeSet {
+            owner: Owner::new(owner).expect("an owner"),
+            limits: Limits::NONE,
+            changes: vec![Change {
+                namespace: (*namespace).to_owned(),
+                name: (*name).to_owned(),
+                value: Some(value),
+            }],
+        };
+        let (done, answer) = std::sync::mpsc::channel();
+        store.submit(set, move |result| drop(done.send(result)));
+        answer.recv().expect("an answer").expect("stored");
+    }
+    store.close();
+}
+
+/// What there is in a store that nobody has open.
+fn all_in(folder: &Path) -> Vec<(String, Belongings)> {
+    let store = open(folder);
     let owners = store.owners(None, usize::MAX).expect("owners");
     let all = |owner: Owner| {
         let belongings = store.belongings(&owner).expect("belongings");
@@ -117,6 +153,29 @@ fn database(folder: &Path) -> sled::Db {
     let _ = fs::remove_file(folder.join("closed"));
     let config = sled::Config::new().path(folder).segment_size(8 << 20);
     config.open().expect("a database")
+}
+
+/// Sends these bytes to the control socket; the status, and what is said.
+fn send(folder: &Path, request: &[u8]) -> (u16, String) {
+    let mut stream = UnixStream::connect(folder.join("control.sock")).expect("a socket");
+    stream.write_all(request).expect("it reads");
+    let mut answer = Vec::new();
+    stream
+        .read_to_end(&mut answer)
+        .expect("it answers and ends");
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let status = answer
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+    (status.unwrap_or_default(), body.to_owned())
+}
+
+fn post(folder: &Path, path: &str, body: &[u8]) -> (u16, String) {
+    let length = body.len();
+    let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n");
+    send(folder, &[head.as_bytes(), body].concat())
 }
 
 fn mode(file: &Path) -> u32 {
