@@ -161,7 +161,13 @@ mod tests {
     /// server's `example.org.` would have met the data of `example.org`.
     #[test]
     fn a_domain_that_ends_with_a_dot_is_none() {
-        for domain in ["example.org.", "example.org..", ".", "127.0.0.1.", "Example.ORG."] {
+        for domain in [
+            "example.org.",
+            "example.org..",
+            ".",
+            "127.0.0.1.",
+            "Example.ORG.",
+        ] {
             assert_eq!(domain_name(domain), None, "{domain}");
             assert_eq!(sender(domain), Sender::Malformed);
             for local in ["alice", "\u{1f600}", "\u{1d43}lice"] {

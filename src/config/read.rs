@@ -164,7 +164,9 @@ mod tests {
     fn what_is_no_file_is_refused_at_once() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = |name: &str| folder.path().join(name);
-        let made = std::process::Command::new("mkfifo").arg(path("pipe")).status();
+        let made = std::process::Command::new("mkfifo")
+            .arg(path("pipe"))
+            .status();
         assert!(made.expect("mkfifo").success());
         let _socket = std::os::unix::net::UnixListener::bind(path("socket")).expect("a socket");
         for (path, what) in [
@@ -188,7 +190,10 @@ mod tests {
         std::fs::create_dir(path("..data")).expect("a folder");
         std::fs::write(path("..data/secret"), "s3cret").expect("a file");
         std::os::unix::fs::symlink("..data/secret", path("secret")).expect("a link");
-        assert_eq!(read(&path("secret")).ok().map(|it| it.text).as_deref(), Some("s3cret"));
+        assert_eq!(
+            read(&path("secret")).ok().map(|it| it.text).as_deref(),
+            Some("s3cret")
+        );
         std::fs::remove_file(path("..data/secret")).expect("a file");
         let gone = read(&path("secret")).err().map(|it| it.kind());
         assert_eq!(gone, Some(io::ErrorKind::NotFound));

@@ -61,9 +61,8 @@ pub fn in_time() {
         tracing::warn!("when it hangs in something, the service will not end in time: {error}");
     };
     let watch = move || {
-        if let Err(error) = watch() {
-            told(&error);
-        }
+        let Err(error) = watch();
+        told(&error);
     };
     let thread = thread::Builder::new().name("end".into()).spawn(watch);
     if let Err(error) = thread {
