@@ -16,7 +16,6 @@ use crate::store::faulty::FaultyDisk;
 use crate::support::router::PATIENCE;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_xmpp-private-storage");
-const SECRET: &str = "secret = \"s3cret\"";
 
 /// What a file is not to be: made under this path, and what the message calls it.
 const NO_FILES: [(fn(&Path), &str); 5] = [
