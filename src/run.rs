@@ -93,7 +93,7 @@ pub fn run(
     let wanted = config.bookmarks.mode == BookmarksMode::Pep;
     let mut news = News::new(&status, &metrics.link, wanted);
     let stop = async {
-        tracing::info!("stopping: {}", asked.to_stop().await);
+        tracing::info!("stopping: {}", asked.wait().await);
         status.stopping();
         manager::stopping();
     };

@@ -43,7 +43,7 @@ impl Asked {
     }
 
     /// Waits for that; the name of the signal.
-    pub async fn to_stop(self) -> &'static str {
+    pub async fn wait(self) -> &'static str {
         let Some([mut terminate, mut interrupt]) = self.0 else {
             return pending().await;
         };
@@ -72,7 +72,7 @@ pub fn in_time() {
 
 fn watch() -> io::Result<Infallible> {
     let runtime = Builder::new_current_thread().enable_io().build()?;
-    runtime.block_on(async { Asked::listen().to_stop().await });
+    runtime.block_on(async { Asked::listen().wait().await });
     thread::sleep(LONGEST);
     thread::spawn(|| {
         tracing::warn!(

@@ -105,7 +105,7 @@ fn a_configuration_that_is_no_file_is_refused_by_every_command() {
             let (code, said) = end(command);
             assert_eq!(code, Some(78), "{arguments:?}: {said}");
             assert!(
-                said.contains(&format!("component.toml: cannot read the configuration")),
+                said.contains("component.toml: cannot read the configuration"),
                 "{said}"
             );
             assert!(
