@@ -17,8 +17,11 @@ use crate::support::router::PATIENCE;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_xmpp-private-storage");
 
+/// Makes something under this path.
+type Make = fn(&Path);
+
 /// What a file is not to be: made under this path, and what the message calls it.
-const NO_FILES: [(fn(&Path), &str); 5] = [
+const NO_FILES: [(Make, &str); 5] = [
     (pipe, "a pipe"),
     (folder, "a folder"),
     (socket, "a socket"),
