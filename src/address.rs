@@ -21,9 +21,9 @@ pub enum Sender {
 
 /// Reads the address of a sender. Its resource decides nothing and is not looked at.
 ///
-/// An account's address is normalised, so that letter case and Unicode variants of one address
-/// are one owner. What the `jid` crate refuses although the router vouches for it is an owner
-/// byte for byte: such accounts log in on Prosody. No normalised address can equal one that is
+/// Each part of an account's address is normalised, so that letter case and Unicode variants of one
+/// address are one owner. A part that the `jid` crate refuses although the router vouches for it
+/// stays byte for byte: such accounts log in on Prosody. No normalised part can equal one that is
 /// refused, so nobody meets somebody else's data.
 pub fn sender(from: &str) -> Sender {
     let bare = bare(from);
@@ -43,18 +43,24 @@ pub fn sender(from: &str) -> Sender {
         return Sender::Malformed;
     };
     let owner = match NodePart::new(local) {
-        Ok(local) if !is_newer_than_routers(bare) => {
-            format!("{}@{domain}", local.as_str())
+        Ok(normalised) if !is_newer_than_routers(local) => {
+            format!("{}@{domain}", normalised.as_str())
         }
-        _ => bare.to_owned(),
+        _ => format!("{local}@{domain}"),
     };
     Sender::User(owner, domain.into_owned())
 }
 
 /// A domain, normalised; byte for byte where the `jid` crate refuses it; `None` where it is no
-/// domain at all.
+/// domain at all, or ends with a dot.
+///
+/// RFC 7622 (section 3.2) has the dot taken off before anything is routed or compared. Prosody does
+/// so, and no address of its own comes with one; ejabberd takes such a domain for another, on some
+/// other server. So it is the `jid` crate's taking it off that would make one of what a router keeps
+/// apart.
 pub fn domain_name(domain: &str) -> Option<Cow<'_, str>> {
     if domain.is_empty()
+        || domain.ends_with('.')
         || domain.len() > MAX_PART
         || domain.contains(|c: char| "@/".contains(c) || c.is_control())
     {
@@ -74,7 +80,8 @@ pub fn domain_name(domain: &str) -> Option<Cow<'_, str>> {
 /// routers may take for another.
 pub fn room(address: &str) -> Option<String> {
     let room = Jid::new(address).ok()?.into_bare();
-    (!is_newer_than_routers(address)).then(|| room.as_str().to_owned())
+    let may_be_another = is_newer_than_routers(address) || bare(address).ends_with('.');
+    (!may_be_another).then(|| room.as_str().to_owned())
 }
 
 /// Whether an address holds a character that Unicode 3.2 does not have, and so stringprep leaves
@@ -148,6 +155,56 @@ mod tests {
                 "ex\u{1d43}mple.org".into()
             )
         );
+    }
+
+    /// The `jid` crate takes the dot off, and ejabberd does not: what was asked in the name of another
+    /// server's `example.org.` would have met the data of `example.org`.
+    #[test]
+    fn a_domain_that_ends_with_a_dot_is_none() {
+        for domain in [
+            "example.org.",
+            "example.org..",
+            ".",
+            "127.0.0.1.",
+            "Example.ORG.",
+        ] {
+            assert_eq!(domain_name(domain), None, "{domain}");
+            assert_eq!(sender(domain), Sender::Malformed);
+            for local in ["alice", "\u{1f600}", "\u{1d43}lice"] {
+                let from = format!("{local}@{domain}/phone");
+                assert_eq!(sender(&from), Sender::Malformed, "{from}");
+            }
+            assert_eq!(room(&format!("tea@{domain}/alice")), None);
+        }
+        // Other dots are none of ours to take off: they are other domains on every router.
+        for dot in ['\u{3002}', '\u{ff0e}', '\u{ff61}'] {
+            let domain = format!("example.org{dot}");
+            assert_ne!(domain_name(&domain).as_deref(), Some("example.org"));
+        }
+    }
+
+    /// An import of `😀` of `Example.ORG` was an owner whom no request ever names, and whom deleting
+    /// all of `example.org` passed over.
+    #[test]
+    fn the_domain_is_normalised_whatever_the_local_part_is() {
+        for local in ["\u{1f600}", "\u{221}", "\u{1d43}lice"] {
+            let written = owner(&format!("{local}@Example.ORG"));
+            assert_eq!(written, format!("{local}@example.org"));
+        }
+    }
+
+    #[test]
+    fn an_owner_is_its_own_owner() {
+        for from in [
+            "ALICE@Example.org/x",
+            "\u{1f600}@B\u{dc}cher.example",
+            "\u{1d43}B@ex\u{1d43}mple.org",
+            "a@a..b",
+            "a@[::1]",
+        ] {
+            let once = owner(from);
+            assert_eq!(owner(&once), once, "{from}");
+        }
     }
 
     #[test]

@@ -22,16 +22,13 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::timeout;
 
-use crate::http::{Method, StatusCode};
+use crate::http::{self, Method, StatusCode};
 
 /// The socket's name in the folder.
 const NAME: &str = "control.sock";
 
 /// The longest path that fits the address of a socket everywhere.
 const LONGEST_PATH: usize = 100;
-
-/// How many may wait to be accepted.
-const BACKLOG: i32 = 16;
 
 /// How long the service may take for an answer of one line.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -102,7 +99,7 @@ pub fn listen(folder: &Path) -> io::Result<(UnixListener, Guard)> {
     rustix::net::bind(&socket, &SocketAddrUnix::new(&short.path)?)?;
     let guard = Guard(path);
     fs::set_permissions(&guard.0, Permissions::from_mode(0o600))?;
-    rustix::net::listen(&socket, BACKLOG)?;
+    rustix::net::listen(&socket, http::BACKLOG.into())?;
     Ok((UnixListener::from_std(socket.into())?, guard))
 }
 

@@ -1,11 +1,15 @@
 //! HTTP/1.1 for a few small answers, on any listener. It knows nothing of what is asked.
 //!
 //! Whoever can reach the listener can ask, so a stranger costs little: few connections at once,
-//! one request for each, little time for its header, and its body is not read.
+//! one request for each, little time for its header, and its body is not read. And strangers keep
+//! nobody out: everybody who comes is let in, and where there are too many, whoever has said nothing
+//! for longest has to go.
+
+mod guests;
 
 use std::convert::Infallible;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http_body_util::combinators::UnsyncBoxBody;
@@ -18,7 +22,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Semaphore;
+use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
+
+use guests::{Guests, Said, Stage};
 
 pub use hyper::body::Bytes;
 pub use hyper::{Method, StatusCode};
@@ -29,8 +36,12 @@ pub type Request = hyper::Request<Incoming>;
 /// An answer; its body may be streamed.
 pub type Response = hyper::Response<UnsyncBoxBody<Bytes, io::Error>>;
 
-/// How many connections are served at once. Others wait in the kernel's queue.
-const CONNECTIONS: usize = 16;
+/// How many connections may wait in the kernel's queue: as many as come while we do something else.
+/// Whoever finds no place there comes again after a second.
+pub const BACKLOG: u16 = 1024;
+
+/// How many requests that take long are worked on at once. Others wait for their turn.
+const AT_WORK: usize = 16;
 
 /// How long a request's header may take.
 const HEADER: Duration = Duration::from_secs(5);
@@ -38,11 +49,14 @@ const HEADER: Duration = Duration::from_secs(5);
 /// How long a header may be, about.
 const HEADER_BYTES: usize = 16 * 1024;
 
-/// How long to wait when nothing can be accepted: no descriptors are left, say.
+/// How long to wait when nothing can be accepted and nobody has to go for it.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Who answers requests.
 pub trait Routes: Send + Sync + 'static {
+    /// Whether what is asked may take long. Then it is never cut off by who comes later.
+    fn takes_long(&self, request: &Request) -> bool;
+
     /// Answers one.
     fn answer(&self, request: Request) -> impl Future<Output = Response> + Send;
 }
@@ -85,29 +99,44 @@ pub fn answer(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) ->
 
 /// Serves for ever. A connection ends after `longest`, if that is given, whatever it does.
 pub async fn serve(listener: impl Listener, routes: Arc<impl Routes>, longest: Option<Duration>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+    let mut guests = Guests::default();
+    let turns = Arc::new(Semaphore::new(AT_WORK));
+    loop {
         match listener.accept().await {
             Ok(stream) => {
-                let routes = Arc::clone(&routes);
-                tokio::spawn(async move {
-                    converse(stream, routes, longest).await;
-                    drop(place);
-                });
+                guests.make_room().await;
+                let (routes, turns) = (Arc::clone(&routes), Arc::clone(&turns));
+                guests.admit(|said| converse(stream, routes, turns, said, longest));
             }
+            Err(error) if guests::is_shortage(&error) && guests.show_one_out() => {}
             Err(_) => sleep(PAUSE).await,
         }
+        // So that whoever was let in is heard, and whoever has to go is gone, before the next comes.
+        yield_now().await;
     }
 }
 
 async fn converse(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send,
     routes: Arc<impl Routes>,
+    turns: Arc<Semaphore>,
+    said: Said,
     longest: Option<Duration>,
 ) {
-    let service = service_fn(|request| {
+    // Kept to the end of the connection: what was worked out stays in memory until it is read.
+    let turn = OnceLock::new();
+    let (turn, turns, said) = (&turn, &*turns, &said);
+    let service = service_fn(move |request| {
         let routes = Arc::clone(&routes);
-        async move { Ok::<_, Infallible>(routes.answer(request).await) }
+        async move {
+            if routes.takes_long(&request) {
+                said.set(Stage::AtWork);
+                let _ = turn.set(turns.acquire().await);
+            } else {
+                said.set(Stage::Asked);
+            }
+            Ok::<_, Infallible>(routes.answer(request).await)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

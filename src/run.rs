@@ -1,6 +1,7 @@
 //! `run`: the service from its first log line to its last.
 
 mod doors;
+mod end;
 mod manager;
 mod news;
 mod reload;
@@ -20,6 +21,7 @@ use crate::owners::Here;
 use crate::start::start;
 use crate::status::{Facts, Served, Status};
 use doors::Doors;
+use end::Asked;
 use news::News;
 use reload::Reload;
 use routes::Public;
@@ -59,7 +61,7 @@ pub fn run(
     let component = Component::new(config, store.clone(), &metrics);
     let told = status.clone();
     let reload = Reload {
-        load,
+        load: Arc::new(load),
         running: config.clone(),
         levels,
         component: component.changes(),
@@ -74,7 +76,9 @@ pub fn run(
         Ok(asked) => drop(runtime.spawn(reload.whenever(asked))),
         Err(error) => tracing::error!("cannot listen for SIGHUP: {error}"),
     }
+    let asked = Asked::listen();
     drop(entered);
+    end::in_time();
     tracing::info!(
         "{} {} keeps private storage for {} in {} ({})",
         env!("CARGO_PKG_NAME"),
@@ -89,7 +93,7 @@ pub fn run(
     let wanted = config.bookmarks.mode == BookmarksMode::Pep;
     let mut news = News::new(&status, &metrics.link, wanted);
     let stop = async {
-        stop_signal().await;
+        tracing::info!("stopping: {}", asked.wait().await);
         status.stopping();
         manager::stopping();
     };
@@ -99,14 +103,13 @@ pub fn run(
             never = manager::keep_told(&status) => match never {},
         }
     });
+    if unanswered > 0 {
+        tracing::warn!("{unanswered} requests were left without an answer");
+    }
     runtime.shutdown_background();
     drop(socket);
     store.close();
-    if unanswered > 0 {
-        tracing::warn!("stopped; {unanswered} requests were left without an answer");
-    } else {
-        tracing::info!("stopped");
-    }
+    tracing::info!("stopped");
     ExitCode::SUCCESS
 }
 
@@ -121,24 +124,5 @@ fn served(config: &Config) -> Served {
     Served {
         domains: config.access.domains.clone(),
         needs_delegation: config.access.delegation == Delegation::Required,
-    }
-}
-
-/// Resolves when somebody asks the process to end.
-async fn stop_signal() {
-    let signals =
-        signal(SignalKind::terminate()).and_then(|t| Ok((t, signal(SignalKind::interrupt())?)));
-    match signals {
-        Ok((mut terminate, mut interrupt)) => tokio::select! {
-            _ = terminate.recv() => tracing::info!("stopping: SIGTERM"),
-            _ = interrupt.recv() => tracing::info!("stopping: SIGINT"),
-        },
-        Err(error) => {
-            tracing::error!(
-                "cannot listen for SIGTERM and SIGINT: {error}; the service runs, but will not end in \
-                 good order"
-            );
-            std::future::pending().await
-        }
     }
 }

@@ -363,7 +363,9 @@ const BYTES: &str = "a number of bytes";
 fn domain(text: &str) -> Option<DomainPart> {
     // `jid` would take some of these, for it judges a domain that was cut out of an address.
     let stray = |c: char| c.is_whitespace() || c.is_control() || "\"&'/<>@\\".contains(c);
-    if text.contains(stray) {
+    // The dot at the end of a domain's name in the DNS is no part of an address, and routers that
+    // leave it there mean another domain: `jid` would take it off.
+    if text.contains(stray) || text.ends_with('.') {
         return None;
     }
     DomainPart::new(text).ok().map(|domain| domain.into_owned())

@@ -4,9 +4,14 @@
 //! configuration says is what happens, or the login fails and says what the router does instead.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::client::{Resumption, WebPkiServerVerifier};
@@ -18,6 +23,15 @@ use crate::config::{Tls, Trust};
 
 /// What is said where TLS comes and was not asked for.
 pub const UNASKED: &str = "it answered with TLS, and component.tls is \"off\"";
+
+/// How long reading the system's authorities may take.
+const READ: Duration = Duration::from_secs(10);
+
+/// Names a file with authorities, instead of the system's own.
+const FILE: &str = "SSL_CERT_FILE";
+
+/// The longest such file, in bytes: systems have some 300 KiB.
+const LONGEST: u64 = 16 << 20;
 
 /// Whether these bytes, which begin a connection, are TLS: an alert or a handshake, of any version.
 pub fn is_record(bytes: &[u8]) -> bool {
@@ -41,7 +55,9 @@ pub enum TlsError {
 /// learned of meanwhile count.
 pub async fn encrypt(socket: TcpStream, tls: &Tls) -> Result<TlsStream<TcpStream>, TlsError> {
     let provider = Arc::new(ring::default_provider());
-    let measure = measure(&tls.trust, &provider).map_err(TlsError::Other)?;
+    let measure = measure(&tls.trust, &provider)
+        .await
+        .map_err(TlsError::Other)?;
     let judge = Arc::new(Judge::new(measure, provider.clone()));
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -59,7 +75,7 @@ pub async fn encrypt(socket: TcpStream, tls: &Tls) -> Result<TlsStream<TcpStream
         })
 }
 
-fn measure(trust: &Trust, provider: &Arc<CryptoProvider>) -> Result<Measure, String> {
+async fn measure(trust: &Trust, provider: &Arc<CryptoProvider>) -> Result<Measure, String> {
     let (roots, named) = match trust {
         Trust::Pin(pin) => return Ok(Measure::Pin(*pin)),
         Trust::File { path, roots } => (
@@ -67,7 +83,7 @@ fn measure(trust: &Trust, provider: &Arc<CryptoProvider>) -> Result<Measure, Str
             format!("the authorities in {}", path.display()),
         ),
         Trust::System => (
-            Arc::new(system()?),
+            Arc::new(system().await?),
             "this system's trusted authorities".to_owned(),
         ),
     };
@@ -77,8 +93,41 @@ fn measure(trust: &Trust, provider: &Arc<CryptoProvider>) -> Result<Measure, Str
     Ok(Measure::Authorities { by, named })
 }
 
-/// The authorities that the system trusts.
-fn system() -> Result<RootCertStore, String> {
+/// The authorities that the system trusts. They are read on a thread of its own, and on one alone:
+/// each attempt to connect would leave another behind while a disk hangs.
+async fn system() -> Result<RootCertStore, String> {
+    static ONE: Semaphore = Semaphore::const_new(1);
+    let reading = async {
+        let one = ONE.acquire().await;
+        let read = move || {
+            let _one = one;
+            read_system()
+        };
+        spawn_blocking(read).await
+    };
+    match timeout(READ, reading).await {
+        Ok(Ok(read)) => read,
+        Ok(Err(fault)) => Err(format!("a fault of the program, please report it: {fault}")),
+        Err(_) => Err(format!(
+            "this system's trusted authorities have not been read within {} s; do they lie on a disk \
+             that hangs? See {FILE} and SSL_CERT_DIR in the environment, or set \
+             component.tls_ca_file or component.tls_pin_sha256",
+            READ.as_secs()
+        )),
+    }
+}
+
+fn read_system() -> Result<RootCertStore, String> {
+    // What follows would wait for a pipe, and read a device for ever.
+    if let Some(path) = std::env::var_os(FILE).map(PathBuf::from)
+        && let Ok(there) = path.metadata()
+        && !(there.is_file() && there.len() <= LONGEST)
+    {
+        return Err(format!(
+            "{FILE} in the environment names {}, expected a file of at most {LONGEST} bytes",
+            path.display()
+        ));
+    }
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);

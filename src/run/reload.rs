@@ -1,18 +1,27 @@
 //! SIGHUP: the configuration is read again, and takes effect as far as it can without a restart.
 //!
-//! It is taken whole or not at all: with one mistake in it, everything stays as it was.
+//! It is taken whole or not at all: with one mistake in it, everything stays as it was. It is read
+//! on a thread of its own, one at a time: a disk that hangs keeps nobody waiting but the next reload.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::Signal;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use super::manager;
 use crate::config::{Changes, Config, ConfigError};
 use crate::logs::Levels;
 
+/// After how long it is told that the reading takes long.
+const LONG: Duration = Duration::from_secs(10);
+
 /// What it takes to read the configuration again.
 pub struct Reload<L, O> {
     /// Reads it, from where it was read before.
-    pub load: L,
+    pub load: Arc<L>,
     /// What runs.
     pub running: Config,
     /// Which log lines are written.
@@ -25,29 +34,27 @@ pub struct Reload<L, O> {
 
 impl<L, O> Reload<L, O>
 where
-    L: Fn() -> Result<Config, ConfigError>,
+    L: Fn() -> Result<Config, ConfigError> + Send + Sync + 'static,
     O: Fn(&Config),
 {
     /// Reads it again with each signal.
     pub async fn whenever(mut self, mut asked: Signal) {
         while asked.recv().await.is_some() {
             manager::reloading();
-            self.reload();
+            match read(Arc::clone(&self.load)).await {
+                Ok(new) => self.take(new),
+                Err(messages) => {
+                    for message in messages {
+                        tracing::error!("{message}");
+                    }
+                    tracing::error!("not reloaded: all settings stay as they were");
+                }
+            }
             manager::reloaded();
         }
     }
 
-    fn reload(&mut self) {
-        let new = match (self.load)() {
-            Ok(new) => new,
-            Err(error) => {
-                for message in error.messages() {
-                    tracing::error!("{message}");
-                }
-                tracing::error!("not reloaded: all settings stay as they were");
-                return;
-            }
-        };
+    fn take(&mut self, new: Config) {
         for warning in &new.warnings {
             tracing::warn!("{warning}");
         }
@@ -68,5 +75,30 @@ where
         } else {
             tracing::info!("reloaded {source}: {} changed", now.join(", "));
         }
+    }
+}
+
+/// The configuration, or what is wrong.
+async fn read<L>(load: Arc<L>) -> Result<Config, Vec<String>>
+where
+    L: Fn() -> Result<Config, ConfigError> + Send + Sync + 'static,
+{
+    let mut reading = spawn_blocking(move || load());
+    let read = match timeout(LONG, &mut reading).await {
+        Ok(read) => read,
+        Err(_) => {
+            tracing::warn!(
+                "the configuration, the secret and what else it names have not been read within {} s; \
+                 do they lie on a disk that hangs? The service goes on with its settings as they were",
+                LONG.as_secs()
+            );
+            reading.await
+        }
+    };
+    match read {
+        Ok(Ok(config)) => Ok(config),
+        Ok(Err(error)) => Err(error.messages().to_vec()),
+        // The place was told where it happened.
+        Err(_) => Err(vec!["a fault of the program; please report it".to_owned()]),
     }
 }

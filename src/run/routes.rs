@@ -38,6 +38,10 @@ pub struct Control {
 }
 
 impl Routes for Public {
+    fn takes_long(&self, _: &Request) -> bool {
+        false
+    }
+
     async fn answer(&self, request: Request) -> Response {
         if ![Method::GET, Method::HEAD].contains(request.method()) {
             return line(StatusCode::METHOD_NOT_ALLOWED, "only GET");
@@ -55,6 +59,11 @@ impl Routes for Public {
 }
 
 impl Routes for Control {
+    /// Commands do. How the service is can be told beside any number of them.
+    fn takes_long(&self, request: &Request) -> bool {
+        !["/status", "/livez", "/readyz", "/metrics"].contains(&request.uri().path())
+    }
+
     async fn answer(&self, request: Request) -> Response {
         match (request.method(), request.uri().path()) {
             (&Method::GET, "/status") => {

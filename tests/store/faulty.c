@@ -1,4 +1,5 @@
-/* Loaded into the program by LD_PRELOAD: has calls on the log fail while a file says so.
+/* Loaded into the program by LD_PRELOAD: has calls on the log fail while a file says so, and
+ * "configuration", the reading of that.
  *
  * The folder FAULTS has a file with the name of each call that fails; in it, the error's number,
  * or a word: then the call waits until the file is gone. */
@@ -10,11 +11,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static int fails(const char *call, int fd) {
+static int fails_on(const char *name, const char *call, int fd) {
     char link[64], path[4096], order[4096];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t length = readlink(link, path, sizeof path - 1);
-    if (length < 3 || memcmp(path + length - 3, "/db", 3) != 0 || !getenv("FAULTS")) return 0;
+    ssize_t length = readlink(link, path, sizeof path - 1), end = strlen(name);
+    if (length < end || memcmp(path + length - end, name, end) != 0 || !getenv("FAULTS")) return 0;
     snprintf(order, sizeof order, "%s/%s", getenv("FAULTS"), call);
     FILE *file = fopen(order, "r");
     if (!file) return 0;
@@ -29,6 +30,8 @@ static int fails(const char *call, int fd) {
     return 1;
 }
 
+static int fails(const char *call, int fd) { return fails_on("/db", call, fd); }
+
 int fsync(int fd) { return fails("fsync", fd) ? -1 : (int)syscall(SYS_fsync, fd); }
 int fdatasync(int fd) { return fails("fsync", fd) ? -1 : (int)syscall(SYS_fdatasync, fd); }
 
@@ -37,7 +40,8 @@ ssize_t pwrite64(int fd, const void *data, size_t length, off64_t at) {
 }
 
 ssize_t read(int fd, void *data, size_t length) {
-    return fails("read", fd) ? -1 : syscall(SYS_read, fd, data, length);
+    int failed = fails("read", fd) || fails_on("/component.toml", "configuration", fd);
+    return failed ? -1 : syscall(SYS_read, fd, data, length);
 }
 
 ssize_t pread64(int fd, void *data, size_t length, off64_t at) {

@@ -34,7 +34,7 @@ impl FaultyDisk {
         under
     }
 
-    /// From now on these calls fail: "fsync", "write", "read".
+    /// From now on these calls fail: "fsync", "write", "read"; or "configuration", the reading of that.
     pub fn fail(&self, calls: &[&str], error: u32) {
         for call in calls {
             fs::write(self.faults().join(call), error.to_string()).expect("a file");

@@ -238,13 +238,22 @@ impl Component {
         // Written over, it keeps its mode.
         let path = self.folder.outside().join("component.toml");
         std::fs::write(path, toml).expect("a file of ours");
+        self.read_again();
+    }
+
+    /// Asks it to read its configuration again, whatever that has become.
+    pub fn read_again(&mut self) {
         self.process.as_mut().expect("it runs").reload();
+    }
+
+    /// The number of its process.
+    pub fn id(&mut self) -> u32 {
+        self.process.as_mut().expect("it runs").child().id()
     }
 
     /// The time that it has kept a processor busy.
     pub fn busy(&mut self) -> Duration {
-        let process = self.process.as_mut().expect("it runs");
-        let tasks = format!("/proc/{}/task", process.child().id());
+        let tasks = format!("/proc/{}/task", self.id());
         let tasks = std::fs::read_dir(tasks).expect("threads");
         let of_thread = |task: std::io::Result<std::fs::DirEntry>| {
             let told = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;

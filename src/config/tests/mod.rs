@@ -136,7 +136,7 @@ fn defaults() {
 #[test]
 fn domains_are_normalised_and_none_is_served_twice() {
     let config = from(&[
-        ("PRIVATE_STORAGE_COMPONENT_JID", "Private.Example.ORG."),
+        ("PRIVATE_STORAGE_COMPONENT_JID", "Private.Example.ORG"),
         ("PRIVATE_STORAGE_COMPONENT_SECRET", "s3cret"),
         (
             "PRIVATE_STORAGE_ACCESS_DOMAINS",
@@ -146,6 +146,29 @@ fn domains_are_normalised_and_none_is_served_twice() {
     .expect("a configuration");
     assert_eq!(config.component.jid.as_str(), "private.example.org");
     assert_eq!(config.access.domains, ["bücher.example", "example.org"]);
+}
+
+/// A trailing dot was taken off here, while nobody else took it off everywhere.
+#[test]
+fn a_domain_that_ends_with_a_dot_is_refused() {
+    for (variable, value) in [
+        ("PRIVATE_STORAGE_COMPONENT_JID", "private.example.org."),
+        (
+            "PRIVATE_STORAGE_ACCESS_DOMAINS",
+            "example.net, example.org.",
+        ),
+        ("PRIVATE_STORAGE_ACCESS_ADMINS", "admin@example.org."),
+    ] {
+        let told = with(&[(variable, value)])
+            .expect_err("a refusal")
+            .to_string();
+        assert!(
+            told.starts_with(variable) && told.contains("example.org.\","),
+            "{told}"
+        );
+    }
+    let server = with(&[("PRIVATE_STORAGE_COMPONENT_SERVER", "xmpp.example.org.:5347")]);
+    assert!(server.is_ok(), "names in the DNS may have one");
 }
 
 #[test]

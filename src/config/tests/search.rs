@@ -71,7 +71,8 @@ fn what_is_there_and_cannot_be_read_is_not_passed_over() {
     let message = refused.expect_err("a refusal").to_string();
     assert_eq!(
         message.replace(&place.display().to_string(), "component.toml"),
-        "component.toml: cannot read the configuration: Is a directory (os error 21)"
+        "component.toml: cannot read the configuration: it is a folder (Docker makes one where the \
+         file to be mounted is missing); expected a file"
     );
 }
 
