@@ -1,7 +1,7 @@
 //! What a get returns equals what was set, as an infoset: whatever it is, however it was written.
 
 pub mod infoset;
-mod writing;
+pub mod writing;
 
 use std::cell::RefCell;
 

@@ -23,6 +23,12 @@ pub fn write(item: &Item, styles: &[u8]) -> String {
     writer.out
 }
 
+/// Writes what another parser has read. (minidom's own writer fails where a child declares a prefix
+/// anew.)
+pub fn plain(element: &minidom::Element) -> String {
+    write(&super::infoset::of(element), &[1])
+}
+
 /// An attribute's value between single quotes.
 pub fn attribute(value: &str) -> String {
     let mut out = String::new();

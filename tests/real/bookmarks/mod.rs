@@ -14,4 +14,5 @@ mod options;
 mod room;
 mod slixmpp;
 mod stage;
+mod trees;
 mod twice;

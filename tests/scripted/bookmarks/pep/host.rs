@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 
 use super::{ALICE, Asked, BOOKMARKS, NODE, PUBSUB, Step, grant, storage};
+use crate::fidelity::writing;
 use crate::scripted::stage::{self, Stage};
-use crate::support::answers::text;
 use crate::support::router::parse;
 
 /// A component, and the router as a host that grants and keeps its users' nodes.
@@ -129,7 +129,7 @@ impl Host {
             (Step::Publish(id), node) => {
                 let publish = asked.payload.children().next();
                 let item = publish.and_then(|publish| publish.children().next());
-                let item = text(item.expect("an item"));
+                let item = writing::plain(item.expect("an item"));
                 match node {
                     Some(node) => put(node, id, item),
                     None => {
