@@ -2,7 +2,7 @@
 
 use super::super::stage::{Stage, get, set};
 use super::pep::*;
-use crate::support::router::parse;
+use crate::support::router::{PATIENCE, parse};
 
 const A: &str = "a@muc.localhost";
 const B: &str = "b@muc.localhost";
@@ -94,6 +94,19 @@ fn a_room_with_a_name_of_60_000_characters_is_published_and_renamed() {
         let (_, kept) = &host.nodes[ALICE][0];
         assert_eq!(infoset(kept), infoset(&item(LONG, &long)));
     }
+}
+
+/// A room of PEP that an old client gave a name of more than 8 KiB was not known any more as the one
+/// that it had been shown, and retracted.
+#[test]
+fn a_room_that_is_given_a_long_name_is_not_taken_for_deleted() {
+    let long = "x".repeat(60_000);
+    let mut host = Host::new();
+    host.keep(A, item(A, "A"));
+    assert_eq!(rooms(&host.get()), named(&[(A, "A")]));
+    let asked = host.set(&conference(A, &long));
+    assert_eq!(asked, [Step::Fetch, Step::Publish(A.to_owned())]);
+    assert_eq!(rooms(&host.get()), named(&[(A, &long)]));
 }
 
 /// What is deeper than `limits.max_depth` in one item took all rooms away.
@@ -244,6 +257,7 @@ fn a_node_that_is_too_large_is_told_once_at_debug_and_harms_nobody() {
     stage.send(fetch.items(&item(A, "Stored")));
     let publish = asked(&mut stage);
     assert_eq!(publish.step, Step::Publish(A.to_owned()));
+    stage.component.wait_for_log(ALICE, PATIENCE);
     let log = stage.component.log();
     let told = log[before..].iter().filter(|line| line.contains(ALICE));
     let told: Vec<&String> = told.collect();
