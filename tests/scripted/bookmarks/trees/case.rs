@@ -75,7 +75,7 @@ impl Case {
 
     /// An element in this case's writing.
     pub fn write(&self, item: &Item) -> String {
-        writing::write(item, &self.styles)
+        writing::without_comments(&writing::write(item, &self.styles))
     }
 }
 
