@@ -55,7 +55,7 @@ impl Place {
         let mut options = component::Options::at(server.component_address());
         options.domains = vec![HOST.to_owned()];
         build.run_by(&mut options, &[]);
-        let mut component = Component::start(options);
+        let component = Component::start(options);
         component.wait_for_log("in step with PEP", PATIENCE);
         let mut victim = RawClient::login(&server, &victim);
         let begun = Instant::now();

@@ -50,7 +50,9 @@ fn loads() -> Vec<Load> {
         |content: &str| format!("<conference xmlns='urn:xmpp:bookmarks:1'>{content}</conference>");
     let short = as_many(MOST, |number| item(&format!("{number}@b"), &said("")));
     let nick = said(&format!("<nick>{}</nick>", filled(MOST - 500, "&lt;")));
-    let name = said("").replace('>', &format!(" name='{}'>", "x".repeat(MOST - 500)));
+    let name = format!(" name='{}'>", "x".repeat(MOST - 500));
+    let name = said("").replacen('>', &name, 1);
+    let much = filled(SET, "<a/>");
     let rooms = storage(&as_many(SET, |number| {
         format!("<conference jid='{number}@b'/>")
     }));
