@@ -137,10 +137,10 @@ fn item(id: &str, content: &str) -> String {
 /// Prints a table.
 pub fn measure(builds: &[Build]) {
     println!(
-        "| build | eight users, four times each | the longest slice | over 5 ms | slices | \
+        "| build | eight users, four times each | nodes fetched | the longest slice | over 5 ms | slices | \
          processor time each, on that thread | on all | memory beyond idle, at most | left |"
     );
-    println!("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+    println!("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
     for load in loads() {
         for build in builds {
             let mut all = Alone::new(build, &load);
@@ -152,11 +152,12 @@ pub fn measure(builds: &[Build]) {
                 session,
                 slices,
             } = &mut all;
-            let ((), grown) = idle.watch(component, |_| ask(session, &load));
+            let (fetches, grown) = idle.watch(component, |_| ask(session, &load));
             let busy = component.busy().saturating_sub(before);
             print(
                 &build.name,
                 &load,
+                fetches,
                 &slices.of_the_serving_thread(),
                 busy,
                 grown,
@@ -166,10 +167,10 @@ pub fn measure(builds: &[Build]) {
     println!();
 }
 
-fn print(build: &str, load: &Load, thread: &Thread, busy: Duration, grown: Grown) {
+fn print(build: &str, load: &Load, fetches: usize, thread: &Thread, busy: Duration, grown: Grown) {
     let requests = (ATTACKERS * TIMES) as u32;
     println!(
-        "| {build} | {} | {} | {} | {} | {} | {} | {} | {} |",
+        "| {build} | {} | {fetches} | {} | {} | {} | {} | {} | {} | {} |",
         load.name,
         time(thread.longest),
         thread.over_5_ms,
@@ -215,18 +216,20 @@ impl Alone {
     }
 }
 
-/// All users ask, each for the next when it has its answer; PEP answers at once.
-fn ask(session: &mut Session, load: &Load) {
+/// All users ask, each for the next when it has its answer; PEP answers at once. How often a node was
+/// fetched for that.
+fn ask(session: &mut Session, load: &Load) -> usize {
     let mut left = [TIMES - 1; ATTACKERS];
     for user in 0..ATTACKERS {
         session.send(request(load.kind, user, &load.payload));
     }
-    let mut answered = 0;
+    let (mut answered, mut fetches) = (0, 0);
     while answered < ATTACKERS * TIMES {
         let iq = session
             .next_within(Duration::from_secs(60))
             .expect("an answer");
         if let Some(answer) = pep::answer(&iq, &load.items) {
+            fetches += usize::from(iq.contains("<items "));
             session.send(answer);
             continue;
         }
@@ -241,6 +244,7 @@ fn ask(session: &mut Session, load: &Load) {
             session.send(request(load.kind, user, &load.payload));
         }
     }
+    fetches
 }
 
 fn request(kind: &str, user: usize, payload: &str) -> String {

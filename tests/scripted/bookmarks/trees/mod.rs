@@ -18,7 +18,7 @@ use crate::support::router::parse;
 use play::Play;
 
 /// Each is some ten requests through the socket.
-const CASES: u32 = 400;
+const CASES: u32 = 200;
 
 /// `TREES_SEED` repeats a run, `TREES_CASES` is its length.
 #[test]
