@@ -3,17 +3,15 @@
 
 use std::time::{Duration, Instant};
 
+use super::figures::{median, time};
+use super::pep::{self, GRANT};
 use super::support::component::{Component, Options};
-use super::support::router::{Router, Session, parse};
-use super::{median, rooms, storage, time};
+use super::support::router::{Router, Session};
+use super::{rooms, storage};
 
 const BOOKMARKS: &str = "<storage xmlns='storage:bookmarks'/>";
 const ALICE: &str = "alice@localhost";
 const TIMES: usize = 20;
-
-const GRANT: &str = "<message from='localhost' to='private.localhost'>\
-     <privilege xmlns='urn:xmpp:privilege:2'><perm access='iq'>\
-     <namespace ns='http://jabber.org/protocol/pubsub' type='both'/></perm></privilege></message>";
 
 /// What is stored and what the node has.
 struct Load {
@@ -212,24 +210,10 @@ impl Alone {
 
     /// Answers as PEP does; says whether there was something to answer.
     fn answer(&mut self, iq: &str) -> bool {
-        if !iq.contains("urn:xmpp:privilege:2") {
-            return false;
+        let answer = pep::answer(iq, &self.items);
+        if let Some(answer) = &answer {
+            self.session.send(answer);
         }
-        let id = parse(iq).attr("id").expect("an id").to_owned();
-        let payload = match iq.contains("<items ") {
-            true => format!(
-                "<pubsub xmlns='http://jabber.org/protocol/pubsub'>\
-                 <items node='urn:xmpp:bookmarks:1'>{}</items></pubsub>",
-                self.items
-            ),
-            false => String::new(),
-        };
-        self.session.send(format!(
-            "<iq type='result' id='{id}' from='{ALICE}' to='private.localhost'>\
-             <privilege xmlns='urn:xmpp:privilege:2'><forwarded xmlns='urn:xmpp:forward:0'>\
-             <iq xmlns='jabber:client' type='result' id='{id}' from='{ALICE}'>{payload}</iq>\
-             </forwarded></privilege></iq>"
-        ));
-        true
+        answer.is_some()
     }
 }

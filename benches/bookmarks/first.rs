@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 
 use sha1::{Digest as _, Sha1};
 
-use super::place::{OTHER, PUBSUB, Place, ask, get, set, succeed};
+use super::asking::{PUBSUB, ask, get, set, succeed};
+use super::figures::{quantile, time};
+use super::place::{OTHER, Place};
+use super::rooms;
 use super::support::client::RawClient;
 use super::support::server::SECRET;
-use super::{quantile, rooms, time};
 
 const NODE: &str = "urn:xmpp:bookmarks:1";
 const BOOKMARKS: &str = "<storage xmlns='storage:bookmarks'/>";

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use super::place::{PUBSUB, Place, get, set, succeed};
+use super::asking::{PUBSUB, get, set, succeed};
+use super::figures::{median, quantile, time};
+use super::place::Place;
+use super::rooms;
 use super::support::client::RawClient;
-use super::{median, quantile, rooms, time};
 
 /// How many rooms users have.
 const FEW: usize = 10;

@@ -9,8 +9,11 @@
 //! are set up so.
 
 mod alone;
+mod asking;
+mod figures;
 mod first;
 mod lone;
+mod pep;
 mod place;
 #[allow(dead_code, reason = "the tests use all of it")]
 #[path = "../../tests/support/mod.rs"]
@@ -18,7 +21,6 @@ mod support;
 
 use std::error::Error;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 fn main() -> Result<(), Box<dyn Error>> {
     // What cargo itself adds says nothing.
@@ -45,28 +47,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         alone::measure();
     }
     Ok(())
-}
-
-/// The one that so large a part of them is not above.
-fn quantile(times: &mut [Duration], part: f64) -> Duration {
-    times.sort_unstable();
-    let at = (times.len() as f64 * part) as usize;
-    times[at.min(times.len() - 1)]
-}
-
-fn median(times: &mut [Duration]) -> Duration {
-    quantile(times, 0.5)
-}
-
-/// As a person writes it.
-fn time(time: Duration) -> String {
-    let milliseconds = time.as_secs_f64() * 1000.0;
-    match milliseconds {
-        ms if ms < 1.0 => format!("{:.0} µs", ms * 1000.0),
-        ms if ms < 10.0 => format!("{ms:.1} ms"),
-        ms if ms < 1000.0 => format!("{ms:.0} ms"),
-        ms => format!("{:.1} s", ms / 1000.0),
-    }
 }
 
 /// So many rooms, as XEP-0048 has them.

@@ -107,7 +107,7 @@ async fn system() -> Result<RootCertStore, String> {
     };
     match timeout(READ, reading).await {
         Ok(Ok(read)) => read,
-        Ok(Err(fault)) => Err(format!("a fault of the program, please report it: {fault}")),
+        Ok(Err(fault)) => Err(format!("this is a bug, please report it: {fault}")),
         Err(_) => Err(format!(
             "this system's trusted authorities have not been read within {} s; do they lie on a disk \
              that hangs? See {FILE} and SSL_CERT_DIR in the environment, or set \

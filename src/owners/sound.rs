@@ -205,7 +205,7 @@ fn one(entry: &Entry, element: &Stanza<'_>, reader: &Reader) -> Result<String, S
         Some(Fault::TooLong) => {
             return Err("with every namespace written out it is far too long".to_owned());
         }
-        Some(Fault::TooMany) => return Err(not_whole()),
+        Some(Fault::TooMany | Fault::Broken) => return Err(not_whole()),
     }
     match received.stanza.children.as_slice() {
         [child] if child.is(&entry.namespace, &entry.name) => Ok(received.text),

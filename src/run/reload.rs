@@ -99,6 +99,8 @@ where
         Ok(Ok(config)) => Ok(config),
         Ok(Err(error)) => Err(error.messages().to_vec()),
         // The place was told where it happened.
-        Err(_) => Err(vec!["a fault of the program; please report it".to_owned()]),
+        Err(_) => Err(vec![
+            "it panicked; this is a bug, please report it".to_owned(),
+        ]),
     }
 }

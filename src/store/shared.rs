@@ -132,7 +132,7 @@ impl<T: Failure> Told<T> {
         // One listener's panic must not cost the others their answers.
         if catch_unwind(AssertUnwindSafe(|| done(result))).is_err() {
             tracing::error!(
-                "an answer of the store was lost in a fault of the program; please report this"
+                "an answer of the store was lost to a panic; this is a bug, please report it"
             );
         }
     }

@@ -64,7 +64,8 @@ pub fn of(element: &Element) -> Item {
     }
 }
 
-fn item() -> impl Strategy<Value = Item> {
+/// An element with anything in it.
+pub fn item() -> impl Strategy<Value = Item> {
     let leaf = (namespace(), name(), attributes()).prop_map(|(namespace, name, attributes)| Item {
         namespace,
         name,
@@ -84,7 +85,8 @@ fn item() -> impl Strategy<Value = Item> {
     })
 }
 
-fn joined(children: Vec<Child>) -> Vec<Child> {
+/// The same, with no empty text and no two texts side by side.
+pub fn joined(children: Vec<Child>) -> Vec<Child> {
     let mut joined: Vec<Child> = Vec::new();
     for child in children {
         match (joined.last_mut(), child) {
@@ -127,7 +129,8 @@ fn name() -> impl Strategy<Value = String> {
     ]
 }
 
-fn attributes() -> impl Strategy<Value = Vec<(String, String, String)>> {
+/// An element's attributes.
+pub fn attributes() -> impl Strategy<Value = Vec<(String, String, String)>> {
     let xml = prop_oneof![
         Just((XML.to_owned(), "lang".to_owned())),
         Just((XML.to_owned(), "space".to_owned())),
@@ -151,7 +154,7 @@ fn attributes() -> impl Strategy<Value = Vec<(String, String, String)>> {
 }
 
 /// Every character that XML 1.0 allows, and those that need care more often.
-fn text() -> impl Strategy<Value = String> {
+pub fn text() -> impl Strategy<Value = String> {
     let character = prop_oneof![
         4 => prop::char::range(' ', '~'),
         2 => prop::sample::select(vec!['<', '>', '&', '\'', '"', ']', '\t', '\n', '\r', ' ']),

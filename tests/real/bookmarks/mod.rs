@@ -14,5 +14,6 @@ mod options;
 mod room;
 mod slixmpp;
 mod stage;
+mod trees;
 #[cfg(feature = "newer-servers")]
 mod twice;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 
 use super::{ALICE, Asked, BOOKMARKS, NODE, PUBSUB, Step, grant, storage};
+use crate::fidelity::writing;
 use crate::scripted::stage::{self, Stage};
-use crate::support::answers::text;
 use crate::support::router::parse;
 
 /// A component, and the router as a host that grants and keeps its users' nodes.
@@ -89,14 +89,14 @@ impl Host {
     /// Plays the host until nothing more is asked for.
     #[track_caller]
     pub fn settle(&mut self) {
-        // What is read at once is answered at once, and only then is more asked for.
+        // What an answer gives rise to may come behind the answer to a ping that was read with it,
+        // but not behind that to a second one.
         let mut quiet = 0;
         while quiet < 2 {
             self.stage.send(
                 "<iq type='get' id='settled?' from='localhost' to='private.localhost'>\
                  <ping xmlns='urn:xmpp:ping'/></iq>",
             );
-            // What an answer gives rise to comes before what was sent behind it is answered.
             let mut asked = 0;
             loop {
                 let xml = self.stage.next();
@@ -129,7 +129,7 @@ impl Host {
             (Step::Publish(id), node) => {
                 let publish = asked.payload.children().next();
                 let item = publish.and_then(|publish| publish.children().next());
-                let item = text(item.expect("an item"));
+                let item = writing::plain(item.expect("an item"));
                 match node {
                     Some(node) => put(node, id, item),
                     None => {
