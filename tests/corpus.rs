@@ -8,6 +8,11 @@ use std::panic::catch_unwind;
 use std::path::Path;
 
 #[test]
+fn bookmarks() {
+    replay("bookmarks", targets::bookmarks);
+}
+
+#[test]
 fn frames() {
     replay("frames", targets::frames);
 }

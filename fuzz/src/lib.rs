@@ -4,15 +4,21 @@
 //! Input that begins with `<` is taken as XML, so that a hazard can be written down by hand;
 //! any other is a source of choices for [`generate`].
 
+mod bookmarks;
 mod formats;
 mod frames;
 mod generate;
 mod infoset;
 mod model;
+mod pep;
 mod reader;
 mod request;
 mod service;
+mod tree;
 
+pub use bookmarks::bookmarks;
+#[allow(unused_imports, reason = "for the program that runs many cases")]
+pub use bookmarks::{Late, bookmarks_until_late};
 pub use formats::{prosody, xep0227};
 pub use frames::frames;
 pub use reader::reader;
