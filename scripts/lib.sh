@@ -123,3 +123,66 @@ cargo_tool() {
   CARGO_TARGET_DIR=$tools/target cargo install --quiet --locked --root "$tools" "cargo-$1"
   rm -rf "$tools/target"
 }
+
+# A proof in chunks, each with a seed of its own that follows from one:
+#
+#   in_chunks NAME UNIT TOTAL SIZE SEED COMMAND...      calls COMMAND... SEED COUNT, for each
+#
+# For each, $target/proofs/NAME.log gets a line: when, of which commit, which chunk, and what came of
+# it: the last `report: ` of the command. Begun again, it goes on where it stopped: what that log says
+# was done, of this very commit and by this seed, is not done again. What a chunk that fails has said
+# is kept beside the log. Without a seed it takes one that follows from the commit.
+in_chunks() {
+  local name=$1 unit=$2 total=$3 size=$4 seed=$5 commit
+  shift 5
+  commit=$(this_commit)
+  seed=${seed:-$((16#${commit:0:7}))}
+  is_number "$total" && [ "$total" -gt 0 ] && [ ${#total} -le 12 ] || fail "how many $unit? $total is no number of them"
+  is_number "$seed" && [ ${#seed} -le 12 ] || fail "a seed is a number of up to 12 digits: $seed"
+  total=$((10#$total)) seed=$((10#$seed))
+
+  local folder=$target/proofs
+  local log=$folder/$name.log chunks=$(((total + size - 1) / size)) skipped=0
+  mkdir -p "$folder"
+  exec {only_one}>>"$log"
+  flock --nonblock "$only_one" || fail "another one writes to $log"
+  say "$name: $total $unit in $chunks chunks, seed $seed, commit $commit; see $log"
+
+  local number
+  for ((number = 1; number <= chunks; number++)); do
+    local count=$((number < chunks ? size : total - size * (chunks - 1)))
+    local chunk="commit=$commit seed=$seed chunk=$number chunk_seed=$((seed * 1009 + number)) $unit=$count"
+    if [[ $commit != *-changed ]] && grep -qF "$chunk ok: " "$log"; then
+      skipped=$((skipped + 1))
+      continue
+    fi
+    [ "$(this_commit)" = "$commit" ] || fail "the checkout has changed; what is done of $commit stays in $log"
+    one_chunk "$chunk" "$folder/$name-$seed-$number.out" "$log" "$@" $((seed * 1009 + number)) "$count"
+  done
+  say "$name: all $total $unit hold$([ "$skipped" = 0 ] || echo "; $skipped chunks were done before")"
+}
+
+one_chunk() {
+  local chunk=$1 out=$2 log=$3 status=0 report
+  shift 3
+  "$@" >"$out" 2>&1 </dev/null || status=$?
+  report=$(sed -n 's/^.*report: //p' "$out" | tail -n 1)
+  if [ "$status" = 0 ] && [ -n "$report" ]; then
+    printf '%s %s ok: %s\n' "$(date -u +%FT%TZ)" "$chunk" "$report" | tee -a "$log" >&2
+    rm -f "$out"
+    return 0
+  fi
+  printf '%s %s FAILED: see %s\n' "$(date -u +%FT%TZ)" "$chunk" "$out" | tee -a "$log" >&2
+  tail -n 25 "$out" >&2
+  fail "a chunk failed, as above and in $out. To repeat it: scripts/${0##*/} --chunk ${*:2}"
+}
+
+is_number() { [[ $1 =~ ^[0-9]+$ ]]; }
+
+# The commit that is checked out, and whether anything of it was changed.
+this_commit() {
+  local commit
+  commit=$(git rev-parse --short=12 HEAD) || fail "a proof notes its commit, and this is no checkout"
+  git diff --quiet HEAD -- || commit+=-changed
+  printf %s "$commit"
+}

@@ -13,6 +13,11 @@ fn archive() {
 }
 
 #[test]
+fn bookmarks() {
+    replay("bookmarks", targets::bookmarks);
+}
+
+#[test]
 fn frames() {
     replay("frames", targets::frames);
 }

@@ -5,16 +5,22 @@
 //! any other is a source of choices for [`generate`].
 
 mod archive;
+mod bookmarks;
 mod formats;
 mod frames;
 mod generate;
 mod infoset;
 mod model;
+mod pep;
 mod reader;
 mod request;
 mod service;
+mod tree;
 
 pub use archive::archive;
+pub use bookmarks::bookmarks;
+#[allow(unused_imports, reason = "for the program that runs many cases")]
+pub use bookmarks::{Late, bookmarks_until_late};
 pub use formats::{prosody, xep0227};
 pub use frames::frames;
 pub use reader::reader;

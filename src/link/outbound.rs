@@ -115,6 +115,12 @@ impl Outbox {
         self.enqueue(xml, Kind::Ping(number));
     }
 
+    /// Takes all that waits, in order, as if it had been written: for whoever is the router itself.
+    pub fn take(&mut self) -> Vec<String> {
+        self.waiting_bytes = 0;
+        self.waiting.drain(..).map(|entry| entry.xml).collect()
+    }
+
     /// The router has answered this ping: it has read all that was sent before.
     pub fn confirm(&mut self, number: u64) {
         let ping = self

@@ -70,12 +70,19 @@ fn no_answer_is_wrong_whatever_happens() {
     let (sets, doubts) = play.users.iter().fold((0, 0), |(sets, doubts), user| {
         (sets + user.sets, doubts + user.doubts)
     });
+    println!("{:?}", play.tally);
+    let peak = play.tally.peaks.iter().max().copied().unwrap_or(0);
+    let tally = &play.tally;
     println!(
-        "{sets} sets acknowledged, {doubts} in doubt\n{:?}",
-        play.tally
+        "report: {} lives, {} links, {} faults; {sets} sets acknowledged of {} requests, {doubts} \
+         in doubt; memory peaked at {} MB",
+        tally.lives,
+        tally.links,
+        tally.faults,
+        tally.asked,
+        peak >> 20
     );
     assert!(sets > 100 && doubts > 0, "nothing was put to the test");
-    let peak = play.tally.peaks.iter().max().copied().unwrap_or(0);
     assert!(peak < MOST_MEMORY, "{peak} bytes of memory");
 }
 

@@ -42,6 +42,14 @@ fn stage(under: Vec<String>) -> Stage {
     })
 }
 
+/// How much is tried, and with which seed: the scripts `prove-…` ask for more.
+fn from_environment(name: &str, otherwise: u64) -> u64 {
+    match std::env::var(name) {
+        Ok(value) => value.parse().unwrap_or_else(|_| panic!("{name}={value}")),
+        Err(_) => otherwise,
+    }
+}
+
 /// Starts a component that must refuse the store, and returns what it says.
 #[track_caller]
 fn refused(under: Vec<String>) -> String {

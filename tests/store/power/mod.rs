@@ -10,7 +10,7 @@
 
 mod disk;
 mod load;
-mod random;
+pub mod random;
 mod trace;
 
 use std::path::Path;
@@ -20,30 +20,24 @@ use load::{Kind, Load};
 use random::Random;
 use trace::{Event, Trace};
 
-use super::{Start, keeping, start};
-
-/// How much is tried, and with which seed: `scripts/prove-power-loss` asks for more.
-fn from_environment(name: &str, otherwise: u64) -> u64 {
-    match std::env::var(name) {
-        Ok(value) => value.parse().unwrap_or_else(|_| panic!("{name}={value}")),
-        Err(_) => otherwise,
-    }
-}
+use super::{Start, from_environment, keeping, start};
 
 #[test]
 fn what_was_acknowledged_is_there_when_the_power_is_back() {
     let cuts = from_environment("POWER_LOSS_CUTS", 20) as usize;
     let seed = from_environment("POWER_LOSS_SEED", 1);
     let sets = from_environment("POWER_LOSS_SETS", 60) as usize;
+    let mut reports = Vec::new();
     for (number, kind) in Kind::ALL.into_iter().enumerate() {
         let mut random = Random::new(seed.wrapping_mul(1000).wrapping_add(number as u64));
         let load = Load::new(kind, sets, &mut random);
         let trace = Trace::record(&load, &[]);
         match prove(&load, &trace, cuts / Kind::ALL.len(), &mut random) {
-            Ok(report) => println!("{kind:?}, seed {seed}: {report}"),
+            Ok(report) => reports.push(format!("{kind:?} {report}")),
             Err(loss) => panic!("{kind:?}, seed {seed}: {loss}"),
         }
     }
+    println!("report: {}", reports.join("; "));
 }
 
 /// The test of the test: were the kernel believed to sync ranges, as sled does, it would fail.

@@ -1,0 +1,226 @@
+//! Many cases of one target in a row, made of nothing but a seed and the kept corpus: for proofs at
+//! length, on any toolchain, without a fuzzer.
+//!
+//! ```text
+//! cases TARGET SEED CASES [FOLDER]    a case that fails is put into that folder
+//! cases TARGET FILE                   one case, from a file
+//! ```
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use xmpp_private_storage_fuzz::{self as targets, Late};
+
+/// How long a case may be, in bytes.
+const LONGEST: usize = 2048;
+
+/// How many panics there were, on whatever thread, caught or not.
+static PANICS: AtomicU64 = AtomicU64::new(0);
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        PANICS.fetch_add(1, Ordering::Relaxed);
+        hook(panic);
+    }));
+    let done = match &*arguments {
+        [target, file] => one(target, Path::new(file)),
+        [target, seed, cases] => many(target, seed, cases, Path::new(".")),
+        [target, seed, cases, folder] => many(target, seed, cases, Path::new(folder)),
+        _ => Err("usage: cases TARGET SEED CASES [FOLDER], or cases TARGET FILE".to_owned()),
+    };
+    match done {
+        Ok(said) => {
+            println!("report: {said}");
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn one(target: &str, file: &Path) -> Result<String, String> {
+    let input = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let mut run = Run::of(target)?;
+    run.case(&input)
+        .and_then(|()| run.finish())
+        .map_err(|failed| failed.why)?;
+    Ok(format!("{target}: {} holds", file.display()))
+}
+
+fn many(target: &str, seed: &str, cases: &str, folder: &Path) -> Result<String, String> {
+    let number = |text: &str| text.parse().map_err(|_| format!("no number: {text}"));
+    let (seed, cases): (u64, u64) = (number(seed)?, number(cases)?);
+    let corpus = corpus(target);
+    let mut random = Random(seed);
+    let mut run = Run::of(target)?;
+    let begin = Instant::now();
+    let kept = |failed: Failed| {
+        let path = folder.join(format!("{target}-{seed}-{}", failed.number));
+        let kept = std::fs::write(&path, &failed.input);
+        let kept = kept.map_or_else(|error| error.to_string(), |()| path.display().to_string());
+        format!(
+            "case {} of seed {seed}: {}\nits input: {kept}",
+            failed.number, failed.why
+        )
+    };
+    for _ in 0..cases {
+        run.case(&random.input(&corpus)).map_err(kept)?;
+    }
+    run.finish().map_err(kept)?;
+    let seconds = begin.elapsed().as_secs_f64().max(0.001);
+    let rate = cases as f64 / seconds;
+    Ok(format!(
+        "{cases} cases, nothing found ({seconds:.0} s, {rate:.0} a second)"
+    ))
+}
+
+/// The cases of one target.
+struct Run {
+    check: fn(&[u8]) -> Option<Late>,
+    cases: u64,
+    panics: u64,
+    /// Those that wait for a deadline, and how they began.
+    late: VecDeque<(u64, Vec<u8>, Late)>,
+}
+
+/// What a case came to.
+struct Failed {
+    number: u64,
+    input: Vec<u8>,
+    why: String,
+}
+
+impl Run {
+    fn of(target: &str) -> Result<Self, String> {
+        let check: fn(&[u8]) -> Option<Late> = match target {
+            "bookmarks" => targets::bookmarks_until_late,
+            "frames" => |input| at_once(targets::frames, input),
+            "reader" => |input| at_once(targets::reader, input),
+            "service" => |input| at_once(targets::service, input),
+            "xep0227" => |input| at_once(targets::xep0227, input),
+            "prosody" => |input| at_once(targets::prosody, input),
+            _ => return Err(format!("no target is called {target}")),
+        };
+        Ok(Self {
+            check,
+            cases: 0,
+            panics: PANICS.load(Ordering::Relaxed),
+            late: VecDeque::new(),
+        })
+    }
+
+    fn case(&mut self, input: &[u8]) -> Result<(), Failed> {
+        self.cases += 1;
+        let check = self.check;
+        let held = catch_unwind(|| check(input));
+        let late = self.held(held, self.cases, input)?;
+        if let Some(late) = late {
+            self.late.push_back((self.cases, input.to_vec(), late));
+        }
+        while self
+            .late
+            .front()
+            .is_some_and(|(_, _, late)| late.due() < Instant::now())
+        {
+            self.finish_first()?;
+        }
+        Ok(())
+    }
+
+    /// Waits for what is late.
+    fn finish(&mut self) -> Result<(), Failed> {
+        while !self.late.is_empty() {
+            self.finish_first()?;
+        }
+        Ok(())
+    }
+
+    fn finish_first(&mut self) -> Result<(), Failed> {
+        let Some((number, input, late)) = self.late.pop_front() else {
+            return Ok(());
+        };
+        let held = catch_unwind(AssertUnwindSafe(|| late.finish()));
+        self.held(held, number, &input)
+    }
+
+    /// A panic that somebody has caught is one all the same.
+    fn held<T>(
+        &self,
+        held: std::thread::Result<T>,
+        number: u64,
+        input: &[u8],
+    ) -> Result<T, Failed> {
+        let panicked = PANICS.load(Ordering::Relaxed) > self.panics;
+        held.ok().filter(|_| !panicked).ok_or_else(|| Failed {
+            number,
+            input: input.to_vec(),
+            why: "a panic, as told above".to_owned(),
+        })
+    }
+}
+
+fn at_once(target: fn(&[u8]), input: &[u8]) -> Option<Late> {
+    target(input);
+    None
+}
+
+/// The kept files of this target, in the order of their names.
+fn corpus(target: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("corpus")
+        .join(target);
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = files.map(|file| file.path()).collect();
+    paths.sort();
+    paths
+        .iter()
+        .filter_map(|path| std::fs::read(path).ok())
+        .collect()
+}
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound.max(1) as u64) as usize
+    }
+
+    /// Bytes of any length; or, one time in eight, a kept file of choices with some bytes changed.
+    fn input(&mut self, corpus: &[Vec<u8>]) -> Vec<u8> {
+        if self.below(8) == 0 && !corpus.is_empty() {
+            let mut kept = corpus[self.below(corpus.len())].clone();
+            if !kept.starts_with(b"<") && !kept.is_empty() {
+                for _ in 0..=self.below(8) {
+                    let at = self.below(kept.len());
+                    kept[at] = self.next() as u8;
+                }
+                return kept;
+            }
+        }
+        let longest = 16 << self.below(8);
+        let length = self.below(longest.min(LONGEST)) + 1;
+        let mut input: Vec<u8> = (0..length).map(|_| self.next() as u8).collect();
+        if input[0] == b'<' {
+            // That would be XML written by hand.
+            input[0] = 0;
+        }
+        input
+    }
+}
