@@ -18,7 +18,7 @@ use super::error::SetError;
 use super::plan::{Group, Refusal, Writes};
 use super::revive::{Broken, LONGEST_PAUSE, Reviver, SHORTEST_PAUSE};
 use super::room::Room;
-use super::shared::{Done, Breakdown, Shared};
+use super::shared::{Breakdown, Done, Shared};
 use super::usage::Cache;
 use super::whole;
 use crate::metrics;

@@ -75,7 +75,7 @@ use crate::metrics;
 use commit::{Request, Work, Writer};
 use engine::{Engine, EngineError, Source};
 use read::Trouble;
-use shared::{Done, Breakdown, Shared, Told};
+use shared::{Breakdown, Done, Shared, Told};
 
 /// How to open a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

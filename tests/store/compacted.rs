@@ -16,7 +16,7 @@ const WINDOW: usize = 6;
 
 /// What was sent to the store, over all its lives.
 #[derive(Default)]
-pub(super) struct Load {
+struct Load {
     sent: usize,
     /// Of each name, the last set that was answered.
     answered: [usize; NAMES],
@@ -29,7 +29,7 @@ impl Load {
     }
 
     /// Sends one set after the other until the log says this, and reads so many answers more.
-    pub(super) fn carry_on(&mut self, stage: &mut Stage, said: &str, mut more: usize) {
+    fn carry_on(&mut self, stage: &mut Stage, said: &str, mut more: usize) {
         let mut next = self.sent + 1;
         while more > 0 {
             while self.sent < next + WINDOW {
@@ -47,31 +47,8 @@ impl Load {
         }
     }
 
-    /// Reads the answers to what is under way until the first set is refused; all behind it are, too.
     #[track_caller]
-    pub(super) fn until_it_fails(&mut self, stage: &mut Stage) {
-        let mut refused = false;
-        let first = self.answered.iter().max().map_or(1, |last| last + 1);
-        for number in first..=self.sent {
-            let answer = stage.next();
-            let stored = super::is_result(&answer);
-            assert!(!stored || !refused, "{answer:.300}");
-            refused |= !stored;
-            if stored {
-                self.answered[number % NAMES] = number;
-            }
-        }
-        while !refused {
-            self.sent += 1;
-            let (name, text) = (self.sent % NAMES, Self::text(self.sent));
-            let answer = super::try_set(stage, &format!("<e xmlns='urn:x:{name}'>{text}</e>"));
-            refused = !super::is_result(&answer);
-            assert!(refused, "acknowledged: {answer:.300}");
-        }
-    }
-
-    #[track_caller]
-    pub(super) fn is_in(&self, stage: &mut Stage) {
+    fn is_in(&self, stage: &mut Stage) {
         for (name, answered) in self.answered.iter().enumerate() {
             let found = super::try_get(stage, &format!("<e xmlns='urn:x:{name}'/>"));
             let holds = |number| found.contains(&format!(">{}<", Self::text(number)));

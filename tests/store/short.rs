@@ -42,7 +42,7 @@ fn no_more_threads(pid: Pid) {
     limit(pid, Resource::As, Some(address_space(pid) + 512 * 1024));
 }
 
-/// The disk fails, and the store with it; the disk is healed, and something else is missing.
+/// The store fails, and something that it takes to open it again is missing.
 #[track_caller]
 fn comes_back_when_there_is_enough(
     resource: Resource,
@@ -52,16 +52,20 @@ fn comes_back_when_there_is_enough(
     let mut stage = stage(disk.under());
     stage.store(&numbered(1, "kept"));
     let pid = holder(&disk.store());
-    limit(pid, resource, Some(to(pid)));
     disk.fail(&["fsync"], EIO);
     assert_failed(&try_set(&mut stage, &numbered(2, "lost")));
+    // The disk is back only when that is missing.
+    limit(pid, resource, Some(to(pid)));
     disk.heal();
     let line = stage.component.wait_for_log("is short of", SOON);
     assert!(line.contains("cannot be opened again yet"), "{line}");
     std::thread::sleep(Duration::from_secs(5));
     assert_failed(&try_get(&mut stage, &numbered(1, "")));
     let log = stage.component.log();
-    let said = log.iter().filter(|line| line.contains("is short of")).count();
+    let said = log
+        .iter()
+        .filter(|line| line.contains("is short of"))
+        .count();
     assert!((1..=3).contains(&said), "{log:#?}");
     limit(pid, resource, None);
     eventually("gets work again", || {

@@ -428,7 +428,15 @@ fn nothing_is_acknowledged_in_a_place_that_is_not_the_stores_any_more() {
     let asked: [Asked; 6] = [
         |store, done| store.submit(one("a", "x"), done),
         // Nothing is written for this one.
-        |store, done| store.submit(ChangeSet { changes: vec![], ..one("a", "") }, done),
+        |store, done| {
+            store.submit(
+                ChangeSet {
+                    changes: vec![],
+                    ..one("a", "")
+                },
+                done,
+            )
+        },
         |store, done| store.put_note(owner("j@c"), Some("note".into()), done),
         |store, done| store.put_note(owner("j@c"), None, done),
         |store, done| store.remove(owner("j@c"), done),
@@ -439,7 +447,10 @@ fn nothing_is_acknowledged_in_a_place_that_is_not_the_stores_any_more() {
         let store = trap.store();
         set(&store, "j@c", vec![change("n", "before", Some("x"))]);
         trap.displaced.store(true, SeqCst);
-        assert_eq!(answered(|done| ask(&store, done)), Ok(Err(SetError::Failed)));
+        assert_eq!(
+            answered(|done| ask(&store, done)),
+            Ok(Err(SetError::Failed))
+        );
         assert!(store.failed());
         let read = store.read(&owner("j@c"), "n", Some("before"), &mut String::new());
         assert_eq!(read, Err(ReadError::Failed));

@@ -66,7 +66,9 @@ pub(in crate::store) enum Displaced {
 impl fmt::Display for Displaced {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Gone(path) => write!(f, "{} is gone: deleted, moved or unmounted", path.display()),
+            Self::Gone(path) => {
+                write!(f, "{} is gone: deleted, moved or unmounted", path.display())
+            }
             Self::Covered(path) => write!(
                 f,
                 "{} is not what was opened any more, but lies on another device: something was \

@@ -67,11 +67,16 @@ mod tests {
     fn a_shortage_is_known_by_its_number_and_by_its_words() {
         for errno in SHORTAGES {
             let error = io::Error::from(errno);
-            assert!(is_one(&error) && is_told(&error.to_string()) && is_told(&format!("{error:?}")));
+            assert!(
+                is_one(&error) && is_told(&error.to_string()) && is_told(&format!("{error:?}"))
+            );
         }
         for errno in [Errno::IO, Errno::NOENT, Errno::NOSPC, Errno::ROFS] {
             let error = io::Error::from(errno);
-            assert!(!is_one(&error) && !is_told(&format!("{error:?}")), "{error}");
+            assert!(
+                !is_one(&error) && !is_told(&format!("{error:?}")),
+                "{error}"
+            );
         }
     }
 

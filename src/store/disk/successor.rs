@@ -154,8 +154,7 @@ impl Successor for Beside {
         let path = self.path();
         let in_place = self.place.look().is_ok();
         drop(self);
-        if in_place
-            && let Err(error) = remove(&path) {
+        if in_place && let Err(error) = remove(&path) {
             tracing::warn!(path = %path.display(), %error, "cannot remove what a compaction left");
         }
     }
