@@ -209,6 +209,11 @@ impl Writer {
             }
             return;
         };
+        // Before anything is done in a folder that may be another. Whoever waits is told at the end.
+        if let Err(displaced) = engine.in_place() {
+            drop(engine);
+            return self.fail(displaced.into());
+        }
         let mut planned = Vec::with_capacity(sets.len());
         let carry_out = || self.carry_out(&*engine, sets, &mut planned);
         let carried_out = catch_unwind(AssertUnwindSafe(carry_out));
@@ -231,8 +236,6 @@ impl Writer {
         sets: Vec<Set>,
         planned: &mut Vec<(Done, Result<(), SetError>, usize)>,
     ) -> Result<(), Breakdown> {
-        // Before anything is done in a folder that may be another.
-        engine.in_place()?;
         let has_room = self.room.look(engine);
         let mut group = Group::new(engine, &mut self.cache, has_room);
         let plan = |(work, done): Set| {
