@@ -132,7 +132,7 @@ impl Scene {
 
     /// What was acknowledged is what the next start finds.
     #[track_caller]
-    fn is_found_by_the_next_start(mut self, under: Vec<String>) {
+    fn the_next_start_finds_it(mut self, under: Vec<String>) {
         assert!(self.stage.component.stop().success());
         let mut again = super::stage(under);
         again.fetch(&numbered(1, ""), &numbered(1, KEPT));
@@ -213,7 +213,7 @@ fn a_folder_moved_away_comes_back_with_everything_when_it_does() {
     scene.move_back();
     scene.comes_back();
     let folder = scene.folder.clone();
-    scene.is_found_by_the_next_start(keeping(&folder));
+    scene.the_next_start_finds_it(keeping(&folder));
 }
 
 #[test]
@@ -255,7 +255,7 @@ fn an_empty_folder_in_its_place_stays_empty() {
     scene.move_back();
     scene.comes_back();
     let folder = scene.folder.clone();
-    scene.is_found_by_the_next_start(keeping(&folder));
+    scene.the_next_start_finds_it(keeping(&folder));
 }
 
 #[test]
@@ -352,7 +352,7 @@ fn what_is_mounted_over_it_hides_it_until_it_is_unmounted() {
     assert_eq!(content(&disk.outside().join("data")), BTreeMap::new());
     run(&["umount"]);
     scene.comes_back();
-    scene.is_found_by_the_next_start(under);
+    scene.the_next_start_finds_it(under);
 }
 
 /// A failed store holds nothing open: a disk can be unmounted, repaired and mounted again.
@@ -380,7 +380,7 @@ fn a_disk_that_is_unmounted_and_mounted_again_is_back() {
     assert_eq!(content(&disk.outside().join("mount")), BTreeMap::new());
     run(&bind);
     scene.comes_back();
-    scene.is_found_by_the_next_start(under);
+    scene.the_next_start_finds_it(under);
 }
 
 /// The switch at its end goes by names: another store under them must not be hit, and our own
@@ -481,7 +481,7 @@ fn small_files_that_are_deleted_cost_nothing() {
     let line = scene.stage.component.wait_for_log("is put back", SOON);
     assert!(line.contains("WARN"), "{line}");
     let folder = scene.folder.clone();
-    scene.is_found_by_the_next_start(keeping(&folder));
+    scene.the_next_start_finds_it(keeping(&folder));
 }
 
 /// It was gone until the next start, and with it every command that asks the service.
