@@ -7,7 +7,7 @@
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -62,14 +62,49 @@ pub struct Line {
     pub text: String,
 }
 
+/// Where a socket lies that somebody listens on.
+#[derive(Debug, Clone)]
+pub struct Socket {
+    path: PathBuf,
+    /// Its device and inode.
+    is: (u64, u64),
+}
+
+impl Socket {
+    /// The one that has just been made here.
+    fn at(path: PathBuf) -> io::Result<Self> {
+        let made = fs::symlink_metadata(&path)?;
+        let is = (made.dev(), made.ino());
+        Ok(Self { path, is })
+    }
+
+    /// Whether it still lies there. Somebody may have removed it, alone or with its folder.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        let found = fs::symlink_metadata(&self.path);
+        found.is_ok_and(|found| (found.dev(), found.ino()) == self.is)
+    }
+}
+
 /// Removes the socket in the end.
 #[derive(Debug)]
-pub struct Guard(PathBuf);
+pub struct Guard(Socket);
+
+impl Guard {
+    /// What it removes.
+    #[must_use]
+    pub fn socket(&self) -> &Socket {
+        &self.0
+    }
+}
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        // A socket that is left behind is removed by whoever comes next.
-        let _ = fs::remove_file(&self.0);
+        // What lies there now may be another service's.
+        if self.0.is_there() {
+            // A socket that is left behind is removed by whoever comes next.
+            let _ = fs::remove_file(&self.0.path);
+        }
     }
 }
 
@@ -97,8 +132,8 @@ pub fn listen(folder: &Path) -> io::Result<(UnixListener, Guard)> {
     let _ = rustix::fs::fchmod(&socket, Mode::from_raw_mode(0o600));
     let short = ShortPath::of(folder)?;
     rustix::net::bind(&socket, &SocketAddrUnix::new(&short.path)?)?;
-    let guard = Guard(path);
-    fs::set_permissions(&guard.0, Permissions::from_mode(0o600))?;
+    let guard = Guard(Socket::at(path)?);
+    fs::set_permissions(&guard.0.path, Permissions::from_mode(0o600))?;
     rustix::net::listen(&socket, http::BACKLOG.into())?;
     Ok((UnixListener::from_std(socket.into())?, guard))
 }

@@ -46,7 +46,7 @@ pub fn run(
         Ok(doors) => doors,
         Err(error) => {
             tracing::error!("{error}");
-            return ExitCode::from(exit::CONFIG);
+            return ExitCode::from(error.exit_code());
         }
     };
     let status = Status::new(facts(config), served(config), store.clone());
@@ -57,7 +57,7 @@ pub fn run(
         metrics: Arc::clone(&metrics),
     };
     let owners = Here::new(store.clone(), config);
-    let socket = doors.serve(public, owners.clone(), runtime.handle());
+    doors.serve(public, owners.clone(), runtime.handle());
     let component = Component::new(config, store.clone(), &metrics);
     let told = status.clone();
     let reload = Reload {
@@ -107,7 +107,6 @@ pub fn run(
         tracing::warn!("{unanswered} requests were left without an answer");
     }
     runtime.shutdown_background();
-    drop(socket);
     store.close();
     tracing::info!("stopped");
     ExitCode::SUCCESS

@@ -1,10 +1,22 @@
 //! What has to stand before anything can be served: syncs that are real, the store, the runtime.
 
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
+
 use tokio::runtime::{Builder, Runtime};
 
 use crate::config::Config;
 use crate::exit;
 use crate::store::{OpenError, Options, Store, durable};
+
+/// How many threads for what takes long are started at once. Others come as they are needed.
+const THREADS: usize = 4;
+
+/// How long such a thread waits for work before it ends: a system that is short of threads may not
+/// give us another, and the runtime panics where it has none.
+const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// Why the service cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +45,27 @@ pub fn start(config: &Config) -> Result<(Runtime, Store), StartError> {
     store.when_lost(|| std::process::exit(exit::STORE.into()));
     // One thread, which waits for the socket itself: with several, each wait ends on one and is
     // handled on another. What takes long has threads of its own.
-    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .thread_keep_alive(FOR_EVER)
+        .build()?;
+    start_threads(&runtime)?;
     Ok((runtime, store))
+}
+
+/// Has the runtime start its threads now, while there are some to be had.
+fn start_threads(runtime: &Runtime) -> io::Result<()> {
+    // This one can be refused without a panic.
+    thread::Builder::new().spawn(|| {})?;
+    let (hold, held) = mpsc::channel::<()>();
+    let held = Arc::new(Mutex::new(held));
+    for _ in 0..THREADS {
+        let held = Arc::clone(&held);
+        // A thread that has nothing to do would be given the next task, and no other be started.
+        runtime.spawn_blocking(move || {
+            let _ = held.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        });
+    }
+    drop(hold);
+    Ok(())
 }

@@ -3,20 +3,27 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
 use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 
 use super::routes::{Control, Public};
 use crate::config::Config;
+use crate::control::{Guard, Socket};
 use crate::owners::Here;
-use crate::{control, http};
+use crate::{control, exit, http};
 
 /// How long a stranger's connection lasts at most.
 const LONGEST: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether the control socket is still there.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// The administrator wants a port that we do not get.
 #[derive(Debug, thiserror::Error)]
@@ -26,11 +33,24 @@ const LONGEST: Duration = Duration::from_secs(10);
 )]
 pub struct NoPort(SocketAddr, io::Error);
 
+impl NoPort {
+    /// What the process ends with. Where it is for want of descriptors, a later start may go well.
+    pub fn exit_code(&self) -> u8 {
+        let short = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS];
+        let number = self.1.raw_os_error();
+        if short.iter().any(|it| number == Some(it.raw_os_error())) {
+            exit::STORE
+        } else {
+            exit::CONFIG
+        }
+    }
+}
+
 /// The listeners, open and not served yet.
 pub struct Doors {
     tcp: Option<TcpListener>,
-    control: Option<UnixListener>,
-    guard: Option<control::Guard>,
+    folder: PathBuf,
+    control: Option<(UnixListener, Guard)>,
 }
 
 impl Doors {
@@ -43,29 +63,25 @@ impl Doors {
             .listen
             .map(|address| listen(address).map_err(|error| NoPort(address, error)));
         let tcp = tcp.transpose()?;
-        let (control, guard) = open_control(&config.storage.path).unzip();
         Ok(Self {
             tcp,
-            control,
-            guard,
+            folder: config.storage.path.clone(),
+            control: open_control(&config.storage.path),
         })
     }
 
-    /// Serves them, for as long as the runtime lives. The guard removes the socket in the end.
-    pub fn serve(self, public: Public, owners: Here, runtime: &Handle) -> Option<control::Guard> {
+    /// Serves them, for as long as the runtime lives. The control socket is removed with it.
+    pub fn serve(self, public: Public, owners: Here, runtime: &Handle) {
         let public = Arc::new(public);
         if let Some(tcp) = self.tcp {
             runtime.spawn(http::serve(tcp, Arc::clone(&public), Some(LONGEST)));
         }
-        if let Some(control) = self.control {
-            let routes = Control { public, owners };
-            runtime.spawn(http::serve(control, Arc::new(routes), None));
-        }
-        self.guard
+        let routes = Arc::new(Control { public, owners });
+        runtime.spawn(keep_control(self.folder, self.control, routes));
     }
 }
 
-fn open_control(folder: &Path) -> Option<(UnixListener, control::Guard)> {
+fn open_control(folder: &Path) -> Option<(UnixListener, Guard)> {
     control::listen(folder)
         .inspect_err(|error| {
             tracing::warn!(
@@ -77,6 +93,46 @@ fn open_control(folder: &Path) -> Option<(UnixListener, control::Guard)> {
         .ok()
 }
 
+/// Serves the control socket, and makes it anew where it is gone, or could not be made.
+async fn keep_control(
+    folder: PathBuf,
+    mut control: Option<(UnixListener, Guard)>,
+    routes: Arc<Control>,
+) {
+    loop {
+        if let Some((listener, guard)) = control.take() {
+            tokio::select! {
+                () = http::serve(listener, Arc::clone(&routes), None) => {}
+                () = gone(guard.socket()) => {}
+            }
+        }
+        sleep(LOOK_EVERY).await;
+        let status = &routes.public.status;
+        // With that the store has seen that the folder is its own.
+        status.sign_of_life().await;
+        if status.store_failed() {
+            continue;
+        }
+        let path = folder.clone();
+        if let Ok(Ok(made)) = spawn_blocking(move || control::listen(&path)).await {
+            tracing::info!("made the control socket in {} anew", folder.display());
+            control = Some(made);
+        }
+    }
+}
+
+/// Waits until the socket lies there no more.
+async fn gone(socket: &Socket) {
+    loop {
+        sleep(LOOK_EVERY).await;
+        let socket = socket.clone();
+        // A look can take long where the disk does.
+        if let Ok(false) = spawn_blocking(move || socket.is_there()).await {
+            return;
+        }
+    }
+}
+
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
@@ -86,4 +142,17 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(http::BACKLOG.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A service manager does not try again after an error of the configuration.
+    #[test]
+    fn a_port_that_is_not_to_be_had_now_may_be_later() {
+        let code = |errno: Errno| NoPort(([127, 0, 0, 1], 80).into(), errno.into()).exit_code();
+        assert_eq!(code(Errno::MFILE), exit::STORE);
+        assert_eq!(code(Errno::ADDRINUSE), exit::CONFIG);
+    }
 }

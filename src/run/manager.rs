@@ -55,8 +55,8 @@ async fn describe(status: &Status) -> Infallible {
         // A router that is down, or slow, must not fail the start.
         let attempted = status.now().link != Link::Connecting;
         if !ready && (attempted || begun.elapsed() >= FIRST_ATTEMPT) {
-            ready = true;
-            tell(&[NotifyState::Ready, NotifyState::Status(&line)]);
+            // Each message takes a descriptor, and for this one the service manager waits.
+            ready = tell(&[NotifyState::Ready, NotifyState::Status(&line)]);
         } else if line != told {
             tell(&[NotifyState::Status(&line)]);
         }
@@ -80,10 +80,11 @@ async fn live(status: &Status) -> Infallible {
     }
 }
 
-fn tell(what: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(what) {
-        tracing::debug!("the service manager cannot be told: {error}");
-    }
+/// Says whether that has worked; without a service manager it has.
+fn tell(what: &[NotifyState<'_>]) -> bool {
+    sd_notify::notify(what)
+        .inspect_err(|error| tracing::debug!("the service manager cannot be told: {error}"))
+        .is_ok()
 }
 
 /// A line's end would end the message, and begin another.

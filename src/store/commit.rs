@@ -4,6 +4,7 @@
 //! order they were submitted; every set is answered exactly once, whatever fails; after an error
 //! nothing is read or written until the engine has been opened anew.
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,12 +13,12 @@ use std::time::{Duration, Instant};
 use super::census::Census;
 use super::change::{Change, ChangeSet, Existing, Limits, Owner};
 use super::compact::{Asked, Compactor};
-use super::engine::{Engine, EngineError, Source};
+use super::engine::{Engine, Source};
 use super::error::SetError;
 use super::plan::{Group, Refusal, Writes};
-use super::revive::{LONGEST_PAUSE, Revival, SHORTEST_PAUSE};
+use super::revive::{Broken, LONGEST_PAUSE, Reviver, SHORTEST_PAUSE};
 use super::room::Room;
-use super::shared::{Done, Shared};
+use super::shared::{Breakdown, Done, Shared};
 use super::usage::Cache;
 use super::whole;
 use crate::metrics;
@@ -70,9 +71,7 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     /// `None` while broken.
     engine: Option<Arc<dyn Engine>>,
-    source: Arc<dyn Source>,
     requests: Receiver<Request>,
-    to_self: Sender<Request>,
     cache: Cache,
     room: Room,
     compactor: Compactor,
@@ -80,7 +79,7 @@ pub(super) struct Writer {
     census: Option<Census>,
     /// When the oldest write was made that no check has followed yet.
     unchecked: Option<Instant>,
-    revival: Option<Revival>,
+    reviver: Reviver,
     revived: Option<Instant>,
     pause: Duration,
 }
@@ -92,23 +91,22 @@ impl Writer {
         source: Arc<dyn Source>,
         (to_self, requests): (Sender<Request>, Receiver<Request>),
         compact_above: u64,
-    ) -> Self {
+    ) -> io::Result<Self> {
+        let reviver = Reviver::start(source, Arc::clone(&shared), to_self)?;
         shared.serve(Some(Arc::clone(&engine)));
-        Self {
+        Ok(Self {
             shared,
             engine: Some(engine),
-            source,
             requests,
-            to_self,
             cache: Cache::new(CACHE_BYTES),
             room: Room::default(),
             compactor: Compactor::new(compact_above),
             census: None,
             unchecked: None,
-            revival: None,
+            reviver,
             revived: None,
             pause: SHORTEST_PAUSE,
-        }
+        })
     }
 
     /// Serves until it is told to close.
@@ -133,7 +131,11 @@ impl Writer {
             match next {
                 Some(Request::Close) => break,
                 Some(Request::Revived(engine)) => self.revived(engine),
-                Some(Request::Reached(tell)) => tell(),
+                Some(Request::Reached(tell)) => {
+                    // It comes every few seconds, also where nobody stores anything.
+                    self.look();
+                    tell();
+                }
                 Some(Request::Remove(owner, namespace, done)) => {
                     self.remove(owner, namespace.as_deref(), done);
                 }
@@ -154,9 +156,7 @@ impl Writer {
         if let Some(engine) = self.engine {
             engine.seal();
         }
-        if let Some(revival) = self.revival {
-            revival.end();
-        }
+        self.reviver.end();
     }
 
     /// Waits for something to do or for the next check, and takes what sets are there already;
@@ -210,14 +210,22 @@ impl Writer {
             }
             return;
         };
+        // Before anything is done in a folder that may be another. Whoever waits is told at the end.
+        if let Err(displaced) = engine.in_place() {
+            drop(engine);
+            return self.fail(displaced.into());
+        }
         let mut planned = Vec::with_capacity(sets.len());
         let carry_out = || self.carry_out(&*engine, sets, &mut planned);
         let carried_out = catch_unwind(AssertUnwindSafe(carry_out));
+        let breakdown = match carried_out {
+            Ok(Ok(())) => None,
+            Ok(Err(breakdown)) => Some(breakdown.of(&*engine)),
+            Err(_) => Some(Breakdown::panic()),
+        };
         drop(engine);
-        match carried_out {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => self.fail(&error.to_string()),
-            Err(_) => self.fail("its writer thread panicked"),
+        if let Some(breakdown) = breakdown {
+            self.fail(breakdown);
         }
         // What is left in here is told that it failed: only now that nobody can see it any more.
         drop(planned);
@@ -228,7 +236,7 @@ impl Writer {
         engine: &dyn Engine,
         sets: Vec<Set>,
         planned: &mut Vec<(Done, Result<(), SetError>, usize)>,
-    ) -> Result<(), EngineError> {
+    ) -> Result<(), Breakdown> {
         let has_room = self.room.look(engine);
         let mut group = Group::new(engine, &mut self.cache, has_room);
         let plan = |(work, done): Set| {
@@ -323,8 +331,9 @@ impl Writer {
             let writes = Writes::Together(left.into_iter().map(|key| (key, None)).collect());
             self.compactor.follow(&writes);
             if let Err(error) = write(&self.shared, &*engine, writes, None) {
+                let breakdown = error.of(&*engine);
                 drop(engine);
-                self.fail(&error.to_string());
+                self.fail(breakdown);
                 return done.tell(Err(SetError::Failed));
             }
         }
@@ -333,9 +342,21 @@ impl Writer {
 
     fn check(&mut self) {
         self.unchecked = None;
-        let checked = self.engine.as_ref().map(|engine| engine.check());
-        if let Some(Err(error)) = checked {
-            self.fail(&error.to_string());
+        self.look();
+        if let Some(engine) = &self.engine
+            && let Err(error) = engine.check()
+        {
+            let breakdown = Breakdown::from(error).of(&**engine);
+            self.fail(breakdown);
+        }
+    }
+
+    /// Looks whether the store is still where it was.
+    fn look(&mut self) {
+        if let Some(engine) = &self.engine
+            && let Err(displaced) = engine.in_place()
+        {
+            self.fail(displaced.into());
         }
     }
 
@@ -349,16 +370,21 @@ impl Writer {
         drop(engine);
         match opened {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => self.fail(&error.to_string()),
-            Err(_) => self.fail("its writer thread panicked"),
+            Ok(Err(error)) => self.fail(error.into()),
+            Err(_) => self.fail(Breakdown::panic()),
         }
     }
 
     /// Goes on with a compaction, if there is one. This is the writer thread, so that nothing is
     /// written meanwhile.
     fn compact(&mut self, spent: Duration) {
+        if self.compactor.is_busy() {
+            self.look();
+        }
         let Some(engine) = self.engine.clone() else {
-            return self.compactor.abandon();
+            // Whoever has asked meanwhile is told that it failed.
+            drop(self.compactor.abandon());
+            return;
         };
         let work = || self.compactor.work(&*engine, spent);
         let successor = match catch_unwind(AssertUnwindSafe(work)) {
@@ -366,11 +392,12 @@ impl Writer {
             Ok(Ok(Some(successor))) => successor,
             Ok(Err(error)) => {
                 drop(engine);
-                return self.fail(&format!("it cannot go on in its compacted log: {error}"));
+                let reason = format!("it cannot go on in its compacted log: {error}");
+                return self.fail(Breakdown::Broken(reason));
             }
             Err(_) => {
                 drop(engine);
-                return self.fail("its writer thread panicked");
+                return self.fail(Breakdown::panic());
             }
         };
         self.engine = Some(Arc::clone(&successor));
@@ -379,14 +406,14 @@ impl Writer {
     }
 
     /// Gives the engine up, and has it opened anew.
-    fn fail(&mut self, reason: &str) {
+    fn fail(&mut self, breakdown: Breakdown) {
         // What a failed commit left behind may be gone after a crash, so nobody gets to see it.
-        self.shared.fail(reason);
+        self.shared.fail(&breakdown);
         self.shared.serve(None);
         self.unchecked = None;
         self.cache = Cache::new(CACHE_BYTES);
         self.room = Room::default();
-        self.compactor.abandon();
+        let successor = self.compactor.abandon();
         if let Some(census) = &mut self.census {
             census.metrics.failed();
             census.restart();
@@ -401,20 +428,18 @@ impl Writer {
             }
             _ => SHORTEST_PAUSE,
         };
-        self.revival = Some(Revival::begin(
+        self.reviver.revive(Broken {
             engine,
-            Arc::clone(&self.source),
-            Arc::clone(&self.shared),
-            self.pause,
-            self.to_self.clone(),
-        ));
+            successor,
+            reason: breakdown.to_string(),
+            pause: self.pause,
+        });
     }
 
     fn revived(&mut self, engine: Arc<dyn Engine>) {
         tracing::info!("the store works again");
         self.engine = Some(Arc::clone(&engine));
         self.shared.serve(Some(engine));
-        self.revival = None;
         self.revived = Some(Instant::now());
         self.opened();
     }
@@ -425,7 +450,7 @@ fn write(
     engine: &dyn Engine,
     writes: Writes,
     metrics: Option<&metrics::Store>,
-) -> Result<(), EngineError> {
+) -> Result<(), Breakdown> {
     let alone = || {
         shared
             .engine
@@ -449,7 +474,8 @@ fn write(
     if let Some(metrics) = metrics {
         metrics.synced(begun.elapsed());
     }
-    Ok(())
+    // What was synced is worth nothing if the next open does not find it.
+    Ok(engine.in_place()?)
 }
 
 fn test_panic(set: &ChangeSet) {

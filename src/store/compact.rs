@@ -19,10 +19,11 @@ mod copy;
 mod tests;
 
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::engine::{Engine, EngineError};
+use super::elsewhere;
+use super::engine::{Engine, EngineError, Successor};
 use super::error::CompactError;
 use super::format::LIVE;
 use super::plan::Writes;
@@ -194,13 +195,11 @@ impl Compactor {
     }
 
     /// The engine broke. The files of a copy are cleared away by the next open; where the disk is
-    /// broken its end may be slow, so nobody waits for that.
-    pub(super) fn abandon(&mut self) {
+    /// broken its end may be slow, so that is for whoever ends the engine.
+    pub(super) fn abandon(&mut self) -> Option<Box<dyn Successor>> {
         self.wanted = false;
         self.asked.clear();
-        if let Some(copy) = self.copy.take() {
-            in_background(move || drop(copy));
-        }
+        self.copy.take().map(|copy| copy.successor)
     }
 
     fn begin(&mut self, engine: &dyn Engine) {
@@ -264,8 +263,9 @@ impl Compactor {
     }
 }
 
-/// Without a thread it is dropped right here, and told as failed.
+/// Without a thread it is done right here.
 fn in_background(work: impl FnOnce() + Send + 'static) -> Option<JoinHandle<()>> {
-    let thread = thread::Builder::new().name("store-end".into());
-    thread.spawn(work).ok()
+    elsewhere::start("store-end", work, |work| work())
+        .map_err(|(_, work)| work())
+        .ok()
 }

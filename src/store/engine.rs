@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use super::disk::Displaced;
 use super::error::{CompactError, OpenError};
 
 /// One key and its new value; `None` removes it.
@@ -35,6 +36,11 @@ pub(super) trait Engine: Send + Sync {
 
     /// Returns when everything written is on disk, beyond the reach of a power loss.
     fn flush(&self) -> Result<(), EngineError>;
+
+    /// Whether what lies where the store is to lie is what is open.
+    fn in_place(&self) -> Result<(), Displaced> {
+        Ok(())
+    }
 
     /// Looks for trouble that the other calls may have swallowed; called about once a second
     /// while there are writes, and at the end.

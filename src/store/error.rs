@@ -157,6 +157,28 @@ pub enum OpenError {
         /// The folder.
         folder: PathBuf,
     },
+    /// It is not there any more, or not the one that was open before.
+    #[error("{0}")]
+    Displaced(String),
+    /// The system is short of threads, memory or descriptors.
+    #[error(
+        "cannot {action} {}: {reason}; {SHORTAGE}",
+        path.display()
+    )]
+    Short {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+    /// The same, before the folder is reached.
+    #[error("cannot start a thread: {source}; {SHORTAGE}")]
+    NoThread {
+        /// What the system said.
+        source: io::Error,
+    },
     /// The system refused something.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -167,4 +189,15 @@ pub enum OpenError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+/// What to do about it.
+const SHORTAGE: &str = "the system is short of threads, memory or descriptors, or a limit of this \
+    service is too low (under systemd TasksMax, MemoryMax, LimitAS, LimitNOFILE)";
+
+impl OpenError {
+    /// Whether it is the system, or a limit of this process, and not the disk.
+    pub(super) fn is_shortage(&self) -> bool {
+        matches!(self, Self::Short { .. } | Self::NoThread { .. })
+    }
 }

@@ -41,6 +41,7 @@ mod commit;
 mod compact;
 mod disk;
 pub mod durable;
+mod elsewhere;
 mod engine;
 mod error;
 mod format;
@@ -57,6 +58,7 @@ mod totals;
 mod usage;
 mod whole;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -73,7 +75,7 @@ use crate::metrics;
 use commit::{Request, Work, Writer};
 use engine::{Engine, EngineError, Source};
 use read::Trouble;
-use shared::{Done, Shared, Told};
+use shared::{Breakdown, Done, Shared, Told};
 
 /// How to open a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,10 +142,15 @@ impl Store {
         let shared = Arc::new(Shared::default());
         let (requests, receiver) = mpsc::channel();
         let to_self = (requests.clone(), receiver);
-        let writer = Writer::new(Arc::clone(&shared), engine, source, to_self, compact_above);
-        let writer = thread::Builder::new()
-            .name("store".into())
-            .spawn(move || writer.run())?;
+        let writer = Writer::new(Arc::clone(&shared), engine, source, to_self, compact_above)?;
+        let known = Arc::clone(&shared);
+        let work = move || {
+            if catch_unwind(AssertUnwindSafe(|| writer.run())).is_err() {
+                known.fail(&Breakdown::panic());
+                known.lose("the thread that writes the store has ended in a fault of the program");
+            }
+        };
+        let writer = thread::Builder::new().name("store".into()).spawn(work)?;
         Ok(Self(Arc::new(Handle {
             shared,
             requests,

@@ -4,10 +4,49 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use super::engine::Engine;
+use super::disk::Displaced;
+use super::engine::{Engine, EngineError};
 use super::error::{CompactError, SetError};
 
 type Callback = Box<dyn FnOnce() + Send>;
+
+/// Why the engine is given up.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Breakdown {
+    /// It, or its disk, does not work.
+    #[error("{0}")]
+    Broken(String),
+    /// It works, and nobody will ever find what it writes.
+    #[error("{0}")]
+    Displaced(Displaced),
+}
+
+impl From<EngineError> for Breakdown {
+    fn from(error: EngineError) -> Self {
+        Self::Broken(error.0)
+    }
+}
+
+impl From<Displaced> for Breakdown {
+    fn from(displaced: Displaced) -> Self {
+        Self::Displaced(displaced)
+    }
+}
+
+impl Breakdown {
+    /// What works no more may do so because it lies there no more.
+    pub(super) fn of(self, engine: &dyn Engine) -> Self {
+        match engine.in_place() {
+            Ok(()) => self,
+            Err(displaced) => Self::Displaced(displaced),
+        }
+    }
+
+    /// The program has a fault.
+    pub(super) fn panic() -> Self {
+        Self::Broken("its writer thread panicked".to_owned())
+    }
+}
 
 #[derive(Default)]
 pub(super) struct Shared {
@@ -36,13 +75,21 @@ impl Shared {
         self.failed.load(Ordering::Acquire)
     }
 
-    pub(super) fn fail(&self, reason: &str) {
-        if !self.failed.swap(true, Ordering::AcqRel) {
-            tracing::error!(
+    pub(super) fn fail(&self, breakdown: &Breakdown) {
+        if self.failed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        match breakdown {
+            Breakdown::Broken(reason) => tracing::error!(
                 "the store has failed: {reason}; until it can be opened again, which is tried \
                  every few seconds, all requests are answered with errors; look at the disk and at \
                  the system's log"
-            );
+            ),
+            Breakdown::Displaced(displaced) => tracing::error!(
+                "the store has failed: {displaced}; put it back, and it is used again within \
+                 seconds; until then all requests are answered with errors, and nothing is stored \
+                 anywhere else; to go on with a backup, stop the service first"
+            ),
         }
     }
 
@@ -68,11 +115,9 @@ impl Shared {
         *slot = Some(callback);
     }
 
-    /// The broken engine does not let go of the folder: this process can never open it again.
-    pub(super) fn lose(&self) {
-        tracing::error!(
-            "the failed store cannot be closed, so it cannot be opened again: the service has to be restarted"
-        );
+    /// This process cannot open the store again.
+    pub(super) fn lose(&self, why: &str) {
+        tracing::error!("{why}: the service has to be restarted");
         let callback = self
             .when_lost
             .lock()

@@ -65,14 +65,16 @@ fn ended(text: &str) -> Vec<String> {
     let mut begun = std::collections::HashMap::new();
     let mut ended = Vec::new();
     for line in text.lines() {
+        // The numbers of threads are padded.
         let (thread, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let rest = rest.trim_start();
         if let Some(begin) = rest.strip_suffix(" <unfinished ...>") {
             begun.insert(thread.to_owned(), begin.to_owned());
         } else if let Some((_, end)) = rest.split_once(" resumed>") {
             let begin = begun.remove(thread).unwrap_or_default();
             ended.push(begin + end);
         } else {
-            ended.push(rest.trim_start().to_owned());
+            ended.push(rest.to_owned());
         }
     }
     ended

@@ -63,7 +63,7 @@ impl Load {
 }
 
 /// Has the component compact as soon as it may.
-fn eager(folder: &Path) -> Vec<String> {
+pub(super) fn eager(folder: &Path) -> Vec<String> {
     let mut under = keeping(folder);
     under.push("PRIVATE_STORAGE_STORAGE_COMPACT_ABOVE_BYTES=1048576".to_owned());
     under

@@ -8,11 +8,13 @@
 mod broken;
 mod compacted;
 mod damaged;
+mod displaced;
 pub mod faulty;
 mod folder;
 mod full;
 mod killed;
 mod power;
+mod short;
 mod small_disk;
 
 use std::path::Path;

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
+use crate::store::disk::Displaced;
 use crate::store::engine::{Engine, EngineError, Source, Successor, Visit, Write};
 use crate::store::memory::Memory;
 use crate::store::suite::{ROOMY, change, get, owner, set, set_within};
@@ -24,6 +25,10 @@ struct Trap {
     no_space: AtomicBool,
     /// What broke does not let go.
     never_ends: AtomicBool,
+    /// It lies there no more.
+    displaced: AtomicBool,
+    /// The system is short of threads, say.
+    short: AtomicBool,
 }
 
 impl Trap {
@@ -68,6 +73,16 @@ impl Source for Home {
             return Err(OpenError::Foreign {
                 folder: "trap".into(),
             });
+        }
+        if self.0.short.load(SeqCst) {
+            return Err(OpenError::Short {
+                action: "open the store in",
+                path: "trap".into(),
+                reason: "the test says so".into(),
+            });
+        }
+        if self.0.displaced.load(SeqCst) {
+            return Err(OpenError::Displaced("trap is gone".into()));
         }
         self.0.note("reopened");
         Ok(Arc::new(Opened(Arc::clone(&self.0))))
@@ -122,6 +137,13 @@ impl Engine for Opened {
         } else {
             Ok(())
         }
+    }
+
+    fn in_place(&self) -> Result<(), Displaced> {
+        if self.displaced.load(SeqCst) {
+            return Err(Displaced::Gone("trap".into()));
+        }
+        Ok(())
     }
 
     fn check(&self) -> Result<(), EngineError> {
@@ -386,4 +408,143 @@ fn a_listener_may_panic_or_hold_the_last_clone() {
     });
     drop(store);
     assert_eq!(answer.recv().unwrap(), Ok(()));
+}
+
+/// What is asked of the writer thread, and how it was answered.
+fn answered<T: Send + 'static>(
+    ask: impl FnOnce(Box<dyn FnOnce(T) + Send>),
+) -> Result<T, mpsc::RecvTimeoutError> {
+    let (done, answer) = mpsc::channel();
+    ask(Box::new(move |result| {
+        let _ = done.send(result);
+    }));
+    answer.recv_timeout(Duration::from_secs(5))
+}
+
+/// Sets, notes and removals were acknowledged after the store's folder had been deleted.
+#[test]
+fn nothing_is_acknowledged_in_a_place_that_is_not_the_stores_any_more() {
+    type Asked = fn(&Store, Box<dyn FnOnce(Result<(), SetError>) + Send>);
+    let asked: [Asked; 6] = [
+        |store, done| store.submit(one("a", "x"), done),
+        // Nothing is written for this one.
+        |store, done| {
+            store.submit(
+                ChangeSet {
+                    changes: vec![],
+                    ..one("a", "")
+                },
+                done,
+            )
+        },
+        |store, done| store.put_note(owner("j@c"), Some("note".into()), done),
+        |store, done| store.put_note(owner("j@c"), None, done),
+        |store, done| store.remove(owner("j@c"), done),
+        |store, done| store.remove_some(owner("j@c"), Some("n".into()), done),
+    ];
+    for ask in asked {
+        let trap = Arc::new(Trap::default());
+        let store = trap.store();
+        set(&store, "j@c", vec![change("n", "before", Some("x"))]);
+        trap.displaced.store(true, SeqCst);
+        assert_eq!(
+            answered(|done| ask(&store, done)),
+            Ok(Err(SetError::Failed))
+        );
+        assert!(store.failed());
+        let read = store.read(&owner("j@c"), "n", Some("before"), &mut String::new());
+        assert_eq!(read, Err(ReadError::Failed));
+        trap.displaced.store(false, SeqCst);
+        assert!(becomes(|| !store.failed()));
+        assert_eq!(get(&store, "j@c", "n", Some("before")), "x");
+    }
+}
+
+/// It may go between the look before a group and the one behind its sync.
+#[test]
+fn a_place_that_is_lost_during_the_sync_fails_the_group() {
+    let trap = Arc::new(Trap::default());
+    let store = trap.store();
+    let gate = trap.gate.lock().unwrap();
+    let (done, answer) = mpsc::channel();
+    store.submit(one("a", "x"), move |result| done.send(result).unwrap());
+    assert!(becomes(|| trap.calls.lock().unwrap().last() == Some(&"one")));
+    trap.displaced.store(true, SeqCst);
+    drop(gate);
+    assert_eq!(answer.recv().unwrap(), Err(SetError::Failed));
+}
+
+#[test]
+fn a_compaction_in_a_lost_place_is_refused_and_the_store_fails() {
+    let trap = Arc::new(Trap::default());
+    let store = trap.store();
+    trap.displaced.store(true, SeqCst);
+    let compacted = answered(|done| store.compact(done));
+    assert_eq!(compacted, Ok(Err(CompactError::Failed)));
+    assert!(store.failed());
+}
+
+#[test]
+fn a_lost_place_is_noticed_by_the_sign_of_life_alone() {
+    let trap = Arc::new(Trap::default());
+    let store = trap.store();
+    trap.displaced.store(true, SeqCst);
+    assert!(!store.failed());
+    answered(|done| store.when_reached(move || done(()))).unwrap();
+    assert!(store.failed());
+}
+
+/// It gave up for good where a thread could not be started, once.
+#[test]
+fn a_shortage_that_passes_is_waited_for() {
+    let trap = Trap {
+        flushes_left: Some(AtomicUsize::new(0)),
+        short: true.into(),
+        ..Trap::default()
+    };
+    let trap = Arc::new(trap);
+    let store = trap.store();
+    let (lost, told) = mpsc::channel();
+    store.when_lost(move || lost.send(()).unwrap());
+    let set = || set_within(&store, ROOMY, "k@c", vec![change("n", "a", Some("x"))]);
+    assert_eq!(set(), Err(SetError::Failed));
+    assert!(told.recv_timeout(Duration::from_millis(200)).is_err());
+    trap.flushes_left.as_ref().unwrap().store(9, SeqCst);
+    trap.short.store(false, SeqCst);
+    assert!(becomes(|| set() == Ok(())));
+    assert!(told.try_recv().is_err());
+}
+
+#[test]
+fn a_shortage_that_lasts_has_the_process_started_anew() {
+    let trap = Trap {
+        flushes_left: Some(AtomicUsize::new(0)),
+        short: true.into(),
+        ..Trap::default()
+    };
+    let trap = Arc::new(trap);
+    let store = trap.store();
+    let (lost, told) = mpsc::channel();
+    store.when_lost(move || lost.send(()).unwrap());
+    let set = || set_within(&store, ROOMY, "k@c", vec![change("n", "a", Some("x"))]);
+    assert_eq!(set(), Err(SetError::Failed));
+    told.recv_timeout(Duration::from_secs(30)).unwrap();
+    assert_eq!(set(), Err(SetError::Failed));
+    store.close();
+}
+
+/// That somebody deleted it is no reason to begin anew: the next start would be empty.
+#[test]
+fn a_store_that_is_gone_is_looked_for_as_long_as_it_takes() {
+    let trap = Arc::new(Trap::default());
+    let store = trap.store();
+    let (lost, told) = mpsc::channel();
+    store.when_lost(move || lost.send(()).unwrap());
+    trap.displaced.store(true, SeqCst);
+    let set = || set_within(&store, ROOMY, "k@c", vec![change("n", "a", Some("x"))]);
+    assert_eq!(set(), Err(SetError::Failed));
+    // Twice as long as a shortage may last in tests.
+    assert!(told.recv_timeout(Duration::from_secs(2)).is_err());
+    trap.displaced.store(false, SeqCst);
+    assert!(becomes(|| set() == Ok(())));
 }

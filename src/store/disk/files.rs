@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock, statvfs};
 use rustix::io::Errno;
 
-use super::SEGMENT_BYTES;
+use super::{SEGMENT_BYTES, shortage};
 use crate::store::error::OpenError;
 
 /// sled cannot be opened on a full disk, so this much is kept to be given up then.
@@ -24,6 +24,11 @@ pub(super) fn failed<'a>(
     move |source| match source.kind() {
         io::ErrorKind::StorageFull => OpenError::NoSpace {
             folder: path.to_owned(),
+        },
+        _ if shortage::is_one(&source) => OpenError::Short {
+            action,
+            path: path.to_owned(),
+            reason: source.to_string(),
         },
         _ => OpenError::Io {
             action,
@@ -50,18 +55,20 @@ pub(in crate::store) fn is_there(folder: &Path) -> bool {
     names.any(|name| folder.join(name).try_exists().unwrap_or(true))
 }
 
+/// How to make a file for this user alone, or write to it.
+pub(super) fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).mode(0o600);
+    options
+}
+
 /// Takes the store's lock, held as long as the file is open.
 ///
 /// Ours and not only sled's: it must come before anything in the folder is touched.
 pub(super) fn lock(folder: &Path) -> Result<File, OpenError> {
     let path = folder.join("lock");
-    let mut options = OpenOptions::new();
-    options
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600);
+    let mut options = private();
+    options.read(true).truncate(false);
     let mut file = options.open(&path).map_err(failed("open", &path))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}

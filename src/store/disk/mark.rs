@@ -8,12 +8,14 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 
 use super::files::{failed, sync};
+use super::place::Place;
 use crate::store::error::OpenError;
 
 const NAME: &str = "closed";
@@ -49,13 +51,15 @@ pub(super) fn take(folder: &Path) -> Result<bool, OpenError> {
 /// Marks the log as whole when it is dropped, after the database, if that was asked for.
 pub(super) struct Closing {
     folder: PathBuf,
+    place: Arc<Place>,
     asked: std::sync::atomic::AtomicBool,
 }
 
 impl Closing {
-    pub(super) fn new(folder: &Path) -> Self {
+    pub(super) fn new(folder: &Path, place: Arc<Place>) -> Self {
         Self {
             folder: folder.to_owned(),
+            place,
             asked: false.into(),
         }
     }
@@ -68,6 +72,7 @@ impl Closing {
 impl Drop for Closing {
     fn drop(&mut self) {
         if *self.asked.get_mut()
+            && self.place.look().is_ok()
             && let Err(error) = leave(&self.folder)
         {
             // It is a help, no duty: without it, the next start merely looks less closely.

@@ -4,6 +4,8 @@ mod cache;
 mod files;
 mod mark;
 mod open;
+mod place;
+mod shortage;
 mod successor;
 #[cfg(test)]
 mod tests;
@@ -21,6 +23,8 @@ use super::error::CompactError;
 use cache::Cache;
 pub(super) use files::is_there;
 pub(super) use open::open;
+pub(super) use place::Displaced;
+use place::{Known, Place};
 
 /// Fixed when a database is made. A node of the tree that outgrows a quarter of it goes to a file
 /// of its own, which sled never syncs; one node has some 20 records of at most 64 KiB.
@@ -40,6 +44,8 @@ pub(super) struct Disk {
     folder: PathBuf,
     blobs_seen: AtomicBool,
     closing: mark::Closing,
+    place: Arc<Place>,
+    known: Arc<Known>,
     cache: Cache,
     /// Shared with what takes its place.
     lock: Arc<File>,
@@ -137,7 +143,12 @@ impl Engine for Disk {
         guarded(|| self.db.flush().map(drop))
     }
 
+    fn in_place(&self) -> Result<(), Displaced> {
+        self.place.look()
+    }
+
     fn check(&self) -> Result<(), EngineError> {
+        self.place.mend(&self.known);
         self.look_for_blobs();
         self.cache.look(self.size());
         self.log
@@ -157,8 +168,10 @@ impl Engine for Disk {
     }
 
     fn begin_successor(&self, bytes: u64) -> Result<Box<dyn Successor>, CompactError> {
-        let lock = Arc::downgrade(&self.lock);
-        let beside = successor::Beside::begin(&self.folder, bytes, self.cache.bytes, lock)?;
+        self.place
+            .look()
+            .map_err(|displaced| CompactError::Stopped(displaced.to_string()))?;
+        let beside = successor::Beside::begin(self, bytes)?;
         Ok(Box::new(beside))
     }
 

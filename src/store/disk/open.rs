@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use super::cache::Cache;
 use super::mark::{self, Closing};
-use super::{Disk, LEAST_FREE_BYTES, SEGMENT_BYTES, files, message, successor};
+use super::place::{Known, Place};
+use super::{Disk, LEAST_FREE_BYTES, SEGMENT_BYTES, files, message, shortage, successor};
 use crate::store::engine::{Engine, Source};
 use crate::store::error::OpenError;
 use crate::store::format;
@@ -24,12 +25,15 @@ const LINGER: Duration = Duration::from_secs(5);
 
 /// Opens the database in this folder, which is made if it is missing.
 pub(in crate::store) fn open(folder: &Path, cache_bytes: u64) -> Result<(Disk, Folder), OpenError> {
+    shortage::of_threads().map_err(files::failed("start the threads of the store in", folder))?;
     let made = files::make_folder(folder)?;
-    let disk = open_in(folder, cache_bytes, made)?;
+    let known = Arc::new(Known::by(folder));
+    let disk = open_in(folder, cache_bytes, made, &known)?;
     format::check(&disk, folder)?;
     let folder = Folder {
         path: folder.to_owned(),
         cache_bytes,
+        known,
     };
     Ok((disk, folder))
 }
@@ -38,18 +42,24 @@ pub(in crate::store) fn open(folder: &Path, cache_bytes: u64) -> Result<(Disk, F
 pub(in crate::store) struct Folder {
     path: PathBuf,
     cache_bytes: u64,
+    known: Arc<Known>,
 }
 
 impl Source for Folder {
     fn reopen(&self) -> Result<Arc<dyn Engine>, OpenError> {
-        files::insist_on_a_log(&self.path)?;
-        let disk = open_in(&self.path, self.cache_bytes, false)?;
+        // First of all: nothing is to be made or changed in another folder.
+        self.known
+            .recognise(&self.path)
+            .map_err(|displaced| OpenError::Displaced(displaced.to_string()))?;
+        let disk = open_in(&self.path, self.cache_bytes, false, &self.known)?;
         format::insist(&disk, &self.path)?;
         Ok(Arc::new(disk))
     }
 
     fn has_space(&self) -> bool {
-        files::has_ballast(&self.path)
+        // What lies elsewhere says nothing about space.
+        self.known.recognise(&self.path).is_err()
+            || files::has_ballast(&self.path)
             || files::free_bytes(&self.path).is_none_or(|free| free >= LEAST_FREE_BYTES)
     }
 
@@ -60,7 +70,17 @@ impl Source for Folder {
     }
 }
 
-fn open_in(folder: &Path, cache_bytes: u64, made: bool) -> Result<Disk, OpenError> {
+fn open_in(
+    folder: &Path,
+    cache_bytes: u64,
+    made: bool,
+    known: &Arc<Known>,
+) -> Result<Disk, OpenError> {
+    shortage::of_memory().map_err(|reason| OpenError::Short {
+        action: "find the memory to open the store in",
+        path: folder.to_owned(),
+        reason,
+    })?;
     let lock = match files::lock(folder) {
         // Even the lock's file needs an inode.
         Err(OpenError::NoSpace { .. }) if files::give_up_ballast(folder) => files::lock(folder)?,
@@ -70,12 +90,23 @@ fn open_in(folder: &Path, cache_bytes: u64, made: bool) -> Result<Disk, OpenErro
         files::distrust_the_cache(folder)?;
     }
     files::make_log_or_miss_it(folder)?;
+    // Before sled opens it: if this is what lies there afterwards, it is what sled has.
+    let log = folder.join("db");
+    let log = File::open(&log).map_err(files::failed("open", &log))?;
+    let place = Place::of(folder, &log).map_err(files::failed("look at", folder))?;
     files::read_through(folder)?;
     successor::clear_away(folder)?;
     let db = recover(folder, cache_bytes)?;
+    if let Err(error) = known.mark(folder) {
+        // It may be for want of space, and is tried again.
+        tracing::debug!("cannot mark {}: {error}", folder.display());
+    }
     files::sync_all(folder, made)?;
-    let log = folder.join("db");
-    let log = File::open(&log).map_err(files::failed("open", &log))?;
+    place
+        .look()
+        .map_err(|displaced| OpenError::Displaced(displaced.to_string()))?;
+    place.settle(known);
+    let place = Arc::new(place);
     let log_bytes = log.metadata().map_or(0, |log| log.len());
     files::lay_ballast(folder);
     let disk = Disk {
@@ -83,7 +114,9 @@ fn open_in(folder: &Path, cache_bytes: u64, made: bool) -> Result<Disk, OpenErro
         log,
         folder: folder.to_owned(),
         blobs_seen: AtomicBool::new(false),
-        closing: Closing::new(folder),
+        closing: Closing::new(folder, Arc::clone(&place)),
+        place,
+        known: Arc::clone(known),
         cache: Cache::new(cache_bytes, log_bytes),
         lock: Arc::new(lock),
     };
@@ -116,6 +149,8 @@ fn recover(folder: &Path, cache_bytes: u64) -> Result<sled::Db, OpenError> {
 pub(super) enum Trouble {
     Locked(std::io::Error),
     NoSpace,
+    /// Of threads, memory or descriptors.
+    Short(String),
     Damage(String),
     Io(std::io::Error),
 }
@@ -125,6 +160,11 @@ impl Trouble {
         let folder = folder.to_owned();
         match self {
             Self::NoSpace => OpenError::NoSpace { folder },
+            Self::Short(reason) => OpenError::Short {
+                action: "open the store in",
+                path: folder,
+                reason,
+            },
             Self::Damage(reason) => OpenError::Damaged { folder, reason },
             Self::Locked(source) | Self::Io(source) => OpenError::Io {
                 action: "open the store in",
@@ -151,9 +191,14 @@ pub(super) fn attempt(folder: &Path, cache_bytes: u64) -> Result<sled::Db, Troub
             ErrorKind::Other if error.to_string().contains("acquire lock") => {
                 Trouble::Locked(error)
             }
+            _ if shortage::is_told(&error.to_string()) => Trouble::Short(error.to_string()),
             _ => Trouble::Io(error),
         }),
         Ok(Err(error)) => Err(Trouble::Damage(error.to_string())),
+        // So it does where it cannot start a thread.
+        Err(panic) if shortage::is_told(message(&*panic)) => {
+            Err(Trouble::Short(message(&*panic).to_owned()))
+        }
         Err(panic) => Err(Trouble::Damage(message(&*panic).to_owned())),
     }
 }

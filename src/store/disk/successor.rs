@@ -14,6 +14,7 @@ use std::sync::{Arc, Weak};
 
 use super::cache::Cache;
 use super::mark::Closing;
+use super::place::{Displaced, Known, Place};
 use super::{Disk, LEAST_FREE_BYTES, files, guarded, open, write_one};
 use crate::store::engine::{Engine, EngineError, Successor, Write};
 use crate::store::error::{CompactError, OpenError};
@@ -27,6 +28,9 @@ pub(super) struct Beside {
     cache_bytes: u64,
     /// Of the open database: the store's lock.
     lock: Weak<File>,
+    /// Of the open database. What lies elsewhere is not ours to replace or remove.
+    place: Arc<Place>,
+    known: Arc<Known>,
 }
 
 /// Removes what was left when the process ended in the middle.
@@ -49,12 +53,8 @@ fn trouble(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Engin
 
 impl Beside {
     /// Begins one, if there is space for it and for what must stay free.
-    pub(super) fn begin(
-        folder: &Path,
-        bytes: u64,
-        cache_bytes: u64,
-        lock: Weak<File>,
-    ) -> Result<Self, CompactError> {
+    pub(super) fn begin(of: &Disk, bytes: u64) -> Result<Self, CompactError> {
+        let (folder, cache_bytes) = (&of.folder, of.cache.bytes);
         let needed = bytes.saturating_add(LEAST_FREE_BYTES);
         match files::free_bytes(folder) {
             Some(free) if free < needed => return Err(CompactError::NoRoom { needed, free }),
@@ -71,9 +71,11 @@ impl Beside {
             .map_err(|trouble| stopped(trouble.into_error(&path)))?;
         Ok(Self {
             db,
-            folder: folder.to_owned(),
+            folder: folder.clone(),
             cache_bytes,
-            lock,
+            lock: Arc::downgrade(&of.lock),
+            place: Arc::clone(&of.place),
+            known: Arc::clone(&of.known),
         })
     }
 
@@ -117,23 +119,32 @@ impl Successor for Beside {
         let (folder, path) = (&self.folder, self.path());
         let lock = self.lock.upgrade();
         let lock = lock.ok_or_else(|| EngineError("nobody holds the lock".to_owned()))?;
+        let file = File::open(path.join("db")).map_err(trouble("open", &path.join("db")))?;
+        let place = Place::of(folder, &file).map_err(trouble("look at", folder))?;
+        let displaced = |displaced: Displaced| EngineError(displaced.to_string());
+        self.place.look().map_err(displaced)?;
         files::remove_snapshots(folder).map_err(trouble("remove the snapshots in", folder))?;
         files::sync(folder).map_err(trouble("sync", folder))?;
         let log = folder.join("db");
+        place.may_settle(&self.known);
         fs::rename(path.join("db"), &log).map_err(trouble("rename the new log to", &log))?;
         files::sync(folder).map_err(trouble("sync", folder))?;
         // Nothing of the old database must be left; what cannot be removed now is not needed.
         for path in [path, folder.join("blobs")] {
             remove(&path).map_err(trouble("remove", &path))?;
         }
-        let file = File::open(&log).map_err(trouble("open", &log))?;
+        place.look().map_err(displaced)?;
+        place.settle(&self.known);
+        let place = Arc::new(place);
         let log_bytes = file.metadata().map_or(0, |log| log.len());
         Ok(Arc::new(Disk {
             db: self.db.clone(),
             log: file,
             folder: folder.clone(),
             blobs_seen: AtomicBool::new(false),
-            closing: Closing::new(folder),
+            closing: Closing::new(folder, Arc::clone(&place)),
+            place,
+            known: Arc::clone(&self.known),
             cache: Cache::new(self.cache_bytes, log_bytes),
             lock,
         }))
@@ -141,8 +152,9 @@ impl Successor for Beside {
 
     fn give_up(self: Box<Self>) {
         let path = self.path();
+        let in_place = self.place.look().is_ok();
         drop(self);
-        if let Err(error) = remove(&path) {
+        if in_place && let Err(error) = remove(&path) {
             tracing::warn!(path = %path.display(), %error, "cannot remove what a compaction left");
         }
     }
