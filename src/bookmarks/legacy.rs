@@ -70,10 +70,10 @@ impl Legacy {
         let mut seen = HashSet::new();
         // A constant, which can be entered.
         let reader = reader_inside(NAMESPACE);
-        for storage in normal::nodes(&text).filter_map(in_storage) {
-            let attributes = attributes(storage);
-            if legacy.attributes.is_empty() {
-                legacy.attributes = place(&text, attributes);
+        let storages = normal::nodes(&text).filter_map(in_storage);
+        for (number, storage) in storages.enumerate() {
+            if number == 0 {
+                legacy.attributes = place(&text, attributes(storage));
             }
             for node in normal::nodes(normal::content(storage)) {
                 legacy.add(&text, node, reader.as_ref(), &mut seen);
@@ -325,6 +325,16 @@ mod tests {
         assert_eq!(
             (view.attr("a"), view.attr_ns("urn:p", "b")),
             (Some(">/"), Some("1"))
+        );
+    }
+
+    #[test]
+    fn of_several_elements_the_first_says_what_stands_around() {
+        let two = "<storage xmlns='storage:bookmarks'/><storage xmlns='storage:bookmarks' a='1'/>";
+        let view = without(&Legacy::read(two), &[]);
+        assert_eq!(
+            view.unwrap(),
+            "<storage xmlns='storage:bookmarks'></storage>"
         );
     }
 
