@@ -920,9 +920,8 @@ fn conference(namespace: &str, trees: &mut Trees<'_, '_>) -> Result<Tree> {
         };
         tree = tree.with("name", name);
     }
-    match trees.choose(6)? {
-        value @ 0..4 => tree = tree.with("autojoin", ["true", "1", "false", "maybe"][value]),
-        _ => {}
+    if let value @ 0..4 = trees.choose(6)? {
+        tree = tree.with("autojoin", ["true", "1", "false", "maybe"][value]);
     }
     trees.dress(&mut tree)?;
     if trees.one_in(3)? {

@@ -66,7 +66,7 @@ impl Base {
     }
 
     /// How many rooms they are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.0.len()
     }
 

@@ -161,14 +161,9 @@ impl Keeper {
         (stored.rooms.len() > most).then_some(most)
     }
 
-    /// Somebody wants to see them; this is what the store has, and these are in it.
-    pub fn get(&mut self, ask: Ask, found: Bookmarks, stored: Legacy) {
-        let content = Content::Get {
-            found,
-            rooms: stored.base(),
-            stored: Some(stored),
-        };
-        self.enter(ask, content);
+    /// Somebody wants to see them; this is what the store has, and these rooms are in it.
+    pub fn get(&mut self, ask: Ask, found: Bookmarks, rooms: Base) {
+        self.enter(ask, Content::Get { found, rooms });
     }
 
     /// Somebody has stored them, and it is durable. With `at_once` the answer waits for nothing.

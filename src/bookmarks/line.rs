@@ -8,7 +8,7 @@ use super::decide::left_of;
 use super::legacy::Legacy;
 use super::node::Payload;
 use super::shown::{Shown, Sight};
-use super::step::{Step, Stored};
+use super::step::{List, Step, Stored};
 use crate::address;
 use crate::service::{Answer, Answered, Bookmarks};
 
@@ -64,10 +64,9 @@ pub struct Request {
 pub enum Content {
     /// They are read.
     Get {
-        /// This was found in the store.
+        /// This was found in the store. It is read when its turn comes, for that takes many times
+        /// its memory.
         found: Bookmarks,
-        /// And these are in it; `None` once it is being brought into step.
-        stored: Option<Legacy>,
         /// The rooms in it.
         rooms: Base,
     },
@@ -153,12 +152,15 @@ impl Request {
 
     /// What is to be brought into step; once.
     pub fn stored(&mut self, base: Option<&Base>) -> Stored {
-        let (stored, shown, is_set) = match &mut self.content {
-            Content::Get { stored, .. } => (stored, None, false),
-            Content::Set { stored, shown, .. } => (stored, shown.clone(), true),
+        let (list, shown, is_set) = match &mut self.content {
+            Content::Get { found, .. } => (List::Text(found.stored().to_owned()), None, false),
+            Content::Set { stored, shown, .. } => {
+                let stored = stored.take().unwrap_or_default();
+                (List::Read(stored), shown.clone(), true)
+            }
         };
         Stored {
-            legacy: stored.take().unwrap_or_default(),
+            list,
             base: base.cloned(),
             shown,
             is_set,
@@ -178,7 +180,7 @@ impl Request {
     /// Bytes that are held beside what the request itself costs.
     pub fn held(&self) -> usize {
         match &self.content {
-            Content::Get { found, .. } => 2 * found.bytes(),
+            Content::Get { found, .. } => found.bytes(),
             Content::Set { .. } => 0,
         }
     }

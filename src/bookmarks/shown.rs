@@ -141,7 +141,7 @@ impl Sight {
     }
 
     fn weight(&self) -> usize {
-        self.rooms.len() + CLIENT
+        self.rooms.count() + CLIENT
     }
 }
 

@@ -17,7 +17,7 @@ use crate::service::privilege::{self, Outcome};
 #[derive(Debug)]
 pub struct Stored {
     /// What is stored.
-    pub legacy: Legacy,
+    pub list: List,
     /// The rooms when both sides were last in step; `None` if they never were.
     pub base: Option<Base>,
     /// What the client had been shown that has stored it just now; `None` if it is read, or that
@@ -25,6 +25,15 @@ pub struct Stored {
     pub shown: Option<Sight>,
     /// Whether it has been stored just now, and is not read.
     pub is_set: bool,
+}
+
+/// What is stored.
+#[derive(Debug)]
+pub enum List {
+    /// As it is stored.
+    Text(String),
+    /// Read already.
+    Read(Legacy),
 }
 
 /// What a step may do.
@@ -86,7 +95,7 @@ pub enum Failure {
 /// A step under way.
 #[derive(Debug)]
 pub struct Step {
-    stored: Legacy,
+    list: List,
     base: Option<Base>,
     shown: Option<Sight>,
     is_set: bool,
@@ -110,7 +119,7 @@ impl Step {
     /// A step, and its first IQ.
     pub fn begin(stored: Stored, rights: Rights) -> (Self, Payload) {
         let step = Self {
-            stored: stored.legacy,
+            list: stored.list,
             base: stored.base,
             shown: stored.shown,
             is_set: stored.is_set,
@@ -126,7 +135,10 @@ impl Step {
 
     /// How many bytes are to be compared with what comes next.
     pub fn bytes(&self) -> usize {
-        self.stored.bytes()
+        match &self.list {
+            List::Text(text) => text.len(),
+            List::Read(stored) => stored.bytes(),
+        }
     }
 
     /// The last IQ was answered like this, or by what cannot be read. The view comes with the answer
@@ -195,7 +207,10 @@ impl Step {
     }
 
     fn compare(&mut self, node: &Node) -> (Option<View>, Next) {
-        let stored = std::mem::take(&mut self.stored);
+        let stored = match std::mem::replace(&mut self.list, List::Text(String::new())) {
+            List::Text(text) => Legacy::read(text),
+            List::Read(stored) => stored,
+        };
         panics::test_at("decide", stored.text().as_bytes());
         let decision = decide(
             &stored,

@@ -123,8 +123,8 @@ impl Stage {
         match request.work {
             Work::Get(fetch) => {
                 let found = fetch.bookmarks(&self.store, &answer).unwrap();
-                let stored = Legacy::read(found.stored());
-                self.keeper.get(ask(answer), found, stored);
+                let rooms = Legacy::read(found.stored()).base();
+                self.keeper.get(ask(answer), found, rooms);
             }
             Work::Write(Write::Set(set)) => {
                 let value = bookmarks_in(&set).unwrap().value.clone();

@@ -41,9 +41,9 @@ impl Dispatch {
                 self.answer(answered, now, outbox);
                 self.close(&owner, Stage::Reading, size);
             }
-            Found::Bookmarks(ticket, found, stored) => {
+            Found::Bookmarks(ticket, found, rooms) => {
                 self.wait_for_pep(&owner, Stage::Reading);
-                self.bookmarks.get(ask(owner, ticket), found, stored);
+                self.bookmarks.get(ask(owner, ticket), found, rooms);
                 self.carry_out(outbox);
             }
         }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::Outcome;
 use super::lane::{Get, Ticket};
-use crate::bookmarks::Legacy;
+use crate::bookmarks::{Base, Legacy};
 use crate::panics;
 use crate::service::{Answered, Bookmarks};
 use crate::store::{Owner, Store};
@@ -30,8 +30,8 @@ pub struct Turn {
 pub enum Found {
     /// Its answer; and its size.
     Answer(Answered, usize),
-    /// Bookmarks as they are stored, which are to be brought into step first; and read.
-    Bookmarks(Ticket, Bookmarks, Legacy),
+    /// Bookmarks as they are stored, which are to be brought into step first; and the rooms in them.
+    Bookmarks(Ticket, Bookmarks, Base),
 }
 
 impl Turn {
@@ -68,13 +68,13 @@ fn carry_out(Get { fetch, ticket }: Get, store: &Store) -> Found {
         None => Err(fetch.carry_out(store, answer)),
         Some(_) => {
             let found = fetch.bookmarks(store, answer)?;
-            let stored = Legacy::read(found.stored());
-            Ok((found, stored))
+            let rooms = Legacy::read(found.stored()).base();
+            Ok((found, rooms))
         }
     };
     // A panic would take the whole batch with it, and all its answers.
     match panics::caught(work).unwrap_or_else(|| Err(answer.broken())) {
-        Ok((found, stored)) => Found::Bookmarks(ticket, found, stored),
+        Ok((found, rooms)) => Found::Bookmarks(ticket, found, rooms),
         Err(answered) => Found::Answer(answered, ticket.size),
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::socket::WriteHalf;
 use crate::stanza::Reply;
-use memchr::memchr2_iter;
+use memchr::memchr;
 
 /// How much is gathered into one write.
 const WRITE: usize = 64 * 1024;
@@ -253,14 +253,20 @@ impl Outbox {
 /// looks once more (expat since 2.6, and so Prosody 13): as many blanks as the longest tag make
 /// it look.
 fn longest_tag(xml: &[u8]) -> usize {
-    let mut longest = 0;
-    let mut begin = 0;
-    for at in memchr2_iter(b'<', b'>', xml) {
-        if xml[at] == b'<' {
-            begin = at;
-        } else {
-            longest = longest.max(at + 1 - begin);
-        }
+    /// Searching by vectors takes longer than looking at so many bytes.
+    const NEAR: usize = 16;
+    let find = |byte: u8, from: &[u8]| {
+        let near = from.iter().take(NEAR).position(|it| *it == byte);
+        near.or_else(|| Some(NEAR + memchr(byte, from.get(NEAR..)?)?))
+    };
+    let (mut longest, mut rest) = (0, xml);
+    while let Some(begin) = find(b'<', rest) {
+        let tag = &rest[begin..];
+        let Some(end) = find(b'>', tag) else {
+            break;
+        };
+        longest = longest.max(end + 1);
+        rest = &tag[end + 1..];
     }
     longest
 }

@@ -96,16 +96,18 @@ impl Reader {
     }
 
     fn unread(&self, head: Element, stanza: &mut Stanza<'_>) -> Received {
+        let mut bytes = std::mem::take(&mut stanza.bytes).into_owned();
+        bytes.shrink_to_fit(); // it was gathered in a buffer that may be twice as long
         Received {
             stanza: head,
             text: String::new(),
             fault: None,
-            size: stanza.bytes.len(),
+            size: bytes.len(),
             unread: Some(Unread {
                 stream: Arc::clone(&self.start_tag),
                 cut: stanza.cut,
                 longest_markup: stanza.longest_markup,
-                bytes: std::mem::take(&mut stanza.bytes).into_owned(),
+                bytes,
             }),
         }
     }

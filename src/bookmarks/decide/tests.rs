@@ -243,5 +243,5 @@ fn once_in_step_nothing_is_left_to_do() {
         ..NOTHING
     };
     assert_eq!(decide(&stored, &node, before).base, base);
-    assert_eq!(base.len(), 2, "those that only the node has are in it");
+    assert_eq!(base.count(), 2, "those that only the node has are in it");
 }

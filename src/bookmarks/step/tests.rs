@@ -8,7 +8,7 @@ fn begin(base: bool, shown: bool, is_set: bool) -> Step {
     let rooms = Legacy::read(STORED).base();
     let in_step = true;
     let stored = Stored {
-        legacy: Legacy::read(STORED),
+        list: List::Text(STORED.to_owned()),
         base: base.then(|| rooms.clone()),
         shown: shown.then_some(Sight::new(rooms, in_step)),
         is_set,
