@@ -87,10 +87,12 @@ impl Asked {
             Sender::User(user, _) => user,
             Sender::Host(_) | Sender::Malformed => return Some(None),
         };
-        let number = number.parse().ok().filter(|number| {
-            let iq = self.under_way.get(number);
-            iq.is_some_and(|iq| iq.owner.as_str() == user)
-        });
+        let is_one_of_ours = |it: &u64| {
+            let iq = self.under_way.get(it);
+            // `00` is a number, and no id of ours.
+            iq.is_some_and(|iq| iq.owner.as_str() == user) && it.to_string() == number
+        };
+        let number = number.parse().ok().filter(is_one_of_ours);
         Some(number.and_then(|number| self.forget(number)))
     }
 
