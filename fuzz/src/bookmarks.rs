@@ -4,6 +4,7 @@
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use arbitrary::{Result, Unstructured};
@@ -460,14 +461,18 @@ impl Stage {
         let id = stanza.attribute("id").expect(xml);
         let request = self.open.remove(id);
         let request = request.unwrap_or_else(|| panic!("nobody asked, or twice: {xml}"));
-        let said = format!("{}\n{xml}\n{:#?}", request.said, self.users[request.user]);
+        // Written only where something is wrong: it takes longer than all the rest.
+        let user = &self.users[request.user];
+        let said = fmt::from_fn(|f| write!(f, "{}\n{xml}\n{user:#?}", request.said));
         let answer = match &request.delegated {
             None => stanza,
             Some((host, _)) => {
                 assert_eq!(stanza.attribute("to"), Some(*host), "{said}");
                 assert_eq!(stanza.attribute("type"), Some("result"), "{said}");
                 let inside = stanza.children().next().and_then(|it| it.children().next());
-                inside.and_then(|it| it.children().next()).expect(&said)
+                inside
+                    .and_then(|it| it.children().next())
+                    .unwrap_or_else(|| panic!("{said}"))
             }
         };
         assert_eq!(answer.attribute("id"), Some(&*request.id), "{said}");
@@ -541,7 +546,7 @@ impl User {
     /// Whether a question may be asked: what is published says of a room what an old client has
     /// stored, and beside what the item had; what is retracted some list was without.
     fn allows(&self, asked: &Asked, xml: &str) {
-        let said = format!("{xml}\n{self:#?}");
+        let said = fmt::from_fn(|f| write!(f, "{xml}\n{self:#?}"));
         let rooms = |list: &Vec<Tree>, wanted: &str| {
             let all = list.iter().flat_map(Tree::children).cloned();
             let found = all.filter(|child| room_in(child).as_deref() == Some(wanted));
@@ -558,7 +563,7 @@ impl User {
                 assert!(self.lists.iter().any(|list| without(&list)), "{said}");
             }
             Asked::Publish(item) => {
-                let room = item.room().expect(&said);
+                let room = item.room().unwrap_or_else(|| panic!("{said}"));
                 let says = Says::of(&item.payload);
                 let stored = self.lists.iter().flat_map(|list| rooms(list, &room));
                 let mut stored = stored.map(|room| Says::of(&room));
@@ -622,7 +627,7 @@ fn tokens<'t>(trees: impl Iterator<Item = &'t Tree>) -> Vec<Token> {
 }
 
 /// Holds what a get of bookmarks has brought to what is stored and what the node has.
-fn view(lists: &[Tree], items: &[Item], query: &Tree, stored: &[Tree], said: &str) {
+fn view(lists: &[Tree], items: &[Item], query: &Tree, stored: &[Tree], said: &dyn fmt::Display) {
     let kept = || lists.iter().flat_map(Tree::children);
     let shown: Vec<&Tree> = query.children().collect();
     let all_of_node = || items.iter().filter_map(|item| Some((item.room()?, item)));
@@ -650,7 +655,7 @@ fn view(lists: &[Tree], items: &[Item], query: &Tree, stored: &[Tree], said: &st
 
     let mut seen = BTreeMap::new();
     for room in rooms {
-        let key = room_in(room).expect(said);
+        let key = room_in(room).unwrap_or_else(|| panic!("{said}"));
         let before = seen.insert(key.clone(), room);
         assert!(before.is_none(), "twice: {said}");
         let of_store = kept().find(|child| room_in(child).as_ref() == Some(&key));
