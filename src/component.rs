@@ -7,6 +7,8 @@ mod questions;
 mod settings;
 
 use std::collections::BTreeSet;
+use std::future::pending;
+use std::io;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
@@ -16,7 +18,7 @@ use tokio::time::{sleep, sleep_until, timeout, timeout_at};
 use crate::config::Config;
 use crate::dispatch::{Dispatch, Returns, Told};
 pub use crate::link::Step;
-use crate::link::{self, ConnectError, Inbound, Link, Outbox};
+use crate::link::{self, ConnectError, Inbound, Incoming, Link, Outbound, Outbox};
 use crate::metrics::{self, Metrics};
 pub use crate::service::Grant;
 use crate::stanza::Received;
@@ -217,6 +219,7 @@ impl Component {
         // Set once nothing more is to be read.
         let mut leaving: Option<Leaving> = None;
         let mut stopping = false;
+        let mut wrote = false;
         self.undelegated = Some(Instant::now() + DELEGATION);
         loop {
             if leaving.is_some() {
@@ -268,29 +271,30 @@ impl Component {
                     self.tell_undelegated(tell);
                 }
                 () = self.returns.wait() => self.dispatch.finish(&mut self.returns, &mut self.outbox),
-                written = outbound.write(&mut self.outbox), if !self.outbox.is_empty() => {
-                    match written {
+                turn = turn(wrote, &mut inbound, reading, &mut outbound, &mut self.outbox) => {
+                    wrote = matches!(turn, Turn::Wrote(_));
+                    match turn {
                         // While nothing is read, it shows by what it takes that it lives.
-                        Ok(()) if !reading => self.liveness.lives(Instant::now()),
-                        Ok(()) => {}
-                        Err(error) => {
+                        Turn::Wrote(Ok(())) if !reading => self.liveness.lives(Instant::now()),
+                        Turn::Wrote(Ok(())) => {}
+                        Turn::Wrote(Err(error)) => {
                             return leaving.map_or(Ended::Lost(error.to_string()), |l| l.ended);
                         }
+                        Turn::Read(incoming) => {
+                            // What was reloaded counts for what is read after it.
+                            while let Ok(config) = self.changes.try_recv() {
+                                self.take_over(&config, &mut inbound, tell);
+                            }
+                            for received in incoming.stanzas {
+                                self.accept(received, inbound.heard(), tell);
+                            }
+                            leaving = match incoming.end.map(Leaving::after) {
+                                None => None,
+                                Some(Ok(leaving)) => Some(leaving),
+                                Some(Err(lost)) => return lost,
+                            };
+                        }
                     }
-                }
-                incoming = inbound.read(), if reading => {
-                    // What was reloaded counts for what is read after it.
-                    while let Ok(config) = self.changes.try_recv() {
-                        self.take_over(&config, &mut inbound, tell);
-                    }
-                    for received in incoming.stanzas {
-                        self.accept(received, inbound.heard(), tell);
-                    }
-                    leaving = match incoming.end.map(Leaving::after) {
-                        None => None,
-                        Some(Ok(leaving)) => Some(leaving),
-                        Some(Err(lost)) => return lost,
-                    };
                 }
             }
         }
@@ -392,6 +396,43 @@ impl Component {
         .await;
         self.dispatch.end(self.outbox.unconfirmed_since());
         self.dispatch.count() + self.outbox.len()
+    }
+}
+
+/// What was done with the link.
+enum Turn {
+    /// Something was read.
+    Read(Incoming),
+    /// Something was written, or could not be.
+    Wrote(io::Result<()>),
+}
+
+/// Reads, if it is to be, or writes, if there is something to write. Where both can be done they have
+/// turns: long answers to some must not keep others from being heard.
+async fn turn(
+    wrote: bool,
+    inbound: &mut Inbound,
+    reading: bool,
+    outbound: &mut Outbound,
+    outbox: &mut Outbox,
+) -> Turn {
+    let writing = !outbox.is_empty();
+    let read = async {
+        match reading {
+            true => Turn::Read(inbound.read().await),
+            false => pending().await,
+        }
+    };
+    let write = async {
+        match writing {
+            true => Turn::Wrote(outbound.write(outbox).await),
+            false => pending().await,
+        }
+    };
+    if wrote {
+        tokio::select! { biased; turn = read => turn, turn = write => turn }
+    } else {
+        tokio::select! { biased; turn = write => turn, turn = read => turn }
     }
 }
 
