@@ -15,6 +15,18 @@ const HOSTS: usize = 1024;
 const MISSES: u32 = 3;
 const ALONE: Duration = Duration::from_secs(60);
 
+/// A node that takes more bytes than this is large: the host takes so long to write it down on the
+/// link that everybody else's requests wait behind it (ejabberd: a MiB of short elements, 0.25 s).
+const LARGE: usize = 64 * 1024;
+
+/// How long no other large node of the host is fetched after one of a MiB. It grows with the square of
+/// the size, as does what others wait behind it on average: so that is a millisecond at most, whatever
+/// the size.
+const PAUSE: Duration = Duration::from_secs(30);
+
+/// How many owners of large nodes are remembered on one host: what comes beyond is fetched at once.
+const LARGE_NODES: usize = 4096;
+
 /// How many owners of one host are remembered whose IQs had no answer: what comes beyond counts, too,
 /// but for nobody.
 const SILENT: usize = 256;
@@ -31,6 +43,10 @@ struct Host {
     /// How many of these have had none since the host has last answered anybody.
     owners: usize,
     alone_until: Option<Instant>,
+    /// The owners of large nodes, and how many bytes these took when they were fetched last.
+    large: HashMap<Owner, usize>,
+    /// When the next large node may be fetched.
+    next_large: Option<Instant>,
     /// Whether it has been told that nodes there cannot be configured.
     told: bool,
 }
@@ -84,6 +100,33 @@ impl Hosts {
         let owner = host.silent.get(owner).and_then(|it| it.alone_until);
         let until = host.alone_until.max(owner);
         until.is_some_and(|until| now < until)
+    }
+
+    /// A node is to be fetched now: `Some` if it has to wait for its turn until then, because it is large.
+    /// Otherwise it has had it.
+    pub fn wait_to_fetch(&mut self, owner: &Owner, now: Instant) -> Option<Instant> {
+        let host = self.0.get_mut(address::domain_of(owner.as_str()))?;
+        let bytes = host.large.get(owner)?;
+        let wait = host.next_large.filter(|next| *next > now);
+        if wait.is_none() {
+            host.next_large = Some(now + pause(*bytes));
+        }
+        wait
+    }
+
+    /// A node was fetched, and took so many bytes.
+    pub fn fetched(&mut self, owner: &Owner, bytes: usize, now: Instant) {
+        let Some(host) = self.0.get_mut(address::domain_of(owner.as_str())) else {
+            return;
+        };
+        if bytes <= LARGE {
+            host.large.remove(owner);
+            return;
+        }
+        if host.large.len() < LARGE_NODES || host.large.contains_key(owner) {
+            host.large.insert(owner.clone(), bytes);
+        }
+        host.next_large = host.next_large.max(Some(now + pause(bytes)));
     }
 
     /// A host has answered about an owner.
@@ -146,6 +189,12 @@ impl Hosts {
     }
 }
 
+/// How long no large node is fetched after one of so many bytes.
+fn pause(bytes: usize) -> Duration {
+    let mebibytes = bytes as f64 / f64::from(1 << 20);
+    PAUSE.mul_f64(mebibytes.powi(2))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,6 +251,25 @@ mod tests {
         assert_eq!(hosts.0["example.org"].silent.len(), SILENT);
         hosts.missed(&owner("b"), now + ALONE);
         assert_eq!(hosts.0["example.org"].silent.len(), 1);
+    }
+
+    /// Eight users asked for bookmarks over nodes of a MiB, and everybody's requests waited for 4 s
+    /// behind these in ejabberd.
+    #[test]
+    fn large_nodes_take_turns_and_others_do_not_wait() {
+        let (mut hosts, now) = (hosts(), Instant::now());
+        let (a, b, small) = (owner("a"), owner("b"), owner("small"));
+        assert_eq!(hosts.wait_to_fetch(&a, now), None, "nobody knows yet");
+        hosts.fetched(&a, 1 << 20, now);
+        hosts.fetched(&b, 1 << 19, now);
+        hosts.fetched(&small, LARGE, now);
+        let later = now + PAUSE;
+        assert_eq!(hosts.wait_to_fetch(&a, now), Some(later));
+        assert_eq!(hosts.wait_to_fetch(&small, now), None);
+        assert_eq!(hosts.wait_to_fetch(&b, later), None, "its turn");
+        assert_eq!(hosts.wait_to_fetch(&a, later), Some(later + PAUSE / 4));
+        hosts.fetched(&a, 10, now);
+        assert_eq!(hosts.wait_to_fetch(&a, later), None, "it is large no more");
     }
 
     #[test]

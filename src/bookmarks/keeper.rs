@@ -89,6 +89,8 @@ pub struct Keeper {
     /// The owners whose next IQ may be sent: those that read, and those that change something.
     readers: VecDeque<Owner>,
     writers: VecDeque<Owner>,
+    /// The owners whose nodes are large and have to wait for their turn until then.
+    waiting: Vec<(Instant, Owner)>,
     asked: Asked,
     /// How many answers are being compared.
     comparing: usize,
@@ -110,6 +112,7 @@ impl Keeper {
             lines: HashMap::new(),
             readers: VecDeque::new(),
             writers: VecDeque::new(),
+            waiting: Vec::new(),
             asked: Asked::new(),
             comparing: 0,
             deadlines: VecDeque::new(),
@@ -273,6 +276,9 @@ impl Keeper {
         while let Some((_, owner, number)) = self.deadlines.pop_front_if(|it| it.0 <= now) {
             self.is_late(&owner, number);
         }
+        for (_, owner) in self.waiting.extract_if(.., |(until, _)| *until <= now) {
+            self.readers.push_back(owner);
+        }
         while self.asked.has_room(self.comparing) {
             let writer = match self.asked.has_room_for_a_change() {
                 true => self.writers.pop_front(),
@@ -293,7 +299,13 @@ impl Keeper {
     /// When it has to be looked at again, if nothing happens.
     pub fn due(&self) -> Option<Instant> {
         let request = self.deadlines.front().map(|it| it.0);
-        self.asked.due().into_iter().chain(request).min()
+        let turn = self.waiting.iter().map(|(until, _)| *until).min();
+        self.asked
+            .due()
+            .into_iter()
+            .chain(request)
+            .chain(turn)
+            .min()
     }
 
     /// The link is gone, or nothing more is read from it: who waits is answered from the store.
@@ -302,6 +314,7 @@ impl Keeper {
         self.asked.clear();
         self.readers.clear();
         self.writers.clear();
+        self.waiting.clear();
         let owners: Vec<Owner> = self.lines.keys().cloned().collect();
         for owner in owners {
             while self.has_requests(&owner) {
@@ -309,6 +322,7 @@ impl Keeper {
             }
         }
         self.readers.clear();
+        self.waiting.clear();
         self.deadlines.clear();
     }
 

@@ -133,6 +133,11 @@ impl Step {
         (step, Payload::Fetch)
     }
 
+    /// Whether the node was asked for last.
+    pub fn is_fetching(&self) -> bool {
+        matches!(self.doing, Doing::Fetching)
+    }
+
     /// How many bytes are to be compared with what comes next.
     pub fn bytes(&self) -> usize {
         match &self.list {

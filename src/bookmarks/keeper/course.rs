@@ -7,6 +7,7 @@
 use std::time::Instant;
 
 use super::{Compared, Comparison, Effect, Keeper, domain_of};
+use crate::bookmarks::asked::PATIENCE;
 use crate::bookmarks::line::{Content, Known};
 use crate::bookmarks::step::{Failure, Next, Rights, Step};
 use crate::service::privilege;
@@ -39,6 +40,15 @@ impl Keeper {
         let Some(grant) = grant else {
             return self.end_first(&owner);
         };
+        if line.payload.is_none()
+            && let Some(until) = self.hosts.wait_to_fetch(&owner, now)
+        {
+            // Not for so long that the store would have to answer anyway.
+            if until > now + PATIENCE / 2 {
+                return self.end_first(&owner);
+            }
+            return self.waiting.push((until, owner));
+        }
         let payload = line.payload.take().unwrap_or_else(|| {
             let rights = Rights {
                 max_rooms: self.settings.max_rooms,
@@ -63,6 +73,10 @@ impl Keeper {
         let (Some(step), Some(request)) = (line.step.take(), line.requests.front()) else {
             return;
         };
+        if step.is_fetching() {
+            let bytes = unread.as_ref().map_or(0, |unread| unread.bytes.len());
+            self.hosts.fetched(owner, bytes, Instant::now());
+        }
         self.comparing += 1;
         let comparison = Comparison::new(owner.clone(), request.number, since, step, unread);
         self.effects.push(Effect::Compare(Box::new(comparison)));
@@ -198,6 +212,7 @@ impl Keeper {
         }
         if at == 0 {
             (line.step, line.payload) = (None, None);
+            self.waiting.retain(|(_, waits)| waits != owner);
             if line.is_over() {
                 self.lines.remove(owner);
             } else if !line.requests.is_empty() {
