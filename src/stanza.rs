@@ -15,7 +15,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub use error::{Condition, StanzaError};
-pub use refusal::Refusal;
+pub use refusal::{ERROR, Refusal};
 pub use rxml::NcName;
 pub use tally::{Kind, Limit, Tally, Via};
 pub use write::{escape_attribute, escape_text, write_attribute, xml_of};

@@ -10,7 +10,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use super::socket::ReadHalf;
 use super::{Settings, StreamError, tls};
 use crate::panics;
-use crate::stanza::{Element, Fault, Received};
+use crate::stanza::{ERROR, Element, Fault, Received};
 use crate::xml::NotXml;
 use crate::xml::frame::{Frame, Framer};
 use crate::xml::reader::{Limits, Reader};
@@ -257,7 +257,7 @@ pub fn read_late(received: &Received) -> Option<Received> {
         text: 2 * unread.bytes.len() + 1024,
         depth: 64,
         children: usize::MAX,
-        containers: &[],
+        containers: &[ERROR],
     };
     Reader::read_late(unread, limits)
         .ok()?

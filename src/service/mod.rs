@@ -24,7 +24,7 @@ use xmpp_parsers::ns as xep;
 use crate::address;
 use crate::panics;
 use crate::stanza::{
-    Condition, Container, Element, Fault, Kind, Received, StanzaError, Tally, Via, ns,
+    Condition, Container, ERROR, Element, Fault, Kind, Received, StanzaError, Tally, Via, ns,
 };
 use crate::store::Owner;
 
@@ -51,6 +51,7 @@ pub const CONTAINERS: &[Container] = &[
     container("iq", privilege::NAMESPACE, "privilege"),
     container("privilege", ns::FORWARD, "forwarded"),
     container("forwarded", ns::ACCEPT, "iq"),
+    ERROR,
 ];
 
 const fn container(parent: &'static str, namespace: &'static str, name: &'static str) -> Container {

@@ -2,10 +2,17 @@
 
 use minidom::Element as Tree;
 
-use super::{Element, Received, ns};
+use super::{Container, Element, Received, ns};
 
 /// The conditions that PEP adds to an error (XEP-0060).
 const PUBSUB_ERRORS: &str = "http://jabber.org/protocol/pubsub#errors";
+
+/// What has to be read apart for [`Refusal::read`].
+pub const ERROR: Container = Container {
+    parent: "iq",
+    namespace: ns::ACCEPT,
+    name: "error",
+};
 
 /// What an error says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +26,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Reads the error that this IQ of the type `error` holds.
+    /// Reads the error that this IQ of the type `error` holds, and that was read apart ([`ERROR`]).
     pub fn read(received: &Received, iq: &Element) -> Self {
         let mut refusal = Self {
             condition: "undefined-condition".to_owned(),
@@ -28,10 +35,12 @@ impl Refusal {
         };
         // Behind what it may repeat of the question.
         let error = iq.children.iter().rfind(|child| *child.name == *"error");
-        let error = error.and_then(|error| received.xml(error).parse::<Tree>().ok());
-        for child in error.iter().flat_map(Tree::children) {
-            match (child.ns().as_str(), child.name()) {
-                (ns::STANZA_ERRORS, "text") => refusal.text = Some(child.text()),
+        for child in error.iter().flat_map(|error| &error.children) {
+            match (&*child.namespace, child.name.as_str()) {
+                (ns::STANZA_ERRORS, "text") => {
+                    let text = received.xml(child).parse::<Tree>();
+                    refusal.text = text.ok().map(|text| text.text());
+                }
                 (ns::STANZA_ERRORS, condition) => refusal.condition = condition.to_owned(),
                 (PUBSUB_ERRORS, condition) => refusal.pubsub = Some(condition.to_owned()),
                 _ => {}
