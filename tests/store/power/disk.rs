@@ -20,6 +20,8 @@ pub struct Disk {
     /// And as it would be without power: once the folder is synced, or by chance.
     sure_names: BTreeMap<String, Option<usize>>,
     unsure_names: Vec<Naming>,
+    /// What was renamed, in order: when, from what, to what.
+    renamed: Vec<(usize, String, String)>,
 }
 
 /// A change of names: which file a path has from now on.
@@ -75,6 +77,7 @@ impl Disk {
             }
             Event::Renamed { from, to } => {
                 let file = self.names.get(from).copied();
+                self.renamed.push((now, from.clone(), to.clone()));
                 self.name(vec![(from.clone(), None), (to.clone(), file)]);
             }
             Event::Removed { path } => self.name(vec![(path.clone(), None)]),
@@ -101,7 +104,24 @@ impl Disk {
         });
     }
 
+    /// What a file is called now that was called this then; `None` if it has gone since.
+    fn name_now(&self, path: &str, then: usize) -> Option<String> {
+        let mut path = path.to_owned();
+        for (at, from, to) in &self.renamed {
+            if *at > then && *from == path {
+                path.clone_from(to);
+            }
+        }
+        (path.is_empty() || self.names.contains_key(&path)).then_some(path)
+    }
+
+    /// A sync that was begun then has ended. The file may have been renamed in between, by another
+    /// thread.
     fn sync(&mut self, path: &str, begun: usize) {
+        let Some(path) = self.name_now(path, begun) else {
+            return;
+        };
+        let path = &*path;
         // The folder above the store's is there before all else.
         if path.is_empty() || self.file(path).is_folder {
             let (sure, unsure) = std::mem::take(&mut self.unsure_names)
