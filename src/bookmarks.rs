@@ -21,9 +21,11 @@ mod room;
 mod shown;
 mod step;
 
-pub use base::Base;
+use base::Base;
+
 pub use keeper::{Ask, Compared, Comparison, Effect, Keeper, Settings};
 pub use legacy::Legacy;
+pub use line::SHORT;
 
 /// What is to be noted about an owner, of whom this was noted, and who has stored these bookmarks
 /// while they were not kept in step.

@@ -25,7 +25,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::spawn_blocking;
 
 use crate::address;
-use crate::bookmarks::{self, Compared, Keeper, Legacy};
+use crate::bookmarks::{self, Compared, Keeper, Legacy, SHORT};
 use crate::link::Outbox;
 use crate::metrics::{self, Metrics};
 use crate::panics;
@@ -33,7 +33,7 @@ use crate::service::{Answered, Grant, Plan, Request, Service, Settings, Write, b
 use crate::stanza::{Fault, Received};
 use crate::store::{Owner, SetError, Store};
 use early::Early;
-use jobs::{Jobs, SHORT};
+use jobs::Jobs;
 use lane::{Lane, Next, Stage, Ticket};
 use pep::stored_alone;
 use reading::{Found, Turn, read};
@@ -335,7 +335,7 @@ impl Dispatch {
             }
             Outcome::Listed(pending, stored) => {
                 let owner = pending.owner.clone();
-                self.listed(pending, stored, outbox);
+                panics::caught(|| self.listed(pending, stored, outbox));
                 self.leave(&owner, Lane::release);
             }
             Outcome::Compared(compared) => {
@@ -348,7 +348,7 @@ impl Dispatch {
     /// Starts what may start: one request of each owner in turn; gets as long as their replies
     /// have somewhere to go.
     pub fn start(&mut self, outbox: &mut Outbox) {
-        self.look_after_bookmarks(outbox);
+        panics::caught(|| self.look_after_bookmarks(outbox));
         while let Some(owner) = self.turns.pop_front() {
             panics::caught(|| self.start_next_of(owner, outbox));
         }

@@ -31,6 +31,8 @@ pub struct Asked {
 pub struct Iq {
     /// In whose name it is.
     pub owner: Owner,
+    /// For which of the owner's requests.
+    pub request: u64,
     /// When it was sent.
     pub since: Instant,
     is_change: bool,
@@ -59,13 +61,14 @@ impl Asked {
         self.changes < CHANGES_AT_ONCE
     }
 
-    /// One is sent, in the name of this owner; returns its id.
-    pub fn begin(&mut self, owner: Owner, is_change: bool, now: Instant) -> String {
+    /// One is sent, in the name of this owner and for this request; returns its id.
+    pub fn begin(&mut self, owner: Owner, request: u64, is_change: bool, now: Instant) -> String {
         let number = self.next;
         self.next += 1;
         self.changes += usize::from(is_change);
         let iq = Iq {
             owner,
+            request,
             since: now,
             is_change,
         };

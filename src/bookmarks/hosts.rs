@@ -24,6 +24,11 @@ const LARGE: usize = 64 * 1024;
 /// the size.
 const PAUSE: Duration = Duration::from_secs(30);
 
+/// Nodes of like size have turns among themselves, up to twice the least: so whoever has the largest
+/// takes no turn of those who have smaller ones, and who has less than 256 KiB waits for two seconds at
+/// most.
+const SIZES: usize = 5;
+
 /// How many owners of large nodes are remembered on one host: what comes beyond is fetched at once.
 const LARGE_NODES: usize = 4096;
 
@@ -45,8 +50,8 @@ struct Host {
     alone_until: Option<Instant>,
     /// The owners of large nodes, and how many bytes these took when they were fetched last.
     large: HashMap<Owner, usize>,
-    /// When the next large node may be fetched.
-    next_large: Option<Instant>,
+    /// When the next large node may be fetched, by size.
+    next_large: [Option<Instant>; SIZES],
     /// Whether it has been told that nodes there cannot be configured.
     told: bool,
 }
@@ -107,9 +112,10 @@ impl Hosts {
     pub fn wait_to_fetch(&mut self, owner: &Owner, now: Instant) -> Option<Instant> {
         let host = self.0.get_mut(address::domain_of(owner.as_str()))?;
         let bytes = host.large.get(owner)?;
-        let wait = host.next_large.filter(|next| *next > now);
+        let next = host.next_large.get_mut(size(*bytes))?;
+        let wait = next.filter(|next| *next > now);
         if wait.is_none() {
-            host.next_large = Some(now + pause(*bytes));
+            *next = Some(now + pause(*bytes));
         }
         wait
     }
@@ -126,7 +132,9 @@ impl Hosts {
         if host.large.len() < LARGE_NODES || host.large.contains_key(owner) {
             host.large.insert(owner.clone(), bytes);
         }
-        host.next_large = host.next_large.max(Some(now + pause(bytes)));
+        if let Some(next) = host.next_large.get_mut(size(bytes)) {
+            *next = (*next).max(Some(now + pause(bytes)));
+        }
     }
 
     /// A host has answered about an owner.
@@ -187,6 +195,14 @@ impl Hosts {
         let host = self.0.get_mut(domain);
         host.is_some_and(|host| !std::mem::replace(&mut host.told, true))
     }
+}
+
+/// Which of the sizes a large node has.
+fn size(bytes: usize) -> usize {
+    let times = (bytes / LARGE).max(1);
+    usize::try_from(times.ilog2())
+        .unwrap_or(SIZES)
+        .min(SIZES - 1)
 }
 
 /// How long no large node is fetched after one of so many bytes.
@@ -261,13 +277,20 @@ mod tests {
         let (a, b, small) = (owner("a"), owner("b"), owner("small"));
         assert_eq!(hosts.wait_to_fetch(&a, now), None, "nobody knows yet");
         hosts.fetched(&a, 1 << 20, now);
-        hosts.fetched(&b, 1 << 19, now);
+        hosts.fetched(&b, 2 << 20, now);
         hosts.fetched(&small, LARGE, now);
-        let later = now + PAUSE;
+        let later = now + 4 * PAUSE;
         assert_eq!(hosts.wait_to_fetch(&a, now), Some(later));
         assert_eq!(hosts.wait_to_fetch(&small, now), None);
-        assert_eq!(hosts.wait_to_fetch(&b, later), None, "its turn");
-        assert_eq!(hosts.wait_to_fetch(&a, later), Some(later + PAUSE / 4));
+        assert_eq!(hosts.wait_to_fetch(&a, later), None, "its turn");
+        assert_eq!(hosts.wait_to_fetch(&b, later), Some(later + PAUSE));
+        let smaller = owner("smaller");
+        hosts.fetched(&smaller, 2 * LARGE, now);
+        assert_eq!(
+            hosts.wait_to_fetch(&smaller, later),
+            None,
+            "of another size"
+        );
         hosts.fetched(&a, 10, now);
         assert_eq!(hosts.wait_to_fetch(&a, later), None, "it is large no more");
     }

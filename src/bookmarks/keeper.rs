@@ -164,9 +164,9 @@ impl Keeper {
         (stored.rooms.len() > most).then_some(most)
     }
 
-    /// Somebody wants to see them; this is what the store has, and these rooms are in it.
-    pub fn get(&mut self, ask: Ask, found: Bookmarks, rooms: Base) {
-        self.enter(ask, Content::Get { found, rooms });
+    /// Somebody wants to see them; this is what the store has.
+    pub fn get(&mut self, ask: Ask, found: Bookmarks) {
+        self.enter(ask, Content::Get(found));
     }
 
     /// Somebody has stored them, and it is durable. With `at_once` the answer waits for nothing.
@@ -249,14 +249,20 @@ impl Keeper {
         let asked = self.asked.answered(received);
         if let Some(Some(iq)) = &asked {
             self.hosts.heard(&iq.owner);
-            self.compare(&iq.owner, iq.since, received.unread.take());
+            self.compare(iq, received.unread.take());
         }
         asked.is_some()
     }
 
     /// Sends what may be sent, and gives up what has taken too long.
     pub fn look(&mut self, now: Instant) {
-        for Iq { owner, since, .. } in self.asked.late(now) {
+        for iq in self.asked.late(now) {
+            let Iq {
+                owner,
+                request,
+                since,
+                ..
+            } = iq;
             self.metrics.asked(PepOutcome::Late, now - since);
             match self.hosts.missed(&owner, now) {
                 LeftAlone::Nobody => {}
@@ -271,7 +277,7 @@ impl Keeper {
                 ),
             }
             tracing::debug!("no answer about the bookmarks of {}", owner.as_str());
-            self.end_first(&owner);
+            self.end(&owner, request);
         }
         while let Some((_, owner, number)) = self.deadlines.pop_front_if(|it| it.0 <= now) {
             self.is_late(&owner, number);
@@ -335,6 +341,9 @@ impl Keeper {
         if let Some(line) = self.lines.get_mut(owner) {
             line.base = Known::Is(None);
         }
+        // It stands in a queue again with the next request.
+        self.readers.retain(|queued| queued != owner);
+        self.writers.retain(|queued| queued != owner);
     }
 
     fn has_requests(&self, owner: &Owner) -> bool {

@@ -12,6 +12,9 @@ use super::step::{List, Step, Stored};
 use crate::address;
 use crate::service::{Answer, Answered, Bookmarks};
 
+/// How many bytes of a list are taken apart in less than half a millisecond: where they are.
+pub const SHORT: usize = 4 * 1024;
+
 /// The requests of one owner.
 #[derive(Debug, Default)]
 pub struct Line {
@@ -62,14 +65,9 @@ pub struct Request {
 /// What a request is about.
 #[derive(Debug)]
 pub enum Content {
-    /// They are read.
-    Get {
-        /// This was found in the store. It is read when its turn comes, for that takes many times
-        /// its memory.
-        found: Bookmarks,
-        /// The rooms in it.
-        rooms: Base,
-    },
+    /// They are read: this was found in the store. It is taken apart when its turn comes, for that
+    /// takes time, and many times its memory.
+    Get(Bookmarks),
     /// They were stored, durably.
     Set {
         /// This; `None` once it is being brought into step.
@@ -130,8 +128,15 @@ impl Request {
     pub fn answered(&mut self, shown: &mut Shown) -> Option<Answered> {
         let answer = self.answer.take()?;
         match &self.content {
-            Content::Get { found, rooms, .. } => {
-                shown.put(&self.asker, rooms.clone(), self.number);
+            Content::Get(found) => {
+                // Where it takes long to see what the client is shown, nobody knows.
+                match found.stored() {
+                    stored if stored.len() <= SHORT => {
+                        let rooms = Legacy::read(stored).base();
+                        shown.put(&self.asker, rooms, self.number);
+                    }
+                    _ => shown.forget(&self.asker),
+                }
                 answer.bookmarks(found, None)
             }
             Content::Set { .. } => Some(answer.set(&Ok(()))),
@@ -150,21 +155,18 @@ impl Request {
         }
     }
 
-    /// What is to be brought into step; once.
-    pub fn stored(&mut self, base: Option<&Base>) -> Stored {
+    /// What is to be brought into step; `None` if it has been taken already.
+    pub fn stored(&mut self, base: Option<&Base>) -> Option<Stored> {
         let (list, shown, is_set) = match &mut self.content {
-            Content::Get { found, .. } => (List::Text(found.stored().to_owned()), None, false),
-            Content::Set { stored, shown, .. } => {
-                let stored = stored.take().unwrap_or_default();
-                (List::Read(stored), shown.clone(), true)
-            }
+            Content::Get(found) => (List::Text(found.stored().to_owned()), None, false),
+            Content::Set { stored, shown, .. } => (List::Read(stored.take()?), shown.clone(), true),
         };
-        Stored {
+        Some(Stored {
             list,
             base: base.cloned(),
             shown,
             is_set,
-        }
+        })
     }
 
     /// Whether it has stored them.
@@ -180,7 +182,7 @@ impl Request {
     /// Bytes that are held beside what the request itself costs.
     pub fn held(&self) -> usize {
         match &self.content {
-            Content::Get { found, .. } => found.bytes(),
+            Content::Get(found) => found.bytes(),
             Content::Set { .. } => 0,
         }
     }

@@ -10,7 +10,7 @@ use crate::service::{
     self, CONTAINERS, Grant, Limits, Plan, Profile, Reserved, Service, Work, Write, bookmarks_in,
 };
 use crate::stanza::Received;
-use crate::store::Store;
+use crate::store::{Owner, Store};
 use crate::xml::frame::Stanza;
 use crate::xml::reader::{self, Reader};
 
@@ -52,6 +52,17 @@ struct Stage {
     resource: char,
     /// How much later it is than the clock says.
     later: Duration,
+    /// How many requests are over.
+    closed: usize,
+}
+
+fn settings(held: usize) -> Settings {
+    Settings {
+        from: "p.h".to_owned(),
+        active: true,
+        max_rooms: 250,
+        held,
+    }
 }
 
 /// What a namespace may hold, in bytes.
@@ -59,13 +70,7 @@ const MOST: u64 = 4096;
 
 impl Stage {
     fn new(node: &[&str]) -> Self {
-        let settings = Settings {
-            from: "p.h".to_owned(),
-            active: true,
-            max_rooms: 250,
-            held: 1 << 20,
-        };
-        let mut keeper = Keeper::new(settings, Metrics::new().pep);
+        let mut keeper = Keeper::new(settings(1 << 20), Metrics::new().pep);
         let (items, owner) = (true, true);
         keeper.granted("h".to_owned(), Grant { items, owner });
         let service = Service::new(service::Settings {
@@ -93,6 +98,7 @@ impl Stage {
             node: node.iter().map(|room| (*room).to_owned()).collect(),
             resource: 'r',
             later: Duration::ZERO,
+            closed: 0,
         }
     }
 
@@ -123,8 +129,7 @@ impl Stage {
         match request.work {
             Work::Get(fetch) => {
                 let found = fetch.bookmarks(&self.store, &answer).unwrap();
-                let rooms = Legacy::read(found.stored()).base();
-                self.keeper.get(ask(answer), found, rooms);
+                self.keeper.get(ask(answer), found);
             }
             Work::Write(Write::Set(set)) => {
                 let value = bookmarks_in(&set).unwrap().value.clone();
@@ -136,6 +141,15 @@ impl Stage {
                 self.keeper.set(ask(answer), Legacy::read(text), false);
             }
             Work::Write(_) => panic!("no set"),
+        }
+    }
+
+    /// What is noted about the owner is to be read, and nothing else is to be done.
+    fn asks_for_its_note(&mut self) -> (Owner, u64) {
+        self.keeper.look(Instant::now());
+        match &*self.keeper.effects() {
+            [Effect::ReadNote(owner, number)] => (owner.clone(), *number),
+            effects => panic!("{effects:?}"),
         }
     }
 
@@ -167,7 +181,7 @@ impl Stage {
                         self.keeper.granted("h".to_owned(), Grant { items, owner });
                     }
                     Effect::Answer(answer) => answered = Some(answer.reply),
-                    Effect::Close(..) => {}
+                    Effect::Close(..) => self.closed += 1,
                     Effect::Compare(it) => self.keeper.compared(it.carry_out()),
                     Effect::ReadNote(owner, number) => {
                         let note = self.store.note(&owner).unwrap();
@@ -311,4 +325,49 @@ fn what_a_client_is_shown_after_it_has_stored_its_list_does_not_count() {
     assert_eq!(stage.node, ["a@m", "b@m"]);
     stage.asks(Some(""), ALL);
     assert_eq!(stage.node, ["a@m"], "its own list it knows");
+}
+
+/// A set that was answered by the store at once, because too much was held, made what was noted count
+/// no more; and the request before it, which waited for just that, was never over. Nothing of its
+/// owner's was, from then on.
+#[test]
+fn a_request_that_waits_for_its_note_ends_whatever_becomes_of_those_behind_it() {
+    let mut stage = Stage::new(&["a@m"]);
+    stage.enters(None);
+    let (owner, number) = stage.asks_for_its_note();
+    stage.keeper.set_up_anew(settings(0));
+    stage.enters(Some("<conference jid='b@m'/>"));
+    let now = Instant::now();
+    stage.keeper.note_is(owner, number, None, now);
+    stage.plays(ALL);
+    assert_eq!(stage.closed, 2);
+}
+
+/// What a user had was removed while PEP was asked, and the answer was taken for that to the next
+/// request.
+#[test]
+fn an_answer_counts_for_the_request_that_has_asked_alone() {
+    let mut stage = Stage::new(&["old@m"]);
+    stage.enters(None);
+    let (owner, number) = stage.asks_for_its_note();
+    stage
+        .keeper
+        .note_is(owner.clone(), number, None, Instant::now());
+    let [Effect::Send(iq)] = &*stage.keeper.effects() else {
+        panic!("nothing is asked");
+    };
+    let mut stale = stage.node_answers(iq);
+    stage.keeper.let_go(&owner);
+    stage.keeper.effects();
+    stage.node = vec!["a@m".to_owned()];
+    stage.enters(None);
+    let (owner, number) = stage.asks_for_its_note();
+    stage.keeper.note_is(owner, number, None, Instant::now());
+    let [Effect::Send(iq)] = &*stage.keeper.effects() else {
+        panic!("nothing is asked");
+    };
+    let mut answer = stage.node_answers(iq);
+    assert!(stage.keeper.answered(&mut stale) && stage.keeper.answered(&mut answer));
+    let seen = stage.plays(ALL);
+    assert!(seen.contains("a@m") && !seen.contains("old@m"), "{seen}");
 }

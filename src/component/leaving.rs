@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::link::End;
 
-/// How long the answers to what was read may take when the stream is over or we are to stop.
-pub const DRAIN: Duration = Duration::from_millis(4500);
+/// How long the answers to what was read may take when the stream is over or we are to stop. The store
+/// is closed after that, and the process is ended by force after 5 s.
+pub const DRAIN: Duration = Duration::from_millis(3000);
 
 /// Closes the stream that is not XML, as RFC 6120 section 4.9 has it.
 const NOT_WELL_FORMED: &str = "<stream:error><not-well-formed \

@@ -11,10 +11,6 @@ use tokio::task::spawn_blocking;
 
 use super::Outcome;
 
-/// How many bytes are gone through at once where they are, in less than half a millisecond. Changing
-/// threads would take longer than what is shorter.
-pub const SHORT: usize = 4 * 1024;
-
 type Job = Box<dyn FnOnce() -> Outcome + Send>;
 
 /// The jobs, and the threads that do them. These are the same ones always: what the allocator keeps

@@ -4,11 +4,10 @@ use std::time::Instant;
 
 use tokio::task::spawn_blocking;
 
-use super::jobs::SHORT;
 use super::lane::{Stage, Ticket};
 use super::reading::Found;
 use super::{Dispatch, OpenSet, Outcome};
-use crate::bookmarks::{self, Ask, Effect, Legacy};
+use crate::bookmarks::{self, Ask, Effect, Legacy, SHORT};
 use crate::link::Outbox;
 use crate::panics;
 use crate::store::{Owner, SetError, Store};
@@ -41,9 +40,9 @@ impl Dispatch {
                 self.answer(answered, now, outbox);
                 self.close(&owner, Stage::Reading, size);
             }
-            Found::Bookmarks(ticket, found, rooms) => {
+            Found::Bookmarks(ticket, found) => {
                 self.wait_for_pep(&owner, Stage::Reading);
-                self.bookmarks.get(ask(owner, ticket), found, rooms);
+                self.bookmarks.get(ask(owner, ticket), found);
                 self.carry_out(outbox);
             }
         }

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 
 use super::Outcome;
 use super::lane::{Get, Ticket};
-use crate::bookmarks::{Base, Legacy};
 use crate::panics;
 use crate::service::{Answered, Bookmarks};
 use crate::store::{Owner, Store};
@@ -30,15 +29,14 @@ pub struct Turn {
 pub enum Found {
     /// Its answer; and its size.
     Answer(Answered, usize),
-    /// Bookmarks as they are stored, which are to be brought into step first; and the rooms in them.
-    Bookmarks(Ticket, Bookmarks, Base),
+    /// Bookmarks as they are stored, which are to be brought into step first.
+    Bookmarks(Ticket, Bookmarks),
 }
 
 impl Turn {
     /// Whether it is over so soon that others can wait for it.
     pub fn is_short(&self) -> bool {
-        let is_short = |get: &Get| get.fetch.is_short() && get.ticket.asker.is_none();
-        self.gets.iter().all(is_short)
+        self.gets.iter().all(|get| get.fetch.is_short())
     }
 }
 
@@ -53,7 +51,7 @@ pub fn read(mut batch: Vec<Turn>, store: &Store) -> Outcome {
             let found = carry_out(get, store);
             bytes += match &found {
                 Found::Answer(answered, _) => answered.reply.len(),
-                Found::Bookmarks(_, found, _) => found.bytes(),
+                Found::Bookmarks(_, found) => found.bytes(),
             };
             done.push((turn.owner.clone(), found));
         }
@@ -66,15 +64,11 @@ fn carry_out(Get { fetch, ticket }: Get, store: &Store) -> Found {
     let answer = &ticket.answer;
     let work = || match ticket.asker {
         None => Err(fetch.carry_out(store, answer)),
-        Some(_) => {
-            let found = fetch.bookmarks(store, answer)?;
-            let rooms = Legacy::read(found.stored()).base();
-            Ok((found, rooms))
-        }
+        Some(_) => fetch.bookmarks(store, answer),
     };
     // A panic would take the whole batch with it, and all its answers.
     match panics::caught(work).unwrap_or_else(|| Err(answer.broken())) {
-        Ok((found, rooms)) => Found::Bookmarks(ticket, found, rooms),
+        Ok(found) => Found::Bookmarks(ticket, found),
         Err(answered) => Found::Answer(answered, ticket.size),
     }
 }

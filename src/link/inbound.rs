@@ -53,12 +53,7 @@ pub struct Incoming {
 }
 
 /// A long stanza that is being read elsewhere.
-#[derive(Debug)]
-struct Reading {
-    work: JoinHandle<Result<Option<Received>, NotXml>>,
-    /// Its outermost element, if that can be read by itself.
-    head: Option<Element>,
-}
+type Reading = JoinHandle<Result<Option<Received>, NotXml>>;
 
 /// The reading half.
 #[derive(Debug)]
@@ -159,12 +154,13 @@ impl Inbound {
     /// more.
     async fn more(&mut self) -> Result<(), End> {
         if let Some(reading) = &mut self.reading {
-            let read = (&mut reading.work).await;
-            let head = self.reading.take().and_then(|reading| reading.head);
+            let read = reading.await;
+            self.reading = None;
             match read {
                 Ok(Ok(received)) => self.take(received),
                 Ok(Err(NotXml(why))) => self.end = Some(End::NotXml(why)),
-                Err(_) => self.take(head.map(broken)),
+                // Its head could not be read, either: there is nobody to be answered.
+                Err(_) => {}
             }
         } else if self.rest.is_empty() {
             if let Some(end) = self.end.take() {
@@ -213,10 +209,11 @@ impl Inbound {
                 (Some(Frame::Stanza(mut stanza)), Some(reader)) => {
                     let length = stanza.bytes.len();
                     if length > LONG && reader.answer_head(&stanza).is_none() {
-                        let (reader, head) = (reader.clone(), reader.head(&stanza));
-                        let stanza = stanza.into_owned();
-                        let work = spawn_blocking(move || reader.read(&stanza));
-                        self.reading = Some(Reading { work, head });
+                        let (reader, stanza) = (reader.clone(), stanza.into_owned());
+                        self.reading = Some(spawn_blocking(move || {
+                            let read = panics::caught(|| reader.read(&stanza));
+                            read.unwrap_or_else(|| Ok(reader.head(&stanza).map(broken)))
+                        }));
                         break;
                     }
                     turn += length;

@@ -9,6 +9,7 @@ use std::convert::Infallible;
 use std::future::pending;
 use std::io;
 use std::process::exit;
+use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::Duration;
 
@@ -58,25 +59,36 @@ impl Asked {
 /// in nothing else.
 pub fn in_time() {
     let told = |error: &io::Error| {
-        tracing::warn!("when it hangs in something, the service will not end in time: {error}");
+        tracing::warn!(
+            "cannot see to it that the service ends within 5 s, should it hang when it is stopped: {error}"
+        );
     };
+    let (listening, listens) = mpsc::channel();
     let watch = move || {
-        let Err(error) = watch();
+        let Err(error) = watch(listening);
         told(&error);
     };
     let thread = thread::Builder::new().name("end".into()).spawn(watch);
     if let Err(error) = thread {
         told(&error);
     }
+    // Whoever reads what is logged next may send the signal. The channel ends with the thread, too.
+    let _ = listens.recv();
 }
 
-fn watch() -> io::Result<Infallible> {
+fn watch(listening: Sender<()>) -> io::Result<Infallible> {
     let runtime = Builder::new_current_thread().enable_io().build()?;
-    runtime.block_on(async { Asked::listen().wait().await });
+    runtime.block_on(async {
+        let asked = Asked::listen();
+        let _ = listening.send(());
+        asked.wait().await
+    });
     thread::sleep(LONGEST);
-    thread::spawn(|| {
+    // Without a thread to be had it ends without a word.
+    let _ = thread::Builder::new().spawn(|| {
         tracing::warn!(
-            "stopped by force, for something hangs; what was acknowledged is stored all the same"
+            "not stopped in good order within 5 s, so ended by force; nothing that was acknowledged is \
+             lost"
         );
     });
     thread::sleep(LAST_WORDS);

@@ -86,9 +86,9 @@ impl Shared {
                  the system's log"
             ),
             Breakdown::Displaced(displaced) => tracing::error!(
-                "the store has failed: {displaced}; put it back, and it is used again within \
-                 seconds; until then all requests are answered with errors, and nothing is stored \
-                 anywhere else; to go on with a backup, stop the service first"
+                "the store has failed: {displaced}; move it back as a whole, and it is used again within \
+                 seconds; until then all requests are answered with errors; to go on with a backup or \
+                 an older copy, stop the service first"
             ),
         }
     }
@@ -117,7 +117,7 @@ impl Shared {
 
     /// This process cannot open the store again.
     pub(super) fn lose(&self, why: &str) {
-        tracing::error!("{why}: the service has to be restarted");
+        tracing::error!("{why}; the process ends now, for the service manager to start it anew");
         let callback = self
             .when_lost
             .lock()

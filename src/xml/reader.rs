@@ -39,6 +39,9 @@ pub struct Limits {
 /// and again for each token that it cuts from it: what is handed whole costs its length squared.
 const PIECE: usize = 4096;
 
+/// A longer start tag than this is none of an answer's: those have two addresses and an id.
+const LONGEST_HEAD: usize = 16 * 1024;
+
 /// Reads stanzas of one stream.
 #[derive(Debug, Clone)]
 pub struct Reader {
@@ -124,7 +127,7 @@ impl Reader {
 
     /// The start tag of a stanza that is an answer to an IQ, if it can be read by itself.
     pub fn answer_head(&self, stanza: &Stanza<'_>) -> Option<Element> {
-        let tag = start_tag(&stanza.bytes)?;
+        let tag = start_tag(&stanza.bytes).filter(|tag| tag.len() <= LONGEST_HEAD)?;
         let says = |kind: &str| memmem::find(tag, kind.as_bytes()).is_some();
         if !says("result") && !says("error") {
             return None;

@@ -100,7 +100,7 @@ impl Scene {
             .stage
             .component
             .wait_for_log("the store has failed", SOON);
-        for word in [words, &["ERROR", "put it back"]].concat() {
+        for word in [words, &["ERROR", "move it back"]].concat() {
             assert!(line.contains(word), "{word}: {line}");
         }
         let ready = web::get(self.http, "/readyz");
@@ -288,6 +288,35 @@ fn a_copy_of_the_store_in_its_place_counts_as_back() {
     assert!(copied.expect("cp").success());
     fs::remove_dir_all(&scene.folder).expect("a folder");
     scene.fails(&["is gone"]);
+    scene.move_back();
+    scene.comes_back();
+}
+
+/// Half of a log looks like all of one: a copy was opened while it was being made, and what had been
+/// acknowledged, and what came later, was written over.
+#[test]
+fn a_copy_that_is_still_being_made_is_not_opened() {
+    let mut scene = Scene::new();
+    let copied = Command::new("cp")
+        .arg("-a")
+        .args([&scene.folder, &scene.aside()])
+        .status();
+    assert!(copied.expect("cp").success());
+    fs::remove_dir_all(&scene.folder).expect("a folder");
+    scene.fails(&["is gone"]);
+    fs::create_dir(&scene.folder).expect("a folder");
+    let log = fs::read(scene.aside().join("db")).expect("a log");
+    for name in ["id", "conf"] {
+        fs::copy(scene.aside().join(name), scene.folder.join(name)).expect("a file");
+    }
+    fs::write(scene.folder.join("db"), &log[..log.len() / 2]).expect("half a log");
+    let line = scene
+        .stage
+        .component
+        .wait_for_log("may still be being copied", SOON);
+    assert!(line.contains("ERROR"), "{line}");
+    assert_failed(&try_get(&mut scene.stage, &numbered(1, "")));
+    fs::remove_dir_all(&scene.folder).expect("a folder");
     scene.move_back();
     scene.comes_back();
 }

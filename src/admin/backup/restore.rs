@@ -66,7 +66,8 @@ fn put_back(config: &Config, file: &Path, leave_out_bad: bool) -> Result<u8, u8>
         })
     };
     let read = read(&source, |sound, bad| {
-        if !bad.is_empty() && !leave_out_bad {
+        put.bad += bad.len() as u64;
+        if put.bad > all.bad || !bad.is_empty() && !leave_out_bad {
             return Err(io::Error::other("it has changed since it was looked through").into());
         }
         let Some(sound) = sound else {
@@ -92,7 +93,7 @@ fn put_back(config: &Config, file: &Path, leave_out_bad: bool) -> Result<u8, u8>
     };
     if let Some(code) = failed {
         eprintln!(
-            "{} are restored, and the rest is not: move {folder} away, and begin again",
+            "up to {} are restored, and the rest is not: move {folder} away, and begin again",
             put.told()
         );
         return Err(code);

@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use super::{Compared, Comparison, Effect, Keeper, domain_of};
-use crate::bookmarks::asked::PATIENCE;
+use crate::bookmarks::asked::{Iq, PATIENCE};
 use crate::bookmarks::line::{Content, Known};
 use crate::bookmarks::step::{Failure, Next, Rights, Step};
 use crate::service::privilege;
@@ -49,28 +49,37 @@ impl Keeper {
             }
             return self.waiting.push((until, owner));
         }
-        let payload = line.payload.take().unwrap_or_else(|| {
-            let rights = Rights {
-                max_rooms: self.settings.max_rooms,
-                configure: grant.owner,
-            };
-            let (step, payload) = Step::begin(request.stored(base), rights);
-            line.step = Some(step);
-            payload
-        });
+        let payload = match line.payload.take() {
+            Some(payload) => payload,
+            None => {
+                let rights = Rights {
+                    max_rooms: self.settings.max_rooms,
+                    configure: grant.owner,
+                };
+                let Some(stored) = request.stored(base) else {
+                    return self.end_first(&owner);
+                };
+                let (step, payload) = Step::begin(stored, rights);
+                line.step = Some(step);
+                payload
+            }
+        };
         let is_set = payload.is_set();
-        let id = self.asked.begin(owner, is_set, now);
+        let id = self.asked.begin(owner, request.number, is_set, now);
         let (from, user) = (&self.settings.from, request.user());
         let iq = privilege::request(&id, from, user, is_set, &payload.xml());
         self.effects.push(Effect::Send(iq));
     }
 
-    /// The IQ of this owner's first request was answered with this.
-    pub(super) fn compare(&mut self, owner: &Owner, since: Instant, unread: Option<Unread>) {
+    /// This IQ was answered with that.
+    pub(super) fn compare(&mut self, iq: &Iq, unread: Option<Unread>) {
+        let (owner, since) = (&iq.owner, iq.since);
         let Some(line) = self.lines.get_mut(owner) else {
             return;
         };
-        let (Some(step), Some(request)) = (line.step.take(), line.requests.front()) else {
+        // The request that it was for may be over.
+        let request = line.requests.front().filter(|it| it.number == iq.request);
+        let Some((request, step)) = request.and_then(|it| Some((it, line.step.take()?))) else {
             return;
         };
         if step.is_fetching() {
@@ -106,7 +115,7 @@ impl Keeper {
         self.metrics.asked(answered.counted, took);
         line.step = Some(step);
         let (view, next) = (answered.view, answered.next);
-        if let (Some(view), Content::Get { found, .. }) = (view, &request.content)
+        if let (Some(view), Content::Get(found)) = (view, &request.content)
             && let Some(answer) = &request.answer
         {
             let seen = answer.bookmarks(found, view.text.as_deref());
@@ -203,8 +212,13 @@ impl Keeper {
                     self.metrics.did_without();
                 }
             }
+            let asked = matches!(line.base, Known::Asked(_));
             if let Some(note) = line.end_of(&request) {
                 self.effects.push(Effect::Note(owner.clone(), note));
+            }
+            if at != 0 && asked && !matches!(line.base, Known::Asked(_)) {
+                // The first has waited for what was noted, and that counts no more.
+                self.readers.push_back(owner.clone());
             }
             request.note(&mut self.shown);
             let over = Effect::Close(owner.clone(), request.size);

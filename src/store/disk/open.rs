@@ -48,8 +48,9 @@ pub(in crate::store) struct Folder {
 impl Source for Folder {
     fn reopen(&self) -> Result<Arc<dyn Engine>, OpenError> {
         // First of all: nothing is to be made or changed in another folder.
-        self.known
-            .recognise(&self.path)
+        let recognised = self.known.recognise(&self.path);
+        recognised
+            .and_then(|()| self.known.is_whole(&self.path))
             .map_err(|displaced| OpenError::Displaced(displaced.to_string()))?;
         let disk = open_in(&self.path, self.cache_bytes, false, &self.known)?;
         format::insist(&disk, &self.path)?;

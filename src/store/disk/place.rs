@@ -11,6 +11,7 @@
 //! log in the same folder, whose index would belong to the log before.
 
 use std::collections::hash_map::RandomState;
+use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File, Metadata};
 use std::hash::{BuildHasher, Hasher};
@@ -59,6 +60,8 @@ pub(in crate::store) enum Displaced {
     Replaced(PathBuf),
     /// It is empty, or another store's.
     Strange(PathBuf),
+    /// It bears the store's mark, and may not be whole yet.
+    Changing(PathBuf),
     /// It cannot be looked at.
     Unseen(PathBuf, String),
 }
@@ -85,6 +88,12 @@ impl fmt::Display for Displaced {
                 "{} is not the store that was open: it is empty, or another store's",
                 path.display()
             ),
+            Self::Changing(path) => write!(
+                f,
+                "{} bears the mark of the store that was open, and may still be being copied: it is \
+                 used once nothing there has changed for a while",
+                path.display()
+            ),
             Self::Unseen(path, why) => write!(f, "{} cannot be looked at: {why}", path.display()),
         }
     }
@@ -104,6 +113,25 @@ pub(super) struct Known {
     /// sled's settings: they never change, and without them a log is not taken for ours.
     settings: Mutex<Vec<u8>>,
     last: Mutex<Last>,
+    copy: Mutex<Copy>,
+}
+
+/// How many times in a row another folder must have looked the same before it is opened: for half of
+/// a log looks like all of one, and sled clears what is written behind it meanwhile. Attempts are two
+/// seconds apart, or more.
+const LOOKS: usize = 3;
+
+/// The same where its log is shorter than the one that was open. That may be so, for sled shortens
+/// it now and then.
+const LOOKS_IF_SHORT: usize = 30;
+
+/// Another folder that bears the mark, as it was found last.
+#[derive(Default)]
+struct Copy {
+    /// Its files: names, inodes, lengths, and when they were changed, in nanoseconds.
+    files: Vec<(OsString, u64, u64, i128)>,
+    /// How many times in a row they were found so.
+    looks: usize,
 }
 
 /// What was open last.
@@ -112,6 +140,8 @@ struct Last {
     folder: Option<Identity>,
     /// One, or two where nobody knows whether one took the place of the other.
     logs: Vec<Identity>,
+    /// How many bytes the log had when somebody looked.
+    length: u64,
 }
 
 impl Known {
@@ -126,6 +156,7 @@ impl Known {
                 .unwrap_or_else(draw),
             settings: Mutex::default(),
             last: Mutex::default(),
+            copy: Mutex::default(),
         }
     }
 
@@ -144,6 +175,34 @@ impl Known {
             return Ok(());
         }
         Err(Displaced::Strange(folder.to_owned()))
+    }
+
+    /// Whether what was [recognised](Self::recognise) is whole: the folder that was open, or a copy that
+    /// nobody is making any more.
+    pub(super) fn is_whole(&self, folder: &Path) -> Result<(), Displaced> {
+        let unseen = |error: io::Error| Displaced::Unseen(folder.to_owned(), error.to_string());
+        let (same, length) = {
+            let last = self.last();
+            (
+                last.folder == Some(Identity::from(&look_at(folder)?)),
+                last.length,
+            )
+        };
+        if same {
+            return Ok(());
+        }
+        let files = files_in(folder).map_err(unseen)?;
+        let mut copy = self.copy.lock().unwrap_or_else(PoisonError::into_inner);
+        if copy.files != files {
+            *copy = Copy { files, looks: 0 };
+        }
+        copy.looks += 1;
+        let is_short = look_at(&folder.join(LOG))?.len() < length;
+        let looks = if is_short { LOOKS_IF_SHORT } else { LOOKS };
+        if copy.looks < looks {
+            return Err(Displaced::Changing(folder.to_owned()));
+        }
+        Ok(())
     }
 
     fn last(&self) -> MutexGuard<'_, Last> {
@@ -211,10 +270,15 @@ impl Place {
         *known.last() = Last {
             folder: Some(self.folder_is),
             logs: vec![self.log_is],
+            length: self.length(),
         };
         if let Ok(settings) = read(&self.path.join(SETTINGS)) {
             *known.settings() = settings;
         }
+    }
+
+    fn length(&self) -> u64 {
+        fs::metadata(self.path.join(LOG)).map_or(0, |log| log.len())
     }
 
     /// From now on this may be what is open, or what was open before.
@@ -225,6 +289,7 @@ impl Place {
     /// Puts the small files back without which the next open would refuse the store, or a revival
     /// not know it again.
     pub(super) fn mend(&self, known: &Known) {
+        known.last().length = self.length();
         let settings = known.settings();
         let mark = format!("{}\n", known.mark);
         for (name, content) in [(SETTINGS, settings.as_slice()), (MARK, mark.as_bytes())] {
@@ -239,6 +304,18 @@ impl Place {
             }
         }
     }
+}
+
+fn files_in(folder: &Path) -> io::Result<Vec<(OsString, u64, u64, i128)>> {
+    let files = fs::read_dir(folder)?.map(|entry| {
+        let entry = entry?;
+        let file = entry.metadata()?;
+        let changed = i128::from(file.ctime()) * 1_000_000_000 + i128::from(file.ctime_nsec());
+        Ok((entry.file_name(), file.ino(), file.len(), changed))
+    });
+    let mut files: Vec<_> = files.collect::<io::Result<_>>()?;
+    files.sort_unstable();
+    Ok(files)
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
