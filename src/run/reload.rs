@@ -100,7 +100,7 @@ where
         Ok(Err(error)) => Err(error.messages().to_vec()),
         // The place was told where it happened.
         Err(_) => Err(vec![
-            "it panicked; this is a bug, please report it".to_owned(),
+            "reading the configuration panicked; this is a bug, please report it".to_owned(),
         ]),
     }
 }
