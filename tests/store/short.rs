@@ -28,8 +28,21 @@ fn limit(pid: Pid, resource: Resource, to: Option<u64>) {
     prlimit(Some(pid), resource, Rlimit { current, maximum }).expect("a process of ours");
 }
 
-/// The address space that it takes, in bytes.
+/// The address space that it takes once no thread is ending any more, in bytes. (What one gave back
+/// would do for the stack of another, but not for all that a thread needs, and then it aborts.)
 fn address_space(pid: Pid) -> u64 {
+    let mut last = address_space_now(pid);
+    loop {
+        std::thread::sleep(Duration::from_millis(400));
+        let now = address_space_now(pid);
+        if now == last {
+            return now;
+        }
+        last = now;
+    }
+}
+
+fn address_space_now(pid: Pid) -> u64 {
     let status = format!("/proc/{}/status", pid.as_raw_nonzero());
     let status = fs::read_to_string(status).expect("a process");
     let line = status.lines().find_map(|line| line.strip_prefix("VmSize:"));

@@ -79,7 +79,7 @@ fn nothing_is_lost_whatever_happens(on: On) {
     }
     let kept: usize = users.iter().map(User::kept).sum();
     println!("{kept} rooms had to be there");
-    assert!(kept > USERS, "nothing was put to the test");
+    assert!(kept > 0, "nothing was put to the test");
     let bad = |line: &String| line.contains("panicked") || line.contains(" ERROR ");
     let log = stage.component.log();
     assert!(!log.iter().any(bad), "{log:?}");
