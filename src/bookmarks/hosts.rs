@@ -45,8 +45,6 @@ struct Host {
     grant: Grant,
     /// The owners whose last IQs had no answer.
     silent: HashMap<Owner, Silent>,
-    /// How many of these have had none since the host has last answered anybody.
-    owners: usize,
     alone_until: Option<Instant>,
     /// The owners of large nodes, and how many bytes these took when they were fetched last.
     large: HashMap<Owner, usize>,
@@ -144,9 +142,7 @@ impl Hosts {
         };
         host.silent.remove(owner);
         host.alone_until = None;
-        if std::mem::take(&mut host.owners) > 0 {
-            host.silent.values_mut().for_each(|it| it.counts = false);
-        }
+        host.silent.values_mut().for_each(|it| it.counts = false);
     }
 
     /// A host has not answered in time about an owner. One user can have a node at which PEP itself
@@ -170,12 +166,13 @@ impl Hosts {
         });
         silent.last = now;
         silent.misses += 1;
-        host.owners += usize::from(!std::mem::replace(&mut silent.counts, true));
+        silent.counts = true;
         let alone = silent.misses >= MISSES;
         if alone {
             silent.alone_until = Some(now + ALONE);
         }
-        if host.owners >= MISSES as usize {
+        let owners = host.silent.values().filter(|it| it.counts).count();
+        if owners >= MISSES as usize {
             let new = host.alone_until.is_none_or(|until| until <= now);
             host.alone_until = Some(now + ALONE);
             return if new {

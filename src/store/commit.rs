@@ -5,7 +5,6 @@
 //! nothing is read or written until the engine has been opened anew.
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -217,11 +216,10 @@ impl Writer {
         }
         let mut planned = Vec::with_capacity(sets.len());
         let carry_out = || self.carry_out(&*engine, sets, &mut planned);
-        let carried_out = catch_unwind(AssertUnwindSafe(carry_out));
-        let breakdown = match carried_out {
-            Ok(Ok(())) => None,
-            Ok(Err(breakdown)) => Some(breakdown.of(&*engine)),
-            Err(_) => Some(Breakdown::panic()),
+        let breakdown = match panics::caught(carry_out) {
+            Some(Ok(())) => None,
+            Some(Err(breakdown)) => Some(breakdown.of(&*engine)),
+            None => Some(Breakdown::panic()),
         };
         drop(engine);
         if let Some(breakdown) = breakdown {
@@ -366,12 +364,12 @@ impl Writer {
             return;
         };
         let opened = || self.compactor.opened(&*engine);
-        let opened = catch_unwind(AssertUnwindSafe(opened));
+        let opened = panics::caught(opened);
         drop(engine);
         match opened {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => self.fail(error.into()),
-            Err(_) => self.fail(Breakdown::panic()),
+            Some(Ok(())) => {}
+            Some(Err(error)) => self.fail(error.into()),
+            None => self.fail(Breakdown::panic()),
         }
     }
 
@@ -387,15 +385,15 @@ impl Writer {
             return;
         };
         let work = || self.compactor.work(&*engine, spent);
-        let successor = match catch_unwind(AssertUnwindSafe(work)) {
-            Ok(Ok(None)) => return,
-            Ok(Ok(Some(successor))) => successor,
-            Ok(Err(error)) => {
+        let successor = match panics::caught(work) {
+            Some(Ok(None)) => return,
+            Some(Ok(Some(successor))) => successor,
+            Some(Err(error)) => {
                 drop(engine);
                 let reason = format!("it cannot go on in its compacted log: {error}");
                 return self.fail(Breakdown::Broken(reason));
             }
-            Err(_) => {
+            None => {
                 drop(engine);
                 return self.fail(Breakdown::panic());
             }

@@ -58,7 +58,6 @@ mod totals;
 mod usage;
 mod whole;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -72,6 +71,7 @@ pub use totals::Totals;
 pub use whole::{Amount, Belongings, Entry, Holding};
 
 use crate::metrics;
+use crate::panics;
 use commit::{Request, Work, Writer};
 use engine::{Engine, EngineError, Source};
 use read::Trouble;
@@ -145,7 +145,7 @@ impl Store {
         let writer = Writer::new(Arc::clone(&shared), engine, source, to_self, compact_above)?;
         let known = Arc::clone(&shared);
         let work = move || {
-            if catch_unwind(AssertUnwindSafe(|| writer.run())).is_err() {
+            if panics::caught(|| writer.run()).is_none() {
                 known.fail(&Breakdown::panic());
                 known.lose("the thread that writes the store has ended in a fault of the program");
             }

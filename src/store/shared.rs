@@ -1,12 +1,12 @@
 //! What the writer thread, the readers and a revival share.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::disk::Displaced;
 use super::engine::{Engine, EngineError};
 use super::error::{CompactError, SetError};
+use crate::panics;
 
 type Callback = Box<dyn FnOnce() + Send>;
 
@@ -175,7 +175,7 @@ impl<T: Failure> Told<T> {
     fn tell_once(&mut self, result: T) {
         let Some(done) = self.0.take() else { return };
         // One listener's panic must not cost the others their answers.
-        if catch_unwind(AssertUnwindSafe(|| done(result))).is_err() {
+        if panics::caught(|| done(result)).is_none() {
             tracing::error!(
                 "an answer of the store was lost to a panic; this is a bug, please report it"
             );
