@@ -26,6 +26,7 @@ use base::Base;
 pub use keeper::{Ask, Compared, Comparison, Effect, Keeper, Settings};
 pub use legacy::Legacy;
 pub use line::SHORT;
+pub use step::List;
 
 /// What is to be noted about an owner, of whom this was noted, and who has stored these bookmarks
 /// while they were not kept in step.

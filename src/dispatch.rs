@@ -25,7 +25,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::spawn_blocking;
 
 use crate::address;
-use crate::bookmarks::{self, Compared, Keeper, Legacy, SHORT};
+use crate::bookmarks::{self, Compared, Keeper, Legacy, List, SHORT};
 use crate::link::Outbox;
 use crate::metrics::{self, Metrics};
 use crate::panics;
@@ -476,7 +476,7 @@ impl Dispatch {
             Some(list) if pending.ticket.asker.is_some() => {
                 self.listed(pending, read_list(list), outbox);
             }
-            _ => self.submit(pending, None),
+            list => self.submit(pending, list.map(List::Text)),
         }
     }
 
@@ -487,15 +487,14 @@ impl Dispatch {
         let refusal = match (&stored, too_many) {
             (None, _) => ticket.answer.broken(),
             (Some(_), Some(most)) if ticket.asker.is_some() => ticket.answer.too_many_rooms(most),
-            (Some(_), _) => return self.submit(pending, stored),
+            (Some(_), _) => return self.submit(pending, stored.map(List::Read)),
         };
         self.answer(refusal, Instant::now(), outbox);
         self.close(owner, Stage::Writing, ticket.size);
     }
 
-    /// Hands a change to the store. If it is a set with bookmarks in it, `stored` are these, unless
-    /// they can as well be read later.
-    fn submit(&mut self, pending: Pending, stored: Option<Legacy>) {
+    /// Hands a change to the store. If it is a set with bookmarks in it, these are the list.
+    fn submit(&mut self, pending: Pending, list: Option<List>) {
         let Pending {
             owner,
             write,
@@ -505,9 +504,9 @@ impl Dispatch {
         self.next_set += 1;
         let beside = matches!(&write, Write::Set(set) if set.changes.len() > 1);
         let (bookmarks, alone) = match ticket.asker {
-            Some(_) => (stored.map(|stored| (stored, beside)), None),
+            Some(_) => (list.map(|list| (list.read(), beside)), None),
             // PEP does not learn of it.
-            None => (None, bookmarks_of(&write).map(|text| (stored, text))),
+            None => (None, list),
         };
         let set = OpenSet {
             owner: owner.clone(),
@@ -518,10 +517,8 @@ impl Dispatch {
         let (back, store) = (self.done.clone(), self.store.clone());
         let about = owner.clone();
         let done = move |result: Result<(), SetError>| {
-            if let (Ok(()), Some((stored, text))) = (&result, alone) {
-                stored_alone(&store, about, || {
-                    stored.unwrap_or_else(|| Legacy::read(text))
-                });
+            if let (Ok(()), Some(list)) = (&result, alone) {
+                stored_alone(&store, about, || list.read());
             }
             // The receiver is gone only when nobody waits for an answer any more.
             let _ = back.send(Outcome::Set(number, result));

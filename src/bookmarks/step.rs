@@ -36,6 +36,24 @@ pub enum List {
     Read(Legacy),
 }
 
+impl List {
+    /// Reads it, if it is not yet.
+    pub fn read(self) -> Legacy {
+        match self {
+            Self::Text(text) => Legacy::read(text),
+            Self::Read(stored) => stored,
+        }
+    }
+
+    /// How many bytes it has.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Read(stored) => stored.bytes(),
+        }
+    }
+}
+
 /// What a step may do.
 #[derive(Debug, Clone, Copy)]
 pub struct Rights {
@@ -140,10 +158,7 @@ impl Step {
 
     /// How many bytes are to be compared with what comes next.
     pub fn bytes(&self) -> usize {
-        match &self.list {
-            List::Text(text) => text.len(),
-            List::Read(stored) => stored.bytes(),
-        }
+        self.list.bytes()
     }
 
     /// The last IQ was answered like this, or by what cannot be read. The view comes with the answer
@@ -212,10 +227,7 @@ impl Step {
     }
 
     fn compare(&mut self, node: &Node) -> (Option<View>, Next) {
-        let stored = match std::mem::replace(&mut self.list, List::Text(String::new())) {
-            List::Text(text) => Legacy::read(text),
-            List::Read(stored) => stored,
-        };
+        let stored = std::mem::replace(&mut self.list, List::Text(String::new())).read();
         panics::test_at("decide", stored.text().as_bytes());
         let decision = decide(
             &stored,
