@@ -21,8 +21,7 @@ mod room;
 mod shown;
 mod step;
 
-use base::Base;
-
+pub use base::Base;
 pub use keeper::{Ask, Compared, Comparison, Effect, Keeper, Settings};
 pub use legacy::Legacy;
 pub use line::SHORT;

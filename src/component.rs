@@ -13,6 +13,7 @@ use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::yield_now;
 use tokio::time::{sleep, sleep_until, timeout, timeout_at};
 
 use crate::config::Config;
@@ -417,6 +418,10 @@ async fn turn(
     outbox: &mut Outbox,
 ) -> Turn {
     let writing = !outbox.is_empty();
+    if wrote && writing {
+        // As long as something can be written nobody would look what has come.
+        yield_now().await;
+    }
     let read = async {
         match reading {
             true => Turn::Read(inbound.read().await),

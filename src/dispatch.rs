@@ -25,7 +25,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::spawn_blocking;
 
 use crate::address;
-use crate::bookmarks::{self, Compared, Keeper, Legacy, List, SHORT};
+use crate::bookmarks::{self, Base, Compared, Keeper, Legacy, List, SHORT};
 use crate::link::Outbox;
 use crate::metrics::{self, Metrics};
 use crate::panics;
@@ -106,7 +106,7 @@ enum Outcome {
         left: Vec<Turn>,
     },
     /// This is noted about an owner; with the number that the keeper asked with.
-    Note(Owner, u64, Option<String>),
+    Note(Owner, u64, Option<Base>),
     /// What was to be noted about an owner is, or that has failed.
     Noted(Owner),
     /// A job came to this.
@@ -325,7 +325,7 @@ impl Dispatch {
                 }
             }
             Outcome::Note(owner, number, note) => {
-                self.bookmarks.note_is(owner, number, note.as_deref(), now);
+                self.bookmarks.note_is(owner, number, note, now);
                 self.carry_out(outbox);
             }
             Outcome::Noted(owner) => self.bookmarks.noted(&owner),

@@ -224,11 +224,11 @@ impl Keeper {
     }
 
     /// This is noted about an owner; it was to be read with this number.
-    pub fn note_is(&mut self, owner: Owner, number: u64, note: Option<&str>, now: Instant) {
+    pub fn note_is(&mut self, owner: Owner, number: u64, note: Option<Base>, now: Instant) {
         if let Some(line) = self.lines.get_mut(&owner)
             && matches!(line.base, Known::Asked(asked) if asked == number)
         {
-            line.base = Known::Is(note.and_then(Base::read));
+            line.base = Known::Is(note);
             self.readers.push_front(owner);
             self.look(now);
         }

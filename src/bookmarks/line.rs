@@ -86,12 +86,10 @@ impl Line {
         self.requests.iter_mut().find(|it| it.number == number)
     }
 
-    /// Both sides were last in step like this, from now on. Returns what is to be noted.
-    pub fn begin_from(&mut self, base: Base) -> Option<String> {
-        let note = base.write();
+    /// Both sides were last in step like this, from now on; that is being noted.
+    pub fn begin_from(&mut self, base: Base) {
         self.base = Known::Is(Some(base));
         self.noting += 1;
-        Some(note)
     }
 
     /// This request is over, and may not have been brought into step. What is to be noted then:
@@ -107,7 +105,11 @@ impl Line {
             Known::Is(None) => None,
             Known::Is(Some(base)) => {
                 let left = left_of(base, rooms, shown.as_ref());
-                (left != *base).then(|| self.begin_from(left))
+                (left != *base).then(|| {
+                    let note = left.write();
+                    self.begin_from(left);
+                    Some(note)
+                })
             }
             Known::Nothing | Known::Asked(_) => {
                 self.base = Known::Is(None);

@@ -78,8 +78,9 @@ pub struct View {
 pub enum Next {
     /// This IQ.
     Ask(Payload),
-    /// Nothing: both sides are in step. With the base to be noted, if it is another one.
-    InStep(Option<Base>),
+    /// Nothing: both sides are in step. With the base from then on, if it is another one, and what is
+    /// to be noted of it.
+    InStep(Option<(Base, String)>),
     /// Nothing: they are not.
     Failed(Failure),
 }
@@ -259,7 +260,13 @@ impl Step {
                 self.doing = Doing::Changing(payload.clone());
                 Next::Ask(payload)
             }
-            None => Next::InStep(self.base_then.take()),
+            None => {
+                let base = self.base_then.take();
+                Next::InStep(base.map(|base| {
+                    let note = base.write();
+                    (base, note)
+                }))
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use super::{Ask, Effect, Keeper, Legacy, Settings};
+use super::{Ask, Base, Effect, Keeper, Legacy, Settings};
 use crate::metrics::Metrics;
 use crate::service::{
     self, CONTAINERS, Grant, Limits, Plan, Profile, Reserved, Service, Work, Write, bookmarks_in,
@@ -186,7 +186,8 @@ impl Stage {
                     Effect::ReadNote(owner, number) => {
                         let note = self.store.note(&owner).unwrap();
                         let now = Instant::now() + self.later;
-                        self.keeper.note_is(owner, number, note.as_deref(), now);
+                        let base = note.as_deref().and_then(Base::read);
+                        self.keeper.note_is(owner, number, base, now);
                     }
                     Effect::Note(owner, note) => {
                         let (done, is_done) = mpsc::channel();

@@ -7,7 +7,7 @@ use tokio::task::spawn_blocking;
 use super::lane::{Stage, Ticket};
 use super::reading::Found;
 use super::{Dispatch, OpenSet, Outcome};
-use crate::bookmarks::{self, Ask, Effect, Legacy, SHORT};
+use crate::bookmarks::{self, Ask, Base, Effect, Legacy, SHORT};
 use crate::link::Outbox;
 use crate::panics;
 use crate::store::{Owner, SetError, Store};
@@ -77,12 +77,10 @@ impl Dispatch {
     /// Reads a note, as gets are read: at once if there is nobody who would have to wait for that.
     fn read_note(&mut self, owner: Owner, number: u64) {
         // What cannot be read is as good as not noted: then nothing is taken away.
-        let read = |store: &Store, owner: &Owner| store.note(owner).ok().flatten();
+        let read = |store: &Store, owner: &Owner| Base::read(&store.note(owner).ok()??);
         if self.open == 1 {
             let note = read(&self.store, &owner);
-            return self
-                .bookmarks
-                .note_is(owner, number, note.as_deref(), Instant::now());
+            return self.bookmarks.note_is(owner, number, note, Instant::now());
         }
         let (store, back) = (self.store.clone(), self.done.clone());
         spawn_blocking(move || {

@@ -140,9 +140,9 @@ impl Keeper {
             }
             Next::InStep(base) => {
                 request.is_in_step = true;
-                if let Some(base) = base {
-                    let note = line.begin_from(base);
-                    self.effects.push(Effect::Note(owner.clone(), note));
+                if let Some((base, note)) = base {
+                    line.begin_from(base);
+                    self.effects.push(Effect::Note(owner.clone(), Some(note)));
                 }
                 self.end_first(owner);
             }
