@@ -27,6 +27,7 @@ use tokio::time::{sleep, timeout};
 
 use guests::{Guests, Said, Stage};
 
+pub use guests::is_shortage;
 pub use hyper::body::Bytes;
 pub use hyper::{Method, StatusCode};
 
@@ -108,7 +109,7 @@ pub async fn serve(listener: impl Listener, routes: Arc<impl Routes>, longest: O
                 let (routes, turns) = (Arc::clone(&routes), Arc::clone(&turns));
                 guests.admit(|said| converse(stream, routes, turns, said, longest));
             }
-            Err(error) if guests::is_shortage(&error) && guests.show_one_out() => {}
+            Err(error) if is_shortage(&error) && guests.show_one_out() => {}
             Err(_) => sleep(PAUSE).await,
         }
         // So that whoever was let in is heard, and whoever has to go is gone, before the next comes.

@@ -98,7 +98,7 @@ impl Guests {
     }
 }
 
-/// Whether nothing can be accepted because too much is open already.
+/// Whether nothing can be listened on or accepted because too much is open already.
 pub fn is_shortage(error: &io::Error) -> bool {
     let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
     Errno::from_io_error(error).is_some_and(|errno| shortages.contains(&errno))

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::io::Errno;
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
@@ -36,9 +35,7 @@ pub struct NoPort(SocketAddr, io::Error);
 impl NoPort {
     /// What the process ends with. Where it is for want of descriptors, a later start may go well.
     pub fn exit_code(&self) -> u8 {
-        let short = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS];
-        let number = self.1.raw_os_error();
-        if short.iter().any(|it| number == Some(it.raw_os_error())) {
+        if http::is_shortage(&self.1) {
             exit::STORE
         } else {
             exit::CONFIG
@@ -146,6 +143,8 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 #[cfg(test)]
 mod tests {
+    use rustix::io::Errno;
+
     use super::*;
 
     /// A service manager does not try again after an error of the configuration.

@@ -242,7 +242,8 @@ impl Writer {
                 Work::Set(set, _) => &set.owner,
                 Work::Note(owner, _) => owner,
             };
-            // What is refused leaves no trace in the group, and neither does a panic.
+            // What is refused leaves no trace in the group, and neither does a panic: all that could
+            // meet one is worked out before anything is put there.
             let planned = panics::caught(|| match &work {
                 Work::Set(set, existing) => {
                     test_panic(set);

@@ -46,6 +46,27 @@ impl Trap {
     }
 }
 
+/// A trap that breaks with its first sync, and the store over it.
+fn breaking(trap: Trap) -> (Arc<Trap>, Store) {
+    let trap = Arc::new(Trap {
+        flushes_left: Some(AtomicUsize::new(0)),
+        ..trap
+    });
+    let store = trap.store();
+    (trap, store)
+}
+
+/// Where it is told that this process cannot open the store again.
+fn loss_of(store: &Store) -> mpsc::Receiver<()> {
+    let (lost, told) = mpsc::channel();
+    store.when_lost(move || lost.send(()).unwrap());
+    told
+}
+
+fn set_one(store: &Store) -> Result<(), SetError> {
+    set_within(store, ROOMY, "k@c", vec![change("n", "a", Some("x"))])
+}
+
 /// What is open of a trap, and where it can be opened again.
 struct Opened(Arc<Trap>);
 struct Home(Arc<Trap>);
@@ -283,7 +304,7 @@ fn a_failed_flush_fails_its_whole_group_and_the_store_until_it_is_opened_anew() 
     );
     assert!(becomes(|| trap.calls().last() == Some(&"gone")));
     assert!(store.failed());
-    let set = || set_within(&store, ROOMY, "k@c", vec![change("n", "a", Some("x"))]);
+    let set = || set_one(&store);
     assert_eq!((set(), trap.calls().len()), (Err(SetError::Failed), 0));
     // What is not durable is shown to nobody.
     let read = || store.read(&owner("j@c"), "n", Some("first"), &mut String::new());
@@ -300,14 +321,11 @@ fn a_failed_flush_fails_its_whole_group_and_the_store_until_it_is_opened_anew() 
 
 #[test]
 fn a_broken_store_waits_for_space_and_says_so() {
-    let trap = Trap {
-        flushes_left: Some(AtomicUsize::new(0)),
+    let (trap, store) = breaking(Trap {
         no_space: true.into(),
         ..Trap::default()
-    };
-    let trap = Arc::new(trap);
-    let store = trap.store();
-    let set = || set_within(&store, ROOMY, "k@c", vec![change("n", "a", Some("x"))]);
+    });
+    let set = || set_one(&store);
     assert_eq!(set(), Err(SetError::Failed));
     assert!(becomes(|| set() == Err(SetError::Full)));
     assert_eq!(trap.calls(), ["one", "flush", "gone"]);
@@ -318,16 +336,12 @@ fn a_broken_store_waits_for_space_and_says_so() {
 
 #[test]
 fn a_broken_store_that_never_ends_is_lost_and_says_so_to_who_can_restart_it() {
-    let trap = Trap {
-        flushes_left: Some(AtomicUsize::new(0)),
+    let (trap, store) = breaking(Trap {
         never_ends: true.into(),
         ..Trap::default()
-    };
-    let trap = Arc::new(trap);
-    let store = trap.store();
-    let (lost, told) = mpsc::channel();
-    store.when_lost(move || lost.send(()).unwrap());
-    let set = || set_within(&store, ROOMY, "k@c", vec![change("n", "a", Some("x"))]);
+    });
+    let told = loss_of(&store);
+    let set = || set_one(&store);
     assert_eq!(set(), Err(SetError::Failed));
     told.recv_timeout(Duration::from_secs(60)).unwrap();
     assert_eq!(set(), Err(SetError::Failed));
@@ -336,14 +350,11 @@ fn a_broken_store_that_never_ends_is_lost_and_says_so_to_who_can_restart_it() {
 
 #[test]
 fn a_broken_store_can_be_closed_and_is_not_marked_as_whole() {
-    let trap = Trap {
-        flushes_left: Some(AtomicUsize::new(0)),
+    let (trap, store) = breaking(Trap {
         beyond_repair: true.into(),
         ..Trap::default()
-    };
-    let trap = Arc::new(trap);
-    let store = trap.store();
-    let set = || set_within(&store, ROOMY, "k@c", vec![change("n", "a", Some("x"))]);
+    });
+    let set = || set_one(&store);
     assert_eq!(set(), Err(SetError::Failed));
     store.close();
     assert_eq!(set(), Err(SetError::Failed));
@@ -497,16 +508,12 @@ fn a_lost_place_is_noticed_by_the_sign_of_life_alone() {
 /// It gave up for good where a thread could not be started, once.
 #[test]
 fn a_shortage_that_passes_is_waited_for() {
-    let trap = Trap {
-        flushes_left: Some(AtomicUsize::new(0)),
+    let (trap, store) = breaking(Trap {
         short: true.into(),
         ..Trap::default()
-    };
-    let trap = Arc::new(trap);
-    let store = trap.store();
-    let (lost, told) = mpsc::channel();
-    store.when_lost(move || lost.send(()).unwrap());
-    let set = || set_within(&store, ROOMY, "k@c", vec![change("n", "a", Some("x"))]);
+    });
+    let told = loss_of(&store);
+    let set = || set_one(&store);
     assert_eq!(set(), Err(SetError::Failed));
     assert!(told.recv_timeout(Duration::from_millis(200)).is_err());
     trap.flushes_left.as_ref().unwrap().store(9, SeqCst);
@@ -517,16 +524,12 @@ fn a_shortage_that_passes_is_waited_for() {
 
 #[test]
 fn a_shortage_that_lasts_has_the_process_started_anew() {
-    let trap = Trap {
-        flushes_left: Some(AtomicUsize::new(0)),
+    let (_, store) = breaking(Trap {
         short: true.into(),
         ..Trap::default()
-    };
-    let trap = Arc::new(trap);
-    let store = trap.store();
-    let (lost, told) = mpsc::channel();
-    store.when_lost(move || lost.send(()).unwrap());
-    let set = || set_within(&store, ROOMY, "k@c", vec![change("n", "a", Some("x"))]);
+    });
+    let told = loss_of(&store);
+    let set = || set_one(&store);
     assert_eq!(set(), Err(SetError::Failed));
     told.recv_timeout(Duration::from_secs(30)).unwrap();
     assert_eq!(set(), Err(SetError::Failed));
@@ -538,10 +541,9 @@ fn a_shortage_that_lasts_has_the_process_started_anew() {
 fn a_store_that_is_gone_is_looked_for_as_long_as_it_takes() {
     let trap = Arc::new(Trap::default());
     let store = trap.store();
-    let (lost, told) = mpsc::channel();
-    store.when_lost(move || lost.send(()).unwrap());
+    let told = loss_of(&store);
     trap.displaced.store(true, SeqCst);
-    let set = || set_within(&store, ROOMY, "k@c", vec![change("n", "a", Some("x"))]);
+    let set = || set_one(&store);
     assert_eq!(set(), Err(SetError::Failed));
     // Twice as long as a shortage may last in tests.
     assert!(told.recv_timeout(Duration::from_secs(2)).is_err());
