@@ -4,13 +4,15 @@
 //!
 //! `legacy` and `node` read and write the two forms (`answer`: what PEP sends), `room` what both say
 //! of a room. `decide`
-//! compares them over what they were before (`base`) and what the client had been shown (`shown`).
+//! compares them over what they were before (`base`) and what the client had been shown (`shown`), and
+//! comes to `change`s of items.
 //! A `step` does that once for one owner, IQ by IQ; the `keeper` has the steps of all owners, and
 //! knows which `hosts` let us.
 
 mod answer;
 mod asked;
 mod base;
+mod change;
 mod decide;
 mod hosts;
 mod keeper;

@@ -46,6 +46,15 @@ pub struct Says {
 }
 
 impl Says {
+    /// Whether each thing that it says is said by one of these.
+    pub fn is_of(&self, sources: &[Self]) -> bool {
+        let any = |says: &dyn Fn(&Self) -> bool| sources.iter().any(says);
+        any(&|it| it.name == self.name)
+            && any(&|it| it.autojoin == self.autojoin)
+            && any(&|it| it.nick == self.nick)
+            && any(&|it| it.password == self.password)
+    }
+
     /// What this `<conference/>` says, of either form.
     pub fn of(conference: &Tree) -> Self {
         let child = |name| {
@@ -105,6 +114,8 @@ impl Item {
 #[derive(Debug)]
 pub enum Asked {
     Fetch,
+    /// One item, again, directly before it is changed.
+    Reread(String),
     Publish(Item),
     Retract(String),
     Configure,
@@ -124,6 +135,7 @@ impl Asked {
         let id = |item: &Tree| item.attribute("id").expect(said).to_owned();
         match (&*verb.name, &*items) {
             ("items", []) => Self::Fetch,
+            ("items", [item]) => Self::Reread(id(item)),
             ("retract", [item]) => Self::Retract(id(item)),
             ("publish", [item]) => {
                 let inside: Vec<&Tree> = item.children().collect();
@@ -154,10 +166,14 @@ impl Pep {
     pub fn carry_out(&mut self, asked: &Asked) -> (&'static str, Tree) {
         let done = |what: Tree| ("result", Tree::new(PUBSUB, "pubsub").holding(what));
         match asked {
-            Asked::Fetch if !self.is_made => ("error", error("item-not-found")),
-            Asked::Fetch => {
+            Asked::Fetch | Asked::Reread(_) if !self.is_made => ("error", error("item-not-found")),
+            Asked::Fetch | Asked::Reread(_) => {
                 let mut items = Tree::new(PUBSUB, "items").with("node", NODE);
-                for Item { id, payload } in &self.items {
+                let is_asked_for = |item: &&Item| match asked {
+                    Asked::Reread(id) => item.id == *id,
+                    _ => true,
+                };
+                for Item { id, payload } in self.items.iter().filter(is_asked_for) {
                     let item = Tree::new(PUBSUB, "item").with("id", id);
                     items = items.holding(item.holding(payload.clone()));
                 }

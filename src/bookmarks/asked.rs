@@ -35,7 +35,8 @@ pub struct Iq {
     pub request: u64,
     /// When it was sent.
     pub since: Instant,
-    is_change: bool,
+    /// Whether it changes something, or is read for a change that follows at once.
+    pub is_change: bool,
 }
 
 impl Asked {
@@ -56,9 +57,10 @@ impl Asked {
         self.under_way.len() + compared < AT_ONCE
     }
 
-    /// Whether it may be one that changes something, if another may be sent.
-    pub fn has_room_for_a_change(&self) -> bool {
-        self.changes < CHANGES_AT_ONCE
+    /// Whether it may be one of a change, if another may be sent, beside so many of changes whose
+    /// answers are being compared.
+    pub fn has_room_for_a_change(&self, compared: usize) -> bool {
+        self.changes + compared < CHANGES_AT_ONCE
     }
 
     /// One is sent, in the name of this owner and for this request; returns its id.

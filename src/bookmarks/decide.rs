@@ -11,8 +11,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::base::{Base, Digest};
+use super::change::Change;
 use super::legacy::{Kept, Legacy, Seen};
-use super::node::{self, Item, Node, Payload};
+use super::node::{Item, Node};
 use super::room::Room;
 use super::shown::Sight;
 
@@ -33,8 +34,8 @@ pub struct Before<'a> {
 #[derive(Debug)]
 pub struct Decision<'a> {
     /// The changes of the node, in order.
-    pub changes: Vec<Payload>,
-    /// Whether the node would have more items than it may: then nothing is changed.
+    pub changes: Vec<Change>,
+    /// Whether the node would have more items than it may: then none is added.
     pub is_over: bool,
     /// The rooms that a client is to see, in the order in which they are stored, as far as they are.
     pub rooms: Vec<Seen<'a>>,
@@ -57,22 +58,19 @@ pub fn decide<'a>(stored: &'a Legacy, node: &'a Node, before: Before<'_>) -> Dec
     };
 
     let retracted = node.items.iter().filter(|item| gone(item));
-    let mut changes: Vec<Payload> = retracted.map(|item| node::retract(&item.id)).collect();
-    let left = node.total - changes.len();
-    let mut new = 0;
+    let mut changes: Vec<Change> = retracted.map(Change::remove).collect();
     let mut rooms = Vec::new();
     for kept in &stored.rooms {
         let fate = before.fate(kept);
         let room = match items.get(&*kept.key) {
             None if fate == (Fate::Untouched { was_in_step: true }) => continue, // deleted elsewhere
             None => {
-                changes.push(node::publish_new(&kept.key, &kept.room));
-                new += 1;
+                changes.push(Change::add(&kept.key, &kept.room));
                 &kept.room
             }
             Some(item) => match &item.room {
                 Some(room) if *room != kept.room && before.wins(fate, kept, room) => {
-                    changes.push(item.publish(&kept.room));
+                    changes.push(Change::edit(item, room, &kept.room));
                     &kept.room
                 }
                 Some(room) => room,
@@ -114,9 +112,9 @@ pub fn decide<'a>(stored: &'a Legacy, node: &'a Node, before: Before<'_>) -> Dec
     let of_node = rooms.iter().filter(|seen| seen.kept.is_none());
     let base = of_kept.chain(of_node.map(|seen| (seen.key, seen.room.digest())));
     let base = Base::of(base);
-    let is_over = new > 0 && left + new > before.max_rooms;
+    let is_over = before.are_too_many(node, &changes);
     if is_over {
-        changes.clear();
+        changes.retain(|change| !change.is_addition());
     }
     Decision {
         changes,
@@ -156,6 +154,13 @@ enum Fate {
 }
 
 impl Before<'_> {
+    /// Whether these changes give the node more items than it may have, and more than it had.
+    fn are_too_many(&self, node: &Node, changes: &[Change]) -> bool {
+        let removed = changes.iter().filter(|change| change.is_removal()).count();
+        let added = changes.iter().filter(|change| change.is_addition()).count();
+        added > 0 && node.total - removed + added > self.max_rooms.max(node.total)
+    }
+
     fn fate(&self, kept: &Kept) -> Fate {
         let base = self.base.and_then(|base| base.get(&kept.key));
         // What a client was not shown it has added, even if it is just as it was once.

@@ -92,8 +92,9 @@ pub struct Keeper {
     /// The owners whose nodes are large and have to wait for their turn until then.
     waiting: Vec<(Instant, Owner)>,
     asked: Asked,
-    /// How many answers are being compared.
+    /// How many answers are being compared, and how many of these are part of a change.
     comparing: usize,
+    comparing_changes: usize,
     /// By when requests are to be answered, in order.
     deadlines: VecDeque<(Instant, Owner, u64)>,
     held: usize,
@@ -115,6 +116,7 @@ impl Keeper {
             waiting: Vec::new(),
             asked: Asked::new(),
             comparing: 0,
+            comparing_changes: 0,
             deadlines: VecDeque::new(),
             held: 0,
             next: 1,
@@ -286,7 +288,7 @@ impl Keeper {
             self.readers.push_back(owner);
         }
         while self.asked.has_room(self.comparing) {
-            let writer = match self.asked.has_room_for_a_change() {
+            let writer = match self.asked.has_room_for_a_change(self.comparing_changes) {
                 true => self.writers.pop_front(),
                 false => None,
             };

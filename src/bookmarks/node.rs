@@ -2,6 +2,7 @@
 //! address.
 
 use super::answer::{Items, Read};
+use super::base::Digest;
 use super::room::{Conference, Room, reader_inside};
 use crate::address;
 use crate::service::privilege::{PUBSUB, PUBSUB_OWNER};
@@ -23,6 +24,8 @@ const OPTIONS: [(&str, &str); 4] = [
 pub enum Payload {
     /// Asks for all items.
     Fetch,
+    /// Asks for the item with this id.
+    FetchItem(String),
     /// Puts this item into the node.
     Publish(String),
     /// Takes this item away, and tells the user's clients.
@@ -54,8 +57,24 @@ pub struct Item {
 }
 
 impl Payload {
+    /// One that gives the item of this id to the node, which had none.
+    pub fn publish(id: &str, room: &Room) -> Self {
+        let conference = Conference::new(NODE, None);
+        Self::Publish(item(id, &conference.saying(room, None)))
+    }
+
+    /// One that takes the item of this id away.
+    pub fn retract(id: &str) -> Self {
+        Self::Retract(item(id, ""))
+    }
+
     /// Whether it is of the type set.
     pub fn is_set(&self) -> bool {
+        !matches!(self, Self::Fetch | Self::FetchItem(_))
+    }
+
+    /// Whether it changes something, or is read for a change that follows at once.
+    pub fn is_of_change(&self) -> bool {
         *self != Self::Fetch
     }
 
@@ -63,6 +82,10 @@ impl Payload {
     pub fn xml(&self) -> String {
         match self {
             Self::Fetch => format!("<pubsub xmlns='{PUBSUB}'><items node='{NODE}'/></pubsub>"),
+            Self::FetchItem(id) => format!(
+                "<pubsub xmlns='{PUBSUB}'><items node='{NODE}'>{}</items></pubsub>",
+                item(id, "")
+            ),
             Self::Publish(item) => format!(
                 "<pubsub xmlns='{PUBSUB}'><publish node='{NODE}'>{item}</publish>\
                  <publish-options>{}</publish-options></pubsub>",
@@ -122,23 +145,14 @@ impl Item {
     pub fn publish(&self, room: &Room) -> Payload {
         let reader = reader_inside("");
         let conference = reader.and_then(|it| Conference::read(&self.conference, &it));
-        publish(&self.id, room, conference)
+        let conference = conference.unwrap_or_else(|| Conference::new(NODE, None));
+        Payload::Publish(item(&self.id, &conference.saying(room, None)))
     }
-}
 
-/// The payload by which the node gets an item for this room.
-pub fn publish_new(key: &str, room: &Room) -> Payload {
-    publish(key, room, None)
-}
-
-fn publish(id: &str, room: &Room, conference: Option<Conference<'_>>) -> Payload {
-    let conference = conference.unwrap_or_else(|| Conference::new(NODE, None));
-    Payload::Publish(item(id, &conference.saying(room, None)))
-}
-
-/// The payload that takes the item of this id away.
-pub fn retract(id: &str) -> Payload {
-    Payload::Retract(item(id, ""))
+    /// By which it is told from what it says at another time.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&[&self.conference])
+    }
 }
 
 fn item(id: &str, content: &str) -> String {
@@ -168,23 +182,33 @@ fn form(kind: &str) -> String {
 impl Node {
     /// A node with items of these ids and names.
     pub fn of(items: &[(&str, &str)]) -> Self {
-        let item = |(id, name): &(&str, &str)| {
-            let conference = format!(
-                "<conference xmlns='{NODE}' name='{name}'><extensions><x xmlns='urn:x'/>\
-                 </extensions></conference>"
-            );
-            let reader = reader_inside("").expect("a namespace");
-            let room = Conference::read(&conference, &reader).map(|it| it.room());
-            Some(Item {
-                id: (*id).to_owned(),
-                key: address::room(id)?,
-                room,
-                conference,
-            })
+        let nodes = items.iter().map(|(id, name)| {
+            Self::with(
+                id,
+                &format!(
+                    "<conference xmlns='{NODE}' name='{name}'><extensions><x xmlns='urn:x'/>\
+                     </extensions></conference>"
+                ),
+            )
+        });
+        Self {
+            items: nodes.flat_map(|node| node.items).collect(),
+            total: items.len(),
+        }
+    }
+
+    /// A node with an item of this id, with this in it.
+    pub fn with(id: &str, conference: &str) -> Self {
+        let reader = reader_inside("").expect("a namespace");
+        let item = |key| Item {
+            id: id.to_owned(),
+            key,
+            room: Conference::read(conference, &reader).map(|it| it.room()),
+            conference: conference.to_owned(),
         };
         Self {
-            items: items.iter().filter_map(item).collect(),
-            total: items.len(),
+            items: address::room(id).map(item).into_iter().collect(),
+            total: 1,
         }
     }
 }

@@ -40,6 +40,19 @@ impl Room {
             self.password.as_deref().unwrap_or_default(),
         ])
     }
+
+    /// What this makes of `was`, made of `now` instead: what is different there already is newer.
+    pub fn merged(&self, was: &Self, now: &Self) -> Self {
+        fn newest<T: Clone + PartialEq>(wanted: &T, was: &T, now: &T) -> T {
+            if now == was { wanted } else { now }.clone()
+        }
+        Self {
+            name: newest(&self.name, &was.name, &now.name),
+            autojoin: newest(&self.autojoin, &was.autojoin, &now.autojoin),
+            nick: newest(&self.nick, &was.nick, &now.nick),
+            password: newest(&self.password, &was.password, &now.password),
+        }
+    }
 }
 
 /// A reader for elements in normal form that stand where this default namespace is in force. (`None`

@@ -5,13 +5,15 @@ use std::collections::VecDeque;
 
 use super::answer::Answer;
 use super::base::Base;
+use super::change::Change;
 use super::decide::{Before, decide};
 use super::legacy::Legacy;
-use super::node::{Node, Payload};
+use super::node::{Item, Node, Payload};
 use super::shown::Sight;
 use crate::metrics::PepOutcome;
 use crate::panics;
 use crate::service::privilege::{self, Outcome};
+use crate::stanza::{Element, Refusal};
 
 /// What is to be brought into step.
 #[derive(Debug)]
@@ -120,7 +122,7 @@ pub struct Step {
     is_set: bool,
     rights: Rights,
     doing: Doing,
-    todo: VecDeque<Payload>,
+    todo: VecDeque<Change>,
     base_then: Option<Base>,
     is_over: bool,
     may_configure: bool,
@@ -130,8 +132,11 @@ pub struct Step {
 #[derive(Debug)]
 enum Doing {
     Fetching,
-    Changing(Payload),
-    Configuring(Payload),
+    /// The item that is to be changed next is read once more.
+    Rereading(Change),
+    Changing(Change),
+    /// This change is to be made once the node is what it must be.
+    Configuring(Change),
 }
 
 impl Step {
@@ -186,31 +191,33 @@ impl Step {
         answer: Option<&Answer>,
     ) -> (Option<View>, Next) {
         let failed = |failure| (None, Next::Failed(failure));
-        match (&self.doing, outcome) {
+        let doing = std::mem::replace(&mut self.doing, Doing::Fetching);
+        match (doing, outcome) {
             (_, Outcome::Denied(refusal)) => failed(Failure::Denied(refusal.condition.clone())),
             (_, Outcome::Unreadable) => failed(Failure::Unreadable),
-            (Doing::Fetching, Outcome::Done(pubsub)) => {
-                let items = answer.map(|answer| &answer.items);
-                let node = pubsub
-                    .zip(items)
-                    .and_then(|(it, items)| Node::read(it, items));
-                match node {
-                    Some(node) => self.compare(&node),
-                    None => failed(Failure::Unreadable),
-                }
-            }
+            (Doing::Fetching, Outcome::Done(pubsub)) => match node(*pubsub, answer) {
+                Some(node) => self.compare(&node),
+                None => failed(Failure::Unreadable),
+            },
             // There is no node. Who deletes rooms leaves it empty, so none was deleted: this is a
             // first contact, if only with a new server.
-            (Doing::Fetching, Outcome::Refused(refusal)) if refusal.condition == NOT_FOUND => {
+            (Doing::Fetching, Outcome::Refused(refusal)) if is_absent(refusal) => {
                 (self.base, self.shown) = (None, None);
                 self.compare(&Node::default())
             }
-            (Doing::Changing(payload), Outcome::Refused(refusal)) => {
+            (Doing::Rereading(change), Outcome::Done(pubsub)) => match node(*pubsub, answer) {
+                Some(node) => (None, self.change(change, &node.items)),
+                None => failed(Failure::Unreadable),
+            },
+            (Doing::Rereading(change), Outcome::Refused(refusal)) if is_absent(refusal) => {
+                (None, self.change(change, &[]))
+            }
+            (Doing::Changing(change), Outcome::Refused(refusal)) => {
                 let wrong = refusal.pubsub.as_deref() == Some("precondition-not-met");
                 match refusal.condition.as_str() {
-                    NOT_FOUND if matches!(payload, Payload::Retract(_)) => (None, self.go_on()),
+                    NOT_FOUND if change.is_removal() => (None, self.go_on()),
                     _ if wrong && std::mem::take(&mut self.may_configure) => {
-                        self.doing = Doing::Configuring(payload.clone());
+                        self.doing = Doing::Configuring(change);
                         (None, Next::Ask(Payload::Configure))
                     }
                     _ if wrong => failed(Failure::Options),
@@ -220,8 +227,8 @@ impl Step {
             (Doing::Configuring(_), Outcome::Refused(_)) => failed(Failure::Options),
             (_, Outcome::Refused(refusal)) => failed(Failure::Refused(refusal.condition.clone())),
             (Doing::Changing(_), Outcome::Done(_)) => (None, self.go_on()),
-            (Doing::Configuring(payload), Outcome::Done(_)) => {
-                self.todo.push_front(payload.clone());
+            (Doing::Configuring(change), Outcome::Done(_)) => {
+                self.todo.push_front(change);
                 (None, self.go_on())
             }
         }
@@ -251,15 +258,25 @@ impl Step {
         (view, self.go_on())
     }
 
-    fn go_on(&mut self) -> Next {
-        if self.is_over {
-            return Next::Failed(Failure::TooMany);
-        }
-        match self.todo.pop_front() {
+    /// Makes a change, where these are the items now that it may be about.
+    fn change(&mut self, change: Change, items: &[Item]) -> Next {
+        match change.over(items) {
             Some(payload) => {
-                self.doing = Doing::Changing(payload.clone());
+                self.doing = Doing::Changing(change);
                 Next::Ask(payload)
             }
+            None => self.go_on(),
+        }
+    }
+
+    fn go_on(&mut self) -> Next {
+        match self.todo.pop_front() {
+            Some(change) => {
+                let payload = change.fetch();
+                self.doing = Doing::Rereading(change);
+                Next::Ask(payload)
+            }
+            None if self.is_over => Next::Failed(Failure::TooMany),
             None => {
                 let base = self.base_then.take();
                 Next::InStep(base.map(|base| {
@@ -272,6 +289,18 @@ impl Step {
 }
 
 const NOT_FOUND: &str = "item-not-found";
+
+/// What an answer to a fetch holds.
+fn node(pubsub: Option<&Element>, answer: Option<&Answer>) -> Option<Node> {
+    Node::read(pubsub?, &answer?.items)
+}
+
+/// Whether this says that there is no node, or none that keeps anything: so Prosody puts it.
+fn is_absent(refusal: &Refusal) -> bool {
+    let is_without_items = refusal.condition == "feature-not-implemented"
+        && refusal.pubsub.as_deref() == Some("unsupported");
+    refusal.condition == NOT_FOUND || is_without_items
+}
 
 #[cfg(test)]
 mod tests;

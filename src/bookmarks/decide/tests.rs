@@ -35,14 +35,14 @@ fn outcome(stored: &Legacy, node: &Node, before: Before<'_>) -> (Vec<String>, Ve
             .and_then(|rest| rest.split('\'').next());
         format!("{} {}", seen.key, name.unwrap_or_default())
     });
-    let change = |payload: &Payload| {
-        let xml = payload.xml();
+    let change = |change: &Change| {
+        let xml = change.over(&node.items).unwrap().xml();
         let after = |what: &str| {
             let rest = xml.split(what).nth(1);
             rest.and_then(|rest| rest.split('\'').next())
                 .unwrap_or_default()
         };
-        match matches!(payload, Payload::Retract(_)) {
+        match change.is_removal() {
             true => format!("-{}", after("item id='")),
             false => format!("+{} {}", after("item id='"), after("name='")),
         }
@@ -186,12 +186,9 @@ fn an_item_keeps_its_id_and_what_it_says_beside() {
     };
     let (stored, node) = (stored(&[("a@m", "mine")]), Node::of(&[("A@M", "a")]));
     let decision = decide(&stored, &node, before);
-    assert!(decision.changes[0].xml().contains("<item id='A@M'>"));
-    assert!(
-        decision.changes[0]
-            .xml()
-            .contains("<x xmlns='urn:x'/></extensions>")
-    );
+    let xml = decision.changes[0].over(&node.items).unwrap().xml();
+    assert!(xml.contains("<item id='A@M'>"));
+    assert!(xml.contains("<x xmlns='urn:x'/></extensions>"));
 }
 
 #[test]
@@ -209,7 +206,7 @@ fn of_items_for_one_room_the_first_is_seen_and_all_are_retracted() {
 }
 
 #[test]
-fn where_there_would_be_too_many_nothing_is_changed_and_all_are_seen() {
+fn where_there_would_be_too_many_none_is_added_and_all_are_seen() {
     let before = Before {
         max_rooms: 2,
         ..NOTHING
@@ -227,6 +224,27 @@ fn where_there_would_be_too_many_nothing_is_changed_and_all_are_seen() {
         outcome(&stored(&[("a@m", "a")]), &fewer, before).1,
         ["+a@m a"]
     );
+}
+
+/// Whoever had more rooms than they may have could change nothing, and so not delete any.
+#[test]
+fn who_has_too_many_already_deletes_edits_and_replaces() {
+    let rooms = [("a@m", "a"), ("b@m", "b"), ("c@m", "c")];
+    let (base, shown, node) = (base(&rooms), shown(&rooms, true), Node::of(&rooms));
+    let before = Before {
+        base: Some(&base),
+        shown: Some(&shown),
+        max_rooms: 1,
+        ..SET
+    };
+    let replaced = stored(&[("b@m", "mine"), ("c@m", "c"), ("d@m", "d")]);
+    assert_eq!(
+        outcome(&replaced, &node, before).1,
+        ["-a@m", "+b@m mine", "+d@m d"]
+    );
+    let more = stored(&[("b@m", "mine"), ("c@m", "c"), ("d@m", "d"), ("e@m", "e")]);
+    assert!(decide(&more, &node, before).is_over);
+    assert_eq!(outcome(&more, &node, before).1, ["-a@m", "+b@m mine"]);
 }
 
 #[test]

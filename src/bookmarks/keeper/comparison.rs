@@ -1,9 +1,10 @@
 //! What takes long: reading an answer of PEP, and comparing it with what is stored. It needs nothing of
 //! the keeper, so it can be done where it holds up nobody.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::bookmarks::answer::Answer;
+use crate::bookmarks::asked::Iq;
 use crate::bookmarks::step::{Answered, Step};
 use crate::panics;
 use crate::stanza::Unread;
@@ -15,6 +16,8 @@ pub struct Comparison {
     owner: Owner,
     /// Which of the owner's requests it is for.
     number: u64,
+    /// Whether the IQ was part of a change.
+    is_change: bool,
     /// How long PEP took.
     took: Duration,
     step: Step,
@@ -26,23 +29,19 @@ pub struct Comparison {
 pub struct Compared {
     pub(super) owner: Owner,
     pub(super) number: u64,
+    pub(super) is_change: bool,
     pub(super) took: Duration,
     /// The step, and what comes next; `None` after a panic.
     pub(super) step: Option<(Step, Answered)>,
 }
 
 impl Comparison {
-    pub(super) fn new(
-        owner: Owner,
-        number: u64,
-        since: Instant,
-        step: Step,
-        unread: Option<Unread>,
-    ) -> Self {
+    pub(super) fn new(iq: &Iq, step: Step, unread: Option<Unread>) -> Self {
         Self {
-            owner,
-            number,
-            took: since.elapsed(),
+            owner: iq.owner.clone(),
+            number: iq.request,
+            is_change: iq.is_change,
+            took: iq.since.elapsed(),
             step,
             unread,
         }
@@ -66,6 +65,7 @@ impl Comparison {
         Compared {
             owner: self.owner,
             number: self.number,
+            is_change: self.is_change,
             took: self.took,
             step,
         }

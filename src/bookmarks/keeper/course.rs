@@ -64,8 +64,8 @@ impl Keeper {
                 payload
             }
         };
-        let is_set = payload.is_set();
-        let id = self.asked.begin(owner, request.number, is_set, now);
+        let (is_set, is_of_change) = (payload.is_set(), payload.is_of_change());
+        let id = self.asked.begin(owner, request.number, is_of_change, now);
         let (from, user) = (&self.settings.from, request.user());
         let iq = privilege::request(&id, from, user, is_set, &payload.xml());
         self.effects.push(Effect::Send(iq));
@@ -73,13 +73,13 @@ impl Keeper {
 
     /// This IQ was answered with that.
     pub(super) fn compare(&mut self, iq: &Iq, unread: Option<Unread>) {
-        let (owner, since) = (&iq.owner, iq.since);
+        let owner = &iq.owner;
         let Some(line) = self.lines.get_mut(owner) else {
             return;
         };
         // The request that it was for may be over.
         let request = line.requests.front().filter(|it| it.number == iq.request);
-        let Some((request, step)) = request.and_then(|it| Some((it, line.step.take()?))) else {
+        let Some(step) = request.and_then(|_| line.step.take()) else {
             return;
         };
         if step.is_fetching() {
@@ -87,19 +87,22 @@ impl Keeper {
             self.hosts.fetched(owner, bytes, Instant::now());
         }
         self.comparing += 1;
-        let comparison = Comparison::new(owner.clone(), request.number, since, step, unread);
+        self.comparing_changes += usize::from(iq.is_change);
+        let comparison = Comparison::new(iq, step, unread);
         self.effects.push(Effect::Compare(Box::new(comparison)));
     }
 
     /// A comparison is done.
     pub fn compared(&mut self, compared: Compared) {
-        self.comparing -= 1;
         let Compared {
             owner,
             number,
+            is_change,
             took,
             step,
         } = compared;
+        self.comparing -= 1;
+        self.comparing_changes -= usize::from(is_change);
         let owner = &owner;
         let Some(line) = self.lines.get_mut(owner) else {
             return;
@@ -131,12 +134,12 @@ impl Keeper {
         }
         match next {
             Next::Ask(payload) => {
-                let queue = match payload.is_set() {
-                    true => &mut self.writers,
-                    false => &mut self.readers,
-                };
+                // Nothing is to come between the reading of an item and its change.
+                match payload.is_set() {
+                    true => self.writers.push_front(owner.clone()),
+                    false => self.writers.push_back(owner.clone()),
+                }
                 line.payload = Some(payload);
-                queue.push_back(owner.clone());
             }
             Next::InStep(base) => {
                 request.is_in_step = true;

@@ -37,6 +37,8 @@ fn where_there_is_no_node_all_that_is_stored_is_published() {
         let shown = view.map(|view| view.text.unwrap().contains("a@b"));
         assert_eq!(shown, (!is_set).then_some(true));
         assert!(matches!(next, Next::Ask(payload) if payload.xml().contains("a@b")));
+        let (_, next) = goes_on(&mut step, &answer("2", "error", none));
+        assert!(matches!(next, Next::Ask(Payload::Publish(item)) if item.contains("a@b")));
     }
 }
 

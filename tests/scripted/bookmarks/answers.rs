@@ -84,7 +84,7 @@ fn an_absent_node_is_an_empty_one_whatever_the_outer_type() {
         });
         expect_stored(&mut stage, user);
         // And first contact brings what is stored there.
-        let publish = asked(&mut stage);
+        let publish = asked_to_add(&mut stage);
         assert_eq!(publish.step, Step::Publish(STORED.to_owned()), "{outer}");
         stage.send(publish.result(""));
     }

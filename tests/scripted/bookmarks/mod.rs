@@ -2,6 +2,7 @@
 //! do, or too rarely.
 
 mod answers;
+mod between;
 mod bounds;
 mod grants;
 mod hostile;

@@ -129,15 +129,18 @@ impl World {
             .map(|it| (number(it.key), name(it.room)))
             .collect();
         for change in decision.changes.iter().take(iqs - 1) {
-            let xml = change.xml();
+            let xml = change
+                .over(&node.items)
+                .expect("nothing came between")
+                .xml();
             let conference = xml.split("item id='").nth(1).unwrap_or_default();
             let room = number(conference.split('\'').next().unwrap_or_default());
-            match matches!(change, Payload::Retract(_)) {
+            match change.is_removal() {
                 true => self.node.remove(&room),
                 false => {
                     let said = NAMES
                         .iter()
-                        .position(|it| change.xml().contains(&format!("name='{it}'")));
+                        .position(|it| xml.contains(&format!("name='{it}'")));
                     self.node.insert(room, said.expect("a name"))
                 }
             };

@@ -111,20 +111,27 @@ impl Host {
         }
     }
 
-    /// What was asked after the first so many.
+    /// What was asked after the first so many, but for items that were read again.
     pub fn steps_since(&self, first: usize) -> Vec<Step> {
-        let asked = self.asked[first..].iter();
-        asked.map(|asked| asked.step.clone()).collect()
+        let steps = self.asked[first..].iter().map(|asked| &asked.step);
+        let steps = steps.filter(|step| !matches!(step, Step::Reread(_)));
+        steps.cloned().collect()
     }
 
     /// Answers as a PEP service does.
     pub fn answer(&mut self, asked: Asked) {
         let node = self.nodes.get_mut(&asked.owner);
         let answer = match (&asked.step, node) {
-            (Step::Fetch | Step::Retract(_), None) => asked.error("result", "item-not-found"),
+            (Step::Fetch | Step::Reread(_) | Step::Retract(_), None) => {
+                asked.error("result", "item-not-found")
+            }
             (Step::Fetch, Some(node)) => {
                 let items: Vec<&str> = node.iter().map(|(_, xml)| &**xml).collect();
                 asked.items(&items.concat())
+            }
+            (Step::Reread(id), Some(node)) => {
+                let item = node.iter().find(|(known, _)| known == id);
+                asked.items(item.map_or("", |(_, xml)| xml))
             }
             (Step::Publish(id), node) => {
                 let publish = asked.payload.children().next();

@@ -37,6 +37,8 @@ pub struct Asked {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     Fetch,
+    /// One item is read again, directly before it is changed.
+    Reread(String),
     Publish(String),
     Retract(String),
     ReadOptions,
@@ -146,6 +148,7 @@ fn step(kind: &str, payload: &Element) -> Option<Step> {
     let ids: Vec<&str> = what.children().filter_map(|item| item.attr("id")).collect();
     let step = match (kind, payload.ns().as_str(), what.name(), &*ids) {
         ("get", PUBSUB, "items", []) => Step::Fetch,
+        ("get", PUBSUB, "items", [id]) => Step::Reread((*id).to_owned()),
         ("set", PUBSUB, "publish", [id]) => Step::Publish((*id).to_owned()),
         ("set", PUBSUB, "retract", [id]) => Step::Retract((*id).to_owned()),
         ("get", OWNER, "configure", []) => Step::ReadOptions,
@@ -214,6 +217,17 @@ pub fn rooms(answer: &str) -> Vec<(String, String)> {
 pub fn named(rooms: &[(&str, &str)]) -> Vec<(String, String)> {
     let owned = |&(jid, name): &(&str, &str)| (jid.to_owned(), name.to_owned());
     rooms.iter().map(owned).collect()
+}
+
+/// The next thing that comes, which must be the publication of a room that the node has not.
+#[track_caller]
+pub fn asked_to_add(stage: &mut Stage) -> Asked {
+    let reread = asked(stage);
+    assert!(matches!(reread.step, Step::Reread(_)), "{}", reread.xml);
+    stage.send(reread.error("error", "item-not-found"));
+    let publish = asked(stage);
+    assert!(matches!(publish.step, Step::Publish(_)), "{}", publish.xml);
+    publish
 }
 
 /// The next thing that comes, which must be a privileged IQ.
