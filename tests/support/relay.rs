@@ -1,20 +1,40 @@
-//! Stands between the component and its server, and breaks their link where a test wants it to.
+//! Stands between the component and its server, and breaks their link where a test wants it to, or holds
+//! each stanza of the component's until a test lets it pass.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::cutter::Cutter;
 
 /// Passes on what both sides say, until it is cut.
 pub struct Relay {
     address: SocketAddr,
     blade: Arc<Blade>,
     // Its connections end with it.
-    _runtime: Runtime,
+    runtime: Runtime,
+}
+
+/// Where stanzas of the component's wait. Once it is gone, all pass.
+pub struct Gate<'r> {
+    relay: &'r Relay,
+    waiting: UnboundedReceiver<Waiting>,
+}
+
+/// A stanza of the component's that waits. Once it is gone, the stanza passes.
+pub struct Waiting {
+    /// As it was sent.
+    pub stanza: String,
+    _passes: oneshot::Sender<()>,
 }
 
 #[derive(Default)]
@@ -22,6 +42,7 @@ struct Blade {
     now: Notify,
     /// After how many more bytes of the component's.
     after: Mutex<Option<usize>>,
+    gate: Mutex<Option<UnboundedSender<Waiting>>>,
 }
 
 impl Relay {
@@ -45,7 +66,17 @@ impl Relay {
         Relay {
             address,
             blade,
-            _runtime: runtime,
+            runtime,
+        }
+    }
+
+    /// Has each stanza wait from now on.
+    pub fn gate(&self) -> Gate<'_> {
+        let (gate, waiting) = unbounded_channel();
+        *self.blade.gate.lock().expect("no panic there") = Some(gate);
+        Gate {
+            relay: self,
+            waiting,
         }
     }
 
@@ -71,7 +102,40 @@ impl Relay {
     }
 }
 
+impl Gate<'_> {
+    /// The next stanza that waits; none if none comes in so long a time.
+    pub fn next(&mut self, patience: Duration) -> Option<Waiting> {
+        let waiting = &mut self.waiting;
+        let next = async move { timeout(patience, waiting.recv()).await };
+        self.relay.runtime.block_on(next).ok()?
+    }
+}
+
+impl Drop for Gate<'_> {
+    fn drop(&mut self) {
+        *self.relay.blade.gate.lock().expect("no panic there") = None;
+    }
+}
+
 impl Blade {
+    /// Returns once these bytes of the component's may pass.
+    async fn wait_at_gate(&self, cutter: &mut Cutter, bytes: &[u8]) {
+        cutter.feed(bytes);
+        while let Some(stanza) = cutter.piece() {
+            let gate = self.gate.lock().expect("no panic there").clone();
+            let Some(gate) = gate else { continue };
+            let (passes, passed) = oneshot::channel();
+            let waiting = Waiting {
+                stanza,
+                _passes: passes,
+            };
+            if gate.send(waiting).is_ok() {
+                // It ends by being dropped.
+                let _ = passed.await;
+            }
+        }
+    }
+
     /// How many of these bytes pass, and whether that was all.
     fn passes(&self, bytes: usize) -> (usize, bool) {
         let mut after = self.after.lock().expect("no panic there");
@@ -105,7 +169,9 @@ async fn pass_on(component: TcpStream, behind: SocketAddr, blade: Arc<Blade>) {
 
 async fn up_to_the_cut(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, blade: &Blade) {
     let mut buffer = vec![0; 64 * 1024];
+    let mut cutter = Cutter::default();
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
+        blade.wait_at_gate(&mut cutter, &buffer[..read]).await;
         let (passed, is_cut) = blade.passes(read);
         if to.write_all(&buffer[..passed]).await.is_err() || is_cut {
             return;
