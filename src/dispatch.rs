@@ -29,7 +29,9 @@ use crate::bookmarks::{self, Base, Compared, Keeper, Legacy, List, SHORT};
 use crate::link::Outbox;
 use crate::metrics::{self, Metrics};
 use crate::panics;
-use crate::service::{Answered, Grant, Plan, Request, Service, Settings, Write, bookmarks_in};
+use crate::service::{
+    self, Answered, Grant, Plan, Request, Service, Settings, Write, bookmarks_in,
+};
 use crate::stanza::{Fault, Received};
 use crate::store::{Owner, SetError, Store};
 use early::Early;
@@ -111,8 +113,9 @@ enum Outcome {
     Noted(Owner),
     /// A job came to this.
     Job(Box<Outcome>),
-    /// The bookmarks in a set were read; `None` after a panic.
-    Listed(Pending, Option<Legacy>),
+    /// The bookmarks in a set were read; `None` after a panic. And how many rooms there were before, if
+    /// that was to be known.
+    Listed(Pending, Option<Legacy>, usize),
     /// Bookmarks were compared with what PEP has.
     Compared(Compared),
 }
@@ -333,9 +336,9 @@ impl Dispatch {
                 self.jobs.ended();
                 self.finish_one(*outcome, outbox);
             }
-            Outcome::Listed(pending, stored) => {
+            Outcome::Listed(pending, stored, before) => {
                 let owner = pending.owner.clone();
-                panics::caught(|| self.listed(pending, stored, outbox));
+                panics::caught(|| self.listed(pending, stored, before, outbox));
                 self.leave(&owner, Lane::release);
             }
             Outcome::Compared(compared) => {
@@ -466,28 +469,53 @@ impl Dispatch {
             ticket,
         };
         match list {
-            Some(list) if list.len() > SHORT => {
-                if let Some(lane) = self.lanes.get_mut(&pending.owner) {
-                    lane.hold();
+            Some(list) if list.len() > SHORT => self.look_into(pending, List::Text(list)),
+            Some(list) if pending.ticket.asker.is_some() => match read_list(List::Text(list)) {
+                Some(stored) if self.bookmarks.are_many(&stored) => {
+                    self.look_into(pending, List::Read(stored));
                 }
-                self.jobs
-                    .add(move || Outcome::Listed(pending, read_list(list)));
-            }
-            Some(list) if pending.ticket.asker.is_some() => {
-                self.listed(pending, read_list(list), outbox);
-            }
+                stored => self.listed(pending, stored, 0, outbox),
+            },
             list => self.submit(pending, list.map(List::Text)),
         }
     }
 
-    /// The bookmarks in a set are these; `None` if reading them has panicked.
-    fn listed(&mut self, pending: Pending, stored: Option<Legacy>, outbox: &mut Outbox) {
+    /// Has the bookmarks in a set read, and those counted that there were before, where that matters.
+    /// Nothing else of the owner's is begun meanwhile.
+    fn look_into(&mut self, pending: Pending, list: List) {
+        if let Some(lane) = self.lanes.get_mut(&pending.owner) {
+            lane.hold();
+        }
+        let (store, most) = (self.store.clone(), self.bookmarks.max_rooms());
+        self.jobs.add(move || {
+            let stored = read_list(list);
+            let are_many = stored.as_ref().is_some_and(|it| it.rooms.len() > most);
+            let before = match are_many && pending.ticket.asker.is_some() {
+                true => panics::caught(|| rooms_before(&store, &pending.owner)).unwrap_or(0),
+                false => 0,
+            };
+            Outcome::Listed(pending, stored, before)
+        });
+    }
+
+    /// The bookmarks in a set are these; `None` if reading them has panicked. The store has known of so
+    /// many rooms before, if that is known.
+    fn listed(
+        &mut self,
+        pending: Pending,
+        stored: Option<Legacy>,
+        before: usize,
+        outbox: &mut Outbox,
+    ) {
         let Pending { owner, ticket, .. } = &pending;
-        let too_many = stored.as_ref().and_then(|it| self.bookmarks.too_many(it));
-        let refusal = match (&stored, too_many) {
+        let too_many = |stored: &Legacy| {
+            let asker = ticket.asker.as_deref()?;
+            self.bookmarks.too_many(stored, before, asker)
+        };
+        let refusal = match (&stored, stored.as_ref().and_then(too_many)) {
             (None, _) => ticket.answer.broken(),
-            (Some(_), Some(most)) if ticket.asker.is_some() => ticket.answer.too_many_rooms(most),
-            (Some(_), _) => return self.submit(pending, stored.map(List::Read)),
+            (Some(_), Some(most)) => ticket.answer.too_many_rooms(most),
+            (Some(_), None) => return self.submit(pending, stored.map(List::Read)),
         };
         self.answer(refusal, Instant::now(), outbox);
         self.close(owner, Stage::Writing, ticket.size);
@@ -554,8 +582,22 @@ fn bookmarks_of(write: &Write) -> Option<String> {
     Some(value.map_or_else(String::new, |value| value.text.clone()))
 }
 
-fn read_list(text: String) -> Option<Legacy> {
-    panics::caught(|| Legacy::read(text))
+fn read_list(list: List) -> Option<Legacy> {
+    panics::caught(|| list.read())
+}
+
+/// How many rooms somebody has, as far as the store knows: in the list, or when both sides were last in
+/// step.
+fn rooms_before(store: &Store, owner: &Owner) -> usize {
+    let mut list = String::new();
+    let (namespace, name) = service::BOOKMARKS;
+    let listed = match store.read(owner, namespace, Some(name), &mut list) {
+        Ok(_) => Legacy::read(list).rooms.len(),
+        Err(_) => 0,
+    };
+    let note = store.note(owner).ok().flatten();
+    let noted = note.and_then(|note| Base::read(&note));
+    listed.max(noted.map_or(0, |base| base.count()))
 }
 
 fn tell_of_removal(owner: &Owner) {

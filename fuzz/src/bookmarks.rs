@@ -3,7 +3,7 @@
 //! the link and goes there.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -136,6 +136,8 @@ struct User {
     /// All lists of bookmarks that there ever were.
     lists: Vec<Vec<Tree>>,
     pep: Pep,
+    /// How many items there ever were at once.
+    most_items: usize,
     /// The items that were fetched last, if they could be read.
     fetched: Option<Vec<Item>>,
     /// How often that was so, and everything was said.
@@ -388,6 +390,8 @@ impl Stage {
             false => Mood::Sound,
         };
         let whole = self.users[user].pep.carry_out(&question.asked);
+        let items = self.users[user].pep.items.len();
+        self.users[user].most_items = self.users[user].most_items.max(items);
         let pep = &self.users[user].pep;
         if matches!(question.asked, Asked::Fetch) {
             let items = pep.items.clone();
@@ -810,6 +814,9 @@ impl Stage {
         choices: &mut Unstructured<'_>,
     ) -> Result<()> {
         self.view = None;
+        if kind == "set" && self.may_be_too_many(user, &elements) {
+            return Ok(());
+        }
         self.requests += 1;
         let id = format!("r{}", self.requests);
         let from = format!("{}/{}", USERS[user], CLIENTS[client]);
@@ -875,23 +882,28 @@ impl Stage {
                 lists: None,
             };
         }
-        let lists = elements.iter().filter(|it| it.is(LEGACY, "storage"));
-        let mut rooms: Vec<String> = lists.flat_map(Tree::children).filter_map(room_in).collect();
-        rooms.sort();
-        rooms.dedup();
-        if rooms.len() > self.max_rooms && user < 2 {
+        if rooms_in(elements) > self.max_rooms && user < 2 {
             return Expected::TooMany;
         }
         user_has.set(elements);
         Expected::Stored
     }
 
+    /// Whether a set has too many rooms, but perhaps not more than there were, by what is remembered.
+    fn may_be_too_many(&self, user: usize, elements: &[Tree]) -> bool {
+        let of_user = &self.users[user];
+        let lists = of_user.lists.iter().map(|list| rooms_in(list));
+        let most = lists.max().unwrap_or(0) + of_user.most_items;
+        let rooms = rooms_in(elements);
+        user < 2 && rooms > self.max_rooms && rooms <= most
+    }
+
     /// A client of the user's that knows PEP does something.
     fn modern_client(&mut self, user: usize, choices: &mut Unstructured<'_>) -> Result<()> {
         self.view = None;
         let mut trees = trees(choices, user);
-        let pep = &mut self.users[user].pep;
         for _ in 0..trees.choose(4)? {
+            let pep = &mut self.users[user].pep;
             if !pep.is_made {
                 (pep.is_made, pep.is_right) = (true, !trees.one_in(4)?);
             }
@@ -903,9 +915,18 @@ impl Stage {
                 1 if trees.one_in(4)? => *pep = Pep::default(),
                 _ => pep.publish(item(&mut trees)?),
             }
+            let user = &mut self.users[user];
+            user.most_items = user.most_items.max(user.pep.items.len());
         }
         Ok(())
     }
+}
+
+/// How many rooms are in the bookmarks among these.
+fn rooms_in(elements: &[Tree]) -> usize {
+    let lists = elements.iter().filter(|it| it.is(LEGACY, "storage"));
+    let rooms: BTreeSet<String> = lists.flat_map(Tree::children).filter_map(room_in).collect();
+    rooms.len()
 }
 
 fn item(trees: &mut Trees<'_, '_>) -> Result<Item> {

@@ -160,10 +160,22 @@ impl Keeper {
         self.shown.forget(asker);
     }
 
-    /// Whether these are more than may be stored while they are: so many rooms may be.
-    pub fn too_many(&self, stored: &Legacy) -> Option<usize> {
-        let most = self.settings.max_rooms;
-        (stored.rooms.len() > most).then_some(most)
+    /// How many rooms there may be.
+    pub fn max_rooms(&self) -> usize {
+        self.settings.max_rooms
+    }
+
+    /// Whether these are more than there may be.
+    pub fn are_many(&self, stored: &Legacy) -> bool {
+        stored.rooms.len() > self.settings.max_rooms
+    }
+
+    /// Whether this client may not store these, because they are more than there may be: `Some` with how
+    /// many that is. As many as there were already always may be: so deleting always works.
+    pub fn too_many(&self, stored: &Legacy, before: usize, asker: &str) -> Option<usize> {
+        let shown = self.shown.to(asker).map_or(0, |sight| sight.rooms.count());
+        let are_too_many = self.are_many(stored) && stored.rooms.len() > before.max(shown);
+        are_too_many.then_some(self.settings.max_rooms)
     }
 
     /// Somebody wants to see them; this is what the store has.

@@ -11,6 +11,7 @@ use crate::stanza::{
     Condition, Element, Fault, Limit, Received, StanzaError, escape_attribute, ns,
 };
 use crate::store::{self, Change, ChangeSet, Owner, SetError, Store, Value};
+use crate::xml::normal::{self, Node};
 
 /// Around what an answer holds.
 const OPEN: &str = "<query xmlns='jabber:iq:private'>";
@@ -45,7 +46,7 @@ pub enum Action {
 pub struct Bookmarks {
     /// The answer's payload.
     text: String,
-    /// Where they stand in it, or what stands for them.
+    /// Where they stand in it, or what stands for them, or where they would.
     place: Range<usize>,
     /// Whether they are stored.
     is_stored: bool,
@@ -292,43 +293,78 @@ pub fn fetch(get: &Get, store: &Store, answer: &mut String) -> Result<(), Stanza
     Ok(())
 }
 
-/// The same, with what is found under this one of the names apart.
-pub fn fetch_apart(get: &Get, apart: &str, store: &Store) -> Result<Bookmarks, StanzaError> {
+/// The same, with bookmarks apart; `None` if they are not in it, because what is asked for is stored
+/// under a name of its own.
+pub fn fetch_bookmarks(get: &Get, store: &Store) -> Result<Option<Bookmarks>, StanzaError> {
     let mut text = OPEN.to_owned();
-    let (mut place, mut is_stored) = (0..0, false);
+    let mut found = None;
     for name in &get.names {
         let begin = text.len();
-        let stored = fetch_one(get, name, store, &mut text, 0)?;
-        if name == apart {
-            (place, is_stored) = (begin..text.len(), stored);
+        let how = fetch_one(get, name, store, &mut text, 0)?;
+        let all = begin..text.len();
+        match (name == BOOKMARKS.1, how) {
+            (true, how) => found = Some((all, how == Found::Named)),
+            (false, Found::Namespace) => {
+                let place = place_of(BOOKMARKS.1, &text, begin);
+                let is_stored = place.is_some();
+                found = Some((place.unwrap_or(all.end..all.end), is_stored));
+            }
+            (false, Found::Nothing) if get.names.len() == 1 => found = Some((all, false)),
+            (false, Found::Named | Found::Nothing) => {}
         }
     }
     text.push_str(CLOSE);
-    Ok(Bookmarks {
+    Ok(found.map(|(place, is_stored)| Bookmarks {
         text,
         place,
         is_stored,
-    })
+    }))
 }
 
-/// Appends what is found under one name to an answer that begins there; says whether anything is
-/// stored under that very name.
+/// Where the elements of this name stand among the stored ones that begin there. They stand side by side.
+fn place_of(name: &str, text: &str, begin: usize) -> Option<Range<usize>> {
+    let mut at = begin;
+    let mut place: Option<Range<usize>> = None;
+    for node in normal::nodes(text.get(begin..)?) {
+        let (Node::Text(xml) | Node::Element(xml)) = node;
+        let range = at..at + xml.len();
+        at = range.end;
+        let rest = xml.strip_prefix('<').and_then(|it| it.strip_prefix(name));
+        if rest.is_some_and(|rest| rest.starts_with(' ')) {
+            place = Some(place.map_or(range.start, |it| it.start)..range.end);
+        }
+    }
+    place
+}
+
+/// What was found under a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// What is stored under that very name.
+    Named,
+    /// All that is stored in its namespace.
+    Namespace,
+    /// Nothing: an empty element stands for it.
+    Nothing,
+}
+
+/// Appends what is found under one name to an answer that begins there.
 fn fetch_one(
     get: &Get,
     name: &str,
     store: &Store,
     answer: &mut String,
     begin: usize,
-) -> Result<bool, StanzaError> {
+) -> Result<Found, StanzaError> {
     // Nothing of an overlong name was ever stored, and no key of the store could hold it.
     let storable = get.namespace.len() <= MAX_NAME_BYTES && name.len() <= MAX_NAME_BYTES;
     if storable && fetch_named(get, Some(name), store, answer)? > 0 {
-        return Ok(true);
+        return Ok(Found::Named);
     }
     // Real clients depend on it: nbxmpp stores <roster xmlns='roster:delimiter'> and asks for
     // <storage xmlns='roster:delimiter'/>.
     if storable && get.names.len() == 1 && fetch_named(get, None, store, answer)? > 0 {
-        return Ok(false);
+        return Ok(Found::Namespace);
     }
     answer.push('<');
     answer.push_str(name);
@@ -344,7 +380,7 @@ fn fetch_one(
         )
         .over(Limit::NamespaceBytes));
     }
-    Ok(false)
+    Ok(Found::Nothing)
 }
 
 fn fetch_named(
@@ -412,11 +448,13 @@ fn failed(text: &'static str) -> StanzaError {
 }
 
 impl Action {
-    /// Whether room bookmarks are among what is fetched or stored.
+    /// Whether room bookmarks are among what is fetched or stored. A get of a single other name may come
+    /// to all that is in the namespace.
     pub fn is_about_bookmarks(&self) -> bool {
         match self {
             Self::Get(get) => {
-                get.namespace == BOOKMARKS.0 && get.names.iter().any(|name| name == BOOKMARKS.1)
+                let is_named = get.names.iter().any(|name| name == BOOKMARKS.1);
+                get.namespace == BOOKMARKS.0 && (is_named || get.names.len() == 1)
             }
             Self::Set(set) => bookmarks_in(set).is_some(),
         }

@@ -100,10 +100,14 @@ impl Fetch {
     /// The same, where it asks for room bookmarks: they are not the answer yet. `Err` is one.
     pub fn bookmarks(&self, store: &Store, answer: &Answer) -> Result<Bookmarks, Answered> {
         let found = match &self.0 {
-            Asked::Query(get) => private::fetch_apart(get, private::BOOKMARKS.1, store),
+            Asked::Query(get) => private::fetch_bookmarks(get, store),
             Asked::Command(_) => return Err(answer.broken()),
         };
-        found.map_err(|error| answer.error(&error))
+        match found {
+            Ok(Some(found)) => Ok(found),
+            Ok(None) => Err(self.carry_out(store, answer)),
+            Err(error) => Err(answer.error(&error)),
+        }
     }
 
     /// Whether it is over so soon that others can wait for it.

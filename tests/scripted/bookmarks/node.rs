@@ -202,3 +202,79 @@ fn where_both_sides_together_would_be_too_many_nothing_is_published_and_both_are
     assert_eq!(rooms(&host.get()).len(), 8);
     assert_eq!(host.steps_since(0), [Step::Fetch]);
 }
+
+/// It showed the stored list, and not what is in step.
+#[test]
+fn a_get_by_another_name_shows_what_is_in_step_unless_that_name_is_stored() {
+    const OTHER: &str = "<x xmlns='storage:bookmarks'>1</x>";
+    let asks = |host: &mut Host, name: &str| {
+        let asked = format!("<{name} xmlns='storage:bookmarks'/>");
+        let answer = parse(&host.request("get", super::super::stage::get("get", &asked)));
+        let query = answer.children().next().expect("a query");
+        let elements: Vec<minidom::Element> = query.children().cloned().collect();
+        elements
+    };
+    let mut host = Host::new();
+    let empty = fragment("<y xmlns='storage:bookmarks'/>");
+    assert_eq!(asks(&mut host, "y"), [empty], "neither side has anything");
+    host.keep(A, item(A, "A"));
+    let seen = fragment(&storage(&conference(A, "A")));
+    assert_eq!(
+        asks(&mut host, "y"),
+        std::slice::from_ref(&seen),
+        "the node alone has rooms"
+    );
+    host.set(&(conference(A, "A") + &conference(B, "B")));
+    host.nodes
+        .get_mut(ALICE)
+        .expect("a node")
+        .retain(|(id, _)| id == A);
+    assert_eq!(
+        asks(&mut host, "y"),
+        std::slice::from_ref(&seen),
+        "one is gone"
+    );
+    host.request("x", set("x", OTHER));
+    let both = [seen, fragment(OTHER)];
+    assert_eq!(asks(&mut host, "y"), both, "beside what else is there");
+    assert_eq!(asks(&mut host, "x"), [fragment(OTHER)], "as it is stored");
+    // What it was shown so, a client can delete.
+    assert_eq!(host.set(""), [Step::Fetch, Step::Retract(A.to_owned())]);
+}
+
+/// Whoever had more rooms than they may have was refused every change, and so could not delete any.
+#[test]
+fn whoever_has_too_many_rooms_can_delete_some() {
+    let stage = super::super::stage::Stage::with("[bookmarks]\nmax_rooms = 3\n");
+    let mut host = Host::on(stage);
+    let all = ["a", "b", "c", "d", "e"].map(|name| format!("{name}@muc.localhost"));
+    for jid in &all {
+        host.keep(jid, item(jid, "R"));
+    }
+    assert_eq!(rooms(&host.get()).len(), 5);
+    let of = |jids: &[String]| -> String { jids.iter().map(|jid| conference(jid, "R")).collect() };
+    let more = storage(&(of(&all) + &conference("f@muc.localhost", "R")));
+    host.send(set("1", &more));
+    host.expect_error(&error("1", &more, "wait", 500, "resource-constraint"));
+    // As many, with another in the place of one.
+    let steps = host.set(&(of(&all[1..]) + &conference("f@muc.localhost", "R")));
+    let added = Step::Publish("f@muc.localhost".to_owned());
+    assert_eq!(steps, [Step::Fetch, Step::Retract(all[0].clone()), added]);
+    // A client of which it is not known what it was shown.
+    let set_by_tablet = |host: &mut Host, content: &str| {
+        let tablet = "alice@localhost/tablet";
+        host.request("t", request("set", "t", tablet, &storage(content)))
+    };
+    let answer = set_by_tablet(&mut host, &of(&all[1..]));
+    assert!(answer.contains("type='result'"), "{answer}");
+    let steps = host.set(&of(&all[1..2]));
+    assert_eq!(steps.len(), 1 + 4, "{steps:?}");
+    host.send(set("1", &storage(&of(&all))));
+    host.expect_error(&error(
+        "1",
+        &storage(&of(&all)),
+        "wait",
+        500,
+        "resource-constraint",
+    ));
+}
