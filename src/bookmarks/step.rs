@@ -109,6 +109,8 @@ pub enum Failure {
     Options,
     /// The node would get more items than it may.
     TooMany,
+    /// PEP keeps nothing of what is published there.
+    Forgotten,
     /// What the node holds cannot be read.
     Unreadable,
 }
@@ -126,6 +128,9 @@ pub struct Step {
     base_then: Option<Base>,
     is_over: bool,
     may_configure: bool,
+    /// Whether the node has held nothing yet: for some users PEP takes what is published, and keeps
+    /// nothing of it (Prosody: anonymous ones).
+    may_forget: bool,
 }
 
 /// What was asked last.
@@ -135,6 +140,8 @@ enum Doing {
     /// The item that is to be changed next is read once more.
     Rereading(Change),
     Changing(Change),
+    /// The first item of the node is read, to see whether PEP has kept it.
+    Checking,
     /// This change is to be made once the node is what it must be.
     Configuring(Change),
 }
@@ -153,6 +160,7 @@ impl Step {
             base_then: None,
             is_over: false,
             may_configure: rights.configure,
+            may_forget: false,
         };
         (step, Payload::Fetch)
     }
@@ -226,7 +234,18 @@ impl Step {
             }
             (Doing::Configuring(_), Outcome::Refused(_)) => failed(Failure::Options),
             (_, Outcome::Refused(refusal)) => failed(Failure::Refused(refusal.condition.clone())),
-            (Doing::Changing(_), Outcome::Done(_)) => (None, self.go_on()),
+            (Doing::Changing(change), Outcome::Done(_)) => {
+                if change.is_removal() || !std::mem::take(&mut self.may_forget) {
+                    return (None, self.go_on());
+                }
+                self.doing = Doing::Checking;
+                (None, Next::Ask(change.fetch()))
+            }
+            (Doing::Checking, Outcome::Done(pubsub)) => match node(*pubsub, answer) {
+                Some(node) if node.total > 0 => (None, self.go_on()),
+                Some(_) => failed(Failure::Forgotten),
+                None => failed(Failure::Unreadable),
+            },
             (Doing::Configuring(change), Outcome::Done(_)) => {
                 self.todo.push_front(change);
                 (None, self.go_on())
@@ -254,6 +273,7 @@ impl Step {
         });
         self.todo = decision.changes.into();
         self.is_over = decision.is_over;
+        self.may_forget = node.total == 0;
         self.base_then = Some(decision.base).filter(|base| self.base.as_ref() != Some(base));
         (view, self.go_on())
     }
@@ -298,7 +318,10 @@ fn node(pubsub: Option<&Element>, answer: Option<&Answer>) -> Option<Node> {
 /// Whether this says that there is no node, or none that keeps anything: so Prosody puts it.
 fn is_absent(refusal: &Refusal) -> bool {
     let is_without_items = refusal.condition == "feature-not-implemented"
-        && refusal.pubsub.as_deref() == Some("unsupported");
+        && matches!(
+            refusal.pubsub.as_deref(),
+            Some("persistent-items" | "unsupported")
+        );
     refusal.condition == NOT_FOUND || is_without_items
 }
 

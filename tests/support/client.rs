@@ -58,7 +58,28 @@ impl RawClient {
         ))
     }
 
+    /// Comes to this host as nobody in particular.
+    pub fn login_anonymously(server: &Server, host: &str) -> RawClient {
+        let auth = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='ANONYMOUS'/>";
+        RawClient::authenticate(server, (host, host), auth, "", "")
+    }
+
     fn log_in(server: &Server, jid: &str, declarations: &str, resource: &str) -> RawClient {
+        let (user, host) = jid.split_once('@').expect("a bare JID");
+        let auth = format!(
+            "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{}</auth>",
+            base64(format!("\0{user}\0{PASSWORD}").as_bytes())
+        );
+        RawClient::authenticate(server, (jid, host), &auth, declarations, resource)
+    }
+
+    fn authenticate(
+        server: &Server,
+        (jid, host): (&str, &str),
+        auth: &str,
+        declarations: &str,
+        resource: &str,
+    ) -> RawClient {
         let stream = TcpStream::connect(server.client_address()).expect("a server that listens");
         let _ = stream.set_nodelay(true);
         let mut client = RawClient {
@@ -67,12 +88,8 @@ impl RawClient {
             jid: jid.to_owned(),
             declarations: declarations.to_owned(),
         };
-        let (user, host) = jid.split_once('@').expect("a bare JID");
         client.open(host);
-        client.send(&format!(
-            "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{}</auth>",
-            base64(format!("\0{user}\0{PASSWORD}").as_bytes())
-        ));
+        client.send(auth);
         let answer = client.expect("the outcome of the login");
         assert!(answer.starts_with("<success"), "{jid}: {answer}");
 

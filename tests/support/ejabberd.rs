@@ -180,6 +180,13 @@ pub fn privilege(namespaces: &[&str]) -> String {
     text
 }
 
+/// Has whoever comes be a user of this host, without an account: for `Options::besides`.
+pub fn anonymous(host: &str) -> String {
+    format!(
+        "host_config:\n  {host}:\n    auth_method: anonymous\n    anonymous_protocol: sasl_anon\n"
+    )
+}
+
 /// Which ejabberd there is: year and month.
 pub fn version() -> (u32, u32) {
     let place = place();

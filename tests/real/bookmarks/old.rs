@@ -30,6 +30,12 @@ impl Old {
         Old { client, to }
     }
 
+    /// Comes to this host as nobody in particular.
+    pub fn anonymous(server: &Server, host: &str) -> Old {
+        let client = RawClient::login_anonymously(server, host);
+        Old { client, to: "" }
+    }
+
     /// The same user once more, on a connection of its own.
     pub fn again(&self, server: &Server) -> Old {
         let jid = self.client.jid().split('/').next().expect("a bare JID");

@@ -1,4 +1,5 @@
-//! A node that a modern client has made with options that expose passwords: open to everybody.
+//! A node that a modern client has made with options that expose passwords, for it is open to everybody,
+//! or that make it useless.
 
 use super::modern::Modern;
 use super::old::Old;
@@ -8,6 +9,7 @@ use super::stage::{GRANTING_LESS, On, Stage, on_each_server};
 on_each_server! {
     with_the_right_to_do_so_it_is_mended
     without_that_right_nothing_is_published_and_a_line_says_why
+    a_node_that_keeps_nothing_is_mended
 }
 
 const ACCESS: &str = "pubsub#access_model";
@@ -58,4 +60,17 @@ fn without_that_right_nothing_is_published_and_a_line_says_why(on: On) {
     modern.configure(ACCESS, "whitelist");
     assert_eq!(old.rooms(), both);
     stage.until("all are in PEP", || modern.rooms() == both);
+}
+
+/// Prosody answers the fetch with an error of its own, and the node was never mended.
+fn a_node_that_keeps_nothing_is_mended(on: On) {
+    const KEEPS: &str = "pubsub#persist_items";
+    let (mut old, mut modern) = on.shared().user();
+    let (tea, chess) = (room("tea"), room("chess"));
+    modern.publish(&tea);
+    modern.configure(KEEPS, "false");
+    old.set([&chess]);
+    assert!(matches!(&*modern.option(KEEPS), "1" | "true"));
+    assert!(modern.rooms().contains(&chess));
+    assert!(old.rooms().contains(&chess));
 }

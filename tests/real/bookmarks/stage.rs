@@ -66,6 +66,8 @@ pub struct Hosts {
     pub modules: &'static [&'static str],
     /// With which namespaces the component may send IQs for users.
     pub grant: &'static [&'static str],
+    /// Whether nobody has an account on the second: its users are whoever comes.
+    pub anonymous: bool,
 }
 
 const PUBSUB: &str = "http://jabber.org/protocol/pubsub";
@@ -76,24 +78,34 @@ const DEFAULT: &[&str] = &["pep", "bookmarks"];
 pub const GRANTING: Hosts = Hosts {
     modules: DEFAULT,
     grant: &[PUBSUB, OWNER],
+    anonymous: false,
 };
 
 /// Without the right to mend a node's options.
 pub const GRANTING_LESS: Hosts = Hosts {
     modules: DEFAULT,
     grant: &[PUBSUB],
+    anonymous: false,
 };
 
 /// Delegation alone.
 pub const NOT_GRANTING: Hosts = Hosts {
     modules: DEFAULT,
     grant: &[],
+    anonymous: false,
 };
 
 /// What is granted is not there.
 pub const WITHOUT_PEP: Hosts = Hosts {
     modules: &[],
     grant: &[PUBSUB, OWNER],
+    anonymous: false,
+};
+
+/// The second has anonymous users.
+pub const GRANTING_ANONYMOUS: Hosts = Hosts {
+    anonymous: true,
+    ..GRANTING
 };
 
 /// A server and the component, both running.
@@ -214,18 +226,18 @@ impl Stage {
 
     /// Waits until requests are answered, and the grant, if there is one, is in force.
     pub fn wait_for(&self, hosts: Hosts) {
-        for host in [HOST, OTHER_HOST] {
+        for host in hosts.with_accounts() {
             wait_until_served(&self.server, &account(0, host), &["", COMPONENT]);
         }
         if hosts.modules.contains(&"pep") && !hosts.grant.is_empty() {
-            self.wait_until_in_step();
+            self.wait_until_in_step(hosts.with_accounts());
         }
     }
 
     /// Waits until an old client of each host is shown what a modern one has just published.
-    pub fn wait_until_in_step(&self) {
+    fn wait_until_in_step(&self, hosts: &[&str]) {
         let number = self.take();
-        for host in [HOST, OTHER_HOST] {
+        for host in hosts {
             let jid = account(0, host);
             let probe = room("probe").name(&number.to_string());
             self.modern(&jid).publish(&probe);
@@ -261,6 +273,13 @@ impl Stage {
 }
 
 impl Hosts {
+    fn with_accounts(self) -> &'static [&'static str] {
+        match self.anonymous {
+            true => &[HOST],
+            false => &[HOST, OTHER_HOST],
+        }
+    }
+
     /// What they take beside delegation.
     fn for_ejabberd(self, on: On) -> String {
         let mut text = String::new();
@@ -273,6 +292,9 @@ impl Hosts {
         // Loaded without a grant, it would take delegation away.
         if !self.grant.is_empty() {
             text.push_str(&ejabberd::privilege(self.grant));
+        }
+        if self.anonymous {
+            text.push_str(&ejabberd::anonymous(OTHER_HOST));
         }
         text
     }
@@ -299,8 +321,12 @@ impl Hosts {
             "  modules_enabled = {{ {modules} }}\n  \
              delegations = {{ [\"jabber:iq:private\"] = {{ jid = \"{COMPONENT}\" }} }}\n{grant}"
         );
+        let anonymous = match self.anonymous {
+            true => "  authentication = \"anonymous\"\n",
+            false => "",
+        };
         format!(
-            "VirtualHost \"{HOST}\"\n{host}VirtualHost \"{OTHER_HOST}\"\n{host}\
+            "VirtualHost \"{HOST}\"\n{host}VirtualHost \"{OTHER_HOST}\"\n{anonymous}{host}\
              Component \"{COMPONENT}\"\n  component_secret = \"{SECRET}\"\n  \
              modules_enabled = {{ \"delegation\", \"privilege\" }}\n"
         )

@@ -87,6 +87,10 @@ fn an_absent_node_is_an_empty_one_whatever_the_outer_type() {
         let publish = asked_to_add(&mut stage);
         assert_eq!(publish.step, Step::Publish(STORED.to_owned()), "{outer}");
         stage.send(publish.result(""));
+        // Whether PEP keeps what is published.
+        let check = asked(&mut stage);
+        assert_eq!(check.step, Step::Reread(STORED.to_owned()));
+        stage.send(check.items(&item(STORED, "Stored")));
     }
 }
 
@@ -165,4 +169,34 @@ fn where_one_publish_is_refused_the_room_is_brought_later() {
     let mut kept = host.kept();
     kept.sort();
     assert_eq!(kept, all);
+}
+
+/// What was set was not there any more: PEP took it, and kept nothing.
+#[test]
+fn where_pep_forgets_what_is_published_the_store_keeps_it() {
+    let mut host = Host::new();
+    for (round, forgetful) in [("1", true), ("2", true), ("3", false)] {
+        let list = conference(STORED, round);
+        host.send(set("1", &storage(&list)));
+        loop {
+            let xml = host.next();
+            let Some(asked) = Asked::read(&xml) else {
+                assert!(xml.contains("type='result'"), "{xml}");
+                break;
+            };
+            match &asked.step {
+                Step::Publish(_) if forgetful => {
+                    host.nodes.insert(ALICE.to_owned(), Vec::new());
+                    host.send(asked.result(""));
+                }
+                _ => host.answer(asked),
+            }
+        }
+        assert_eq!(rooms(&host.get()), named(&[(STORED, round)]));
+        host.settle();
+        if forgetful {
+            host.nodes.insert(ALICE.to_owned(), Vec::new());
+        }
+    }
+    assert_eq!(host.kept(), [STORED]);
 }

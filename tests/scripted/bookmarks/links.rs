@@ -44,7 +44,7 @@ fn a_set_under_way_is_answered_on_the_next_link_and_its_rooms_are_brought_later(
     let content = storage(&(conference(A, "A") + &conference("b@muc.localhost", "B")));
     host.send(set("1", &content));
     // The first publish arrives; of the second, nobody knows.
-    for _ in 0..3 {
+    for _ in 0..4 {
         let step = asked(&mut host);
         host.answer(step);
     }

@@ -152,6 +152,8 @@ fn wrong_options_are_mended_where_that_is_granted() {
         (&refused.outer, &refused.inner)
     );
     host.answer(again);
+    let check = asked(&mut host);
+    host.answer(check);
     assert!(answered(&mut host, "1").contains("type='result'"));
     assert_eq!(host.kept(), [A]);
 }

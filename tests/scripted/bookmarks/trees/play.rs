@@ -1,6 +1,7 @@
 //! One user's two clients, one after the other, beside somebody else who asks all the time.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use super::case::{Case, OLD, Room, Then};
 use super::model::{Said, attribute, bare, is_edited};
@@ -8,7 +9,7 @@ use crate::fidelity::infoset::{self, Item};
 use crate::scripted::bookmarks::pep::*;
 use crate::scripted::stage::request;
 use crate::support::answers::fragment;
-use crate::support::router::parse;
+use crate::support::router::{PATIENCE, parse};
 
 const BOB: &str = "bob@localhost/pad";
 const BOBS: &str = "<b xmlns='urn:b' xmlns:p='urn:p' p:a='1'>Bob's</b>";
@@ -171,6 +172,13 @@ impl User<'_> {
     fn look(&mut self, changes: &[Step]) -> Outcome<Item> {
         let before = self.host.asked.len();
         let view = self.get()?;
+        // What is long is read off the task that answers pings, so these may come before what it leads
+        // to.
+        let deadline = Instant::now() + PATIENCE;
+        let expected = 1 + changes.len();
+        while self.host.steps_since(before).len() < expected && Instant::now() < deadline {
+            self.host.settle();
+        }
         self.host.settle();
         same_steps(self.host.steps_since(before), changes)?;
         Ok(view)
@@ -199,7 +207,7 @@ impl User<'_> {
         self.host.send(request(kind, "1", &from, payload) + &bobs);
         let (mut own, mut bobs) = (None, false);
         while own.is_none() || !bobs {
-            let Some(xml) = self.host.next_within(crate::support::router::PATIENCE) else {
+            let Some(xml) = self.host.next_within(PATIENCE) else {
                 let log = self.host.component.log().join("\n");
                 return Err(format!("no answer to {kind} {payload}\n{log}"));
             };
