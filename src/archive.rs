@@ -2,23 +2,29 @@
 //! running service hands owners over to other commands.
 //!
 //! ```text
-//! backup  "xmpp-private-storage backup 1\n" | record of each owner | end
+//! backup  "xmpp-private-storage backup 2\n" | record of each owner | end
 //! record  length (u32) | crc32 | owner, number of entries (u32), entries,
-//!         number of losses (u32), losses
+//!         number of losses (u32), losses, number of notes (u32, 0 or 1), notes
 //! entry   namespace, name, elements (u32), text
 //! loss    namespace, name: what was there, and cannot be read any more
+//! note    what is noted about the owner: how their bookmarks were last in step with PEP
 //! end     0 (u32) | crc32 | number of owners (u64)
 //! ```
 //!
 //! Numbers are little endian; strings are UTF-8 behind their length in bytes (u32). A checksum is
 //! that of what stands behind it. Whatever is cut off lacks its end, and so is noticed.
+//!
+//! Version 1 is the same without notes, and is read.
 
 use std::io::{self, Read};
 
 use crate::store::{Belongings, Entry, Owner, Value};
 
 /// How a backup begins. The number is that of the format.
-pub const HEADER: &str = "xmpp-private-storage backup 1\n";
+pub const HEADER: &str = "xmpp-private-storage backup 2\n";
+
+/// How one began that is as long, and without notes.
+const HEADER_1: &str = "xmpp-private-storage backup 1\n";
 
 /// The beginning that backups of every format share.
 const HEADER_OF_ALL: &str = "xmpp-private-storage backup ";
@@ -30,6 +36,8 @@ pub struct Document {
     pub owner: Owner,
     /// What they have, as of one moment.
     pub belongings: Belongings,
+    /// What is noted about them, as of that moment.
+    pub note: Option<String>,
 }
 
 /// What is wrong with what is read.
@@ -74,6 +82,10 @@ pub fn write(document: &Document, out: &mut Vec<u8>) -> bool {
     fits &= count(damaged.len(), out);
     for (namespace, name) in damaged {
         fits &= string(namespace, out) & string(name, out);
+    }
+    fits &= count(document.note.iter().len(), out);
+    if let Some(note) = &document.note {
+        fits &= string(note, out);
     }
     let body = begin + 8;
     match u32::try_from(out.len() - body) {
@@ -134,7 +146,7 @@ impl<R: Read> Reader<R> {
                 more => read += more,
             }
         }
-        if header == HEADER.as_bytes() {
+        if header == HEADER.as_bytes() || header == HEADER_1.as_bytes() {
             let mut reader = Self::of_records(source);
             reader.at = HEADER.len() as u64;
             return Ok(reader);
@@ -236,7 +248,20 @@ fn document(body: &[u8]) -> Option<Document> {
         let name = read_string(&mut rest)?.to_owned();
         belongings.damaged.push((namespace, name));
     }
-    rest.is_empty().then_some(Document { owner, belongings })
+    let notes = match rest.is_empty() {
+        true => 0, // version 1
+        false => read_number(&mut rest)?,
+    };
+    let note = match notes {
+        0 => None,
+        1 => Some(read_string(&mut rest)?.to_owned()),
+        _ => return None,
+    };
+    rest.is_empty().then_some(Document {
+        owner,
+        belongings,
+        note,
+    })
 }
 
 fn read_number(rest: &mut &[u8]) -> Option<u32> {

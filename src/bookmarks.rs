@@ -9,6 +9,8 @@
 //! A `step` does that once for one owner, IQ by IQ; the `keeper` has the steps of all owners, and
 //! knows which `hosts` let us.
 
+use std::time::SystemTime;
+
 mod answer;
 mod asked;
 mod base;
@@ -34,6 +36,43 @@ pub use step::List;
 pub fn left_of(note: &str, stored: &Legacy) -> Option<String> {
     let left = decide::left_unseen(&Base::read(note)?, &stored.base());
     Some(left.write())
+}
+
+/// Whether this is something that is noted about an owner.
+pub fn is_note(text: &str) -> bool {
+    Base::read(text).is_some()
+}
+
+/// A stored list without the rooms that are known to be gone from the node.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Left {
+    /// What is left of it.
+    pub text: String,
+    /// How many rooms are gone.
+    pub gone: usize,
+    /// When that was noted.
+    pub at: SystemTime,
+}
+
+/// What is left of a stored list, of whose owner this is noted; `None` if all of it is.
+pub fn without_gone(note: &str, list: &str) -> Option<Left> {
+    let base = Base::read(note)?;
+    let at = base.gone_at()?;
+    let stored = Legacy::read(list);
+    let is_gone = |kept: &&legacy::Kept| base.is_gone(&kept.key, kept.room.digest());
+    let gone = stored.rooms.iter().filter(is_gone).count();
+    let left: Vec<legacy::Seen<'_>> = stored
+        .rooms
+        .iter()
+        .filter(|kept| !is_gone(kept))
+        .map(|kept| legacy::Seen {
+            key: &kept.key,
+            room: &kept.room,
+            kept: Some(kept),
+        })
+        .collect();
+    let text = stored.with(&left).filter(|_| gone > 0)?;
+    Some(Left { text, gone, at })
 }
 
 #[cfg(test)]

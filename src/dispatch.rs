@@ -113,11 +113,10 @@ enum Outcome {
     Noted(Owner),
     /// A job came to this.
     Job(Box<Outcome>),
-    /// The bookmarks in a set were read; `None` after a panic. And how many rooms there were before, if
-    /// that was to be known.
-    Listed(Pending, Option<Legacy>, usize),
+    /// The bookmarks in a set were read.
+    Listed(Box<Listed>),
     /// Bookmarks were compared with what PEP has.
-    Compared(Compared),
+    Compared(Box<Compared>),
 }
 
 /// A set with bookmarks in it, before it goes to the store. Nothing else of the owner's is begun
@@ -127,6 +126,16 @@ struct Pending {
     owner: Owner,
     write: Write,
     ticket: Ticket,
+}
+
+/// A set of which the bookmarks were read.
+#[derive(Debug)]
+struct Listed {
+    pending: Pending,
+    /// What they are; `None` after a panic.
+    stored: Option<Legacy>,
+    /// How many rooms the store has known of before, if that was to be known.
+    before: usize,
 }
 
 /// A set, or a removal, on its way to the disk.
@@ -336,13 +345,13 @@ impl Dispatch {
                 self.jobs.ended();
                 self.finish_one(*outcome, outbox);
             }
-            Outcome::Listed(pending, stored, before) => {
-                let owner = pending.owner.clone();
-                panics::caught(|| self.listed(pending, stored, before, outbox));
+            Outcome::Listed(listed) => {
+                let owner = listed.pending.owner.clone();
+                panics::caught(|| self.listed(*listed, outbox));
                 self.leave(&owner, Lane::release);
             }
             Outcome::Compared(compared) => {
-                self.bookmarks.compared(compared);
+                self.bookmarks.compared(*compared);
                 self.carry_out(outbox);
             }
         }
@@ -474,7 +483,15 @@ impl Dispatch {
                 Some(stored) if self.bookmarks.are_many(&stored) => {
                     self.look_into(pending, List::Read(stored));
                 }
-                stored => self.listed(pending, stored, 0, outbox),
+                stored => {
+                    let before = 0;
+                    let listed = Listed {
+                        pending,
+                        stored,
+                        before,
+                    };
+                    self.listed(listed, outbox);
+                }
             },
             list => self.submit(pending, list.map(List::Text)),
         }
@@ -494,19 +511,21 @@ impl Dispatch {
                 true => panics::caught(|| rooms_before(&store, &pending.owner)).unwrap_or(0),
                 false => 0,
             };
-            Outcome::Listed(pending, stored, before)
+            Outcome::Listed(Box::new(Listed {
+                pending,
+                stored,
+                before,
+            }))
         });
     }
 
-    /// The bookmarks in a set are these; `None` if reading them has panicked. The store has known of so
-    /// many rooms before, if that is known.
-    fn listed(
-        &mut self,
-        pending: Pending,
-        stored: Option<Legacy>,
-        before: usize,
-        outbox: &mut Outbox,
-    ) {
+    /// Hands a set on, now that its bookmarks were read, or refuses it.
+    fn listed(&mut self, listed: Listed, outbox: &mut Outbox) {
+        let Listed {
+            pending,
+            stored,
+            before,
+        } = listed;
         let Pending { owner, ticket, .. } = &pending;
         let too_many = |stored: &Legacy| {
             let asker = ticket.asker.as_deref()?;

@@ -12,8 +12,10 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use crate::archive::Document;
 use crate::config::Config;
+use crate::service::BOOKMARKS;
 use crate::store::{
-    Amount, Belongings, Change, ChangeSet, Compacted, Existing, Limits, Owner, SetError, Store,
+    Amount, Belongings, Change, ChangeSet, Compacted, Existing, Limits, Owner, ReadError, SetError,
+    Store,
 };
 use sound::Sound;
 
@@ -117,33 +119,64 @@ impl Here {
     }
 
     fn submit(&self, sound: Sound, existing: Existing, done: mpsc::Sender<Result<(), SetError>>) {
-        let document = sound.into_document();
-        let changes = document.belongings.entries.into_iter().map(|entry| Change {
+        let Document {
+            owner,
+            belongings,
+            note,
+        } = sound.into_document();
+        let mut entries = belongings.entries.iter();
+        // Of bookmarks that come anew nobody knows whether they are in step, unless they say it.
+        let is_noted = note.is_some() || entries.any(|it| (&*it.namespace, &*it.name) == BOOKMARKS);
+        let changes = belongings.entries.into_iter().map(|entry| Change {
             namespace: entry.namespace,
             name: entry.name,
             value: Some(entry.value),
         });
         let set = ChangeSet {
-            owner: document.owner,
+            owner: owner.clone(),
             limits: *self.limits.lock().unwrap_or_else(PoisonError::into_inner),
             changes: changes.collect(),
         };
+        let store = self.store.clone();
         self.store.submit_over(set, existing, move |result| {
             // Whoever asked may have gone at the first trouble.
-            let _ = done.send(result);
+            let tell = move |result| drop(done.send(result));
+            match result {
+                Ok(()) if is_noted => store.put_note(owner, note, tell),
+                result => tell(result),
+            }
         });
     }
 
     /// An owner that cannot be read at all has lost everything, whatever that was.
     fn read(&self, owner: Owner) -> Document {
-        let belongings = self
-            .store
-            .belongings(&owner)
-            .unwrap_or_else(|_| Belongings {
+        self.read_whole(&owner).unwrap_or_else(|_| Document {
+            owner,
+            belongings: Belongings {
                 entries: Vec::new(),
                 damaged: vec![(String::new(), String::new())],
-            });
-        Document { owner, belongings }
+            },
+            note: None,
+        })
+    }
+
+    fn read_whole(&self, owner: &Owner) -> Result<Document, ReadError> {
+        // What is stored and what is noted stand apart. A note that cannot be read is as good as none:
+        // then nothing is taken away.
+        let note = || self.store.note(owner).ok().flatten();
+        let mut before = note();
+        loop {
+            let belongings = self.store.belongings(owner)?;
+            let after = note();
+            if before == after {
+                return Ok(Document {
+                    owner: owner.clone(),
+                    belongings,
+                    note: after,
+                });
+            }
+            before = after;
+        }
     }
 }
 
@@ -175,9 +208,7 @@ impl Owners for Here {
     }
 
     fn document(&self, owner: &Owner) -> Result<Document, Trouble> {
-        let belongings = self.store.belongings(owner).map_err(broken)?;
-        let owner = owner.clone();
-        Ok(Document { owner, belongings })
+        self.read_whole(owner).map_err(broken)
     }
 
     fn put(&self, sound: Sound, existing: Existing) -> Result<(), Trouble> {

@@ -92,6 +92,7 @@ fn written(values: &[(&str, (&str, &str), u32, &str)]) -> Vec<u8> {
             entries: entries.collect(),
             damaged: Vec::new(),
         },
+        note: None,
     };
     let mut records = Vec::new();
     assert!(archive::write(&document, &mut records));

@@ -5,15 +5,21 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::SystemTime;
+
+use chrono::{DateTime, Utc};
 
 use super::data;
+use super::words::count;
 use crate::address::{self, Sender};
 use crate::archive::Document;
+use crate::bookmarks;
 use crate::config::Config;
 use crate::exit;
 use crate::formats::{self, Export};
 use crate::owners::sound::Sound;
 use crate::owners::{self, Owners, Trouble};
+use crate::service;
 use crate::store::Owner;
 
 /// Where it goes.
@@ -71,9 +77,11 @@ pub fn run(config: &Config, users: &[String], to: &To) -> ExitCode {
     match export(&*data, &owners, to, &mut tally) {
         Ok(()) => {
             eprintln!(
-                "exported {} users, {} elements",
-                tally.users, tally.elements
+                "exported {}, {}",
+                count(tally.users, "user", "users"),
+                count(tally.elements, "element", "elements")
             );
+            tally.tell_what_is_gone();
             ExitCode::from(if tally.problems > 0 {
                 exit::INCOMPLETE
             } else {
@@ -95,6 +103,16 @@ struct Tally {
     users: u64,
     elements: u64,
     problems: u64,
+    gone: Gone,
+}
+
+/// Rooms that are stored, and that their users have left with clients that keep them in PEP.
+#[derive(Default)]
+struct Gone {
+    rooms: u64,
+    users: u64,
+    /// When that was noted first and last.
+    at: Option<(SystemTime, SystemTime)>,
 }
 
 fn export(owners: &dyn Owners, users: &[Owner], to: &To, tally: &mut Tally) -> Result<(), Stopped> {
@@ -171,7 +189,8 @@ impl Tally {
             self.problems += 1;
             eprintln!("left out: {bad}");
         }
-        let document = sound?.into_document();
+        let mut document = sound?.into_document();
+        self.leave_out_gone(&mut document);
         let belongings = &document.belongings;
         for (namespace, name) in &belongings.damaged {
             self.problems += 1;
@@ -184,6 +203,43 @@ impl Tally {
         self.elements += elements.map(u64::from).sum::<u64>();
         self.users += u64::from(!belongings.entries.is_empty());
         (!belongings.entries.is_empty()).then_some(document)
+    }
+
+    /// Nobody is to join a room again that they have left, wherever they move, and its password is nobody
+    /// else's business.
+    fn leave_out_gone(&mut self, document: &mut Document) {
+        let Some(note) = &document.note else {
+            return;
+        };
+        for entry in &mut document.belongings.entries {
+            let is_bookmarks = (&*entry.namespace, &*entry.name) == service::BOOKMARKS;
+            let left = is_bookmarks.then(|| bookmarks::without_gone(note, &entry.value.text));
+            if let Some(left) = left.flatten() {
+                // One element is left, however many there were.
+                (entry.value.text, entry.value.elements) = (left.text, 1);
+                self.gone.rooms += left.gone as u64;
+                self.gone.users += 1;
+                let (first, last) = self.gone.at.unwrap_or((left.at, left.at));
+                self.gone.at = Some((first.min(left.at), last.max(left.at)));
+            }
+        }
+    }
+
+    fn tell_what_is_gone(&self) {
+        let Some((first, last)) = self.gone.at else {
+            return;
+        };
+        let told = |at: SystemTime| DateTime::<Utc>::from(at).format("%Y-%m-%d %H:%M:%S UTC");
+        let when = match first == last {
+            true => format!("as of {}", told(last)),
+            false => format!("as of {} to {}", told(first), told(last)),
+        };
+        eprintln!(
+            "left out {} of {} that they have left with clients that keep rooms in PEP, {when}; \
+             what they have left since is not known here",
+            count(self.gone.rooms, "room", "rooms"),
+            count(self.gone.users, "user", "users"),
+        );
     }
 
     fn no_account(&mut self, document: &Document) -> Result<(), Stopped> {

@@ -140,7 +140,11 @@ fn take(
             entries: wanted,
             damaged: Vec::new(),
         };
-        let sound = Sound::whole(Document { owner, belongings });
+        let sound = Sound::whole(Document {
+            owner,
+            belongings,
+            note: None,
+        });
         let refused = |bad: Bad| Trouble::Refused(bad.to_string());
         owners.put(sound.map_err(refused)?, existing)?;
     }

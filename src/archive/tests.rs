@@ -17,6 +17,7 @@ fn document(owner: &str, entries: &[(&str, &str, u32, &str)]) -> Document {
             entries: entries.collect(),
             damaged: Vec::new(),
         },
+        note: Some("bookmarks-2 0".into()),
     }
 }
 
@@ -35,6 +36,7 @@ fn documents() -> Vec<Document> {
                 entries: Vec::new(),
                 damaged: vec![("n".into(), "lost".into())],
             },
+            note: None,
         },
     ]
 }

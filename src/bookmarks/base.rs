@@ -1,6 +1,8 @@
 //! What rooms somebody knew of at some time, and what those said: enough to tell what has changed
 //! since, and no more.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use sha1::{Digest as _, Sha1};
 
 /// Stands for a text. Two that differ have the same one by an accident of 1 in 2^64.
@@ -8,6 +10,9 @@ use sha1::{Digest as _, Sha1};
 pub struct Digest(u64);
 
 impl Digest {
+    /// How many digits it has.
+    const LENGTH: usize = 16;
+
     /// In hexadecimal digits.
     pub fn write(self) -> String {
         format!("{:016x}", self.0)
@@ -32,11 +37,26 @@ impl Digest {
 }
 
 /// Rooms, and what they said.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Base(Box<[(Digest, Digest)]>);
+#[derive(Debug, Clone, Default)]
+pub struct Base {
+    rooms: Box<[(Digest, Digest)]>,
+    /// Those of them that are stored, and that the node had lost.
+    gone: Option<Box<Gone>>,
+}
 
-/// What a written base begins with: its format.
-const FORMAT: &str = "bookmarks-1";
+#[derive(Debug, Clone, Default)]
+struct Gone {
+    /// In order, and at least one.
+    rooms: Box<[Digest]>,
+    /// When that was, in seconds since 1970.
+    at: u64,
+}
+
+/// How a written base begins: its format. The first had nothing of what is gone.
+const FORMATS: [&str; 2] = ["bookmarks-1", "bookmarks-2"];
+
+/// What stands before a room that is gone.
+const GONE: char = '-';
 
 impl Base {
     /// That of rooms with these addresses, normalised, and this content.
@@ -45,7 +65,21 @@ impl Base {
             .map(|(key, content)| (Digest::of(&[key]), content))
             .collect();
         all.sort_unstable();
-        Self(all.into())
+        Self {
+            rooms: all.into(),
+            gone: None,
+        }
+    }
+
+    /// The same, of which those with these addresses were gone from the node at this time.
+    pub fn without<'a>(self, gone: impl Iterator<Item = &'a str>, at: SystemTime) -> Self {
+        let mut gone: Vec<Digest> = gone.map(|key| Digest::of(&[key])).collect();
+        gone.sort_unstable();
+        let at = at.duration_since(UNIX_EPOCH);
+        Self {
+            gone: Gone::of(gone, at.map_or(0, |since| since.as_secs())),
+            ..self
+        }
     }
 
     /// What this room said; `None` if it was not among them.
@@ -55,26 +89,55 @@ impl Base {
 
     /// The same, by the digest of its address.
     pub fn by_digest(&self, key: Digest) -> Option<Digest> {
-        let at = self.0.binary_search_by_key(&key, |(key, _)| *key).ok()?;
-        Some(self.0.get(at)?.1)
+        let at = self.rooms.binary_search_by_key(&key, |(key, _)| *key);
+        Some(self.rooms.get(at.ok()?)?.1)
+    }
+
+    /// Whether a stored room that says this was gone from the node.
+    pub fn is_gone(&self, key: &str, content: Digest) -> bool {
+        let key = Digest::of(&[key]);
+        self.has_lost(key) && self.by_digest(key) == Some(content)
+    }
+
+    fn has_lost(&self, key: Digest) -> bool {
+        let gone = self.gone.as_ref();
+        gone.is_some_and(|gone| gone.rooms.binary_search(&key).is_ok())
+    }
+
+    /// When rooms were last found to be gone; `None` if none is.
+    pub fn gone_at(&self) -> Option<SystemTime> {
+        let gone = self.gone.as_ref()?;
+        UNIX_EPOCH.checked_add(Duration::from_secs(gone.at))
     }
 
     /// Those of which this is true, by the digests of their addresses and by what they said.
     pub fn only(&self, keep: impl Fn(Digest, Digest) -> bool) -> Self {
-        let kept = self.0.iter().filter(|(key, content)| keep(*key, *content));
-        Self(kept.copied().collect())
+        let rooms = self.rooms.iter().filter(|(key, said)| keep(*key, *said));
+        let mut left = Self {
+            rooms: rooms.copied().collect(),
+            gone: None,
+        };
+        if let Some(Gone { rooms, at }) = self.gone.as_deref() {
+            let there = rooms.iter().filter(|key| left.by_digest(**key).is_some());
+            left.gone = Gone::of(there.copied().collect(), *at);
+        }
+        left
     }
 
     /// How many rooms they are.
     pub fn count(&self) -> usize {
-        self.0.len()
+        self.rooms.len()
     }
 
     /// As text.
     pub fn write(&self) -> String {
-        let mut text = FORMAT.to_owned();
-        for (key, content) in &self.0 {
+        let at = self.gone.as_ref().map_or(0, |gone| gone.at);
+        let mut text = format!("{} {at}", FORMATS[1]);
+        for (key, content) in &self.rooms {
             text.push(' ');
+            if self.has_lost(*key) {
+                text.push(GONE);
+            }
             text.push_str(&key.write());
             text.push_str(&content.write());
         }
@@ -83,14 +146,45 @@ impl Base {
 
     /// Reads such a text; `None` if it is none.
     pub fn read(text: &str) -> Option<Self> {
-        let rooms = text.strip_prefix(FORMAT)?.split_ascii_whitespace();
-        let rooms = rooms.map(|room| {
-            let (key, content) = room.split_at_checked(16)?;
-            Some((Digest::read(key)?, Digest::read(content)?))
-        });
-        Some(Self(rooms.collect::<Option<_>>()?))
+        let mut words = text.split_ascii_whitespace();
+        let at = match words.next()? {
+            format if format == FORMATS[0] => 0,
+            format if format == FORMATS[1] => words.next()?.parse().ok()?,
+            _ => return None,
+        };
+        let (mut rooms, mut gone) = (Vec::new(), Vec::new());
+        for word in words {
+            let room = word.strip_prefix(GONE).unwrap_or(word);
+            let (key, content) = room.split_at_checked(Digest::LENGTH)?;
+            let (key, content) = (Digest::read(key)?, Digest::read(content)?);
+            rooms.push((key, content));
+            gone.extend((room.len() < word.len()).then_some(key));
+        }
+        // They are looked up by halves.
+        let in_order = rooms.is_sorted_by(|(before, _), (key, _)| before < key);
+        in_order.then_some(Self {
+            rooms: rooms.into(),
+            gone: Gone::of(gone, at),
+        })
     }
 }
+
+impl Gone {
+    fn of(rooms: Vec<Digest>, at: u64) -> Option<Box<Self>> {
+        let rooms: Box<[Digest]> = rooms.into();
+        (!rooms.is_empty()).then(|| Box::new(Self { rooms, at }))
+    }
+}
+
+/// When it was does not count: what is the same is not noted again.
+impl PartialEq for Base {
+    fn eq(&self, other: &Self) -> bool {
+        let gone = |it: &Self| it.gone.as_ref().map(|gone| gone.rooms.clone());
+        self.rooms == other.rooms && gone(self) == gone(other)
+    }
+}
+
+impl Eq for Base {}
 
 #[cfg(test)]
 mod tests {
@@ -109,11 +203,36 @@ mod tests {
         );
         assert_eq!(again.get("go@muc"), None);
         assert_eq!(Base::read(&Base::default().write()), Some(Base::default()));
+        assert_eq!((base.gone_at(), again.is_gone("tea@muc", a)), (None, false));
+
+        let at = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let base = base.without(["tea@muc"].into_iter(), at);
+        let again = Base::read(&base.write()).unwrap();
+        assert_eq!((&again, again.gone_at()), (&base, Some(at)));
+        assert!(again.is_gone("tea@muc", a) && !again.is_gone("chess@muc", b));
+        assert!(!again.is_gone("tea@muc", b), "it says something else now");
+        let none = again.only(|_, content| content == b);
+        assert_eq!((none.count(), none.gone_at()), (1, None));
+    }
+
+    #[test]
+    fn the_first_format_is_read() {
+        let text = "bookmarks-1 97e6d008e7eed59b81afd14ea4d1ac61";
+        let base = Base::read(text).unwrap();
+        assert_eq!((base.count(), base.gone_at()), (1, None));
     }
 
     #[test]
     fn what_is_no_base_is_not_taken_for_one() {
-        for text in ["", "bookmarks-2", "bookmarks-1 12", "bookmarks-1 xyz"] {
+        let twice = format!("bookmarks-2 1 {0} {0}", "0123456789abcdef".repeat(2));
+        let strange = [
+            "",
+            "bookmarks-2",
+            "bookmarks-3 1",
+            "bookmarks-1 12",
+            "bookmarks-1 xyz",
+        ];
+        for text in strange.into_iter().chain([&*twice]) {
             assert_eq!(Base::read(text), None, "{text:?}");
         }
     }

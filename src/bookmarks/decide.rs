@@ -9,6 +9,7 @@
 //! the node had.
 
 use std::collections::{HashMap, HashSet};
+use std::time::SystemTime;
 
 use super::base::{Base, Digest};
 use super::change::Change;
@@ -28,6 +29,8 @@ pub struct Before<'a> {
     pub is_set: bool,
     /// How many items the node may be given.
     pub max_rooms: usize,
+    /// What time it is.
+    pub now: SystemTime,
 }
 
 /// What is to be done.
@@ -59,11 +62,15 @@ pub fn decide<'a>(stored: &'a Legacy, node: &'a Node, before: Before<'_>) -> Dec
 
     let retracted = node.items.iter().filter(|item| gone(item));
     let mut changes: Vec<Change> = retracted.map(Change::remove).collect();
-    let mut rooms = Vec::new();
+    let (mut rooms, mut lost) = (Vec::new(), Vec::new());
     for kept in &stored.rooms {
         let fate = before.fate(kept);
         let room = match items.get(&*kept.key) {
-            None if fate == (Fate::Untouched { was_in_step: true }) => continue, // deleted elsewhere
+            // Deleted elsewhere.
+            None if fate == (Fate::Untouched { was_in_step: true }) => {
+                lost.push(&*kept.key);
+                continue;
+            }
             None => {
                 changes.push(Change::add(&kept.key, &kept.room));
                 &kept.room
@@ -111,7 +118,7 @@ pub fn decide<'a>(stored: &'a Legacy, node: &'a Node, before: Before<'_>) -> Dec
     });
     let of_node = rooms.iter().filter(|seen| seen.kept.is_none());
     let base = of_kept.chain(of_node.map(|seen| (seen.key, seen.room.digest())));
-    let base = Base::of(base);
+    let base = Base::of(base).without(lost.into_iter(), before.now);
     let is_over = before.are_too_many(node, &changes);
     if is_over {
         changes.retain(|change| !change.is_addition());

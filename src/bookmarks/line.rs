@@ -132,9 +132,9 @@ impl Request {
         match &self.content {
             Content::Get(found) => {
                 // Where it takes long to see what the client is shown, nobody knows.
-                match found.stored() {
-                    stored if stored.len() <= SHORT => {
-                        let rooms = Legacy::read(stored).base();
+                match found.shown() {
+                    shown_alone if shown_alone.len() <= SHORT => {
+                        let rooms = Legacy::read(shown_alone).base();
                         shown.put(&self.asker, rooms, self.number);
                     }
                     _ => shown.forget(&self.asker),

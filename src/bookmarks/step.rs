@@ -2,6 +2,7 @@
 //! what a client is to see.
 
 use std::collections::VecDeque;
+use std::time::SystemTime;
 
 use super::answer::Answer;
 use super::base::Base;
@@ -264,6 +265,7 @@ impl Step {
                 shown: self.shown.as_ref(),
                 is_set: self.is_set,
                 max_rooms: self.rights.max_rooms,
+                now: SystemTime::now(),
             },
         );
         let rooms = decision.rooms.iter();

@@ -67,7 +67,8 @@ impl Dispatch {
                         self.bookmarks.compared(it.carry_out());
                     }
                     Effect::Compare(it) => {
-                        self.jobs.add(move || Outcome::Compared(it.carry_out()));
+                        self.jobs
+                            .add(move || Outcome::Compared(Box::new(it.carry_out())));
                     }
                 }
             }

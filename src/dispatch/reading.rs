@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::Outcome;
 use super::lane::{Get, Ticket};
+use crate::bookmarks;
 use crate::panics;
 use crate::service::{Answered, Bookmarks};
 use crate::store::{Owner, Store};
@@ -48,7 +49,7 @@ pub fn read(mut batch: Vec<Turn>, store: &Store) -> Outcome {
         while bytes < BATCH_BYTES
             && let Some(get) = turn.gets.pop_front()
         {
-            let found = carry_out(get, store);
+            let found = carry_out(&turn.owner, get, store);
             bytes += match &found {
                 Found::Answer(answered, _) => answered.reply.len(),
                 Found::Bookmarks(_, found) => found.bytes(),
@@ -60,11 +61,24 @@ pub fn read(mut batch: Vec<Turn>, store: &Store) -> Outcome {
     Outcome::Gets { done, left: batch }
 }
 
-fn carry_out(Get { fetch, ticket }: Get, store: &Store) -> Found {
+fn carry_out(owner: &Owner, Get { fetch, ticket }: Get, store: &Store) -> Found {
     let answer = &ticket.answer;
-    let work = || match ticket.asker {
-        None => Err(fetch.carry_out(store, answer)),
-        Some(_) => fetch.bookmarks(store, answer),
+    let work = || {
+        if !fetch.is_about_bookmarks() {
+            return Err(fetch.carry_out(store, answer));
+        }
+        let mut found = fetch.bookmarks(store, answer)?;
+        // Wherever the store answers alone, no room comes back that is known to be gone.
+        let note = store.note(owner).ok().flatten();
+        if let Some(left) = note.and_then(|note| bookmarks::without_gone(&note, found.stored())) {
+            found.leave(left.text);
+        }
+        match ticket.asker {
+            Some(_) => Ok(found),
+            None => Err(answer
+                .bookmarks(&found, None)
+                .unwrap_or_else(|| answer.broken())),
+        }
     };
     // A panic would take the whole batch with it, and all its answers.
     match panics::caught(work).unwrap_or_else(|| Err(answer.broken())) {

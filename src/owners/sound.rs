@@ -11,6 +11,7 @@ use std::mem;
 
 use crate::address::{self, Sender};
 use crate::archive::Document;
+use crate::bookmarks;
 use crate::service::MAX_NAME_BYTES;
 use crate::stanza::{Fault, ns};
 use crate::store::{Entry, Owner};
@@ -73,6 +74,7 @@ impl Sound {
         let Document {
             owner,
             mut belongings,
+            note,
         } = document;
         if !is_an_account(&owner) {
             let why = "no account has this address, or not in this form";
@@ -98,7 +100,23 @@ impl Sound {
                 }),
             }
         }
-        Ok((Self(Document { owner, belongings }), bad))
+        let (note, strange) = match note {
+            Some(text) if !bookmarks::is_note(&text) => (None, true),
+            note => (note, false),
+        };
+        if strange {
+            bad.push(Bad {
+                owner: owner.clone(),
+                element: None,
+                why: "what is noted about its bookmarks cannot be read".to_owned(),
+            });
+        }
+        let document = Document {
+            owner,
+            belongings,
+            note,
+        };
+        Ok((Self(document), bad))
     }
 
     /// What it is.

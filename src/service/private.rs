@@ -50,9 +50,21 @@ pub struct Bookmarks {
     place: Range<usize>,
     /// Whether they are stored.
     is_stored: bool,
+    /// What is shown of them where PEP is not asked, or does not answer, if that is not all.
+    left: Option<String>,
 }
 
 impl Bookmarks {
+    /// Of what is stored only this is to be shown where PEP is not asked, or does not answer.
+    pub fn leave(&mut self, left: String) {
+        self.left = Some(left);
+    }
+
+    /// What is shown where PEP is not asked, or does not answer; empty if nothing is stored.
+    pub fn shown(&self) -> &str {
+        self.left.as_deref().unwrap_or(self.stored())
+    }
+
     /// As they are stored; empty if they are not.
     pub fn stored(&self) -> &str {
         let place = self.place.clone();
@@ -72,10 +84,11 @@ impl Bookmarks {
         self.text.len() - self.place.len()
     }
 
-    /// Appends the payload, with this in their place.
+    /// Appends the payload, with this in their place, or else what there is of them.
     pub(super) fn write(&self, instead: Option<&str>, out: &mut String) {
         let part = |range: Range<usize>| self.text.get(range).unwrap_or_default();
         out.push_str(part(0..self.place.start));
+        let instead = instead.or(self.left.as_deref());
         out.push_str(instead.unwrap_or_else(|| part(self.place.clone())));
         out.push_str(part(self.place.end..self.text.len()));
     }
@@ -90,6 +103,15 @@ pub struct Get {
     names: Vec<String>,
     /// The longest answer, in bytes, that the router lets through.
     limit: u64,
+}
+
+impl Get {
+    /// Whether room bookmarks are among what is fetched. A get of a single other name may come to all
+    /// that is in the namespace.
+    pub fn is_about_bookmarks(&self) -> bool {
+        let is_named = self.names.iter().any(|name| name == BOOKMARKS.1);
+        self.namespace == BOOKMARKS.0 && (is_named || self.names.len() == 1)
+    }
 }
 
 /// Reads a query. The first of the rules that it breaks decides: its shape, then the limits.
@@ -318,6 +340,7 @@ pub fn fetch_bookmarks(get: &Get, store: &Store) -> Result<Option<Bookmarks>, St
         text,
         place,
         is_stored,
+        left: None,
     }))
 }
 
@@ -448,14 +471,10 @@ fn failed(text: &'static str) -> StanzaError {
 }
 
 impl Action {
-    /// Whether room bookmarks are among what is fetched or stored. A get of a single other name may come
-    /// to all that is in the namespace.
+    /// Whether room bookmarks are among what is fetched or stored.
     pub fn is_about_bookmarks(&self) -> bool {
         match self {
-            Self::Get(get) => {
-                let is_named = get.names.iter().any(|name| name == BOOKMARKS.1);
-                get.namespace == BOOKMARKS.0 && (is_named || get.names.len() == 1)
-            }
+            Self::Get(get) => get.is_about_bookmarks(),
             Self::Set(set) => bookmarks_in(set).is_some(),
         }
     }

@@ -110,8 +110,13 @@ impl Fetch {
         }
     }
 
-    /// Whether it is over so soon that others can wait for it.
+    /// Whether it asks for room bookmarks.
+    pub fn is_about_bookmarks(&self) -> bool {
+        matches!(&self.0, Asked::Query(get) if get.is_about_bookmarks())
+    }
+
+    /// Whether it is over so soon that others can wait for it. Bookmarks may have to be taken apart.
     pub fn is_short(&self) -> bool {
-        matches!(self.0, Asked::Query(_))
+        matches!(self.0, Asked::Query(_)) && !self.is_about_bookmarks()
     }
 }

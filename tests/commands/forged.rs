@@ -7,6 +7,8 @@ pub struct Record {
     owner: Vec<u8>,
     entries: Vec<u8>,
     count: u32,
+    notes: Vec<u8>,
+    notes_count: u32,
 }
 
 impl Record {
@@ -15,6 +17,8 @@ impl Record {
             owner: owner.as_ref().to_vec(),
             entries: Vec::new(),
             count: 0,
+            notes: Vec::new(),
+            notes_count: 0,
         }
     }
 
@@ -39,6 +43,13 @@ impl Record {
         self
     }
 
+    /// With this noted about the owner, too.
+    pub fn noting(mut self, note: impl AsRef<[u8]>) -> Record {
+        string(note.as_ref(), &mut self.notes);
+        self.notes_count += 1;
+        self
+    }
+
     pub fn owner(&self) -> &[u8] {
         &self.owner
     }
@@ -49,6 +60,8 @@ impl Record {
         body.extend_from_slice(&self.count.to_le_bytes());
         body.extend_from_slice(&self.entries);
         body.extend_from_slice(&0_u32.to_le_bytes());
+        body.extend_from_slice(&self.notes_count.to_le_bytes());
+        body.extend_from_slice(&self.notes);
         body
     }
 }
@@ -81,5 +94,5 @@ fn framed(body: &[u8], out: &mut Vec<u8>) {
 
 /// A whole backup.
 pub fn backup(records: &[Record]) -> Vec<u8> {
-    [&b"xmpp-private-storage backup 1\n"[..], &archive(records)].concat()
+    [&b"xmpp-private-storage backup 2\n"[..], &archive(records)].concat()
 }

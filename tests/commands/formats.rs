@@ -124,7 +124,7 @@ fn a_store_of_a_newer_format_is_refused_and_left_as_it_is() {
 #[test]
 fn a_backup_of_a_newer_format_is_refused() {
     let folder = place();
-    let newer = "xmpp-private-storage backup 2\nwhatever that may be";
+    let newer = "xmpp-private-storage backup 3\nwhatever that may be";
     fs::write(folder.path().join("newer"), newer).expect("a file");
     let said = refused(folder.path(), &["restore", "newer"], 65);
     assert!(said.contains("restore it with a newer one"), "{said}");

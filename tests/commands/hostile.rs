@@ -628,3 +628,31 @@ fn what_is_restored_is_what_users_get() {
     let prefs = "<prefs xmlns='urn:bad'>1</prefs><prefs xmlns='urn:bad'>2</prefs>";
     assert!(answer.contains(prefs), "{answer}");
 }
+
+/// Rooms are hidden on the strength of a note, so none is taken that this program has not written so.
+#[test]
+fn a_note_that_is_none_is_refused_and_left_out() {
+    let digest = "0123456789abcdef";
+    let twice = format!("bookmarks-2 0 {digest}{digest} {digest}{digest}");
+    let notes = [
+        "",
+        "hunter2",
+        "bookmarks-2",
+        "bookmarks-2 hunter2",
+        "bookmarks-2 0 hunter2",
+        "bookmarks-9 0",
+        "bookmarks-2 -1",
+        "bookmarks-2 99999999999999999999",
+        &twice,
+    ];
+    for note in notes {
+        let records = [good("a@x").noting(note), good("b@x")];
+        let attempt = Attempt::with(&forged::backup(&records));
+        attempt.says("a@x: what is noted about its bookmarks cannot be read");
+        attempt.restored(&["a@x", "b@x"]);
+    }
+    let records = [good("a@x").noting("bookmarks-2 0").noting("bookmarks-2 0")];
+    let attempt = Attempt::with(&forged::backup(&records));
+    attempt.says("is no owner with elements");
+    attempt.restored(&[]);
+}

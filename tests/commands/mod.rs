@@ -7,6 +7,7 @@ mod formats;
 mod hostile;
 mod kept;
 mod reach;
+mod returning;
 mod stats;
 mod wire;
 

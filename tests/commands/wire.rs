@@ -57,6 +57,7 @@ fn document(address: &str, entries: &[(&str, &str)]) -> Document {
             entries: entries.collect(),
             damaged: Vec::new(),
         },
+        note: None,
     }
 }
 

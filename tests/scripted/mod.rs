@@ -1,7 +1,7 @@
 //! The program beside a router that does what the test tells it.
 
 mod addresses;
-mod bookmarks;
+pub mod bookmarks;
 mod check;
 mod command_line;
 mod commands;

@@ -106,7 +106,7 @@ fn what_is_exported_by_the_service_is_imported_without_it() {
     let by_service = run(&folder, &["export"]);
     lines_with(
         &by_service,
-        &["exported 1 users, 1 elements", "name='alice'"],
+        &["exported 1 user, 1 element", "name='alice'"],
         0,
     );
     assert!(

@@ -58,6 +58,7 @@ const NOTHING: Before<'_> = Before {
     shown: None,
     is_set: false,
     max_rooms: 250,
+    now: SystemTime::UNIX_EPOCH,
 };
 
 const SET: Before<'_> = Before {

@@ -121,6 +121,7 @@ impl World {
                 shown: shown.as_ref(),
                 is_set,
                 max_rooms: 250,
+                now: SystemTime::UNIX_EPOCH,
             },
         );
         let view: Rooms = decision
