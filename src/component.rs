@@ -5,6 +5,7 @@ mod leaving;
 mod liveness;
 mod questions;
 mod settings;
+mod watch;
 
 use std::collections::BTreeSet;
 use std::future::pending;
@@ -30,6 +31,7 @@ use leaving::{DRAIN, Ended, Leaving};
 use liveness::{Liveness, Verdict};
 use questions::Questions;
 pub use questions::{Question, Reply};
+use watch::{Anew, Watch};
 
 /// How long a reply may wait for a link before whoever asked has given up.
 const KEEP_REPLIES: Duration = Duration::from_secs(60);
@@ -37,8 +39,9 @@ const KEEP_REPLIES: Duration = Duration::from_secs(60);
 /// How long after a login the served domains have to delegate before it is told that they do not.
 const DELEGATION: Duration = Duration::from_secs(10);
 
-/// How long a router may take to read our leave; with [`DRAIN`] it makes less than 5 s.
-const FAREWELL: Duration = Duration::from_millis(400);
+/// How long there is no link where one is made anew on purpose: the server has to see that the last is
+/// gone.
+const BETWEEN: Duration = Duration::from_secs(1);
 
 /// How many domains that are not served are remembered as having delegated. Anybody's server may
 /// say that it has.
@@ -53,6 +56,13 @@ pub enum Event {
     Up,
     /// A served domain delegates private storage to it.
     Delegated(String),
+    /// A served domain that had delegated on this link does so no more.
+    DelegationEnded {
+        /// The domain.
+        domain: String,
+        /// How soon that is tried to be mended by a new login.
+        anew: Duration,
+    },
     /// A served domain lets it work on its users' PEP nodes, to this extent: told whenever the
     /// domain says so.
     Granted {
@@ -65,6 +75,13 @@ pub enum Event {
     Replied(Reply),
     /// These served domains have not delegated a while after the login.
     Undelegated(Vec<String>),
+    /// These delegate, and do not let us work on their users' PEP nodes.
+    Ungranted(Vec<String>),
+    /// A link was given up in order to log in anew.
+    Left {
+        /// How long until then.
+        pause: Duration,
+    },
     /// A login failed, or a link was lost.
     Down {
         /// Why.
@@ -91,9 +108,15 @@ pub struct Component {
     domains: Vec<String>,
     /// Those, and others, that have told us on this link that they delegate.
     delegated: BTreeSet<String>,
+    /// The served domains that let us work on their users' PEP nodes.
+    granted: BTreeSet<String>,
     /// When it is to be told which served domains have not.
     undelegated: Option<Instant>,
     liveness: Liveness,
+    watch: Watch,
+    anew: Anew,
+    /// When to log in anew, and for which domain.
+    anew_at: Option<(Instant, String)>,
 }
 
 impl Component {
@@ -114,8 +137,12 @@ impl Component {
             outbox: Outbox::default(),
             domains: config.access.domains.clone(),
             delegated: BTreeSet::new(),
+            granted: BTreeSet::new(),
             undelegated: None,
             liveness: settings::liveness(config),
+            watch: settings::watch(config),
+            anew: Anew::default(),
+            anew_at: None,
         }
     }
 
@@ -163,6 +190,7 @@ impl Component {
                 break Instant::now() + DRAIN;
             };
             let mut stream = false;
+            let mut anew = false;
             let why = match connected {
                 Ok(link) => {
                     let since = Instant::now();
@@ -172,12 +200,17 @@ impl Component {
                     let why = match self.serve(link, stop.as_mut(), &mut tell).await {
                         Ended::Stopped(by) => break by,
                         Ended::Lost(why) => why,
+                        Ended::Anew(domain) => {
+                            anew = true;
+                            domain
+                        }
                     };
                     self.dispatch.link_ended(&mut self.outbox);
                     if self.outbox.rewind() {
                         self.dispatch.answers_were_lost();
                     }
                     self.delegated.clear();
+                    self.granted.clear();
                     backoff.link_lasted(since.elapsed());
                     why
                 }
@@ -186,8 +219,17 @@ impl Component {
                     error.to_string()
                 }
             };
-            let pause = backoff.next();
-            tell(&Event::Down { why, stream, pause });
+            let pause = match anew {
+                true => {
+                    tell(&Event::Left { pause: BETWEEN });
+                    BETWEEN
+                }
+                false => {
+                    let pause = backoff.next();
+                    tell(&Event::Down { why, stream, pause });
+                    pause
+                }
+            };
             let mut pause = std::pin::pin!(sleep(pause));
             loop {
                 tokio::select! {
@@ -217,6 +259,8 @@ impl Component {
         } = link;
         self.questions.ask(&self.link.domain, &mut self.outbox);
         self.liveness.begin(&mut self.outbox);
+        self.watch.begin();
+        self.anew_at = None;
         // Set once nothing more is to be read.
         let mut leaving: Option<Leaving> = None;
         let mut stopping = false;
@@ -235,14 +279,18 @@ impl Component {
                     let farewell = async {
                         outbound.close(leaving.farewell).await.is_ok() && inbound.discard().await
                     };
-                    if let Ok(true) = timeout(FAREWELL, farewell).await {
+                    if let Ok(true) = timeout(leaving.patience, farewell).await {
                         self.outbox.confirm_all();
                     }
                     return leaving.ended.clone();
                 }
                 Some(leaving) => leaving.deadline,
                 None => {
+                    let now = Instant::now();
+                    let watch = self.watch.look(now, &mut self.outbox);
+                    let anew = self.anew_at.as_ref().map(|(at, _)| *at);
                     let due = self.dispatch.due().into_iter().chain(self.undelegated);
+                    let due = due.chain(watch).chain(anew);
                     self.liveness.lives(inbound.heard());
                     if !reading && self.outbox.is_empty() {
                         // It is we who are busy.
@@ -270,6 +318,10 @@ impl Component {
                         return leaving.ended;
                     }
                     self.tell_undelegated(tell);
+                    if let Some((_, domain)) = self.anew_at.take_if(|(at, _)| *at <= Instant::now()) {
+                        self.anew.begins(Instant::now());
+                        leaving = Some(Leaving::anew(domain));
+                    }
                 }
                 () = self.returns.wait() => self.dispatch.finish(&mut self.returns, &mut self.outbox),
                 turn = turn(wrote, &mut inbound, reading, &mut outbound, &mut self.outbox) => {
@@ -310,6 +362,7 @@ impl Component {
             .set_up_anew(service, settings::bookmarks(config), bounds);
         let before = std::mem::replace(&mut self.domains, config.access.domains.clone());
         self.liveness.watch_one_of(&self.domains);
+        self.watch.keep(&self.domains);
         let new = self.domains.iter().filter(|it| !before.contains(it));
         new.cloned().collect()
     }
@@ -322,8 +375,11 @@ impl Component {
             self.undelegated = Some(Instant::now() + DELEGATION);
         }
         for domain in new.into_iter().filter(|it| self.delegated.contains(it)) {
+            self.watch.delegated(&domain, Instant::now());
             tell(&Event::Delegated(domain));
         }
+        self.anew_at
+            .take_if(|(_, domain)| !self.domains.contains(domain));
     }
 
     /// Says which served domains have not delegated, if it is time to.
@@ -335,10 +391,20 @@ impl Component {
         {
             return;
         }
-        let missing = |domain: &&String| !self.delegated.contains(*domain);
-        let missing: Vec<String> = self.domains.iter().filter(missing).cloned().collect();
+        let (delegated, missing): (Vec<String>, Vec<String>) = self
+            .domains
+            .iter()
+            .cloned()
+            .partition(|domain| self.delegated.contains(domain));
         if !missing.is_empty() {
             tell(&Event::Undelegated(missing));
+        }
+        let ungranted = delegated
+            .into_iter()
+            .filter(|it| !self.granted.contains(it));
+        let ungranted: Vec<String> = ungranted.collect();
+        if !ungranted.is_empty() {
+            tell(&Event::Ungranted(ungranted));
         }
     }
 
@@ -347,15 +413,29 @@ impl Component {
             tell(&Event::Replied(reply));
             return;
         }
+        if let Some(ended) = self.watch.take(&received) {
+            if let Some(domain) = ended {
+                self.delegation_ended(domain, tell);
+            }
+            return;
+        }
         match self.dispatch.accept(received, at, &mut self.outbox) {
             Some(Told::Delegated(domain)) => {
                 let served = self.domains.contains(&domain);
+                if served {
+                    self.watch.delegated(&domain, Instant::now());
+                    self.anew_at.take_if(|(_, ended)| *ended == domain);
+                }
                 let kept = served || self.delegated.len() < NOT_SERVED;
                 if kept && self.delegated.insert(domain.clone()) && served {
                     tell(&Event::Delegated(domain));
                 }
             }
             Some(Told::Granted { domain, grant }) if self.domains.contains(&domain) => {
+                match grant.items {
+                    true => self.granted.insert(domain.clone()),
+                    false => self.granted.remove(&domain),
+                };
                 self.liveness.granted(&domain, &mut self.outbox);
                 tell(&Event::Granted { domain, grant });
             }
@@ -364,6 +444,16 @@ impl Component {
             }
             Some(Told::Granted { .. }) | None => {}
         }
+    }
+
+    /// A domain that had delegated on this link does so no more: only a new login can bring that back.
+    fn delegation_ended(&mut self, domain: String, tell: &mut impl FnMut(&Event)) {
+        self.delegated.remove(&domain);
+        let now = Instant::now();
+        let at = self.anew.when(now);
+        let (domain, anew) = (domain, at - now);
+        self.anew_at.get_or_insert((at, domain.clone()));
+        tell(&Event::DelegationEnded { domain, anew });
     }
 
     /// What could not be sent for so long is not waited for any more.

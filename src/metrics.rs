@@ -40,8 +40,19 @@ pub struct Now {
     pub link_up: bool,
     /// Whether nothing can be read or stored.
     pub store_failed: bool,
-    /// The served domains, and which of them delegate.
-    pub domains: Vec<(String, bool)>,
+    /// The served domains.
+    pub domains: Vec<Domain>,
+}
+
+/// A served domain.
+#[derive(Debug, Clone)]
+pub struct Domain {
+    /// What it is called.
+    pub name: String,
+    /// Whether it delegates; `None` if that is not expected of any.
+    pub delegates: Option<bool>,
+    /// Whether it lets us work on its users' PEP nodes.
+    pub grants: bool,
 }
 
 /// All metrics of one service.
@@ -66,6 +77,7 @@ struct Gauges {
     link_up: IntGauge,
     store_failed: IntGauge,
     delegated: IntGaugeVec,
+    granted: IntGaugeVec,
     resident: Gauge,
 }
 
@@ -114,6 +126,16 @@ impl Metrics {
                     &["domain"],
                 )?,
             )?,
+            granted: register(
+                &registry,
+                IntGaugeVec::new(
+                    opts(
+                        "granted",
+                        "Whether this served domain lets us keep room bookmarks in step with PEP.",
+                    ),
+                    &["domain"],
+                )?,
+            )?,
             resident: register(
                 &registry,
                 Gauge::new(
@@ -144,12 +166,17 @@ impl Metrics {
         gauges.ready.set(now.ready.into());
         gauges.link_up.set(now.link_up.into());
         gauges.store_failed.set(now.store_failed.into());
-        gauges.delegated.reset();
-        for (domain, delegates) in &now.domains {
-            gauges
-                .delegated
-                .with_label_values(&[domain])
-                .set((*delegates).into());
+        let Gauges {
+            delegated, granted, ..
+        } = &*gauges;
+        delegated.reset();
+        granted.reset();
+        for domain in &now.domains {
+            let name = &[&domain.name];
+            if let Some(delegates) = domain.delegates {
+                delegated.with_label_values(name).set(delegates.into());
+            }
+            granted.with_label_values(name).set(domain.grants.into());
         }
         gauges
             .resident

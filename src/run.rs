@@ -19,7 +19,7 @@ use crate::logs;
 use crate::metrics::Metrics;
 use crate::owners::Here;
 use crate::start::start;
-use crate::status::{Facts, Served, Status};
+use crate::status::{Facts, Needs, Served, Status};
 use doors::Doors;
 use end::Asked;
 use news::News;
@@ -122,6 +122,10 @@ fn facts(config: &Config) -> Facts {
 fn served(config: &Config) -> Served {
     Served {
         domains: config.access.domains.clone(),
-        needs_delegation: config.access.delegation == Delegation::Required,
+        needs: match config.access.delegation {
+            Delegation::None => Needs::Nothing,
+            Delegation::Optional => Needs::One,
+            Delegation::Required => Needs::All,
+        },
     }
 }

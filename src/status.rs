@@ -31,8 +31,19 @@ pub struct Facts {
 pub struct Served {
     /// The domains.
     pub domains: Vec<String>,
-    /// Whether the service is ready only when all of them delegate.
-    pub needs_delegation: bool,
+    /// Which of them have to delegate.
+    pub needs: Needs,
+}
+
+/// Which of the served domains have to delegate, or else the service is not ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// None: the service is only asked by its own address.
+    Nothing,
+    /// Any of them.
+    One,
+    /// All of them.
+    All,
 }
 
 /// The link to the router.
@@ -61,8 +72,10 @@ pub struct State {
     pub link: Link,
     /// Who is served.
     pub served: Served,
-    /// The served domains that have delegated on this link.
+    /// The served domains that delegate, on this link.
     pub delegated: BTreeSet<String>,
+    /// The served domains that let us work on their users' PEP nodes, on this link.
+    pub granted: BTreeSet<String>,
     /// Whether the service has been asked to end.
     pub stopping: bool,
 }
@@ -100,6 +113,7 @@ impl Status {
             link: Link::Connecting,
             served,
             delegated: BTreeSet::new(),
+            granted: BTreeSet::new(),
             stopping: false,
         });
         Self(Arc::new(Inner {
@@ -115,7 +129,9 @@ impl Status {
     /// These are served from now on.
     pub fn serve(&self, served: Served) {
         self.0.state.send_modify(|state| {
-            state.delegated.retain(|it| served.domains.contains(it));
+            for domains in [&mut state.delegated, &mut state.granted] {
+                domains.retain(|it| served.domains.contains(it));
+            }
             state.served = served;
         });
     }
@@ -135,12 +151,30 @@ impl Status {
         });
     }
 
+    /// This domain delegates no more.
+    pub fn delegation_ended(&self, domain: &str) {
+        self.0.state.send_modify(|state| {
+            state.delegated.remove(domain);
+        });
+    }
+
+    /// This domain lets us work on its users' PEP nodes, or no more.
+    pub fn granted(&self, domain: &str, grants: bool) {
+        self.0.state.send_modify(|state| {
+            match grants {
+                true => state.granted.insert(domain.to_owned()),
+                false => state.granted.remove(domain),
+            };
+        });
+    }
+
     /// A login failed, or the link was lost.
     pub fn down(&self, why: &str, pause: Duration) {
         let why = why.to_owned();
         self.0.state.send_modify(|state| {
             state.link = Link::Down { why, pause };
             state.delegated.clear();
+            state.granted.clear();
         });
     }
 
@@ -225,10 +259,15 @@ impl Status {
             return Err(self.link_line(&state));
         }
         let missing = state.missing();
-        if state.served.needs_delegation && !missing.is_empty() {
-            return Err(format!("not yet delegated by {}", missing.join(", ")));
+        let is_ready = match state.served.needs {
+            Needs::Nothing => true,
+            Needs::One => !state.delegated.is_empty(),
+            Needs::All => missing.is_empty(),
+        };
+        match is_ready {
+            true => Ok(()),
+            false => Err(format!("not delegated by {}", missing.join(", "))),
         }
-        Ok(())
     }
 
     fn link_line(&self, state: &State) -> String {
@@ -243,7 +282,7 @@ impl Status {
                 let not_by = state.missing();
                 let mut line = format!("logged in as {jid}");
                 if by.is_empty() {
-                    line.push_str("; not delegated by any domain yet");
+                    line.push_str("; not delegated by any domain");
                 } else {
                     line.push_str(&format!("; delegated by {}", by.join(", ")));
                     if !not_by.is_empty() {
@@ -276,21 +315,21 @@ impl fmt::Display for Status {
 mod tests {
     use super::*;
 
-    fn status(needs_delegation: bool) -> Status {
+    fn status(needs: Needs) -> Status {
         let facts = Facts {
             jid: "private.example.org".to_owned(),
             server: "127.0.0.1:5347".to_owned(),
         };
         let served = Served {
             domains: vec!["example.org".to_owned(), "example.net".to_owned()],
-            needs_delegation,
+            needs,
         };
         Status::new(facts, served, Store::in_memory())
     }
 
     #[test]
     fn the_line_follows_the_link() {
-        let status = status(false);
+        let status = status(Needs::One);
         assert_eq!(
             status.to_string(),
             "connecting to the router at 127.0.0.1:5347"
@@ -298,7 +337,7 @@ mod tests {
         status.up();
         assert_eq!(
             status.to_string(),
-            "logged in as private.example.org; not delegated by any domain yet"
+            "logged in as private.example.org; not delegated by any domain"
         );
         status.delegated("example.org");
         assert_eq!(
@@ -316,29 +355,33 @@ mod tests {
             "the router closed the stream; next attempt in 3.5 s"
         );
         status.up();
-        assert!(
-            status
-                .to_string()
-                .ends_with("not delegated by any domain yet")
-        );
+        assert!(status.to_string().ends_with("not delegated by any domain"));
         status.stopping();
         assert_eq!(status.to_string(), "stopping");
     }
 
     #[test]
-    fn who_requires_delegation_is_ready_when_all_have_delegated() {
-        let (optional, required) = (status(false), status(true));
-        for status in [&optional, &required] {
+    fn ready_is_who_serves_somebody() {
+        let [none, one, all] = [Needs::Nothing, Needs::One, Needs::All].map(status);
+        for status in [&none, &one, &all] {
             assert!(status.ready().is_err());
             status.up();
         }
-        assert_eq!(optional.ready(), Ok(()));
-        let told = "not yet delegated by example.org, example.net";
-        assert_eq!(required.ready(), Err(told.to_owned()));
-        required.delegated("example.net");
-        required.delegated("example.org");
-        assert_eq!(required.ready(), Ok(()));
-        required.stopping();
-        assert!(required.ready().is_err());
+        assert_eq!(none.ready(), Ok(()));
+        let told = "not delegated by example.org, example.net";
+        for status in [&one, &all] {
+            assert_eq!(status.ready(), Err(told.to_owned()));
+            status.delegated("example.net");
+        }
+        assert_eq!(one.ready(), Ok(()));
+        assert_eq!(all.ready(), Err("not delegated by example.org".to_owned()));
+        all.delegated("example.org");
+        assert_eq!(all.ready(), Ok(()));
+        for status in [&one, &all] {
+            status.delegation_ended("example.net");
+            assert!(status.ready().is_err());
+        }
+        none.stopping();
+        assert!(none.ready().is_err());
     }
 }

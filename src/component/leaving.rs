@@ -8,6 +8,12 @@ use crate::link::End;
 /// is closed after that, and the process is ended by force after 5 s.
 pub const DRAIN: Duration = Duration::from_millis(3000);
 
+/// How long a router may take to read our leave; with [`DRAIN`] it makes less than 5 s.
+const FAREWELL: Duration = Duration::from_millis(400);
+
+/// How long it may where we come back.
+const GONE: Duration = Duration::from_secs(5);
+
 /// Closes the stream that is not XML, as RFC 6120 section 4.9 has it.
 const NOT_WELL_FORMED: &str = "<stream:error><not-well-formed \
      xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>";
@@ -21,6 +27,8 @@ pub enum Ended {
     Lost(String),
     /// We are to stop; by when at the latest.
     Stopped(Instant),
+    /// We log in anew, because this domain has ended its delegation.
+    Anew(String),
 }
 
 /// Nothing more is read from a link, and what has been read is answered.
@@ -30,6 +38,8 @@ pub struct Leaving {
     pub deadline: Instant,
     /// What is written at the very end.
     pub farewell: &'static str,
+    /// How long the router may take to read that, and to end its side.
+    pub patience: Duration,
     /// Why.
     pub ended: Ended,
 }
@@ -39,7 +49,17 @@ impl Leaving {
         Self {
             deadline: Instant::now() + DRAIN,
             farewell,
+            patience: FAREWELL,
             ended,
+        }
+    }
+
+    /// How to leave in order to log in anew. The server must have seen the end of this connection before
+    /// it sees the next: else ejabberd takes delegation from both.
+    pub fn anew(domain: String) -> Self {
+        Self {
+            patience: GONE,
+            ..Self::new(END_OF_STREAM, Ended::Anew(domain))
         }
     }
 

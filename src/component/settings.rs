@@ -8,6 +8,7 @@ use crate::dispatch::Bounds;
 use crate::{link, service};
 
 use super::liveness::Liveness;
+use super::watch::Watch;
 
 /// What bounds the open requests.
 pub fn bounds(config: &Config) -> Bounds {
@@ -23,6 +24,11 @@ pub fn liveness(config: &Config) -> Liveness {
     let domain = config.component.jid.to_string();
     let host = config.access.domains.first().unwrap_or(&domain);
     Liveness::new(config.component.ping, &domain, host)
+}
+
+/// How it is watched whether domains still delegate.
+pub fn watch(config: &Config) -> Watch {
+    Watch::new(config.component.jid.as_str(), config.component.ping)
 }
 
 /// What the link is handed.

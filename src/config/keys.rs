@@ -187,6 +187,7 @@ pub(super) const KEYS: &[Key] = &[
         name: "delegation",
         set: |draft, given| {
             draft.delegation = given.choice(&[
+                ("none", Delegation::None),
                 ("optional", Delegation::Optional),
                 ("required", Delegation::Required),
             ])?;

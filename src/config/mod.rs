@@ -97,13 +97,15 @@ pub struct Access {
     pub reserved_namespaces: ReservedNamespaces,
 }
 
-/// Whether readiness waits for delegation.
+/// Which domains have to delegate for the service to be ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Delegation {
-    /// Ready as soon as the router has accepted us.
+    /// None: users ask the component by its own address, and nobody delegates.
+    None,
+    /// Any of [`Access::domains`]: somebody is served.
     #[default]
     Optional,
-    /// Not ready until every domain of [`Access::domains`] has delegated.
+    /// Every one of them.
     Required,
 }
 

@@ -40,8 +40,34 @@ impl<'a> News<'a> {
                 tracing::info!("delegation is active for {domain}");
                 self.status.delegated(domain);
             }
-            Event::Granted { domain, grant } if self.wanted => self.granted(domain, grant.items),
-            Event::Granted { .. } => {}
+            Event::DelegationEnded { domain, anew } => {
+                tracing::warn!(
+                    "{domain} no longer delegates private storage: its clients are not served; {}",
+                    match anew.as_secs() {
+                        0 => "logging in anew to bring that back".to_owned(),
+                        seconds => format!("logging in anew in {seconds} s to bring that back"),
+                    }
+                );
+                self.status.delegation_ended(domain);
+            }
+            Event::Granted { domain, grant } => {
+                self.status.granted(domain, grant.items);
+                if self.wanted {
+                    self.granted(domain, grant.items);
+                }
+            }
+            Event::Ungranted(domains) if self.wanted => tracing::warn!(
+                "{} does not let us keep room bookmarks in step with PEP: there they come from the \
+                 store alone. `print-config` prints what the router needs; where it cannot \
+                 (ejabberd before 25.03), set bookmarks.mode = \"off\"",
+                domains.join(", ")
+            ),
+            Event::Ungranted(_) => {}
+            Event::Left { pause } => {
+                tracing::debug!("the connection is closed, to log in anew");
+                self.lost = Some(Instant::now());
+                self.status.down("logging in anew", *pause);
+            }
             Event::Undelegated(domains) => tracing::warn!(
                 "no delegation from {}: clients there do not reach this service, except those that \
                  ask it by its address; `print-config` prints what the router needs",

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::http::{Method, Request, Response, Routes, StatusCode, answer};
-use crate::metrics::{Metrics, Now};
+use crate::metrics::{Domain, Metrics, Now};
 use crate::owners::{Here, wire};
-use crate::status::Status;
+use crate::status::{Needs, Status};
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 
@@ -25,7 +25,12 @@ impl Public {
             link_up: self.status.is_up(),
             store_failed: self.status.store_failed(),
             domains: domains
-                .map(|domain| (domain.clone(), state.delegated.contains(domain)))
+                .map(|domain| Domain {
+                    name: domain.clone(),
+                    delegates: (state.served.needs != Needs::Nothing)
+                        .then(|| state.delegated.contains(domain)),
+                    grants: state.granted.contains(domain),
+                })
                 .collect(),
         })
     }

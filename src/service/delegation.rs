@@ -1,6 +1,7 @@
 //! Namespace delegation (XEP-0355): requests that a server hands over, because its users send
 //! them to their own accounts and not to us.
 
+use super::forget;
 use crate::address;
 use crate::stanza::{Element, Received, ns};
 
@@ -23,6 +24,20 @@ pub fn is_disco_node(node: &str) -> bool {
             rest.and_then(|r| r.strip_prefix("::").or_else(|| r.strip_prefix(":bare:")));
         namespace == Some(ns::PRIVATE)
     })
+}
+
+/// Whether such a node asks what the server is to announce as its own, and not as its users'.
+pub fn is_of_server(node: &str) -> bool {
+    VERSIONS.iter().any(|version| {
+        let rest = node.strip_prefix(version);
+        rest.is_some_and(|rest| rest.starts_with("::"))
+    })
+}
+
+/// The feature by which a server shows that it delegates private storage to the component of this
+/// domain: it announces it for as long as it does.
+pub fn delegation_mark(domain: &str) -> String {
+    format!("{}#delegated-to-{domain}", forget::NAMESPACE)
 }
 
 /// Whether this IQ is such a query, from a host that speaks as ejabberd does.

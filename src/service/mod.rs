@@ -34,7 +34,7 @@ use private::Action;
 use request::Asked;
 
 pub use answer::{Answer, Answered};
-pub use delegation::asks_about_delegation;
+pub use delegation::{asks_about_delegation, delegation_mark};
 pub use private::{BOOKMARKS, Bookmarks, MAX_NAME_BYTES, Reserved, bookmarks_in, is_reserved};
 pub use privilege::Grant;
 pub use request::{Fetch, Plan, Request, Work, Write};
@@ -61,6 +61,9 @@ const fn container(parent: &'static str, namespace: &'static str, name: &'static
         name,
     }
 }
+
+/// The namespace of disco#info queries (XEP-0030).
+pub const DISCO_INFO: &str = xep::DISCO_INFO;
 
 /// What it takes to hold any request, however short: its addresses, its place in the queues.
 const HELD: usize = 1024;

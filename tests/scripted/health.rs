@@ -166,11 +166,11 @@ fn where_delegation_is_required_every_domain_must_have_delegated() {
     let data = stage.component.folder().join("data");
     let [first, second] = [server::HOST, server::OTHER_HOST];
     stage.expect_nothing();
-    let missing = format!("not yet delegated by {first}, {second}");
+    let missing = format!("not delegated by {first}, {second}");
     assert_eq!(web::control(&data, "/readyz"), told(503, &missing));
     delegate(&mut stage, second);
     stage.expect_nothing();
-    let missing = format!("not yet delegated by {first}");
+    let missing = format!("not delegated by {first}");
     assert_eq!(web::control(&data, "/readyz"), told(503, &missing));
     delegate(&mut stage, first);
     stage.expect_nothing();

@@ -365,6 +365,8 @@ fn what_is_packaged_uses_the_metrics_that_exist() {
     assert!(!used.is_empty() && used.is_subset(&exist), "{used:?}");
     let rules = packaged(rules).display().to_string();
     promtool(&["check", "rules", &rules], "");
+    let tests = packaged("packaging/prometheus/xmpp-private-storage.rules.test.yml");
+    promtool(&["test", "rules", &tests.display().to_string()], "");
 
     assert_eq!(named(&read("docs/METRICS.md")), exist, "all are described");
 }

@@ -32,3 +32,4 @@ mod service_manager;
 pub mod stage;
 mod stopping;
 mod trailing_dots;
+mod undelegated;

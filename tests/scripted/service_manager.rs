@@ -103,7 +103,7 @@ fn the_status_follows_the_link() {
     ));
     let mut session = router.let_in();
     let ready = manager.expect("READY=1\n");
-    let up = "STATUS=logged in as private.localhost; not delegated by any domain yet\n";
+    let up = "STATUS=logged in as private.localhost; not delegated by any domain\n";
     assert!(ready.contains(up), "{ready}");
     let [first, second] = [server::HOST, server::OTHER_HOST];
     delegate(&mut session, first);

@@ -144,7 +144,7 @@ fn no_such_host_is_believed_that_it_delegates() {
     let told = web::control(&data, "/readyz");
     assert_eq!(
         (told.status, &*told.body),
-        (503, "not yet delegated by localhost")
+        (503, "not delegated by localhost")
     );
 }
 

@@ -308,16 +308,20 @@ impl Writer {
     }
 }
 
-/// The id of a ping that the component sends of its own accord.
+/// How what the component asks of its own accord begins: whether the router lives, and what a host that
+/// delegates announces.
+const OWN: [&str; 2] = ["<iq type='get' id='alive-", "<iq type='get' id='delegated-"];
+
+/// The id of such a question.
 pub fn ping_id(piece: &str) -> Option<String> {
-    let rest = piece.strip_prefix("<iq type='get' id='alive-")?;
-    let number = rest.split('\'').next()?;
-    Some(format!("alive-{number}"))
+    let is_own = OWN.iter().any(|begin| piece.starts_with(begin));
+    let id = piece.split('\'').nth(3).filter(|_| is_own)?;
+    Some(id.to_owned())
 }
 
 fn without_pings(bytes: &[u8]) -> String {
     let mut text = String::from_utf8_lossy(bytes).into_owned();
-    while let Some(begin) = text.find("<iq type='get' id='alive-") {
+    while let Some(begin) = OWN.iter().find_map(|begin| text.find(begin)) {
         let length = text[begin..]
             .find("</iq>")
             .map_or(0, |at| at + "</iq>".len());

@@ -67,6 +67,11 @@ impl Findings {
         self.delegated.insert(domain.to_owned());
     }
 
+    /// This domain delegates no more.
+    pub fn delegation_ended(&mut self, domain: &str) {
+        self.delegated.remove(domain);
+    }
+
     /// Whether this domain has said that it delegates.
     pub fn has_delegated(&self, domain: &str) -> bool {
         self.delegated.contains(domain)

@@ -59,7 +59,9 @@ pub async fn look(report: &Report, component: Component, config: &Config) -> Res
                     lost.get_or_insert_with(|| why.clone());
                 }
                 Event::Granted { domain, grant } => grants.granted(domain, *grant),
-                Event::Undelegated(_) => {} // what is missing is told at the end
+                // What is missing is told at the end.
+                Event::Undelegated(_) | Event::Ungranted(_) | Event::Left { .. } => {}
+                Event::DelegationEnded { domain, .. } => findings.delegation_ended(domain),
             }
             let expects_grants = config.bookmarks.mode == BookmarksMode::Pep;
             moved_on.send_replace(if lost.is_some() {
@@ -161,14 +163,23 @@ fn silence(step: usize, config: &Config) -> String {
 
 fn judge(report: &Report, config: &Config, findings: &Findings, grants: &Grants) -> Result<(), u8> {
     let jid = config.component.jid.as_str();
-    let required = config.access.delegation == Delegation::Required;
-    let mut missing = false;
-    for domain in &config.access.domains {
+    let domains = &config.access.domains;
+    let mut delegating = domains.iter().filter(|it| findings.has_delegated(it));
+    let is_enough = match config.access.delegation {
+        Delegation::None => true,
+        Delegation::Optional => delegating.next().is_some(),
+        Delegation::Required => delegating.count() == domains.len(),
+    };
+    if config.access.delegation == Delegation::None {
+        let line = "delegation: none is expected, since access.delegation is \"none\"";
+        report.line(Sign::Neutral, line);
+    }
+    for domain in domains {
         for (sign, line) in delegation::judge(findings, domain, jid) {
-            missing |= sign == Sign::Bad;
-            let sign = match sign {
-                Sign::Bad if !required => Sign::Warning,
-                sign => sign,
+            let sign = match (sign, config.access.delegation) {
+                (Sign::Bad, Delegation::None) => continue,
+                (Sign::Bad, _) if is_enough => Sign::Warning,
+                (sign, _) => sign,
             };
             report.line(sign, format_args!("delegation: {line}"));
         }
@@ -179,8 +190,8 @@ fn judge(report: &Report, config: &Config, findings: &Findings, grants: &Grants)
             report.line(sign, line);
         }
     }
-    if missing && required {
-        return Err(exit::UNAVAILABLE);
+    match is_enough {
+        true => Ok(()),
+        false => Err(exit::UNAVAILABLE),
     }
-    Ok(())
 }

@@ -1,0 +1,200 @@
+//! Delegation that ends on a link that lives: mod_delegation was reloaded, or an old connection of ours
+//! ended late. The server says nothing, and clients got errors until somebody restarted the component.
+
+use super::health::delegate;
+use super::stage::{Stage, get};
+use crate::support::router::{PATIENCE, parse};
+use crate::support::server::{HOST, OTHER_HOST};
+use crate::support::web;
+
+const INFO: &str = "http://jabber.org/protocol/disco#info";
+
+/// A component that pings every second, delegated to by both hosts, which show what it answers to their
+/// nested questions.
+struct Watched {
+    stage: Stage,
+    mark: String,
+}
+
+impl Watched {
+    fn new() -> Watched {
+        let mut stage = Stage::configured(|options| {
+            options.component = "ping_seconds = 1".to_owned();
+        });
+        stage.answers_pings = false;
+        let mut watched = Watched {
+            stage,
+            mark: String::new(),
+        };
+        watched.is_delegated_to();
+        watched
+    }
+
+    /// Both hosts delegate, and ask as servers do.
+    fn is_delegated_to(&mut self) {
+        for host in [HOST, OTHER_HOST] {
+            delegate(&mut self.stage, host);
+            let node = "urn:xmpp:delegation:2::jabber:iq:private";
+            self.stage.send(format!(
+                "<iq type='get' id='nested' from='{host}' to='private.localhost'>\
+                 <query xmlns='{INFO}' node='{node}'/></iq>"
+            ));
+        }
+        let mut marks = Vec::new();
+        while marks.len() < 2 {
+            let xml = self.stage.next();
+            if xml.contains("nested") {
+                let answer = parse(&xml);
+                let query = answer.children().next().expect("a query");
+                let mut features = query.children().filter_map(|it| it.attr("var"));
+                let mark = features.find(|it| it.contains("private.localhost"));
+                marks.push(mark.expect("a feature of its own").to_owned());
+            }
+        }
+        self.mark = marks.remove(0);
+    }
+
+    /// Answers what the component asks hosts about themselves, and its pings, until this many hosts
+    /// have said what they announce; some of them no more.
+    fn hosts_say(&mut self, count: usize, without: &[&str]) -> usize {
+        let mut said = 0;
+        while said < count {
+            let Some(xml) = self.stage.next_within(PATIENCE) else {
+                break;
+            };
+            said += usize::from(self.answer(&xml, without));
+        }
+        said
+    }
+
+    fn answer(&mut self, xml: &str, without: &[&str]) -> bool {
+        let asked = parse(xml);
+        let id = asked.attr("id").unwrap_or_default();
+        if id.starts_with("alive-") {
+            self.stage.answer_ping(id);
+        }
+        if !id.starts_with("delegated-") {
+            return false;
+        }
+        let host = asked.attr("to").expect("a host");
+        let mark = match without.contains(&host) {
+            true => "",
+            false => &format!("<feature var='{}'/>", self.mark),
+        };
+        self.stage.send(format!(
+            "<iq type='result' id='{id}' from='{host}' to='private.localhost'>\
+             <query xmlns='{INFO}'><identity category='server' type='im'/>\
+             <feature var='jabber:iq:private'/>{mark}</query></iq>"
+        ));
+        true
+    }
+
+    /// The component has closed its connection, makes the next, and is delegated to.
+    fn is_let_in_again(&mut self) {
+        while let Some(xml) = self.stage.next_within(PATIENCE) {
+            if xml == "</stream:stream>" {
+                break;
+            }
+            self.answer(&xml, &[HOST]);
+        }
+        let data = self.stage.component.folder().join("data");
+        self.stage.send("</stream:stream>");
+        self.stage.lose_link();
+        self.stage.let_in_again();
+        assert_ne!(
+            web::control(&data, "/readyz").status,
+            200,
+            "nobody has delegated"
+        );
+        self.stage.answers_pings = false;
+        self.is_delegated_to();
+    }
+
+    fn ready(&self) -> u16 {
+        let data = self.stage.component.folder().join("data");
+        web::control(&data, "/readyz").status
+    }
+
+    fn metric(&self, line: &str) -> bool {
+        let data = self.stage.component.folder().join("data");
+        let metrics = web::control(&data, "/metrics").body;
+        metrics.lines().any(|it| it == line)
+    }
+}
+
+#[test]
+fn it_is_noticed_told_and_mended_by_a_new_login() {
+    let mut watched = Watched::new();
+    watched.hosts_say(4, &[]);
+    assert_eq!(watched.ready(), 200);
+    watched.hosts_say(2, &[HOST]);
+    let line = format!("{HOST} no longer delegates private storage");
+    let told = watched.stage.component.wait_for_log(&line, PATIENCE);
+    assert!(
+        told.contains(" WARN ") && told.contains("logging in anew"),
+        "{told}"
+    );
+    watched.is_let_in_again();
+    assert_eq!(watched.hosts_say(2, &[]), 2);
+    assert_eq!(watched.ready(), 200);
+    let log = watched.stage.component.log();
+    let lines = log.iter().filter(|it| it.contains(" WARN "));
+    assert_eq!(lines.count(), 1, "one line: {log:#?}");
+
+    // It ends once more: the next attempt has to wait, and meanwhile the other host is served.
+    watched.hosts_say(2, &[HOST]);
+    let line = "logging in anew in ";
+    watched.stage.component.wait_for_log(line, PATIENCE);
+    let delegated =
+        |host: &str, is: u8| format!("private_storage_delegated{{domain=\"{host}\"}} {is}");
+    assert!(watched.metric(&delegated(HOST, 0)) && watched.metric(&delegated(OTHER_HOST, 1)));
+    assert_eq!(watched.ready(), 200, "one of them is served");
+    watched.stage.send(get("1", "<a xmlns='urn:x'/>"));
+    while !watched.stage.next().contains("id='1'") {}
+}
+
+/// A host that never showed it may be one that does not show such things.
+#[test]
+fn who_never_showed_it_is_left_alone() {
+    let mut watched = Watched::new();
+    assert_eq!(watched.hosts_say(8, &[HOST, OTHER_HOST]), 8);
+    assert_eq!(watched.ready(), 200);
+    // Nor does an error say anything, or silence, or somebody else.
+    watched.hosts_say(2, &[OTHER_HOST]);
+    for round in 0..3 {
+        let xml = watched.stage.next_with("delegated-");
+        let asked = parse(&xml);
+        let (id, host) = (asked.attr("id").unwrap(), asked.attr("to").unwrap());
+        let query = format!("<query xmlns='{INFO}'/>");
+        let answer = match round {
+            0 => format!("<iq type='error' id='{id}' from='{host}' to='private.localhost'/>"),
+            1 => format!(
+                "<iq type='result' id='{id}' from='mallory@{host}' to='private.localhost'>{query}</iq>"
+            ),
+            _ => continue,
+        };
+        watched.stage.send(answer);
+    }
+    watched.hosts_say(4, &[OTHER_HOST]);
+    assert_eq!(watched.ready(), 200);
+    let log = watched.stage.component.log().join("\n");
+    assert!(!log.contains("no longer delegates"), "{log}");
+}
+
+/// As ejabberd does when a grant is given again.
+#[test]
+fn a_host_that_delegates_again_by_itself_needs_no_new_login() {
+    let mut watched = Watched::new();
+    watched.hosts_say(4, &[]);
+    watched.hosts_say(2, &[HOST]);
+    watched.is_let_in_again();
+    watched.hosts_say(4, &[]);
+    watched.hosts_say(2, &[HOST]);
+    watched
+        .stage
+        .component
+        .wait_for_log("logging in anew in ", PATIENCE);
+    delegate(&mut watched.stage, HOST);
+    let line = format!("private_storage_delegated{{domain=\"{HOST}\"}} 1");
+    super::health::eventually("it is served again", || watched.metric(&line));
+}
