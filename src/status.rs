@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
 use crate::store::Store;
@@ -295,6 +296,109 @@ impl Status {
     }
 }
 
+/// What a running service knows of itself, for other commands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// Whether the router has let it in.
+    pub is_up: bool,
+    /// How the link is, in words.
+    pub link: String,
+    /// Why users are not served; `None` if they are.
+    pub not_ready: Option<String>,
+    /// Those that are served.
+    pub domains: Vec<KnownDomain>,
+}
+
+/// What a running service knows of a served domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownDomain {
+    /// What it is called.
+    pub name: String,
+    /// Whether it delegates.
+    pub delegates: bool,
+    /// Whether it lets us work on its users' PEP nodes.
+    pub grants: bool,
+}
+
+impl Status {
+    /// What is known now.
+    pub fn known(&self) -> Known {
+        let state = self.now();
+        let link = match &state.link {
+            Link::Up { since } => {
+                let since = DateTime::<Utc>::from(*since).format("%Y-%m-%d %H:%M:%S UTC");
+                format!("logged in as {} since {since}", self.0.facts.jid)
+            }
+            _ => self.link_line(&state),
+        };
+        let domains = state.served.domains.iter().map(|name| KnownDomain {
+            name: name.clone(),
+            delegates: state.delegated.contains(name),
+            grants: state.granted.contains(name),
+        });
+        Known {
+            is_up: matches!(state.link, Link::Up { .. }),
+            link,
+            not_ready: self.ready().err(),
+            domains: domains.collect(),
+        }
+    }
+}
+
+impl Known {
+    /// As lines of a name and a value each.
+    pub fn write(&self) -> String {
+        let one_line = |text: &str| text.replace(char::is_control, " ");
+        let up = if self.is_up { "up" } else { "down" };
+        let mut text = format!("{up} {}\n", one_line(&self.link));
+        if let Some(why) = &self.not_ready {
+            text.push_str(&format!("not-ready {}\n", one_line(why)));
+        }
+        for domain in &self.domains {
+            let has = |what: bool, name: &'static str| if what { name } else { "-" };
+            text.push_str(&format!(
+                "domain {} {} {}\n",
+                has(domain.delegates, "delegates"),
+                has(domain.grants, "grants"),
+                domain.name
+            ));
+        }
+        text
+    }
+
+    /// Reads such lines. What another release says beside is passed over.
+    pub fn read(text: &str) -> Option<Self> {
+        let mut lines = text
+            .lines()
+            .map(|line| line.split_once(' ').unwrap_or((line, "")));
+        let (up, link) = lines.next()?;
+        let mut known = Self {
+            is_up: up == "up",
+            link: link.to_owned(),
+            not_ready: None,
+            domains: Vec::new(),
+        };
+        if !["up", "down"].contains(&up) {
+            return None;
+        }
+        for (name, value) in lines {
+            let mut words = value.splitn(3, ' ');
+            match (name, words.next(), words.next(), words.next()) {
+                ("not-ready", ..) => known.not_ready = Some(value.to_owned()),
+                ("domain", Some(delegates), Some(grants), Some(name)) => {
+                    known.domains.push(KnownDomain {
+                        name: name.to_owned(),
+                        delegates: delegates == "delegates",
+                        grants: grants == "grants",
+                    });
+                }
+                _ => {}
+            }
+        }
+        Some(known)
+    }
+}
+
 const STORE_FAILED: &str = "the store has failed; the log says why";
 
 /// One line for a person.
@@ -383,5 +487,24 @@ mod tests {
         }
         none.stopping();
         assert!(none.ready().is_err());
+    }
+
+    #[test]
+    fn what_is_known_is_read_again() {
+        let status = status(Needs::One);
+        for _ in 0..2 {
+            let known = status.known();
+            assert_eq!(Known::read(&known.write()), Some(known));
+            status.up();
+            status.delegated("example.org");
+            status.granted("example.org", true);
+        }
+        let known = status.known();
+        assert_eq!(
+            (known.is_up, known.not_ready, known.domains.len()),
+            (true, None, 2)
+        );
+        assert!(known.domains[0].delegates && known.domains[0].grants);
+        assert_eq!(Known::read("there is /livez, /readyz and /metrics"), None);
     }
 }

@@ -36,6 +36,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "metrics",
             "owners",
             "start",
+            "status",
             "store",
             "formats",
             "service",

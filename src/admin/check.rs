@@ -5,6 +5,7 @@
 mod bookmarks;
 mod delegation;
 mod router;
+mod service;
 
 use std::process::ExitCode;
 
@@ -49,6 +50,13 @@ fn look(report: &Report, config: Result<Config, ConfigError>, connect: bool) -> 
         return Ok(());
     };
     let looked = if connect {
+        let jid = &config.component.jid;
+        let line = format!(
+            "connecting: this logs in as {jid} for a moment. ejabberd hands private storage over \
+             with that, so its own mod_private answers nobody from then on; and where another \
+             instance is logged in to it, that loses its delegation, and logs in anew"
+        );
+        report.line(Sign::Neutral, line);
         let component = Component::new(&config, store.clone(), &Metrics::new());
         runtime.block_on(router::look(report, component, &config))
     } else {
@@ -86,23 +94,17 @@ fn open(report: &Report, config: &Config, connect: bool) -> Result<Option<(Runti
             }
             Ok(Some(started))
         }
-        Err(StartError::Store(error @ OpenError::InUse { .. })) if connect => {
-            report.line(Sign::Warning, format_args!("store: {error}"));
-            // A second connection would be refused by Prosody, and would take the delegation from
-            // the first on ejabberd as soon as it ends.
-            let rest = ROUTER.join(", ");
-            let line = format!(
-                "{rest}: not tried while the service runs; its own log says how it is connected"
-            );
-            report.line(Sign::Neutral, line);
-            Err(exit::UNAVAILABLE)
-        }
         Err(StartError::Store(OpenError::InUse { pid, .. })) => {
             let pid = pid.map_or(String::new(), |pid| format!(" (pid {pid})"));
             report.line(
                 Sign::Good,
                 format!("store: {path}, in use by the service{pid}"),
             );
+            // A second connection would be refused by Prosody, and would take the delegation from
+            // the first on ejabberd as soon as it ends.
+            if connect {
+                service::look(report, config)?;
+            }
             Ok(None)
         }
         Err(error) => {

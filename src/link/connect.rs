@@ -55,6 +55,13 @@ pub enum ConnectError {
     /// What is there speaks something else.
     #[error("{0} does not speak XMPP: {1}; is this its component port?")]
     NotXmpp(Endpoint, &'static str),
+    /// What is there speaks XMPP, and not with components.
+    #[error(
+        "{0} speaks XMPP with {1} and not with components: name the router's component port in \
+         component.server (Prosody: component_ports, 5347 by default; ejabberd: the listener of \
+         ejabberd_service)"
+    )]
+    NotForComponents(Endpoint, &'static str),
     /// The router's certificate will not do.
     #[error("{0} showed a certificate that is not trusted: {1}")]
     Certificate(Endpoint, BadCertificate),
@@ -82,8 +89,13 @@ impl ConnectError {
     /// Whether the router refused the stream itself: its kind, or the name that it is for. It says
     /// so behind a header that promises more.
     pub fn is_about_the_stream(&self) -> bool {
-        matches!(self, Self::Refused(_, _, error)
-            if ["host-unknown", "invalid-namespace"].contains(&error.condition.as_str()))
+        match self {
+            Self::NotForComponents(..) => true,
+            Self::Refused(_, _, error) => {
+                ["host-unknown", "invalid-namespace"].contains(&error.condition.as_str())
+            }
+            _ => false,
+        }
     }
 }
 

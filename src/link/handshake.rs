@@ -43,6 +43,14 @@ pub async fn log_in(
             "its stream has another namespace",
         ));
     }
+    let partners = match link.inbound.default_namespace() {
+        Some("jabber:server") => Some("other servers"),
+        Some(ns::CLIENT) => Some("clients"),
+        _ => None,
+    };
+    if let Some(partners) = partners {
+        return Err(ConnectError::NotForComponents(server.clone(), partners));
+    }
     // Without an id there is nothing to prove ourselves with: Prosody sends such a header only
     // to say in the same breath what is wrong.
     let id = stream.attribute("id").filter(|id| !id.is_empty());

@@ -105,6 +105,11 @@ impl Inbound {
         self.heard
     }
 
+    /// The default namespace of the stream, once its header has come.
+    pub fn default_namespace(&self) -> Option<&str> {
+        self.reader.as_ref().map(Reader::default_namespace)
+    }
+
     /// Waits for the stream's header. Cancel safe.
     pub async fn open(&mut self) -> Result<Element, End> {
         loop {

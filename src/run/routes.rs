@@ -66,7 +66,8 @@ impl Routes for Public {
 impl Routes for Control {
     /// Commands do. How the service is can be told beside any number of them.
     fn takes_long(&self, request: &Request) -> bool {
-        !["/status", "/livez", "/readyz", "/metrics"].contains(&request.uri().path())
+        let short = ["/status", "/known", "/livez", "/readyz", "/metrics"];
+        !short.contains(&request.uri().path())
     }
 
     async fn answer(&self, request: Request) -> Response {
@@ -75,6 +76,10 @@ impl Routes for Control {
                 let version = env!("CARGO_PKG_VERSION");
                 let status = &self.public.status;
                 line(StatusCode::OK, &format!("{version}: {status}"))
+            }
+            (&Method::GET, "/known") => {
+                let known = self.public.status.known();
+                answer(StatusCode::OK, PLAIN, known.write())
             }
             _ => match wire::serve(&self.owners, request).await {
                 Ok(response) => response,

@@ -32,6 +32,11 @@ impl Default for Declared {
 }
 
 impl Declared {
+    /// The default namespace.
+    pub fn default_namespace(&self) -> &str {
+        &self.default
+    }
+
     /// The same name, if it is one of the stream's own. They are few and short.
     fn name(&self, name: &str) -> Option<&Namespace> {
         let own = [&self.none, &self.default, &self.xml];

@@ -81,6 +81,11 @@ impl Reader {
         Ok((inside, element))
     }
 
+    /// The default namespace of what stands inside.
+    pub fn default_namespace(&self) -> &str {
+        self.declared.default_namespace()
+    }
+
     /// Sets other limits for the stanzas to come.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::stage::{Start, prosody as shared_prosody};
 use crate::support::client::{PATIENCE, RawClient};
 use crate::support::clock::Ticks;
-use crate::support::component::{self, check};
+use crate::support::component::{self, check_connect};
 use crate::support::server::{COMPONENT, HOST, OTHER_HOST, Options, SECRET, Server};
 use crate::support::{ejabberd, ports, prosody};
 
@@ -34,7 +34,7 @@ fn options(server: &Server) -> component::Options {
 fn connect(options: &component::Options, code: i32, parts: &[&str]) -> String {
     let deadline = Instant::now() + 3 * PATIENCE;
     while Instant::now() < deadline {
-        let (exit, said) = check(options, &["--connect"]);
+        let (exit, said) = check_connect(options);
         assert!(!said.contains(SECRET), "{said}");
         if exit == Some(code) && parts.iter().all(|part| said.contains(part)) {
             return said;
@@ -211,12 +211,9 @@ fn who_serves_clients_meanwhile() {
         server.ports.component
     ));
     let server = prosody::start(server);
-    let said = connect(&options(&server), 0, &["meanwhile its own mod_private"]);
-    assert_eq!(
-        said.matches("meanwhile its own mod_private").count(),
-        1,
-        "{said}"
-    );
+    let meanwhile = "a module of its own may serve its clients meanwhile";
+    let said = connect(&options(&server), 69, &[meanwhile]);
+    assert_eq!(said.matches(meanwhile).count(), 1, "{said}");
 }
 
 /// Until the first login, ejabberd's mod_private answered; a second check finds nothing of the kind.
@@ -229,7 +226,7 @@ fn ejabberds_own_private_storage_is_seen_once() {
     let server = ejabberd::start(server);
     let mut alice = RawClient::login(&server, ALICE);
     alice.set("", "<a xmlns='urn:x'>lost</a>");
-    let (exit, said) = check(&configuration, &["--connect"]);
+    let (exit, said) = check_connect(&configuration);
     assert_eq!(exit, Some(0), "{said}");
     assert!(
         said.contains("! delegation: until this login, mod_private of localhost"),
@@ -239,21 +236,28 @@ fn ejabberds_own_private_storage_is_seen_once() {
     assert!(!said.contains("until this login"), "{said}");
 }
 
-/// A second connection would harm the first.
+/// A second connection would harm the first, so it says what the service knows.
 #[test]
-fn while_the_service_runs_it_does_not_connect() {
+fn while_the_service_runs_it_is_asked() {
     let stage = shared_prosody();
     let mut options = options(&stage.server);
     options.component = String::new();
     let data = stage.component.folder().join("data");
     let data = data.to_str().expect("UTF-8");
     let path = [("PRIVATE_STORAGE_STORAGE_PATH", data)];
+    stage
+        .component
+        .wait_for_log("delegation is active for test2.localhost", PATIENCE);
     let (exit, said) = component::check_in(&options, &["--connect"], &path);
-    assert_eq!(exit, Some(69), "{said}");
-    assert!(
-        said.contains("delegation: not tried while the service runs"),
-        "{said}"
-    );
+    assert_eq!(exit, Some(0), "{said}");
+    for part in [
+        "in use by the service (pid ",
+        "✓ service: logged in as private.localhost since ",
+        "✓ delegation: localhost\n",
+        "✓ delegation: test2.localhost\n",
+    ] {
+        assert!(said.contains(part), "{part:?} is not in {said}");
+    }
     let (exit, said) = component::check_in(&options, &[], &path);
     assert_eq!(exit, Some(0), "{said}");
     assert!(said.contains("in use by the service (pid "), "{said}");

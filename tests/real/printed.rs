@@ -5,7 +5,7 @@ use super::stage::{Start, wait_until_served};
 use crate::support::answers::{refusal, text};
 use crate::support::certificates::Identity;
 use crate::support::client::RawClient;
-use crate::support::component::{self, Component, check};
+use crate::support::component::{self, Component, check_connect};
 use crate::support::server::{COMPONENT, HOST, OTHER_HOST, Options, Server, place};
 use crate::support::{ejabberd, ports, prosody};
 
@@ -83,7 +83,7 @@ fn prosody_grants_what_bookmarks_are_kept_in_step_by() {
     let configuration = component::Options::at(ports::address(options.ports.component));
     options.host_blocks = Some(component::print_config(&configuration, "prosody"));
     let _server = prosody::start(options);
-    let (exit, said) = check(&configuration, &["--connect"]);
+    let (exit, said) = check_connect(&configuration);
     assert_eq!(exit, Some(0), "{said}");
     for host in [HOST, OTHER_HOST] {
         let line = format!("✓ bookmarks of {host}: kept in step with PEP\n");
@@ -102,7 +102,7 @@ fn ejabberd_grants_it_if_its_version_can() {
     options.host_blocks = Some(component::print_config_with(&configuration, &arguments));
     options.besides = "modules:\n  mod_version: {}\n".to_owned();
     let server = ejabberd::start(options);
-    let (exit, said) = check(&configuration, &["--connect"]);
+    let (exit, said) = check_connect(&configuration);
     assert_eq!(exit, Some(0), "{said}");
     for host in [HOST, OTHER_HOST] {
         let line = if (year, month) >= (25, 3) {

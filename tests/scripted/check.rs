@@ -12,12 +12,16 @@ use crate::support::component::{Options, check, check_in};
 use crate::support::ports;
 use crate::support::router::{HEADER, Router, Session};
 
-/// Every line but the first two, which are about the configuration and the store.
+/// Every line but the first three, which are about the configuration, the store, and what is done next.
 fn router_lines(said: &str) -> Vec<&str> {
     let lines: Vec<&str> = said.lines().collect();
     assert!(lines[0].starts_with("✓ configuration: "), "{said}");
     assert!(lines[1].starts_with("✓ store: "), "{said}");
-    lines[2..].to_vec()
+    assert!(
+        lines[2].starts_with("· connecting: this logs in as "),
+        "{said}"
+    );
+    lines[3..].to_vec()
 }
 
 fn connect(options: &Options) -> String {

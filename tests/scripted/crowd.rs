@@ -28,7 +28,10 @@ fn ok() -> Answer {
 
 fn open() -> (Stage, SocketAddr) {
     let address = ports::address(ports::free());
-    let stage = Stage::with(&format!("[http]\nlisten = \"{address}\"\n"));
+    let stage = Stage::configured(|options| {
+        options.access = "delegation = \"none\"".to_owned();
+        options.extra = format!("[http]\nlisten = \"{address}\"\n");
+    });
     // The others' connections are ours too.
     let descriptors = getrlimit(Resource::Nofile);
     let all = descriptors.maximum;

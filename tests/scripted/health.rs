@@ -99,6 +99,7 @@ fn it_is_ready_while_it_is_logged_in() {
 #[test]
 fn the_command_says_nothing_when_all_is_well() {
     let mut stage = Stage::new();
+    delegate(&mut stage, server::HOST);
     stage.expect_nothing();
     for arguments in [&[][..], &["--ready"]] {
         let output = healthcheck(stage.component.folder(), arguments);
@@ -179,6 +180,30 @@ fn where_delegation_is_required_every_domain_must_have_delegated() {
     stage.let_in_again();
     stage.expect_nothing();
     assert_eq!(web::control(&data, "/readyz").status, 503, "a new link");
+}
+
+/// Nobody was served, and every light was green.
+#[test]
+fn ready_is_who_serves_somebody() {
+    let mut stage = Stage::new();
+    let folder = stage.component.folder().to_owned();
+    stage.expect_nothing();
+    let nobody = format!("not delegated by {}, {}", server::HOST, server::OTHER_HOST);
+    assert_unhealthy(&healthcheck(&folder, &["--ready"]), &nobody);
+    delegate(&mut stage, server::OTHER_HOST);
+    stage.expect_nothing();
+    assert!(
+        healthcheck(&folder, &["--ready"]).status.success(),
+        "one is served"
+    );
+
+    // Users ask the component by its own address.
+    let mut stage = Stage::with_access("delegation = \"none\"");
+    stage.expect_nothing();
+    let data = stage.component.folder().join("data");
+    assert_eq!(web::control(&data, "/readyz"), ok());
+    let metrics = web::control(&data, "/metrics").body;
+    assert!(!metrics.contains("private_storage_delegated{"), "{metrics}");
 }
 
 #[test]
@@ -277,6 +302,7 @@ fn the_folder_may_have_a_long_name() {
     let mut stage = Stage::configured(|options| {
         options.under = vec!["env".to_owned(), variable];
     });
+    delegate(&mut stage, server::HOST);
     stage.expect_nothing();
     let toml = format!(
         "[component]\njid = \"private.localhost\"\nsecret = \"s3cret\"\n\

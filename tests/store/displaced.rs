@@ -53,6 +53,7 @@ impl Scene {
         let http = ports::address(ports::free());
         let mut stage = Stage::configured(|options| {
             options.under = under;
+            options.access = "delegation = \"none\"".to_owned();
             options.extra = format!("{LIMITS}\n[http]\nlisten = \"{http}\"\n");
         });
         stage.store(&numbered(1, KEPT));

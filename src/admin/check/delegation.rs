@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::admin::print_config::EjabberdVersion;
 use crate::admin::report::Sign;
 use crate::component::{Question, Refusal, Reply};
+use crate::service::delegation_mark;
 
 /// In the order in which each domain is asked.
 const PAYLOADS: [&str; 3] = [
@@ -159,6 +160,9 @@ pub enum Server {
     Unknown,
 }
 
+/// The feature of a host that has ejabberd's mod_delegation.
+const DELEGATION: &str = "urn:xmpp:delegation:1";
+
 /// What is to be told about a domain: first whether it delegates.
 pub fn judge(findings: &Findings, domain: &str, jid: &str) -> Vec<(Sign, String)> {
     let own = findings.own.contains(domain);
@@ -176,11 +180,22 @@ pub fn judge(findings: &Findings, domain: &str, jid: &str) -> Vec<(Sign, String)
     }
     let why = why_not(findings, domain, jid);
     let info = findings.info(domain).and_then(Result::ok);
-    let own = own || info.is_some_and(|info| info.features.contains("jabber:iq:private"));
-    let meanwhile = if own {
-        "; meanwhile its own mod_private serves its clients"
-    } else {
-        ""
+    let has = |feature: &str| {
+        info.as_ref()
+            .is_some_and(|it| it.features.contains(feature))
+    };
+    // What a server delegates it announces as its own, with what we have answered; or another has.
+    let announces = has("jabber:iq:private") && !has(&delegation_mark(jid));
+    let meanwhile = match findings.server(domain) {
+        _ if own => "; meanwhile its own mod_private serves its clients",
+        Server::Ejabberd(_) if announces && !has(DELEGATION) => {
+            "; meanwhile its own mod_private serves its clients"
+        }
+        _ if announces => {
+            "; it announces jabber:iq:private, so a module of its own may serve its clients \
+             meanwhile, or another component"
+        }
+        _ => "",
     };
     vec![(Sign::Bad, format!("none from {domain}: {why}{meanwhile}"))]
 }
@@ -189,9 +204,10 @@ pub fn judge(findings: &Findings, domain: &str, jid: &str) -> Vec<(Sign, String)
 fn why_not(findings: &Findings, domain: &str, jid: &str) -> String {
     let info = match findings.info(domain) {
         None => {
-            return "the server answers nothing that we ask it. On ejabberd: is mod_privilege \
-                    loaded on any host? 24.10 to 24.12: unload it; since 25.03: this host must \
-                    grant us a privilege. Else look at the server's own log"
+            return "the server answers nothing that we ask about it: is it one of its hosts, and \
+                    spelled as there? If so, and it is ejabberd with mod_privilege on any host: \
+                    24.10 to 24.12: unload that; since 25.03: this host must grant us a privilege. \
+                    Else look at the server's own log"
                 .to_owned();
         }
         Some(Err(refusal)) if is_about_a_foreign_host(&refusal.condition) => {
@@ -203,7 +219,7 @@ fn why_not(findings: &Findings, domain: &str, jid: &str) -> String {
         }
         Some(info) => info.ok(),
     };
-    let loaded = info.is_some_and(|info| info.features.contains("urn:xmpp:delegation:1"));
+    let loaded = info.is_some_and(|info| info.features.contains(DELEGATION));
     match findings.server(domain) {
         Server::Ejabberd(_) if loaded => format!(
             "mod_delegation is loaded there, but does not delegate to {jid}: compare its \
