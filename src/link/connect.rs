@@ -86,6 +86,12 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
+    /// Whether this is what only a port for components says.
+    pub fn is_of_components(&self) -> bool {
+        matches!(self, Self::Refused(_, _, error)
+            if ["not-authorized", "host-unknown", "conflict"].contains(&error.condition.as_str()))
+    }
+
     /// Whether the router refused the stream itself: its kind, or the name that it is for. It says
     /// so behind a header that promises more.
     pub fn is_about_the_stream(&self) -> bool {

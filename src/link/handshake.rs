@@ -43,14 +43,12 @@ pub async fn log_in(
             "its stream has another namespace",
         ));
     }
+    // A router may call the stream so and mean it well. One that lets nobody in speaks with others.
     let partners = match link.inbound.default_namespace() {
         Some("jabber:server") => Some("other servers"),
         Some(ns::CLIENT) => Some("clients"),
         _ => None,
     };
-    if let Some(partners) = partners {
-        return Err(ConnectError::NotForComponents(server.clone(), partners));
-    }
     // Without an id there is nothing to prove ourselves with: Prosody sends such a header only
     // to say in the same breath what is wrong.
     let id = stream.attribute("id").filter(|id| !id.is_empty());
@@ -64,7 +62,12 @@ pub async fn log_in(
     }
 
     let answer = wait(settings, "complete the login", link.inbound.next()).await?;
-    let answer = answer.map_err(|end| refused(settings, end))?;
+    let answer = answer.map_err(|end| match (partners, refused(settings, end)) {
+        (Some(partners), error) if !error.is_about_the_stream() && !error.is_of_components() => {
+            ConnectError::NotForComponents(server.clone(), partners)
+        }
+        (_, error) => error,
+    })?;
     if is_handshake(&answer.stanza) {
         Ok(())
     } else {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::stage::{Start, prosody as shared_prosody};
 use crate::support::client::{PATIENCE, RawClient};
 use crate::support::clock::Ticks;
-use crate::support::component::{self, check_connect};
+use crate::support::component::{self, check, check_connect};
 use crate::support::server::{COMPONENT, HOST, OTHER_HOST, Options, SECRET, Server};
 use crate::support::{ejabberd, ports, prosody};
 
@@ -34,7 +34,7 @@ fn options(server: &Server) -> component::Options {
 fn connect(options: &component::Options, code: i32, parts: &[&str]) -> String {
     let deadline = Instant::now() + 3 * PATIENCE;
     while Instant::now() < deadline {
-        let (exit, said) = check_connect(options);
+        let (exit, said) = check(options, &["--connect"]);
         assert!(!said.contains(SECRET), "{said}");
         if exit == Some(code) && parts.iter().all(|part| said.contains(part)) {
             return said;
@@ -54,7 +54,7 @@ fn all_is_well(start: Start) {
     let lines: Vec<&str> = said.lines().collect();
     let address = server.component_address();
     assert_eq!(
-        lines[2..7],
+        lines[3..8],
         [
             "✓ name: 127.0.0.1 is an address",
             &format!("✓ connection: {address} accepts"),
@@ -64,7 +64,7 @@ fn all_is_well(start: Start) {
         ],
         "{said}"
     );
-    assert_eq!(lines[7], "✓ delegation: test2.localhost");
+    assert_eq!(lines[8], "✓ delegation: test2.localhost");
     assert!(
         !said.contains('✗') && !said.contains("mod_private of"),
         "{said}"
@@ -99,11 +99,11 @@ fn no_host_delegates(start: Start) {
         _ => "mod_delegation is not loaded there",
     };
     let parts = [
-        "! delegation: none from localhost: ",
-        "! delegation: none from test2.localhost: ",
+        "✗ delegation: none from localhost: ",
+        "✗ delegation: none from test2.localhost: ",
         hint,
     ];
-    let said = connect(&options, 0, &parts);
+    let said = connect(&options, 69, &parts);
     assert!(!said.contains("meanwhile"), "{said}");
     options.access = "delegation = \"required\"".to_owned();
     options.domains = vec!["elsewhere.localhost".to_owned()];
@@ -131,13 +131,13 @@ fn delegating_to_another(router: &str, start: Start) -> (Server, component::Opti
 fn ejabberd_delegates_to_somebody_else() {
     let (_server, options) = delegating_to_another("ejabberd", ejabberd::start);
     let compare = "does not delegate to private.localhost: compare";
-    connect(&options, 0, &[compare]);
+    connect(&options, 69, &[compare]);
 }
 
 #[test]
 fn prosody_delegates_to_somebody_else() {
     let (_server, options) = delegating_to_another("prosody", prosody::start);
-    connect(&options, 0, &["with jid = \"private.localhost\""]);
+    connect(&options, 69, &["with jid = \"private.localhost\""]);
 }
 
 /// Prosody, with what is printed for this configuration, changed like this.

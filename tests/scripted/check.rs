@@ -142,6 +142,28 @@ fn the_port_of_a_web_server() {
     assert!(said.contains("component port?"), "{said}");
 }
 
+/// It said that the router speaks XMPP with components.
+#[test]
+fn the_port_for_other_servers() {
+    let said = connect_to(|router| {
+        let mut session = router.accept();
+        session.next();
+        session.send(
+            "<stream:stream xmlns:stream='http://etherx.jabber.org/streams' xmlns='jabber:server' \
+             id='it'><stream:error><unsupported-stanza-type \
+             xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>",
+        );
+        session.die();
+    });
+    let lines = router_lines(&said);
+    assert!(!said.contains("speaks XMPP with components"), "{said}");
+    assert!(
+        lines[2].starts_with("✗ stream: ")
+            && lines[2].contains("speaks XMPP with other servers and not with components"),
+        "{said}"
+    );
+}
+
 #[test]
 fn a_login_that_is_never_answered() {
     let said = connect_to(|router| {

@@ -90,10 +90,17 @@ fn a_second_process_on_one_folder_is_74_and_check_knows_the_first() {
     assert!(text(&output.stderr).contains("in use by another process (pid "));
     let output = run(&folder, &toml, &["check"]);
     assert_eq!(output.status.code(), Some(0));
-    // A second connection would harm the first one.
+    // A second connection would harm the first one: the service is asked instead.
     let output = run(&folder, &toml, &["check", "--connect"]);
     assert_eq!(output.status.code(), Some(69));
-    assert!(text(&output.stdout).contains("not tried while the service runs"));
+    let said = text(&output.stdout);
+    for part in [
+        "service: logged in as private.localhost since ",
+        "delegation: none from localhost: stop the service",
+        "service: not ready: not delegated by localhost, test2.localhost",
+    ] {
+        assert!(said.contains(part), "{part:?} is not in {said}");
+    }
 }
 
 /// At info, an administrator reads the story of the service in a few lines.

@@ -289,10 +289,15 @@ fn the_nested_discovery_is_answered_with_the_node_echoed() {
             "<iq type='get' id='1' from='localhost' to='private.localhost'>\
              <query xmlns='http://jabber.org/protocol/disco#info' node='{node}'/></iq>"
         ));
+        // What the host shows of it tells for how long it delegates.
+        let mark = match node.contains("::") {
+            true => "<feature var='urn:xmpp-private-storage:0#delegated-to-private.localhost'/>",
+            false => "",
+        };
         stage.expect(&format!(
             "<iq type='result' id='1' from='private.localhost' to='localhost'>\
              <query xmlns='http://jabber.org/protocol/disco#info' node='{node}'>\
-             <feature var='jabber:iq:private'/></query></iq>"
+             <feature var='jabber:iq:private'/>{mark}</query></iq>"
         ));
     }
 }

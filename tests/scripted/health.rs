@@ -219,6 +219,7 @@ fn the_control_socket_is_for_its_user_alone() {
 fn strangers_reach_the_three_paths_and_no_other() {
     let address = ports::address(ports::free());
     let mut stage = Stage::with(&format!("[http]\nlisten = \"{address}\"\n"));
+    delegate(&mut stage, server::HOST);
     stage.expect_nothing();
     for path in ["/livez", "/readyz", "/metrics"] {
         assert_eq!(web::get(address, path).status, 200, "{path}");

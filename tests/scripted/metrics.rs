@@ -301,7 +301,10 @@ fn what_is_under_way_is_told() {
 #[test]
 fn a_store_that_fails_is_told_and_counted_anew() {
     let disk = FaultyDisk::new();
-    let mut stage = Stage::configured(|options| options.under = disk.under());
+    let mut stage = Stage::configured(|options| {
+        options.under = disk.under();
+        options.access = "delegation = \"none\"".to_owned();
+    });
     let element = "<a xmlns='urn:x'>text</a>";
     stage.store(element);
     let known = |scrape: &Scrape| scrape.value("stored_bytes") == Some(element.len() as f64);
