@@ -57,9 +57,9 @@ impl<'a> News<'a> {
                 }
             }
             Event::Ungranted(domains) if self.wanted => tracing::warn!(
-                "{} does not let us keep room bookmarks in step with PEP: there they come from the \
-                 store alone. `print-config` prints what the router needs; where it cannot \
-                 (ejabberd before 25.03), set bookmarks.mode = \"off\"",
+                "no grant from {}: room bookmarks there come from the store alone, and are not kept in \
+                 step with PEP; `print-config` prints what the router needs, and where it cannot do \
+                 that (ejabberd before 25.03), set bookmarks.mode = \"off\"",
                 domains.join(", ")
             ),
             Event::Ungranted(_) => {}

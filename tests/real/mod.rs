@@ -18,3 +18,4 @@ mod scenarios;
 mod slixmpp;
 mod stage;
 mod tryout;
+mod undelegated;
