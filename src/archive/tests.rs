@@ -71,9 +71,18 @@ fn the_format_is_what_it_was() {
     write_end(1, &mut bytes);
     assert_eq!(
         hex::encode(bytes),
-        "25000000460a7a960300000061407801000000010000006e010000006101000000\
-         040000003c612f3e0000000000000000f7df88a90100000000000000"
+        "3a0000000480b51c0300000061407801000000010000006e010000006101000000\
+         040000003c612f3e00000000010000000d000000626f6f6b6d61726b732d322030\
+         00000000f7df88a90100000000000000"
     );
+    let first = hex::decode(
+        "25000000460a7a960300000061407801000000010000006e010000006101000000\
+         040000003c612f3e0000000000000000f7df88a90100000000000000",
+    );
+    let first = [HEADER_1.as_bytes(), &first.unwrap()].concat();
+    let mut expected = document("a@x", &[("n", "a", 1, "<a/>")]);
+    expected.note = None;
+    assert_eq!(read(&first).unwrap(), [expected]);
 }
 
 #[test]
@@ -114,7 +123,7 @@ fn other_files_are_told_from_other_formats() {
     ));
     let newer = backup()
         .iter()
-        .map(|byte| if *byte == b'1' { b'2' } else { *byte })
+        .map(|byte| if *byte == b'2' { b'3' } else { *byte })
         .collect::<Vec<u8>>();
     assert!(matches!(read(&newer), Err(BadArchive::Newer)));
 }

@@ -49,5 +49,9 @@ fn where_the_node_is_empty_all_rooms_were_deleted() {
     let mut step = begin(true, false, false);
     let (view, next) = goes_on(&mut step, &answer("1", "result", empty));
     assert!(!view.unwrap().text.unwrap().contains("a@b"));
-    assert!(matches!(next, Next::InStep(None)));
+    let Next::InStep(Some((base, note))) = next else {
+        panic!("{next:?}");
+    };
+    assert!(base.gone_at().is_some(), "it is noted as gone");
+    assert_eq!(Base::read(&note), Some(base));
 }

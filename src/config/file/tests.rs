@@ -152,7 +152,7 @@ fn values_are_refused_with_what_was_found_and_what_was_expected() {
         ),
         (
             "access.delegation = true",
-            "1:21: access.delegation: found true, expected \"optional\" or \"required\"",
+            "1:21: access.delegation: found true, expected \"none\" or \"optional\" or \"required\"",
         ),
         (
             "access.reserved_namespaces = \"allow\"",
