@@ -399,8 +399,10 @@ fn a_panic_is_a_failure_and_every_set_is_still_answered() {
     let store = trap.store();
     trap.panics.store(true, SeqCst);
     let set = || set_within(&store, ROOMY, "j@c", vec![change("n", "a", Some("x"))]);
-    assert_eq!(set(), Err(SetError::Failed));
-    assert_eq!(set(), Err(SetError::Failed));
+    // It costs the set alone, or the store where it is met by what all sets need.
+    for _ in 0..2 {
+        assert!(matches!(set(), Err(SetError::Failed | SetError::Broken)));
+    }
     trap.panics.store(false, SeqCst);
     assert!(becomes(|| set() == Ok(())));
 }
