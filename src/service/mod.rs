@@ -17,6 +17,7 @@ mod request;
 mod settings;
 mod small;
 
+use std::collections::BTreeSet;
 use std::time::{Instant, SystemTime};
 
 use xmpp_parsers::ns as xep;
@@ -34,7 +35,7 @@ use private::Action;
 use request::Asked;
 
 pub use answer::{Answer, Answered};
-pub use delegation::{asks_about_delegation, delegation_mark};
+pub use delegation::{asks_about_accounts, asks_about_delegation, delegation_mark};
 pub use private::{BOOKMARKS, Bookmarks, MAX_NAME_BYTES, Reserved, bookmarks_in, is_reserved};
 pub use privilege::Grant;
 pub use request::{Fetch, Plan, Request, Work, Write};
@@ -74,18 +75,34 @@ pub struct Service {
     settings: Settings,
     /// Since when the router has let us in.
     linked: SystemTime,
+    /// The served domains on which bookmarks are kept in step with PEP.
+    in_step: BTreeSet<String>,
 }
 
 impl Service {
     /// A service set up like this.
     pub fn new(settings: Settings) -> Self {
         let linked = SystemTime::now();
-        Self { settings, linked }
+        let in_step = BTreeSet::new();
+        Self {
+            settings,
+            linked,
+            in_step,
+        }
     }
 
     /// The router has let us in.
     pub fn logged_in(&mut self) {
         self.linked = SystemTime::now();
+        self.in_step.clear();
+    }
+
+    /// Whether bookmarks are kept in step with PEP on this domain.
+    pub fn keeps_in_step(&mut self, domain: &str, does: bool) {
+        match does && self.settings.serves(domain) {
+            true => self.in_step.insert(domain.to_owned()),
+            false => self.in_step.remove(domain),
+        };
     }
 
     /// Sets it up anew, for the stanzas to come. It has been up for as long as before.
@@ -315,7 +332,11 @@ impl Service {
             (xep::DISCO_INFO | xep::DISCO_ITEMS, "query") => {
                 let asker = commands::Asker::new(&self.settings, from, self.linked);
                 match &*payload.namespace {
-                    xep::DISCO_INFO => disco::info(payload, profile, &asker),
+                    xep::DISCO_INFO => {
+                        let domain = address::domain_name(from);
+                        let in_step = domain.is_some_and(|it| self.in_step.contains(&*it));
+                        disco::info(payload, profile, &asker, in_step)
+                    }
                     _ => disco::items(payload, &asker),
                 }
             }

@@ -4,6 +4,7 @@ use super::room::{Room, room, rooms, sorted};
 use super::stage::{GRANTING, NOT_GRANTING, On, Stage, on_each_server};
 
 on_each_server! {
+    a_node_that_its_owner_deletes_looks_like_one_that_never_was
     where_both_have_rooms_all_are_kept_and_peps_count
     a_set_is_first_contact_too
     two_hundred_rooms_of_an_old_client
@@ -122,4 +123,19 @@ fn more_rooms_in_both_than_pep_may_hold_are_shown_and_left_where_they_are(on: On
     assert_eq!(old.rooms(), all);
     stage.until("all are in PEP", || modern.rooms().len() == all.len());
     assert_eq!(modern.rooms(), all);
+}
+
+/// Nothing tells it from a server that was set up anew, so no room is taken for deleted.
+fn a_node_that_its_owner_deletes_looks_like_one_that_never_was(on: On) {
+    let stage = on.shared();
+    let jid = stage.newcomer();
+    let (mut old, mut modern) = (stage.old(&jid), stage.modern(&jid));
+    let never = modern.fetch();
+    let (tea, chess) = (room("tea"), room("chess"));
+    old.set([&tea, &chess]);
+    assert_eq!(modern.rooms().len(), 2);
+    modern.delete();
+    assert_eq!(modern.fetch(), never);
+    assert_eq!(old.rooms(), sorted([tea.clone(), chess.clone()]));
+    stage.until("they are published again", || modern.rooms().len() == 2);
 }

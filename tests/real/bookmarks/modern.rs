@@ -47,6 +47,21 @@ impl Modern {
         items.children().cloned().collect()
     }
 
+    /// What the server answers to a fetch of its node.
+    #[track_caller]
+    pub fn fetch(&mut self) -> String {
+        let content = format!("<pubsub xmlns='{PUBSUB}'><items node='{MODERN}'/></pubsub>");
+        let answer = self.ask("get", &content);
+        answer.children().map(text).collect()
+    }
+
+    /// Deletes its node.
+    #[track_caller]
+    pub fn delete(&mut self) {
+        let content = format!("<pubsub xmlns='{OWNER}'><delete node='{MODERN}'/></pubsub>");
+        succeeded(&self.ask("set", &content));
+    }
+
     /// One of them.
     #[track_caller]
     pub fn item(&mut self, id: &str) -> Element {
