@@ -258,11 +258,7 @@ impl Dispatch {
 
     /// When it has to be [started](Self::start) again, if nothing happens.
     pub fn due(&self) -> Option<Instant> {
-        self.bookmarks
-            .due()
-            .into_iter()
-            .chain(self.early.due())
-            .min()
+        self.bookmarks.due()
     }
 
     /// Takes a stanza that was read at this moment: its reply goes to the outbox, now or once its
@@ -293,40 +289,25 @@ impl Dispatch {
             self.carry_out(outbox);
             return None;
         }
-        let from = received.stanza.attribute("from").unwrap_or_default();
-        let is_early = !self.bookmarks.has_heard_of(from);
-        let may_wait = self.bookmarks.is_active();
-        if is_early && self.early.keep(received, may_wait, Instant::now()) {
-            return None;
-        }
         match self.service.plan(received, at) {
             Plan::Nothing => None,
             Plan::Reply(reply) => {
+                self.early.replied(received, &reply.reply);
                 self.answer(reply, Instant::now(), outbox);
                 None
             }
             Plan::Delegated { domain } => Some(Told::Delegated(domain)),
             Plan::Granted { domain, grant } => {
+                for reply in self.early.take(&domain) {
+                    outbox.push(reply);
+                }
                 self.bookmarks.granted(domain.clone(), grant);
-                let in_step = self.bookmarks.keeps_domain(&domain);
-                self.service.keeps_in_step(&domain, in_step);
-                let early = self.early.granted(&domain);
-                self.answer_early(early, outbox);
                 Some(Told::Granted { domain, grant })
             }
             Plan::Answered { id, from } => Some(Told::Answered { id, from }),
             Plan::Store(request) => {
                 self.open(request, outbox);
                 None
-            }
-        }
-    }
-
-    fn answer_early(&self, questions: Vec<Received>, outbox: &mut Outbox) {
-        let now = Instant::now();
-        for question in questions {
-            if let Plan::Reply(reply) = self.service.plan(&question, now) {
-                self.answer(reply, now, outbox);
             }
         }
     }
@@ -380,8 +361,6 @@ impl Dispatch {
     /// have somewhere to go.
     pub fn start(&mut self, outbox: &mut Outbox) {
         panics::caught(|| self.look_after_bookmarks(outbox));
-        let overdue = self.early.overdue(Instant::now());
-        panics::caught(|| self.answer_early(overdue, outbox));
         while let Some(owner) = self.turns.pop_front() {
             panics::caught(|| self.start_next_of(owner, outbox));
         }

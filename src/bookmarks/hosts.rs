@@ -84,11 +84,6 @@ impl Hosts {
         }
     }
 
-    /// Whether a host has said what it grants.
-    pub fn knows(&self, domain: &str) -> bool {
-        self.0.contains_key(domain)
-    }
-
     /// The link is gone, and all that was said on it.
     pub fn forget(&mut self) {
         self.0.clear();

@@ -150,24 +150,9 @@ impl Keeper {
         self.hosts.granted(domain, grant);
     }
 
-    /// Whether this domain has said what it grants, on this link.
-    pub fn has_heard_of(&self, domain: &str) -> bool {
-        self.hosts.knows(domain)
-    }
-
-    /// Whether bookmarks are kept in step where a host lets us.
-    pub fn is_active(&self) -> bool {
-        self.settings.active
-    }
-
     /// Whether the bookmarks of this owner are kept in step.
     pub fn keeps(&self, owner: &Owner) -> bool {
-        self.keeps_domain(domain_of(owner))
-    }
-
-    /// Whether bookmarks are kept in step on this domain.
-    pub fn keeps_domain(&self, domain: &str) -> bool {
-        self.settings.active && self.hosts.grant(domain).is_some()
+        self.settings.active && self.hosts.grant(domain_of(owner)).is_some()
     }
 
     /// This client is served without us: it is not known what it has been shown.

@@ -40,29 +40,6 @@ pub fn delegation_mark(domain: &str) -> String {
     format!("{}#delegated-to-{domain}", forget::NAMESPACE)
 }
 
-/// The feature by which an account shows that room bookmarks in private storage and in PEP are in step
-/// (XEP-0402 section 6.1).
-const COMPAT: &str = "urn:xmpp:bookmarks:1#compat";
-
-/// What accounts are to announce, where the server asks that by this node, beside the namespace of private
-/// storage. `in_step`: whether we keep bookmarks in step on that host.
-///
-/// ejabberd sorts what all its modules announce, and says each once. Prosody does not: there nothing is
-/// added to what its own mod_bookmarks may announce.
-pub fn of_accounts(node: &str, in_step: bool) -> Option<&'static str> {
-    let bare = node.strip_prefix(VERSIONS[0])?.strip_prefix(":bare:")?;
-    (in_step && bare == ns::PRIVATE).then_some(COMPAT)
-}
-
-/// Whether this IQ asks what accounts are to announce, and the answer depends on what its host grants.
-pub fn asks_about_accounts(iq: &Element) -> bool {
-    let mut nodes = iq
-        .children
-        .iter()
-        .filter_map(|query| query.attribute("node"));
-    iq.attribute("type") == Some("get") && nodes.any(|node| of_accounts(node, true).is_some())
-}
-
 /// Whether this IQ is such a query, from a host that speaks as ejabberd does.
 pub fn asks_about_delegation(iq: &Element) -> bool {
     let nodes = iq

@@ -11,13 +11,7 @@ use super::{Profile, delegation};
 use crate::stanza::{Condition, Element, StanzaError, ns, xml_of};
 
 /// The answer to a disco#info query: the payload, or why there is none.
-/// `in_step`: whether we keep bookmarks in step on the host that asks.
-pub fn info(
-    query: &Element,
-    profile: &Profile,
-    asker: &Asker<'_>,
-    in_step: bool,
-) -> Result<String, StanzaError> {
+pub fn info(query: &Element, profile: &Profile, asker: &Asker<'_>) -> Result<String, StanzaError> {
     let node = query.attribute("node").filter(|node| !node.is_empty());
     let mut answer = DiscoInfoResult {
         node: node.map(str::to_owned),
@@ -39,8 +33,6 @@ pub fn info(
                 let mark = delegation::delegation_mark(&profile.domain);
                 answer.features.insert(mark);
             }
-            let of_accounts = delegation::of_accounts(node, in_step);
-            answer.features.extend(of_accounts.map(str::to_owned));
         }
         Some(node) => {
             answer.identities = vec![commands::identity(node, asker)?.ok_or_else(no_such_node)?];

@@ -17,7 +17,6 @@ mod request;
 mod settings;
 mod small;
 
-use std::collections::BTreeSet;
 use std::time::{Instant, SystemTime};
 
 use xmpp_parsers::ns as xep;
@@ -35,7 +34,7 @@ use private::Action;
 use request::Asked;
 
 pub use answer::{Answer, Answered};
-pub use delegation::{asks_about_accounts, asks_about_delegation, delegation_mark};
+pub use delegation::{asks_about_delegation, delegation_mark};
 pub use private::{BOOKMARKS, Bookmarks, MAX_NAME_BYTES, Reserved, bookmarks_in, is_reserved};
 pub use privilege::Grant;
 pub use request::{Fetch, Plan, Request, Work, Write};
@@ -75,34 +74,18 @@ pub struct Service {
     settings: Settings,
     /// Since when the router has let us in.
     linked: SystemTime,
-    /// The served domains on which bookmarks are kept in step with PEP.
-    in_step: BTreeSet<String>,
 }
 
 impl Service {
     /// A service set up like this.
     pub fn new(settings: Settings) -> Self {
         let linked = SystemTime::now();
-        let in_step = BTreeSet::new();
-        Self {
-            settings,
-            linked,
-            in_step,
-        }
+        Self { settings, linked }
     }
 
     /// The router has let us in.
     pub fn logged_in(&mut self) {
         self.linked = SystemTime::now();
-        self.in_step.clear();
-    }
-
-    /// Whether bookmarks are kept in step with PEP on this domain.
-    pub fn keeps_in_step(&mut self, domain: &str, does: bool) {
-        match does && self.settings.serves(domain) {
-            true => self.in_step.insert(domain.to_owned()),
-            false => self.in_step.remove(domain),
-        };
     }
 
     /// Sets it up anew, for the stanzas to come. It has been up for as long as before.
@@ -332,11 +315,7 @@ impl Service {
             (xep::DISCO_INFO | xep::DISCO_ITEMS, "query") => {
                 let asker = commands::Asker::new(&self.settings, from, self.linked);
                 match &*payload.namespace {
-                    xep::DISCO_INFO => {
-                        let domain = address::domain_name(from);
-                        let in_step = domain.is_some_and(|it| self.in_step.contains(&*it));
-                        disco::info(payload, profile, &asker, in_step)
-                    }
+                    xep::DISCO_INFO => disco::info(payload, profile, &asker),
                     _ => disco::items(payload, &asker),
                 }
             }

@@ -100,10 +100,6 @@ fn what_a_host_asked_before_it_granted_is_answered_again_then() {
         stage.send(question(id, from, node));
         answers.push(answered(&mut stage, id));
     }
-    // By now it is known that bookmarks are kept in step, and so what accounts announce.
-    let compat = "<feature var='urn:xmpp:bookmarks:1#compat'/>";
-    assert!(!answers[1].contains(compat), "{}", answers[1]);
-    answers[1] = answers[1].replace("</query>", &format!("{compat}</query>"));
     for of_host in [&answers[..2], &[]] {
         stage.send(grant("localhost"));
         for answer in of_host {
@@ -111,31 +107,6 @@ fn what_a_host_asked_before_it_granted_is_answered_again_then() {
         }
         stage.expect_nothing();
     }
-    // Where the host has said it, the answer is right at once; and it follows what is granted.
-    stage.send(question("6", "localhost", &bare));
-    assert!(answered(&mut stage, "6").contains(compat));
-    for not_so in [own.clone(), bare.replace(":1:", ":2:")] {
-        stage.send(question("7", "localhost", &not_so));
-        assert!(!answered(&mut stage, "7").contains(compat), "{not_so}");
-    }
-    stage.send(advertisement("localhost", ""));
-    stage.send(question("8", "localhost", &bare));
-    assert!(!answered(&mut stage, "8").contains(compat));
-}
-
-/// ejabberd may take the first answer that comes, so that waits a moment for the grant.
-#[test]
-fn what_accounts_announce_waits_for_the_grant() {
-    let mut stage = Stage::new();
-    let node = "urn:xmpp:delegation:1:bare:jabber:iq:private";
-    stage.send(format!(
-        "<iq type='get' id='1' from='localhost' to='private.localhost'>\
-         <query xmlns='http://jabber.org/protocol/disco#info' node='{node}'/></iq>{}",
-        grant("localhost")
-    ));
-    let answer = answered(&mut stage, "1");
-    assert!(answer.contains("urn:xmpp:bookmarks:1#compat"), "{answer}");
-    stage.expect_nothing();
 }
 
 /// While no link is there, all is as without a grant; what waited is answered in order.
