@@ -6,9 +6,10 @@
 //! ended, and since both were stored, it ended again with the next get.
 
 use super::bookmarks::pep::{self, BOOKMARKS, asked, conference, grant, item, storage};
+use super::health::eventually;
 use super::metrics::Scrape;
 use super::stage::{Stage, get, request, set};
-use crate::support::router::{PATIENCE, parse};
+use crate::support::router::parse;
 
 const X: &str = "<a xmlns='urn:x'/>";
 
@@ -44,11 +45,13 @@ fn goes_on(stage: &mut Stage, panics: usize) {
         bobs.contains("type='result'") && bobs.contains("to='bob@"),
         "{bobs}"
     );
-    stage
-        .component
-        .wait_for_log("this is a bug, please report it", PATIENCE);
-    let log = stage.component.log();
-    let told: Vec<&String> = log.iter().filter(|line| line.contains("panic")).collect();
+    let told = || -> Vec<String> {
+        let log = stage.component.log().into_iter();
+        log.filter(|line| line.contains("panic")).collect()
+    };
+    // What it has written may be read later than its answers.
+    eventually("each is told", || told().len() >= panics);
+    let told = told();
     assert_eq!(told.len(), panics, "{told:#?}");
     for line in told {
         assert!(line.contains(" ERROR panic at src/"), "{line}");
