@@ -130,12 +130,18 @@ fn play(stage: &Stage, relay: &Relay, dice: &mut Dice) -> BTreeMap<String, Playe
     }
     let mut gate = relay.gate();
     let content: String = list.iter().map(Room::old).collect();
+    let begin = Instant::now();
     old.send(&set(&content));
     let mut said: Vec<String> = Vec::new();
     let mut answered = false;
     loop {
-        // Once the client has its answer, no more comes.
-        let patience = Duration::from_millis(if answered { 300 } else { 20 });
+        // Once the client has its answer, no more comes; but for one that had to wait for 5 s, and is
+        // answered before all is done.
+        let patience = match (answered, begin.elapsed() < Duration::from_secs(4)) {
+            (false, _) => Duration::from_millis(20),
+            (true, true) => Duration::from_millis(300),
+            (true, false) => Duration::from_secs(5),
+        };
         let waiting = gate.next(patience);
         if waiting.is_none() && answered {
             break;
