@@ -41,6 +41,11 @@ fn comes_back(server: &Server, component: &Component, reload: impl FnOnce()) {
     let answer = bob.request(&private("get", "", "<a xmlns='urn:x'/>"));
     assert_eq!(answer.attr("type"), Some("result"));
     let log = component.log();
+    let again = log.iter().find(|line| line.contains(" again, after "));
+    println!(
+        "what it costs the other host: {}",
+        again.expect("a new login")
+    );
     let told = log.iter().filter(|line| line.contains(" WARN "));
     assert_eq!(told.count(), 1, "{log:#?}");
 }
