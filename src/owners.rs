@@ -22,6 +22,9 @@ use sound::Sound;
 /// How many owners make a page at most.
 const PAGE: usize = 500;
 
+/// How often an owner is read again because something has come between.
+const TRIES: usize = 100;
+
 /// A page of documents ends early when it has this many bytes of text.
 const PAGE_BYTES: u64 = 2 * 1024 * 1024;
 
@@ -161,11 +164,12 @@ impl Here {
     }
 
     fn read_whole(&self, owner: &Owner) -> Result<Document, ReadError> {
-        // What is stored and what is noted stand apart. A note that cannot be read is as good as none:
-        // then nothing is taken away.
+        // What is stored and what is noted stand apart, so both are read until nothing has come between.
+        // A note that cannot be read is as good as none: then nothing is taken away. So it is with one
+        // that never stands still.
         let note = || self.store.note(owner).ok().flatten();
         let mut before = note();
-        loop {
+        for _ in 0..TRIES {
             let belongings = self.store.belongings(owner)?;
             let after = note();
             if before == after {
@@ -177,6 +181,11 @@ impl Here {
             }
             before = after;
         }
+        Ok(Document {
+            owner: owner.clone(),
+            belongings: self.store.belongings(owner)?,
+            note: None,
+        })
     }
 }
 
