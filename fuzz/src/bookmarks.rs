@@ -138,6 +138,8 @@ struct User {
     pep: Pep,
     /// How many items there ever were at once.
     most_items: usize,
+    /// The rooms of some list that the node did not have when it was asked for.
+    absent: BTreeSet<String>,
     /// The items that were fetched last, if they could be read.
     fetched: Option<Vec<Item>>,
     /// How often that was so, and everything was said.
@@ -396,6 +398,12 @@ impl Stage {
         if matches!(question.asked, Asked::Fetch) {
             let items = pep.items.clone();
             let user = &mut self.users[user];
+            let there: BTreeSet<String> = items.iter().filter_map(Item::room).collect();
+            let listed = user.lists.iter().flatten().flat_map(Tree::children);
+            let absent = listed
+                .filter_map(room_in)
+                .filter(|room| !there.contains(room));
+            user.absent.extend(absent);
             user.fetches += usize::from(mood.is_whole());
             user.fetched = match mood {
                 Mood::Refused => Some(Vec::new()),
@@ -509,11 +517,13 @@ impl Stage {
                 let user = &self.users[request.user];
                 let must = request.fetches.is_some_and(|before| user.fetches > before);
                 let lists = lists.as_ref().filter(|_| request.user < 2);
+                // Where the store answers alone, rooms that are known to be gone are not shown.
+                let is_left = || lists.is_some() && user.is_left_of(payloads[0], stored);
                 match (lists, &user.fetched) {
-                    (Some(lists), Some(items)) if must || !is_stored => {
+                    (Some(lists), Some(items)) if must || !(is_stored || is_left()) => {
                         view(lists, items, payloads[0], stored, &said);
                     }
-                    _ => assert!(is_stored, "{said}"),
+                    _ => assert!(is_stored || is_left(), "{said}"),
                 }
                 let seen = tokens(payloads[0].children());
                 self.view = must.then_some((request.user, seen));
@@ -551,6 +561,26 @@ impl Stage {
 }
 
 impl User {
+    /// Whether an answer has all that is stored but for rooms that the node was seen to have lost.
+    fn is_left_of(&self, query: &Tree, stored: &[Tree]) -> bool {
+        let mut shown = query.children().flat_map(Tree::children).peekable();
+        let is_gone = |child: &Tree| room_in(child).is_some_and(|room| self.absent.contains(&room));
+        let all = stored.iter().flat_map(Tree::children);
+        let is_less = all.into_iter().all(|child| {
+            let is_next = shown
+                .peek()
+                .is_some_and(|next| next.tokens() == child.tokens());
+            if is_next {
+                shown.next();
+            }
+            is_next || is_gone(child)
+        });
+        let attributes = |tree: Option<&Tree>| tree.map(|tree| tree.attributes.clone());
+        is_less
+            && shown.next().is_none()
+            && attributes(query.children().next()) == attributes(stored.first())
+    }
+
     /// Whether a question may be asked: what is published says of a room what an old client has
     /// stored, and beside what the item had; what is retracted some list was without.
     fn allows(&self, asked: &Asked, xml: &str) {
