@@ -564,7 +564,11 @@ impl User {
     /// Whether an answer has all that is stored but for rooms that the node was seen to have lost.
     fn is_left_of(&self, query: &Tree, stored: &[Tree]) -> bool {
         let mut shown = query.children().flat_map(Tree::children).peekable();
-        let is_gone = |child: &Tree| room_in(child).is_some_and(|room| self.absent.contains(&room));
+        let mut seen = BTreeSet::new();
+        // Of a room that is there twice the first counts.
+        let mut is_gone = |child: &Tree| {
+            room_in(child).is_some_and(|room| self.absent.contains(&room) || !seen.insert(room))
+        };
         let all = stored.iter().flat_map(Tree::children);
         let is_less = all.into_iter().all(|child| {
             let is_next = shown
@@ -573,7 +577,7 @@ impl User {
             if is_next {
                 shown.next();
             }
-            is_next || is_gone(child)
+            is_gone(child) || is_next
         });
         let attributes = |tree: Option<&Tree>| tree.map(|tree| tree.attributes.clone());
         is_less
