@@ -579,7 +579,11 @@ impl User {
             }
             is_gone(child) || is_next
         });
-        let attributes = |tree: Option<&Tree>| tree.map(|tree| tree.attributes.clone());
+        let attributes = |tree: Option<&Tree>| {
+            let all: Option<BTreeSet<_>> =
+                tree.map(|tree| tree.attributes.iter().cloned().collect());
+            all
+        };
         is_less
             && shown.next().is_none()
             && attributes(query.children().next()) == attributes(stored.first())
