@@ -26,6 +26,8 @@ fn left(has_looked: bool) -> Host {
     if has_looked {
         sees(&mut host, &[KEEP]);
     }
+    // What is noted of that is on the disk when a set that comes behind it is answered.
+    host.request("again", stage::set("again", NOTES));
     host
 }
 
