@@ -59,18 +59,16 @@ pub fn without_gone(note: &str, list: &str) -> Option<Left> {
     let base = Base::read(note)?;
     let at = base.gone_at()?;
     let stored = Legacy::read(list);
-    let is_gone = |kept: &&legacy::Kept| base.is_gone(&kept.key, kept.room.digest());
-    let gone = stored.rooms.iter().filter(is_gone).count();
-    let left: Vec<legacy::Seen<'_>> = stored
-        .rooms
-        .iter()
-        .filter(|kept| !is_gone(kept))
+    let rooms = stored.rooms.iter();
+    let left = rooms.filter(|kept| !base.is_gone(&kept.key, kept.room.digest()));
+    let left: Vec<legacy::Seen<'_>> = left
         .map(|kept| legacy::Seen {
             key: &kept.key,
             room: &kept.room,
             kept: Some(kept),
         })
         .collect();
+    let gone = stored.rooms.len() - left.len();
     let text = stored.with(&left).filter(|_| gone > 0)?;
     Some(Left { text, gone, at })
 }

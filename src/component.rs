@@ -189,21 +189,17 @@ impl Component {
             let Some(connected) = connected else {
                 break Instant::now() + DRAIN;
             };
-            let mut stream = false;
-            let mut anew = false;
-            let why = match connected {
+            // Why, and whether the router refused the stream itself; `None` where that is on purpose.
+            let lost = match connected {
                 Ok(link) => {
                     let since = Instant::now();
                     tell(&Event::Up);
                     self.dispatch.logged_in();
                     self.forget_stale_replies();
-                    let why = match self.serve(link, stop.as_mut(), &mut tell).await {
+                    let lost = match self.serve(link, stop.as_mut(), &mut tell).await {
                         Ended::Stopped(by) => break by,
-                        Ended::Lost(why) => why,
-                        Ended::Anew(domain) => {
-                            anew = true;
-                            domain
-                        }
+                        Ended::Lost(why) => Some((why, false)),
+                        Ended::Anew => None,
                     };
                     self.dispatch.link_ended(&mut self.outbox);
                     if self.outbox.rewind() {
@@ -212,19 +208,16 @@ impl Component {
                     self.delegated.clear();
                     self.granted.clear();
                     backoff.link_lasted(since.elapsed());
-                    why
+                    lost
                 }
-                Err(error) => {
-                    stream = error.is_about_the_stream();
-                    error.to_string()
-                }
+                Err(error) => Some((error.to_string(), error.is_about_the_stream())),
             };
-            let pause = match anew {
-                true => {
+            let pause = match lost {
+                None => {
                     tell(&Event::Left { pause: BETWEEN });
                     BETWEEN
                 }
-                false => {
+                Some((why, stream)) => {
                     let pause = backoff.next();
                     tell(&Event::Down { why, stream, pause });
                     pause
@@ -318,9 +311,10 @@ impl Component {
                         return leaving.ended;
                     }
                     self.tell_undelegated(tell);
-                    if let Some((_, domain)) = self.anew_at.take_if(|(at, _)| *at <= Instant::now()) {
+                    let is_time = |(at, _): &mut (Instant, String)| *at <= Instant::now();
+                    if self.anew_at.take_if(is_time).is_some() {
                         self.anew.begins(Instant::now());
-                        leaving = Some(Leaving::anew(domain));
+                        leaving = Some(Leaving::anew());
                     }
                 }
                 () = self.returns.wait() => self.dispatch.finish(&mut self.returns, &mut self.outbox),
@@ -451,8 +445,8 @@ impl Component {
         self.delegated.remove(&domain);
         let now = Instant::now();
         let at = self.anew.when(now);
-        let (domain, anew) = (domain, at - now);
         self.anew_at.get_or_insert((at, domain.clone()));
+        let anew = at - now;
         tell(&Event::DelegationEnded { domain, anew });
     }
 

@@ -44,7 +44,7 @@ pub struct Base {
     gone: Option<Box<Gone>>,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Gone {
     /// In order, and at least one.
     rooms: Box<[Digest]>,
@@ -179,8 +179,8 @@ impl Gone {
 /// When it was does not count: what is the same is not noted again.
 impl PartialEq for Base {
     fn eq(&self, other: &Self) -> bool {
-        let gone = |it: &Self| it.gone.as_ref().map(|gone| gone.rooms.clone());
-        self.rooms == other.rooms && gone(self) == gone(other)
+        let [gone, others] = [self, other].map(|it| it.gone.as_ref().map(|gone| &gone.rooms));
+        self.rooms == other.rooms && gone == others
     }
 }
 

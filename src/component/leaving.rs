@@ -27,8 +27,8 @@ pub enum Ended {
     Lost(String),
     /// We are to stop; by when at the latest.
     Stopped(Instant),
-    /// We log in anew, because this domain has ended its delegation.
-    Anew(String),
+    /// We log in anew, because a domain has ended its delegation.
+    Anew,
 }
 
 /// Nothing more is read from a link, and what has been read is answered.
@@ -56,10 +56,10 @@ impl Leaving {
 
     /// How to leave in order to log in anew. The server must have seen the end of this connection before
     /// it sees the next: else ejabberd takes delegation from both.
-    pub fn anew(domain: String) -> Self {
+    pub fn anew() -> Self {
         Self {
             patience: GONE,
-            ..Self::new(END_OF_STREAM, Ended::Anew(domain))
+            ..Self::new(END_OF_STREAM, Ended::Anew)
         }
     }
 

@@ -100,11 +100,8 @@ impl Sound {
                 }),
             }
         }
-        let (note, strange) = match note {
-            Some(text) if !bookmarks::is_note(&text) => (None, true),
-            note => (note, false),
-        };
-        if strange {
+        let is_readable = note.as_deref().is_none_or(bookmarks::is_note);
+        if !is_readable {
             bad.push(Bad {
                 owner: owner.clone(),
                 element: None,
@@ -114,7 +111,7 @@ impl Sound {
         let document = Document {
             owner,
             belongings,
-            note,
+            note: note.filter(|_| is_readable),
         };
         Ok((Self(document), bad))
     }

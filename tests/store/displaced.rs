@@ -77,6 +77,18 @@ impl Scene {
         fs::rename(&self.folder, self.aside()).expect("a folder");
     }
 
+    /// The folder is removed, which is noticed; a copy of it is aside.
+    #[track_caller]
+    fn copy_away(&mut self) {
+        let copied = Command::new("cp")
+            .arg("-a")
+            .args([&self.folder, &self.aside()])
+            .status();
+        assert!(copied.expect("cp").success());
+        fs::remove_dir_all(&self.folder).expect("a folder");
+        self.fails(&["is gone"]);
+    }
+
     fn move_back(&self) {
         fs::rename(self.aside(), &self.folder).expect("a folder");
     }
@@ -282,13 +294,7 @@ fn another_stores_folder_in_its_place_is_left_as_it_is() {
 #[test]
 fn a_copy_of_the_store_in_its_place_counts_as_back() {
     let mut scene = Scene::new();
-    let copied = Command::new("cp")
-        .arg("-a")
-        .args([&scene.folder, &scene.aside()])
-        .status();
-    assert!(copied.expect("cp").success());
-    fs::remove_dir_all(&scene.folder).expect("a folder");
-    scene.fails(&["is gone"]);
+    scene.copy_away();
     scene.move_back();
     scene.comes_back();
 }
@@ -298,13 +304,7 @@ fn a_copy_of_the_store_in_its_place_counts_as_back() {
 #[test]
 fn a_copy_that_is_still_being_made_is_not_opened() {
     let mut scene = Scene::new();
-    let copied = Command::new("cp")
-        .arg("-a")
-        .args([&scene.folder, &scene.aside()])
-        .status();
-    assert!(copied.expect("cp").success());
-    fs::remove_dir_all(&scene.folder).expect("a folder");
-    scene.fails(&["is gone"]);
+    scene.copy_away();
     fs::create_dir(&scene.folder).expect("a folder");
     let log = fs::read(scene.aside().join("db")).expect("a log");
     for name in ["id", "conf"] {
