@@ -115,8 +115,6 @@ pub struct Component {
     liveness: Liveness,
     watch: Watch,
     anew: Anew,
-    /// When to log in anew, and for which domain.
-    anew_at: Option<(Instant, String)>,
 }
 
 impl Component {
@@ -142,7 +140,6 @@ impl Component {
             liveness: settings::liveness(config),
             watch: settings::watch(config),
             anew: Anew::default(),
-            anew_at: None,
         }
     }
 
@@ -253,7 +250,7 @@ impl Component {
         self.questions.ask(&self.link.domain, &mut self.outbox);
         self.liveness.begin(&mut self.outbox);
         self.watch.begin();
-        self.anew_at = None;
+        self.anew.begin();
         // Set once nothing more is to be read.
         let mut leaving: Option<Leaving> = None;
         let mut stopping = false;
@@ -281,7 +278,7 @@ impl Component {
                 None => {
                     let now = Instant::now();
                     let watch = self.watch.look(now, &mut self.outbox);
-                    let anew = self.anew_at.as_ref().map(|(at, _)| *at);
+                    let anew = self.anew.due(now);
                     let due = self.dispatch.due().into_iter().chain(self.undelegated);
                     let due = due.chain(watch).chain(anew);
                     self.liveness.lives(inbound.heard());
@@ -311,9 +308,7 @@ impl Component {
                         return leaving.ended;
                     }
                     self.tell_undelegated(tell);
-                    let is_time = |(at, _): &mut (Instant, String)| *at <= Instant::now();
-                    if self.anew_at.take_if(is_time).is_some() {
-                        self.anew.begins(Instant::now());
+                    if self.anew.begins(Instant::now()) {
                         leaving = Some(Leaving::anew());
                     }
                 }
@@ -357,6 +352,7 @@ impl Component {
         let before = std::mem::replace(&mut self.domains, config.access.domains.clone());
         self.liveness.watch_one_of(&self.domains);
         self.watch.keep(&self.domains);
+        self.anew.keep(&self.domains);
         let new = self.domains.iter().filter(|it| !before.contains(it));
         new.cloned().collect()
     }
@@ -372,8 +368,6 @@ impl Component {
             self.watch.delegated(&domain, Instant::now());
             tell(&Event::Delegated(domain));
         }
-        self.anew_at
-            .take_if(|(_, domain)| !self.domains.contains(domain));
     }
 
     /// Says which served domains have not delegated, if it is time to.
@@ -418,7 +412,7 @@ impl Component {
                 let served = self.domains.contains(&domain);
                 if served {
                     self.watch.delegated(&domain, Instant::now());
-                    self.anew_at.take_if(|(_, ended)| *ended == domain);
+                    self.anew.delegated(&domain);
                 }
                 let kept = served || self.delegated.len() < NOT_SERVED;
                 if kept && self.delegated.insert(domain.clone()) && served {
@@ -444,9 +438,8 @@ impl Component {
     fn delegation_ended(&mut self, domain: String, tell: &mut impl FnMut(&Event)) {
         self.delegated.remove(&domain);
         let now = Instant::now();
-        let at = self.anew.when(now);
-        self.anew_at.get_or_insert((at, domain.clone()));
-        let anew = at - now;
+        self.anew.ended(&domain);
+        let anew = self.anew.due(now).map_or(Duration::ZERO, |due| due - now);
         tell(&Event::DelegationEnded { domain, anew });
     }
 

@@ -4,7 +4,7 @@
 //! long as it delegates. A feature of ours is among that, and is looked for in the served domains'
 //! disco#info: where it was once, and is no more, delegation has ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use minidom::Element;
@@ -128,9 +128,11 @@ fn has_feature(received: &Received, feature: &str) -> Option<bool> {
 
 const PREFIX: &str = "delegated-";
 
-/// When delegation may be brought back by a new login: it costs all domains on the link a moment.
+/// Brings delegation back by a new login, which costs all domains on the link a moment: not too often.
 #[derive(Debug)]
 pub struct Anew {
+    /// The domains whose delegation has ended on this link, and is not back.
+    ended: BTreeSet<String>,
     /// Not before this.
     from: Option<Instant>,
     /// The next pause.
@@ -140,6 +142,7 @@ pub struct Anew {
 impl Default for Anew {
     fn default() -> Self {
         Self {
+            ended: BTreeSet::new(),
             from: None,
             pause: PAUSES.0,
         }
@@ -147,19 +150,44 @@ impl Default for Anew {
 }
 
 impl Anew {
-    /// When the next login anew may be, if one is wanted now.
-    pub fn when(&self, now: Instant) -> Instant {
-        self.from.map_or(now, |from| from.max(now))
+    /// A domain has ended its delegation.
+    pub fn ended(&mut self, domain: &str) {
+        self.ended.insert(domain.to_owned());
     }
 
-    /// There is one now.
-    pub fn begins(&mut self, now: Instant) {
+    /// A domain delegates again, by itself.
+    pub fn delegated(&mut self, domain: &str) {
+        self.ended.remove(domain);
+    }
+
+    /// Only these are served from now on.
+    pub fn keep(&mut self, served: &[String]) {
+        self.ended.retain(|domain| served.contains(domain));
+    }
+
+    /// There is a new link, where nothing has ended yet.
+    pub fn begin(&mut self) {
+        self.ended.clear();
+    }
+
+    /// When to log in anew, if there is a reason to: now or later.
+    pub fn due(&self, now: Instant) -> Option<Instant> {
+        let due = self.from.map_or(now, |from| from.max(now));
+        (!self.ended.is_empty()).then_some(due)
+    }
+
+    /// Whether to log in anew now, for which this is the time then.
+    pub fn begins(&mut self, now: Instant) -> bool {
+        if self.due(now) != Some(now) {
+            return false;
+        }
         let calm = self.from.is_none_or(|from| now >= from + PAUSES.1);
         if calm {
             self.pause = PAUSES.0;
         }
         self.from = Some(now + self.pause);
         self.pause = (self.pause * 2).min(PAUSES.1);
+        true
     }
 }
 
@@ -171,19 +199,41 @@ mod tests {
     fn logins_anew_are_less_and_less_frequent_and_frequent_again_after_calm() {
         let mut anew = Anew::default();
         let mut now = Instant::now();
-        assert_eq!(anew.when(now), now, "the first at once");
+        assert_eq!(anew.due(now), None);
+        anew.ended("h");
+        assert_eq!(anew.due(now), Some(now), "the first at once");
         let mut pauses = Vec::new();
         for _ in 0..9 {
-            anew.begins(now);
-            let next = anew.when(now);
+            assert!(anew.begins(now));
+            let next = anew.due(now).unwrap();
+            assert!(!anew.begins(next - Duration::from_millis(1)));
             pauses.push((next - now).as_secs() / 60);
             now = next;
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
         now += PAUSES.1;
-        assert_eq!(anew.when(now), now);
-        anew.begins(now);
-        assert_eq!(anew.when(now), now + PAUSES.0);
+        assert!(anew.begins(now));
+        assert_eq!(anew.due(now), Some(now + PAUSES.0));
+    }
+
+    /// Two domains had ended and the first delegated again by itself: the login that it had been planned
+    /// for was dropped, and the other stayed without.
+    #[test]
+    fn as_long_as_one_domain_is_missing_there_is_a_login_anew() {
+        let mut anew = Anew::default();
+        let now = Instant::now();
+        for domain in ["first", "second", "third"] {
+            anew.ended(domain);
+        }
+        anew.delegated("first");
+        assert_eq!(anew.due(now), Some(now));
+        anew.keep(&["second".to_owned()]);
+        assert_eq!(anew.due(now), Some(now));
+        anew.delegated("second");
+        assert_eq!(anew.due(now), None);
+        anew.ended("second");
+        anew.begin();
+        assert_eq!(anew.due(now), None, "on a new link nothing has ended yet");
     }
 
     #[test]

@@ -137,10 +137,11 @@ fn play(stage: &Stage, relay: &Relay, dice: &mut Dice) -> BTreeMap<String, Playe
     loop {
         // Once the client has its answer, no more comes; but for one that had to wait for 5 s, and is
         // answered before all is done.
-        let patience = match (answered, begin.elapsed() < Duration::from_secs(4)) {
+        let waited = begin.elapsed() >= Duration::from_secs(4);
+        let patience = match (answered, waited) {
             (false, _) => Duration::from_millis(20),
-            (true, true) => Duration::from_millis(300),
-            (true, false) => Duration::from_secs(5),
+            (true, false) => Duration::from_millis(300),
+            (true, true) => Duration::from_secs(5),
         };
         let waiting = gate.next(patience);
         if waiting.is_none() && answered {
