@@ -60,6 +60,8 @@ pub enum Event {
     DelegationEnded {
         /// The domain.
         domain: String,
+        /// Whether that is seen from its silence alone.
+        silent: bool,
         /// How soon that is tried to be mended by a new login.
         anew: Duration,
     },
@@ -74,7 +76,12 @@ pub enum Event {
     /// A question was answered.
     Replied(Reply),
     /// These served domains have not delegated a while after the login.
-    Undelegated(Vec<String>),
+    Undelegated {
+        /// The domains.
+        domains: Vec<String>,
+        /// How soon a new login is tried, because some of them had on an earlier link.
+        anew: Option<Duration>,
+    },
     /// These delegate, and do not let us work on their users' PEP nodes.
     Ungranted(Vec<String>),
     /// A link was given up in order to log in anew.
@@ -250,7 +257,6 @@ impl Component {
         self.questions.ask(&self.link.domain, &mut self.outbox);
         self.liveness.begin(&mut self.outbox);
         self.watch.begin();
-        self.anew.begin();
         // Set once nothing more is to be read.
         let mut leaving: Option<Leaving> = None;
         let mut stopping = false;
@@ -277,10 +283,11 @@ impl Component {
                 Some(leaving) => leaving.deadline,
                 None => {
                     let now = Instant::now();
-                    let watch = self.watch.look(now, &mut self.outbox);
-                    let anew = self.anew.due(now);
+                    for domain in self.watch.look(now, &mut self.outbox) {
+                        self.delegation_ended(domain, true, tell);
+                    }
                     let due = self.dispatch.due().into_iter().chain(self.undelegated);
-                    let due = due.chain(watch).chain(anew);
+                    let due = due.chain(self.watch.due()).chain(self.anew.due(now));
                     self.liveness.lives(inbound.heard());
                     if !reading && self.outbox.is_empty() {
                         // It is we who are busy.
@@ -385,7 +392,12 @@ impl Component {
             .cloned()
             .partition(|domain| self.delegated.contains(domain));
         if !missing.is_empty() {
-            tell(&Event::Undelegated(missing));
+            self.anew.missing(&missing);
+            let now = Instant::now();
+            tell(&Event::Undelegated {
+                domains: missing,
+                anew: self.anew.due(now).map(|due| due - now),
+            });
         }
         let ungranted = delegated
             .into_iter()
@@ -403,7 +415,7 @@ impl Component {
         }
         if let Some(ended) = self.watch.take(&received) {
             if let Some(domain) = ended {
-                self.delegation_ended(domain, tell);
+                self.delegation_ended(domain, false, tell);
             }
             return;
         }
@@ -434,13 +446,18 @@ impl Component {
         }
     }
 
-    /// A domain that had delegated on this link does so no more: only a new login can bring that back.
-    fn delegation_ended(&mut self, domain: String, tell: &mut impl FnMut(&Event)) {
+    /// A domain that had delegated on this link does so no more: only a new login can bring that back. Where
+    /// it does not, there is another later, until the domain delegates or is not served any more.
+    fn delegation_ended(&mut self, domain: String, silent: bool, tell: &mut impl FnMut(&Event)) {
         self.delegated.remove(&domain);
         let now = Instant::now();
         self.anew.ended(&domain);
         let anew = self.anew.due(now).map_or(Duration::ZERO, |due| due - now);
-        tell(&Event::DelegationEnded { domain, anew });
+        tell(&Event::DelegationEnded {
+            domain,
+            silent,
+            anew,
+        });
     }
 
     /// What could not be sent for so long is not waited for any more.

@@ -12,7 +12,7 @@
 //! else is open is read at once: there is nobody whom the disk could keep waiting, and changing threads
 //! would take longer than most reads.
 
-mod early;
+mod announcements;
 mod jobs;
 mod lane;
 mod pep;
@@ -30,11 +30,11 @@ use crate::link::Outbox;
 use crate::metrics::{self, Metrics};
 use crate::panics;
 use crate::service::{
-    self, Answered, Grant, Plan, Request, Service, Settings, Write, bookmarks_in,
+    self, Announcement, Answered, Grant, Plan, Request, Service, Settings, Write, bookmarks_in,
 };
 use crate::stanza::{Fault, Received};
 use crate::store::{Owner, SetError, Store};
-use early::Early;
+use announcements::Announcements;
 use jobs::Jobs;
 use lane::{Lane, Next, Stage, Ticket};
 use pep::stored_alone;
@@ -152,7 +152,7 @@ struct OpenSet {
 #[derive(Debug)]
 pub struct Dispatch {
     service: Service,
-    early: Early,
+    announcements: Announcements,
     bookmarks: Keeper,
     /// Under whose name the keeper's memory is noted while we are not running: our own domain,
     /// which is nobody's who has anything.
@@ -196,7 +196,7 @@ impl Dispatch {
         }
         let dispatch = Self {
             service: Service::new(settings),
-            early: Early::default(),
+            announcements: Announcements::default(),
             bookmarks,
             notes,
             store,
@@ -233,7 +233,7 @@ impl Dispatch {
     /// The router has let us in.
     pub fn logged_in(&mut self) {
         self.service.logged_in();
-        self.early = Early::default();
+        self.announcements = Announcements::default();
     }
 
     /// Nothing more will be read from the router on this link.
@@ -258,7 +258,8 @@ impl Dispatch {
 
     /// When it has to be [started](Self::start) again, if nothing happens.
     pub fn due(&self) -> Option<Instant> {
-        self.bookmarks.due()
+        let announcements = self.announcements.due().into_iter();
+        announcements.chain(self.bookmarks.due()).min()
     }
 
     /// Takes a stanza that was read at this moment: its reply goes to the outbox, now or once its
@@ -292,19 +293,25 @@ impl Dispatch {
         match self.service.plan(received, at) {
             Plan::Nothing => None,
             Plan::Reply(reply) => {
-                self.early.replied(received, &reply.reply);
                 self.answer(reply, Instant::now(), outbox);
                 None
             }
             Plan::Delegated { domain } => Some(Told::Delegated(domain)),
             Plan::Granted { domain, grant } => {
-                for reply in self.early.take(&domain) {
-                    outbox.push(reply);
-                }
                 self.bookmarks.granted(domain.clone(), grant);
+                self.announce_again(&domain, outbox);
                 Some(Told::Granted { domain, grant })
             }
-            Plan::Answered { id, from } => Some(Told::Answered { id, from }),
+            Plan::Announce(announcement) => {
+                self.announce_in_time(announcement, outbox);
+                None
+            }
+            Plan::Answered { id, from } => {
+                for announcement in self.announcements.answered(&id, &from) {
+                    self.announce(announcement, outbox);
+                }
+                Some(Told::Answered { id, from })
+            }
             Plan::Store(request) => {
                 self.open(request, outbox);
                 None
@@ -361,6 +368,9 @@ impl Dispatch {
     /// have somewhere to go.
     pub fn start(&mut self, outbox: &mut Outbox) {
         panics::caught(|| self.look_after_bookmarks(outbox));
+        for announcement in self.announcements.late(Instant::now()) {
+            self.announce(announcement, outbox);
+        }
         while let Some(owner) = self.turns.pop_front() {
             panics::caught(|| self.start_next_of(owner, outbox));
         }
@@ -400,6 +410,37 @@ impl Dispatch {
     /// How many requests have no reply yet.
     pub fn count(&self) -> usize {
         self.open
+    }
+
+    /// Answers what a host is to announce for us, or has it wait for what that depends on.
+    fn announce_in_time(&mut self, announcement: Announcement, outbox: &mut Outbox) {
+        let is_open = self.bookmarks.would_keep_on(&announcement.host);
+        if announcement.depends_on_step()
+            && is_open
+            && self.announcements.has_room_for(&announcement)
+        {
+            let now = Instant::now();
+            return self.announcements.hold(announcement, now, outbox);
+        }
+        self.announce(announcement, outbox);
+    }
+
+    fn announce(&mut self, announcement: Announcement, outbox: &mut Outbox) {
+        let in_step = self.bookmarks.keeps_on(&announcement.host);
+        self.answer(announcement.answer(in_step), Instant::now(), outbox);
+        self.announcements.keep(announcement);
+    }
+
+    /// A host has granted something: what it has asked is answered, or answered once more.
+    fn announce_again(&mut self, host: &str, outbox: &mut Outbox) {
+        let in_step = self.bookmarks.keeps_on(host);
+        for (announcement, was_answered) in self.announcements.granted(host) {
+            let answered = announcement.answer(in_step);
+            match was_answered {
+                true => outbox.push(answered.reply),
+                false => self.answer(answered, Instant::now(), outbox),
+            }
+        }
     }
 
     fn open(&mut self, mut request: Request, outbox: &mut Outbox) {

@@ -96,6 +96,7 @@ impl Stage {
             | Plan::Granted { .. }
             | Plan::Answered { .. } => return None,
             Plan::Reply(answered) => return Some(answered.reply),
+            Plan::Announce(announcement) => return Some(announcement.answer(false).reply),
             Plan::Store(request) => request,
         };
         let answered = match request.work {

@@ -152,7 +152,17 @@ impl Keeper {
 
     /// Whether the bookmarks of this owner are kept in step.
     pub fn keeps(&self, owner: &Owner) -> bool {
-        self.settings.active && self.hosts.grant(domain_of(owner)).is_some()
+        self.keeps_on(domain_of(owner))
+    }
+
+    /// Whether the bookmarks of this host's users are.
+    pub fn keeps_on(&self, host: &str) -> bool {
+        self.settings.active && self.hosts.grant(host).is_some()
+    }
+
+    /// Whether they would be, if the host granted it.
+    pub fn would_keep_on(&self, host: &str) -> bool {
+        self.settings.active && self.hosts.grant(host).is_none()
     }
 
     /// This client is served without us: it is not known what it has been shown.

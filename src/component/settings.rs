@@ -26,9 +26,9 @@ pub fn liveness(config: &Config) -> Liveness {
     Liveness::new(config.component.ping, &domain, host)
 }
 
-/// How it is watched whether domains still delegate.
+/// How it is watched whether domains still delegate: the end is noticed within two pings.
 pub fn watch(config: &Config) -> Watch {
-    Watch::new(config.component.jid.as_str(), config.component.ping)
+    Watch::new(config.component.jid.as_str(), 2 * config.component.ping)
 }
 
 /// What the link is handed.

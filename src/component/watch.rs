@@ -2,7 +2,10 @@
 //!
 //! What we answer to a server's nested disco questions (XEP-0355 section 7.2) it shows as its own for as
 //! long as it delegates. A feature of ours is among that, and is looked for in the served domains'
-//! disco#info: where it was once, and is no more, delegation has ended.
+//! disco#info. Where it was once, and is no more, delegation has ended, whatever the domain says: Prosody
+//! goes on saying that it delegates, at each login, after its mod_delegation was unloaded. So it has where a
+//! domain that has shown it answers nothing any more while the link lives: ejabberd (26.07) drops all that we
+//! send when its mod_privilege is loaded anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -17,6 +20,10 @@ use crate::stanza::{Received, escape_attribute, ns};
 /// by then.
 const FIRST: Duration = Duration::from_secs(2);
 
+/// How many questions in a row stay without an answer from a domain that has shown our feature until its
+/// delegation counts as ended.
+const SILENT: u32 = 3;
+
 /// How soon after one attempt to bring delegation back the next may follow, at least and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
 
@@ -26,20 +33,25 @@ pub struct Watch {
     from: String,
     /// How often domains are asked.
     every: Duration,
-    /// Those that have delegated, and whether they have shown our feature since.
-    domains: BTreeMap<String, bool>,
+    /// Those that have delegated, and how many questions each has left without an answer since the last
+    /// that it answered.
+    domains: BTreeMap<String, u32>,
+    /// Those that have shown our feature, on this link or an earlier one.
+    marked: BTreeSet<String>,
     /// When they are asked next.
     next: Option<Instant>,
     number: u64,
 }
 
 impl Watch {
-    /// For a component of this domain.
-    pub fn new(from: &str, every: Duration) -> Self {
+    /// For a component of this domain. An end is to be noticed within that time.
+    pub fn new(from: &str, within: Duration) -> Self {
         Self {
             from: from.to_owned(),
-            every,
+            // The first question may be asked just before the end, and the last has to be waited for.
+            every: within / (SILENT + 1),
             domains: BTreeMap::new(),
+            marked: BTreeSet::new(),
             next: None,
             number: 0,
         }
@@ -53,7 +65,7 @@ impl Watch {
 
     /// This served domain delegates, from now on.
     pub fn delegated(&mut self, domain: &str, now: Instant) {
-        self.domains.insert(domain.to_owned(), false);
+        self.domains.insert(domain.to_owned(), 0);
         let soon = now + FIRST.min(self.every);
         self.next = Some(self.next.map_or(soon, |next| next.min(soon)));
     }
@@ -61,28 +73,32 @@ impl Watch {
     /// Only these are served from now on.
     pub fn keep(&mut self, served: &[String]) {
         self.domains.retain(|domain, _| served.contains(domain));
+        self.marked.retain(|domain| served.contains(domain));
     }
 
-    /// Asks if it is time to, and says when it will be.
-    pub fn look(&mut self, now: Instant, outbox: &mut Outbox) -> Option<Instant> {
+    /// Asks if it is time to, and returns the domains that have said nothing for too long.
+    pub fn look(&mut self, now: Instant, outbox: &mut Outbox) -> Vec<String> {
         self.next.take_if(|_| self.domains.is_empty());
-        if self.next.is_some_and(|next| next <= now) {
-            self.number += 1;
-            for domain in self.domains.keys() {
-                outbox.push_request(self.question(domain));
-            }
-            self.next = Some(now + self.every);
+        if self.next.is_none_or(|next| next > now) {
+            return Vec::new();
         }
-        self.next
+        let marked = &self.marked;
+        let silent = self.domains.extract_if(.., |domain, unanswered| {
+            *unanswered >= SILENT && marked.contains(domain)
+        });
+        let silent = silent.map(|(domain, _)| domain).collect();
+        self.number += 1;
+        for (domain, unanswered) in &mut self.domains {
+            *unanswered += 1;
+            outbox.push_request(question(&self.from, domain, self.number));
+        }
+        self.next = Some(now + self.every);
+        silent
     }
 
-    fn question(&self, domain: &str) -> String {
-        let mut iq = format!("<iq type='get' id='{PREFIX}{}' from='", self.number);
-        escape_attribute(&self.from, &mut iq);
-        iq.push_str("' to='");
-        escape_attribute(domain, &mut iq);
-        iq.push_str(&format!("'><query xmlns='{DISCO_INFO}'/></iq>"));
-        iq
+    /// When it is time to.
+    pub fn due(&self) -> Option<Instant> {
+        self.next
     }
 
     /// Takes a stanza that answers one of these questions; `None` if it is something else. With the
@@ -95,21 +111,31 @@ impl Watch {
         let number = iq.attribute("id")?.strip_prefix(PREFIX)?;
         let domain = iq.attribute("from")?;
         let is_last = number.parse() == Ok(self.number);
-        let Some(seen) = self.domains.get_mut(domain).filter(|_| is_last) else {
+        let Some(unanswered) = self.domains.get_mut(domain).filter(|_| is_last) else {
             return Some(None);
         };
+        *unanswered = 0;
         // An error says nothing, nor does what cannot be read.
         let Some(has_mark) = has_feature(received, &delegation_mark(&self.from)) else {
             return Some(None);
         };
         if has_mark {
-            *seen = true;
-        } else if *seen {
+            self.marked.insert(domain.to_owned());
+        } else if self.marked.contains(domain) {
             self.domains.remove(domain);
             return Some(Some(domain.to_owned()));
         }
         Some(None)
     }
+}
+
+fn question(from: &str, domain: &str, number: u64) -> String {
+    let mut iq = format!("<iq type='get' id='{PREFIX}{number}' from='");
+    escape_attribute(from, &mut iq);
+    iq.push_str("' to='");
+    escape_attribute(domain, &mut iq);
+    iq.push_str(&format!("'><query xmlns='{DISCO_INFO}'/></iq>"));
+    iq
 }
 
 /// Whether a disco#info result has this feature; `None` if it is none.
@@ -131,7 +157,9 @@ const PREFIX: &str = "delegated-";
 /// Brings delegation back by a new login, which costs all domains on the link a moment: not too often.
 #[derive(Debug)]
 pub struct Anew {
-    /// The domains whose delegation has ended on this link, and is not back.
+    /// The domains that have delegated, on whatever link.
+    known: BTreeSet<String>,
+    /// The domains whose delegation has ended, on this link or an earlier one, and is not back.
     ended: BTreeSet<String>,
     /// Not before this.
     from: Option<Instant>,
@@ -142,6 +170,7 @@ pub struct Anew {
 impl Default for Anew {
     fn default() -> Self {
         Self {
+            known: BTreeSet::new(),
             ended: BTreeSet::new(),
             from: None,
             pause: PAUSES.0,
@@ -155,19 +184,23 @@ impl Anew {
         self.ended.insert(domain.to_owned());
     }
 
-    /// A domain delegates again, by itself.
+    /// These have not delegated a while after the login. Those that never did are left alone: perhaps they
+    /// are not to.
+    pub fn missing(&mut self, domains: &[String]) {
+        let known = domains.iter().filter(|it| self.known.contains(*it));
+        self.ended.extend(known.cloned());
+    }
+
+    /// A domain delegates.
     pub fn delegated(&mut self, domain: &str) {
+        self.known.insert(domain.to_owned());
         self.ended.remove(domain);
     }
 
     /// Only these are served from now on.
     pub fn keep(&mut self, served: &[String]) {
+        self.known.retain(|domain| served.contains(domain));
         self.ended.retain(|domain| served.contains(domain));
-    }
-
-    /// There is a new link, where nothing has ended yet.
-    pub fn begin(&mut self) {
-        self.ended.clear();
     }
 
     /// When to log in anew, if there is a reason to: now or later.
@@ -231,25 +264,28 @@ mod tests {
         assert_eq!(anew.due(now), Some(now));
         anew.delegated("second");
         assert_eq!(anew.due(now), None);
-        anew.ended("second");
-        anew.begin();
-        assert_eq!(anew.due(now), None, "on a new link nothing has ended yet");
+        anew.missing(&["never".to_owned()]);
+        assert_eq!(anew.due(now), None);
+        anew.missing(&["never".to_owned(), "second".to_owned()]);
+        assert_eq!(anew.due(now), Some(now));
     }
 
     #[test]
     fn who_has_not_delegated_is_not_asked() {
-        let (mut watch, mut outbox) = (Watch::new("p.h", PAUSES.0), Outbox::default());
+        let (mut watch, mut outbox) = (Watch::new("p.h", 4 * PAUSES.0), Outbox::default());
         let now = Instant::now();
-        assert_eq!(watch.look(now, &mut outbox), None);
+        watch.look(now, &mut outbox);
+        assert_eq!(watch.due(), None);
         watch.delegated("h", now);
-        assert_eq!(watch.look(now, &mut outbox), Some(now + FIRST));
-        assert_eq!(outbox.bytes(), 0);
+        watch.look(now, &mut outbox);
+        assert_eq!((watch.due(), outbox.bytes()), (Some(now + FIRST), 0));
         watch.look(now + FIRST, &mut outbox);
         let once = outbox.bytes();
         assert!(once > 0);
         watch.look(now + FIRST + PAUSES.0, &mut outbox);
         assert_eq!(outbox.bytes(), 2 * once);
         watch.keep(&[]);
-        assert_eq!(watch.look(now + 9 * PAUSES.0, &mut outbox), None);
+        watch.look(now + 9 * PAUSES.0, &mut outbox);
+        assert_eq!(watch.due(), None);
     }
 }

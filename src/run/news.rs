@@ -1,7 +1,7 @@
 //! What is made of the component's events: lines of the log, the status, counters.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::component::Event;
 use crate::metrics::Link;
@@ -40,13 +40,18 @@ impl<'a> News<'a> {
                 tracing::info!("delegation is active for {domain}");
                 self.status.delegated(domain);
             }
-            Event::DelegationEnded { domain, anew } => {
+            Event::DelegationEnded {
+                domain,
+                silent,
+                anew,
+            } => {
                 tracing::warn!(
-                    "{domain} no longer delegates private storage: its clients are not served; {}",
-                    match anew.as_secs() {
-                        0 => "logging in anew to bring that back".to_owned(),
-                        seconds => format!("logging in anew in {seconds} s to bring that back"),
-                    }
+                    "{domain} {}: its clients are not served; {}",
+                    match silent {
+                        true => "no longer answers anything on this link",
+                        false => "no longer delegates private storage",
+                    },
+                    format_args!("logging in anew{} to bring that back", in_seconds(*anew))
                 );
                 self.status.delegation_ended(domain);
             }
@@ -68,10 +73,17 @@ impl<'a> News<'a> {
                 self.lost = Some(Instant::now());
                 self.status.down("logging in anew", *pause);
             }
-            Event::Undelegated(domains) => tracing::warn!(
+            Event::Undelegated { domains, anew } => tracing::warn!(
                 "no delegation from {}: clients there do not reach this service, except those that \
-                 ask it by its address; `print-config` prints what the router needs",
-                domains.join(", ")
+                 ask it by its address; {}",
+                domains.join(", "),
+                match anew {
+                    None => "`print-config` prints what the router needs".to_owned(),
+                    Some(pause) => format!(
+                        "there was one before: logging in anew{} to bring that back",
+                        in_seconds(*pause)
+                    ),
+                }
             ),
             Event::Down { why, pause, .. } => {
                 let seconds = pause.as_secs_f32();
@@ -115,5 +127,13 @@ impl<'a> News<'a> {
         }
         self.links.logins.inc();
         self.status.up();
+    }
+}
+
+/// When something happens, behind what happens; nothing if that is now.
+fn in_seconds(pause: Duration) -> String {
+    match pause.as_secs() {
+        0 => String::new(),
+        seconds => format!(" in {seconds} s"),
     }
 }

@@ -97,6 +97,11 @@ impl Answer {
         self.envelope.asker()
     }
 
+    /// How long a result is around its payload, in bytes, at most.
+    pub(super) fn around(&self) -> usize {
+        self.envelope.at_most()
+    }
+
     /// The answer where carrying the request out has panicked.
     pub fn broken(&self) -> Answered {
         self.error(&private::broken())

@@ -15,39 +15,10 @@ pub fn is_delegation(element: &Element) -> bool {
         .any(|version| element.is(version, "delegation"))
 }
 
-/// The disco#info nodes by which a server asks what becomes of a namespace that it delegates:
-/// for itself, and for its users' bare JIDs.
-pub fn is_disco_node(node: &str) -> bool {
-    VERSIONS.iter().any(|version| {
-        let rest = node.strip_prefix(version);
-        let namespace =
-            rest.and_then(|r| r.strip_prefix("::").or_else(|| r.strip_prefix(":bare:")));
-        namespace == Some(ns::PRIVATE)
-    })
-}
-
-/// Whether such a node asks what the server is to announce as its own, and not as its users'.
-pub fn is_of_server(node: &str) -> bool {
-    VERSIONS.iter().any(|version| {
-        let rest = node.strip_prefix(version);
-        rest.is_some_and(|rest| rest.starts_with("::"))
-    })
-}
-
 /// The feature by which a server shows that it delegates private storage to the component of this
 /// domain: it announces it for as long as it does.
 pub fn delegation_mark(domain: &str) -> String {
     format!("{}#delegated-to-{domain}", forget::NAMESPACE)
-}
-
-/// Whether this IQ is such a query, from a host that speaks as ejabberd does.
-pub fn asks_about_delegation(iq: &Element) -> bool {
-    let nodes = iq
-        .children
-        .iter()
-        .filter_map(|query| query.attribute("node"));
-    let mut nodes = nodes.filter(|node| node.starts_with(VERSIONS[0]));
-    iq.attribute("type") == Some("get") && nodes.any(is_disco_node)
 }
 
 /// Whether this message tells us that the namespace of private storage is delegated to us.

@@ -26,14 +26,6 @@ pub fn info(query: &Element, profile: &Profile, asker: &Asker<'_>) -> Result<Str
             answer.features = features();
             answer.extensions = contact(&profile.contact).into_iter().collect();
         }
-        // A server asks this as often as it likes, and delegates only once it has an answer.
-        Some(node) if delegation::is_disco_node(node) => {
-            answer.features.insert(ns::PRIVATE.to_owned());
-            if delegation::is_of_server(node) {
-                let mark = delegation::delegation_mark(&profile.domain);
-                answer.features.insert(mark);
-            }
-        }
         Some(node) => {
             answer.identities = vec![commands::identity(node, asker)?.ok_or_else(no_such_node)?];
             answer.features = [commands::NAMESPACE, xep::DATA_FORMS]

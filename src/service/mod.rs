@@ -5,6 +5,7 @@
 //! carries out in the owner's order. One file per extension.
 
 mod access;
+mod announcement;
 mod answer;
 mod commands;
 mod delegation;
@@ -28,13 +29,15 @@ use crate::stanza::{
 };
 use crate::store::Owner;
 
+use announcement::Question;
 use commands::Step;
 use envelope::Envelope;
 use private::Action;
 use request::Asked;
 
+pub use announcement::Announcement;
 pub use answer::{Answer, Answered};
-pub use delegation::{asks_about_delegation, delegation_mark};
+pub use delegation::delegation_mark;
 pub use private::{BOOKMARKS, Bookmarks, MAX_NAME_BYTES, Reserved, bookmarks_in, is_reserved};
 pub use privilege::Grant;
 pub use request::{Fetch, Plan, Request, Work, Write};
@@ -162,6 +165,14 @@ impl Service {
         if is_set && payload.is(commands::NAMESPACE, "command") && self.is_for_us(iq) {
             return self.command(received, payload, from, answer);
         }
+        if !is_set
+            && payload.is(xep::DISCO_INFO, "query")
+            && self.is_for_us(iq)
+            && let Some(node) = payload.attribute("node")
+            && let Some(question) = Question::read(node)
+        {
+            return self.announcement(question, node, from, answer);
+        }
         match self.small_service(iq, payload, from, is_set) {
             Ok(result) => Plan::Reply(answer.result(&result)),
             Err(error) => answer.refuse(error),
@@ -261,6 +272,20 @@ impl Service {
         self.private(received, payload, inner.is_set, answer, || {
             access::delegated(&self.settings, &inner, from)
         })
+    }
+
+    /// What a host is to announce for us. Anybody else who asks is told what that is in any case.
+    fn announcement(&self, question: Question, node: &str, from: &str, answer: Answer) -> Plan {
+        let own = &self.settings.profile.domain;
+        let host = address::domain_name(from).filter(|_| address::is_bare_domain(from));
+        let Some(host) = host else {
+            let announcement =
+                Announcement::new(question, node, from.to_owned(), false, own, answer);
+            return Plan::Reply(announcement.answer(false));
+        };
+        let served = self.settings.serves(&host);
+        let host = host.into_owned();
+        Plan::Announce(Announcement::new(question, node, host, served, own, answer))
     }
 
     /// A step of an ad-hoc command.

@@ -1,5 +1,6 @@
 //! What comes of a stanza, and what becomes of a request until it is answered.
 
+use super::announcement::Announcement;
 use super::answer::{Answer, Answered};
 use super::commands::Look;
 use super::private::{self, Bookmarks, Get};
@@ -8,10 +9,6 @@ use crate::store::{ChangeSet, Owner, Store};
 
 /// What is to be done with a stanza.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "most stanzas are requests for the store, and a plan is moved once"
-)]
 pub enum Plan {
     /// Nothing: it asks for no answer, or cannot be answered.
     Nothing,
@@ -19,6 +16,8 @@ pub enum Plan {
     Reply(Answered),
     /// The store is asked first.
     Store(Request),
+    /// A host asks what it is to announce for us.
+    Announce(Announcement),
     /// Somebody has answered an IQ of ours.
     Answered {
         /// The id that we gave it.

@@ -170,16 +170,13 @@ fn what_is_wrong_with_a_certificate_is_said_and_what_to_do_about_it() {
         ),
     ] {
         let options = stage.at(listener, &format!("tls = \"on\"\n{lines}"));
-        let checked = component::run(&options, &["check", "--connect"]);
-        assert_eq!(checked.status.code(), Some(69), "{listener}");
-        let checked = String::from_utf8(checked.stdout).expect("UTF-8");
+        let (code, checked) = component::check_connect(&options);
+        assert_eq!(code, Some(69), "{listener}: {checked}");
 
         let component = Component::start(options);
-        let logged = component.wait_for_log("next attempt in", PATIENCE);
-        let always = [
-            "showed a certificate that is not trusted",
-            "SHA-256 fingerprint is ",
-        ];
+        let not_trusted = "showed a certificate that is not trusted";
+        let logged = component.wait_for_log(not_trusted, PATIENCE);
+        let always = [not_trusted, "SHA-256 fingerprint is "];
         for part in told.iter().chain(&always) {
             assert!(logged.contains(part), "{listener}: no {part:?} in {logged}");
             assert!(
@@ -205,7 +202,7 @@ fn only_one_side_has_tls(mut plain: component::Options, encrypted: component::Op
     let component = Component::start(plain);
     component.wait_for_log("does not speak TLS, and component.tls is \"on\"", PATIENCE);
     let component = Component::start(encrypted);
-    let told = component.wait_for_log("next attempt in", PATIENCE);
+    let told = component.wait_for_log("component.tls ", PATIENCE);
     let told_plainly = told.contains("component.tls must be \"on\"")
         || told.contains("it answered with TLS, and component.tls is \"off\"");
     assert!(told_plainly, "{told}");

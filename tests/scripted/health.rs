@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::stage::{Stage, get, set};
 use crate::store::faulty::FaultyDisk;
-use crate::support::clock::Ticks;
+use crate::support::clock::{Ticks, eventually};
 use crate::support::component::{Component, Options};
 use crate::support::router::{PATIENCE, Router, Session};
 use crate::support::web::{self, Answer};
@@ -52,16 +52,6 @@ fn assert_unhealthy(output: &Output, why: &str) {
     assert_eq!(output.status.code(), Some(69));
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(told.contains(why) && told.lines().count() == 1, "{told}");
-}
-
-/// Repeats it until it holds.
-#[track_caller]
-pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(Instant::now() < deadline, "never {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 #[test]

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::health::eventually;
 use super::stage::{Stage, get, set};
 use crate::store::faulty::FaultyDisk;
 use crate::support::clock::Ticks;
+use crate::support::clock::eventually;
 use crate::support::component::{Component, Options};
 use crate::support::router::{HEADER, PATIENCE, Router, ping_id};
 use crate::support::web;

@@ -6,9 +6,9 @@
 //! ended, and since both were stored, it ended again with the next get.
 
 use super::bookmarks::pep::{self, BOOKMARKS, asked, conference, grant, item, storage};
-use super::health::eventually;
 use super::metrics::Scrape;
 use super::stage::{Stage, get, request, set};
+use crate::support::clock::eventually;
 use crate::support::router::parse;
 
 const X: &str = "<a xmlns='urn:x'/>";

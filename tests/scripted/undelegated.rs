@@ -3,6 +3,7 @@
 
 use super::health::delegate;
 use super::stage::{Stage, get};
+use crate::support::clock::eventually;
 use crate::support::router::{PATIENCE, parse};
 use crate::support::server::{HOST, OTHER_HOST};
 use crate::support::web;
@@ -153,6 +154,62 @@ fn it_is_noticed_told_and_mended_by_a_new_login() {
     while !watched.stage.next().contains("id='1'") {}
 }
 
+/// Prosody's mod_delegation had been unloaded, and went on saying at each login that it delegates.
+#[test]
+fn a_host_that_has_shown_it_on_an_earlier_link_has_to_show_it_on_each() {
+    let mut watched = Watched::new();
+    watched.hosts_say(4, &[]);
+    watched.hosts_say(2, &[HOST]);
+    watched.is_let_in_again();
+    watched.hosts_say(2, &[HOST]);
+    let line = "logging in anew in ";
+    watched.stage.component.wait_for_log(line, PATIENCE);
+    let is = format!("private_storage_delegated{{domain=\"{HOST}\"}} 0");
+    assert!(watched.metric(&is));
+}
+
+/// ejabberd went on delegating to an old connection, and then to none.
+#[test]
+fn a_host_that_has_delegated_on_an_earlier_link_and_does_not_on_this_is_asked_for_it() {
+    let mut watched = Watched::new();
+    watched.stage.lose_link();
+    watched.stage.let_in_again();
+    delegate(&mut watched.stage, OTHER_HOST);
+    let line = format!("no delegation from {HOST}");
+    let told = watched.stage.component.wait_for_log(&line, PATIENCE);
+    assert!(
+        told.contains("there was one before: logging in anew to bring that back"),
+        "{told}"
+    );
+    watched.is_let_in_again();
+    eventually("both are served", || {
+        let is = |host: &str| format!("private_storage_delegated{{domain=\"{host}\"}} 1");
+        watched.metric(&is(HOST)) && watched.metric(&is(OTHER_HOST))
+    });
+}
+
+/// ejabberd's mod_privilege was loaded anew: it drops all that we send to that host, and answers go on
+/// coming from the other.
+#[test]
+fn a_host_that_answers_nothing_any_more_has_ended_it() {
+    let mut watched = Watched::new();
+    watched.hosts_say(4, &[]);
+    while let Some(xml) = watched.stage.next_within(PATIENCE) {
+        if xml == "</stream:stream>" {
+            break;
+        }
+        if !xml.contains(&format!("to='{OTHER_HOST}'")) {
+            watched.answer(&xml, &[]);
+        }
+    }
+    let line = format!("{OTHER_HOST} no longer answers anything on this link");
+    let told = watched.stage.component.wait_for_log(&line, PATIENCE);
+    assert!(
+        told.contains(" WARN ") && told.contains("logging in anew"),
+        "{told}"
+    );
+}
+
 /// A host that never showed it may be one that does not show such things.
 #[test]
 fn who_never_showed_it_is_left_alone() {
@@ -196,5 +253,5 @@ fn a_host_that_delegates_again_by_itself_needs_no_new_login() {
         .wait_for_log("logging in anew in ", PATIENCE);
     delegate(&mut watched.stage, HOST);
     let line = format!("private_storage_delegated{{domain=\"{HOST}\"}} 1");
-    super::health::eventually("it is served again", || watched.metric(&line));
+    eventually("it is served again", || watched.metric(&line));
 }

@@ -5,8 +5,9 @@
 use std::time::{Duration, Instant};
 
 use super::faulty::{EIO, ENOSPC, FaultyDisk};
-use super::{assert_failed, eventually, is_result, numbered, refused, stage, try_get, try_set};
+use super::{assert_failed, is_result, numbered, refused, stage, try_get, try_set};
 use crate::support::clock::Ticks;
+use crate::support::clock::eventually;
 use crate::support::router::PATIENCE;
 
 const SOON: Duration = Duration::from_secs(5);

@@ -14,8 +14,9 @@ use std::time::Duration;
 
 use super::compacted::eager;
 use super::small_disk::SmallDisk;
-use super::{LIMITS, assert_failed, eventually, is_result, keeping, numbered, try_get, try_set};
+use super::{LIMITS, assert_failed, is_result, keeping, numbered, try_get, try_set};
 use crate::scripted::stage::Stage;
+use crate::support::clock::eventually;
 use crate::support::{ports, web};
 
 /// How long a line may take.

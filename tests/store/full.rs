@@ -5,9 +5,10 @@ use std::fs;
 use std::time::Duration;
 
 use super::small_disk::SmallDisk;
-use super::{assert_failed, assert_full, eventually, is_result, keeping, numbered};
+use super::{assert_failed, assert_full, is_result, keeping, numbered};
 use super::{stage, try_get, try_set};
 use crate::scripted::stage::Stage;
+use crate::support::clock::eventually;
 use crate::support::router::PATIENCE;
 
 const MIB: u64 = 300;

@@ -18,14 +18,11 @@ mod short;
 mod small_disk;
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::scripted::stage::{Stage, get, set};
 use crate::support::component::{Component, Options};
 use crate::support::router::{HEADER, PATIENCE, Router, Session};
-
-/// How long a store may take to come back after its disk has.
-const REVIVAL: Duration = Duration::from_secs(120);
 
 /// More than one answer holds, so that there is something to lose.
 const LIMITS: &str = "[limits]\nmax_namespace_bytes = 8000000\nmax_user_bytes = 8000000\n";
@@ -132,16 +129,6 @@ fn assert_failed(answer: &str) {
 fn assert_full(answer: &str) {
     assert_error(answer, "wait", "resource-constraint");
     assert!(answer.contains("storage"), "{answer}");
-}
-
-/// Repeats it until it holds.
-#[track_caller]
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + REVIVAL;
-    while !holds() {
-        assert!(Instant::now() < deadline, "not in {REVIVAL:?}: {what}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
 }
 
 /// An element with this content, `number` its name.

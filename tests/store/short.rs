@@ -9,8 +9,9 @@ use std::time::Duration;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use super::faulty::{EIO, FaultyDisk};
-use super::{assert_failed, eventually, is_result, keeping, numbered, stage, try_get, try_set};
+use super::{assert_failed, is_result, keeping, numbered, stage, try_get, try_set};
 use crate::scripted::stage::{Stage, get};
+use crate::support::clock::eventually;
 use crate::support::web;
 
 const SOON: Duration = Duration::from_secs(20);

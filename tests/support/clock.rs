@@ -7,7 +7,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use super::router::PATIENCE;
 
 const TICK: Duration = Duration::from_millis(10);
 
@@ -43,5 +45,15 @@ impl Ticks {
         while self.passed() < time {
             thread::sleep(TICK);
         }
+    }
+}
+
+/// Repeats it until it holds.
+#[track_caller]
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + 2 * PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "never {what}");
+        thread::sleep(Duration::from_millis(20));
     }
 }

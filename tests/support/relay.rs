@@ -40,6 +40,10 @@ pub struct Waiting {
 #[derive(Default)]
 struct Blade {
     now: Notify,
+    /// Nothing passes any more on the connections that there are, and they stay.
+    freeze: Notify,
+    /// Those that are frozen end.
+    end_frozen: Notify,
     /// After how many more bytes of the component's.
     after: Mutex<Option<usize>>,
     gate: Mutex<Option<UnboundedSender<Waiting>>>,
@@ -89,6 +93,17 @@ impl Relay {
     pub fn cut(&self) {
         self.cut_after(None);
         self.blade.now.notify_waiters();
+    }
+
+    /// Nothing passes any more on the connections that there are: neither side learns what becomes of the
+    /// other. New ones are not concerned.
+    pub fn freeze(&self) {
+        self.blade.freeze.notify_waiters();
+    }
+
+    /// Ends those that are frozen.
+    pub fn end_frozen(&self) {
+        self.blade.end_frozen.notify_waiters();
     }
 
     /// Ends the connection that passes so many more bytes of the component's; none never.
@@ -158,16 +173,17 @@ async fn pass_on(component: TcpStream, behind: SocketAddr, blade: Arc<Blade>) {
         return;
     };
     let _ = (component.set_nodelay(true), server.set_nodelay(true));
-    let (from_component, mut to_component) = component.into_split();
-    let (mut from_server, to_server) = server.into_split();
+    let (mut from_component, mut to_component) = component.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
     tokio::select! {
         () = blade.now.notified() => {}
-        () = up_to_the_cut(from_component, to_server, &blade) => {}
+        () = blade.freeze.notified() => blade.end_frozen.notified().await,
+        () = up_to_the_cut(&mut from_component, &mut to_server, &blade) => {}
         _ = copy(&mut from_server, &mut to_component) => {}
     }
 }
 
-async fn up_to_the_cut(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, blade: &Blade) {
+async fn up_to_the_cut(from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf, blade: &Blade) {
     let mut buffer = vec![0; 64 * 1024];
     let mut cutter = Cutter::default();
     while let Ok(read @ 1..) = from.read(&mut buffer).await {

@@ -308,9 +308,13 @@ impl Writer {
     }
 }
 
-/// How what the component asks of its own accord begins: whether the router lives, and what a host that
-/// delegates announces.
-const OWN: [&str; 2] = ["<iq type='get' id='alive-", "<iq type='get' id='delegated-"];
+/// How what the component asks of its own accord begins: whether the router lives, what a host that
+/// delegates announces, and whether it has said what it grants.
+const OWN: [&str; 3] = [
+    "<iq type='get' id='alive-",
+    "<iq type='get' id='delegated-",
+    "<iq type='get' id='announced-",
+];
 
 /// The id of such a question.
 pub fn ping_id(piece: &str) -> Option<String> {

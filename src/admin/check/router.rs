@@ -60,7 +60,7 @@ pub async fn look(report: &Report, component: Component, config: &Config) -> Res
                 }
                 Event::Granted { domain, grant } => grants.granted(domain, *grant),
                 // What is missing is told at the end.
-                Event::Undelegated(_) | Event::Ungranted(_) | Event::Left { .. } => {}
+                Event::Undelegated { .. } | Event::Ungranted(_) | Event::Left { .. } => {}
                 Event::DelegationEnded { domain, .. } => findings.delegation_ended(domain),
             }
             let expects_grants = config.bookmarks.mode == BookmarksMode::Pep;

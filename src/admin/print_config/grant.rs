@@ -74,7 +74,9 @@ pub fn prosody_comment(granted: bool) -> &'static str {
     if granted {
         "-- Bookmarks: by mod_privilege the component keeps the rooms of old clients, in private storage,\n\
          -- and of modern ones, in PEP, in step. That opens ALL that users keep in PEP to the component, to\n\
-         -- read and to write: there is no finer grain. bookmarks.mode = \"off\" leaves it out.\n"
+         -- read and to write: there is no finer grain. bookmarks.mode = \"off\" leaves it out.\n\
+         -- Modern clients look whether accounts announce that. mod_bookmarks does; where it is not loaded, add\n\
+         -- [\"urn:xmpp:bookmarks:1#compat\"] to delegations, with the same jid.\n"
     } else {
         "-- Bookmarks: bookmarks.mode is \"off\". Where mod_bookmarks is loaded, as in Debian's default\n\
          -- file, rooms stay in PEP and modern clients see no change; old ones, which ask private storage,\n\
@@ -107,17 +109,19 @@ pub fn ejabberd_comment(version: Option<EjabberdVersion>) -> String {
     let what = "# mod_privilege keeps the rooms of old clients, in private storage, and of modern ones, in PEP,\n\
                 # in step. It opens ALL that users keep in PEP to the component, to read and to write: there is\n\
                 # no finer grain. bookmarks.mode = \"off\" leaves it out.\n";
+    let announced = "# Modern clients look whether accounts announce that. mod_private does; where it is not loaded, add\n\
+                     # \"urn:xmpp:bookmarks:1#compat\" to namespaces, beside \"jabber:iq:private\" and like it.\n";
     let instead = match version.map(|it| (it, it.support())) {
         None => {
             return format!(
-                "{what}\
+                "{what}{announced}\
                  # It needs ejabberd {USABLE} or later: take the \"# \" out there, or print this with\n\
                  # --server-version. Older ones do not start with it; 24.10 to 24.12 drop all that we send as\n\
                  # soon as any host loads mod_privilege, and newer ones then delegate no host without it.\n"
             );
         }
         Some((_, Support::Yes)) => {
-            return format!("{what}# A host above without it gets no delegation.\n");
+            return format!("{what}{announced}# A host above without it gets no delegation.\n");
         }
         Some((version, Support::Harmful)) => {
             format!("{version} drops all that we send as soon as any\n# host loads mod_privilege")

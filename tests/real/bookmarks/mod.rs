@@ -1,6 +1,7 @@
 //! Bookmarks: clients that keep them in private storage and clients that keep them in PEP see the
 //! same rooms.
 
+mod announced;
 mod anonymous;
 mod at_once;
 mod away;

@@ -68,6 +68,8 @@ pub struct Hosts {
     pub grant: &'static [&'static str],
     /// Whether nobody has an account on the second: its users are whoever comes.
     pub anonymous: bool,
+    /// Whether they delegate that accounts announce that bookmarks are kept in step.
+    pub announcing: bool,
 }
 
 const PUBSUB: &str = "http://jabber.org/protocol/pubsub";
@@ -79,6 +81,7 @@ pub const GRANTING: Hosts = Hosts {
     modules: DEFAULT,
     grant: &[PUBSUB, OWNER],
     anonymous: false,
+    announcing: false,
 };
 
 /// Without the right to mend a node's options.
@@ -86,6 +89,7 @@ pub const GRANTING_LESS: Hosts = Hosts {
     modules: DEFAULT,
     grant: &[PUBSUB],
     anonymous: false,
+    announcing: false,
 };
 
 /// Delegation alone.
@@ -93,6 +97,7 @@ pub const NOT_GRANTING: Hosts = Hosts {
     modules: DEFAULT,
     grant: &[],
     anonymous: false,
+    announcing: false,
 };
 
 /// What is granted is not there.
@@ -100,6 +105,7 @@ pub const WITHOUT_PEP: Hosts = Hosts {
     modules: &[],
     grant: &[PUBSUB, OWNER],
     anonymous: false,
+    announcing: false,
 };
 
 /// The second has anonymous users.
@@ -283,6 +289,12 @@ impl Hosts {
     /// What they take beside delegation.
     fn for_ejabberd(self, on: On) -> String {
         let mut text = String::new();
+        if self.announcing {
+            // It goes on where the namespaces that are delegated are.
+            text.push_str(
+                "modules:\n      \"urn:xmpp:bookmarks:1#compat\":\n        access: delegate_private\n",
+            );
+        }
         if on == On::EjabberdWithOwnPrivate {
             text.push_str(ejabberd::OWN_PRIVATE);
         }
@@ -317,9 +329,14 @@ impl Hosts {
                 namespaces.collect::<Vec<_>>().join(", ")
             ),
         };
+        let announcing = match self.announcing {
+            true => format!(", [\"urn:xmpp:bookmarks:1#compat\"] = {{ jid = \"{COMPONENT}\" }}"),
+            false => String::new(),
+        };
         let host = format!(
             "  modules_enabled = {{ {modules} }}\n  \
-             delegations = {{ [\"jabber:iq:private\"] = {{ jid = \"{COMPONENT}\" }} }}\n{grant}"
+             delegations = {{ [\"jabber:iq:private\"] = {{ jid = \"{COMPONENT}\" }}{announcing} }}\n\
+             {grant}"
         );
         let anonymous = match self.anonymous {
             true => "  authentication = \"anonymous\"\n",

@@ -1,6 +1,7 @@
 //! Bookmarks in step with PEP, beside a router that plays the granting host: what real ones never
 //! do, or too rarely.
 
+mod announced;
 mod answers;
 mod between;
 mod bounds;
