@@ -373,6 +373,7 @@ impl Component {
         }
         for domain in new.into_iter().filter(|it| self.delegated.contains(it)) {
             self.watch.delegated(&domain, Instant::now());
+            self.anew.delegated(&domain);
             tell(&Event::Delegated(domain));
         }
     }
@@ -392,11 +393,12 @@ impl Component {
             .cloned()
             .partition(|domain| self.delegated.contains(domain));
         if !missing.is_empty() {
-            self.anew.missing(&missing);
             let now = Instant::now();
+            let is_known = self.anew.missing(&missing);
+            let due = self.anew.due(now).filter(|_| is_known);
             tell(&Event::Undelegated {
                 domains: missing,
-                anew: self.anew.due(now).map(|due| due - now),
+                anew: due.map(|due| due - now),
             });
         }
         let ungranted = delegated

@@ -25,7 +25,7 @@ const FIRST: Duration = Duration::from_secs(2);
 const SILENT: u32 = 3;
 
 /// How soon after one attempt to bring delegation back the next may follow, at least and at most.
-const PAUSES: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
+const PAUSES: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(3600));
 
 /// The domains that delegate on one link, and what is seen of that.
 #[derive(Debug)]
@@ -184,11 +184,14 @@ impl Anew {
         self.ended.insert(domain.to_owned());
     }
 
-    /// These have not delegated a while after the login. Those that never did are left alone: perhaps they
-    /// are not to.
-    pub fn missing(&mut self, domains: &[String]) {
+    /// These have not delegated a while after the login: whether any did before. Those that never did are
+    /// left alone: perhaps they are not to.
+    pub fn missing(&mut self, domains: &[String]) -> bool {
         let known = domains.iter().filter(|it| self.known.contains(*it));
-        self.ended.extend(known.cloned());
+        let known: Vec<String> = known.cloned().collect();
+        let some = !known.is_empty();
+        self.ended.extend(known);
+        some
     }
 
     /// A domain delegates.
@@ -236,14 +239,14 @@ mod tests {
         anew.ended("h");
         assert_eq!(anew.due(now), Some(now), "the first at once");
         let mut pauses = Vec::new();
-        for _ in 0..9 {
+        for _ in 0..10 {
             assert!(anew.begins(now));
             let next = anew.due(now).unwrap();
             assert!(!anew.begins(next - Duration::from_millis(1)));
-            pauses.push((next - now).as_secs() / 60);
+            pauses.push((next - now).as_secs());
             now = next;
         }
-        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+        assert_eq!(pauses, [30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]);
         now += PAUSES.1;
         assert!(anew.begins(now));
         assert_eq!(anew.due(now), Some(now + PAUSES.0));
@@ -264,9 +267,9 @@ mod tests {
         assert_eq!(anew.due(now), Some(now));
         anew.delegated("second");
         assert_eq!(anew.due(now), None);
-        anew.missing(&["never".to_owned()]);
+        assert!(!anew.missing(&["never".to_owned()]));
         assert_eq!(anew.due(now), None);
-        anew.missing(&["never".to_owned(), "second".to_owned()]);
+        assert!(anew.missing(&["never".to_owned(), "second".to_owned()]));
         assert_eq!(anew.due(now), Some(now));
     }
 

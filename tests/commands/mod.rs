@@ -46,7 +46,7 @@ fn run(folder: &Path, arguments: &[&str]) -> Output {
 
 /// What it says where it does what it should.
 #[track_caller]
-fn done(folder: &Path, arguments: &[&str]) -> String {
+pub fn done(folder: &Path, arguments: &[&str]) -> String {
     let output = run(folder, arguments);
     let told = text(&output.stderr);
     assert!(output.status.success(), "{arguments:?}: {told}");

@@ -14,6 +14,7 @@ mod here;
 mod modern;
 mod old;
 mod options;
+mod returning;
 mod room;
 mod slixmpp;
 mod stage;
