@@ -137,6 +137,17 @@ mod tests {
         assert_eq!(edit.over(&[same]), None);
     }
 
+    /// An old client had dropped a room, which stayed: Prosody had written the attributes of its item in
+    /// another order the second time, and that was taken for an edit.
+    #[test]
+    fn an_item_that_is_written_otherwise_is_the_same() {
+        let extensions = "<extensions><x xmlns='urn:x' a='1' b='2'/></extensions>";
+        let remove = Change::remove(&item(&conference(" name='a' autojoin='true'", extensions)));
+        let extensions = "<extensions><x xmlns='urn:x' b='2' a='1'/></extensions>";
+        let again = item(&conference(" autojoin='true' name='a'", extensions));
+        assert!(remove.over(&[again]).is_some());
+    }
+
     #[test]
     fn what_somebody_else_has_deleted_added_or_edited_meanwhile_stands() {
         let before = item(&conference(" name='a'", ""));

@@ -7,6 +7,7 @@ use super::room::{Conference, Room, reader_inside};
 use crate::address;
 use crate::service::privilege::{PUBSUB, PUBSUB_OWNER};
 use crate::stanza::{Element, escape_attribute};
+use crate::xml::normal;
 
 /// The name of the node, and the namespace of its payloads.
 const NODE: &str = "urn:xmpp:bookmarks:1";
@@ -151,7 +152,7 @@ impl Item {
 
     /// By which it is told from what it says at another time.
     pub fn digest(&self) -> Digest {
-        Digest::of(&[&self.conference])
+        Digest::of(&[&normal::in_order(&self.conference)])
     }
 }
 

@@ -92,6 +92,55 @@ pub fn text(xml: &str) -> String {
     text
 }
 
+/// A text (not XML) that is the same for all that have the same infoset: the attributes of each element are in
+/// order, and named by their namespaces. A server may write them in another order each time.
+pub fn in_order(xml: &str) -> String {
+    let mut ordered = String::with_capacity(xml.len());
+    let mut rest = xml;
+    while let Some(begin) = memchr(b'<', rest.as_bytes()) {
+        let length =
+            memchr(b'>', &rest.as_bytes()[begin..]).map_or(rest.len() - begin, |at| at + 1);
+        let (before, tag) = rest[..begin + length].split_at(begin);
+        ordered.push_str(before);
+        tag_in_order(tag, &mut ordered);
+        rest = &rest[begin + length..];
+    }
+    ordered.push_str(rest);
+    ordered
+}
+
+fn tag_in_order(tag: &str, out: &mut String) {
+    // Values hold no apostrophe.
+    let mut parts = tag.split('\'');
+    let Some((name, first)) = parts.next().and_then(|it| it.split_once(' ')) else {
+        return out.push_str(tag);
+    };
+    out.push_str(name);
+    let mut prefixes: Vec<(&str, &str)> = Vec::new();
+    let mut attributes: Vec<(&str, &str, &str)> = Vec::new();
+    let mut written = first;
+    // The last part is the end of the tag.
+    while let Some(value) = parts.next() {
+        let name = written.trim_start().trim_end_matches('=');
+        match name.split_once(':') {
+            Some(("xmlns", prefix)) => prefixes.push((prefix, value)),
+            Some((prefix, local)) => {
+                let declared = prefixes.iter().rev().find(|it| it.0 == prefix);
+                attributes.push((declared.map_or(prefix, |it| it.1), local, value));
+            }
+            None => attributes.push(("", name, value)),
+        }
+        written = parts.next().unwrap_or_default();
+    }
+    attributes.sort_unstable();
+    for (namespace, local, value) in attributes {
+        for part in [" {", namespace, "}", local, "='", value, "'"] {
+            out.push_str(part);
+        }
+    }
+    out.push_str(written);
+}
+
 /// Appends text without the references that [`crate::stanza::escape_text`] writes.
 fn unescape(text: &str, out: &mut String) {
     const REFERENCES: [(&str, char); 8] = [
@@ -145,6 +194,29 @@ mod tests {
                 .sum();
             assert_eq!(length, xml.len(), "{xml}");
         }
+    }
+
+    #[test]
+    fn what_has_the_same_infoset_has_the_same_order() {
+        let ordered = in_order("<a xmlns='u' c='2' b='1'>x<d/>&lt;<e f='='>y</e></a>z");
+        let same = in_order("<a xmlns='u' b='1' c='2'>x<d/>&lt;<e f='='>y</e></a>z");
+        assert_eq!(ordered, same);
+        let one = "<a xmlns:n1='urn:p' n1:x='1' xmlns:n2='urn:q' n2:x='2' x='3'/>";
+        let other = "<a x='3' xmlns:n1='urn:q' n1:x='2' xmlns:n2='urn:p' n2:x='1'/>";
+        assert_eq!(in_order(one), in_order(other));
+        let all = [
+            one,
+            "<a xmlns:n1='urn:p' n1:x='2' xmlns:n2='urn:q' n2:x='1' x='3'/>",
+            "<a x='3'/>",
+            "<a x='3'></a>",
+            "<a><a x='3'/></a>",
+            "<a/>x='3'",
+            "<a",
+            "",
+        ];
+        let told: std::collections::BTreeSet<String> = all.into_iter().map(in_order).collect();
+        assert_eq!(told.len(), all.len(), "{told:?}");
+        assert_eq!(in_order("no markup"), "no markup");
     }
 
     #[test]
