@@ -18,7 +18,7 @@ pub use error::{Condition, StanzaError};
 pub use refusal::{ERROR, Refusal};
 pub use rxml::NcName;
 pub use tally::{Kind, Limit, Tally, Via};
-pub use write::{escape_attribute, escape_text, write_attribute, xml_of};
+pub use write::{PING, escape_attribute, escape_text, get, write_attribute, xml_of};
 
 /// A namespace name; the empty string stands for "no namespace".
 pub type Namespace = Arc<str>;

@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use crate::link::Outbox;
-use crate::stanza::escape_attribute;
+use crate::stanza;
 
 /// How soon replies that no ping has confirmed are followed by one.
 const CONFIRM: Duration = Duration::from_secs(1);
@@ -127,11 +127,7 @@ impl Liveness {
     fn ping(&mut self, outbox: &mut Outbox) {
         self.number += 1;
         self.last = Some((self.number, Instant::now(), false));
-        let mut ping = format!("<iq type='get' id='{}' from='", ping_id(self.number));
-        escape_attribute(&self.from, &mut ping);
-        ping.push_str("' to='");
-        escape_attribute(&self.to, &mut ping);
-        ping.push_str("'><ping xmlns='urn:xmpp:ping'/></iq>");
+        let ping = stanza::get(&ping_id(self.number), &self.from, &self.to, stanza::PING);
         outbox.push_ping(self.number, ping);
     }
 }

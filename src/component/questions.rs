@@ -3,7 +3,7 @@
 use minidom::Element;
 
 use crate::link::{self, Outbox};
-use crate::stanza::{Received, Refusal, escape_attribute, ns};
+use crate::stanza::{self, Received, Refusal, ns};
 
 /// A get of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,14 +42,8 @@ impl Questions {
             return;
         }
         for (number, Question { to, payload }) in self.all.iter().enumerate() {
-            let mut iq = format!("<iq type='get' id='{PREFIX}{number}' from='");
-            escape_attribute(from, &mut iq);
-            iq.push_str("' to='");
-            escape_attribute(to, &mut iq);
-            iq.push_str("'>");
-            iq.push_str(payload);
-            iq.push_str("</iq>");
-            outbox.push(iq);
+            let id = format!("{PREFIX}{number}");
+            outbox.push(stanza::get(&id, from, to, payload));
         }
     }
 

@@ -14,7 +14,7 @@ use minidom::Element;
 
 use crate::link::{self, Outbox};
 use crate::service::{DISCO_INFO, delegation_mark};
-use crate::stanza::{Received, escape_attribute, ns};
+use crate::stanza::{self, Received, ns};
 
 /// How soon after it has said that it delegates a domain is asked for the first time: it has our answers
 /// by then.
@@ -130,12 +130,8 @@ impl Watch {
 }
 
 fn question(from: &str, domain: &str, number: u64) -> String {
-    let mut iq = format!("<iq type='get' id='{PREFIX}{number}' from='");
-    escape_attribute(from, &mut iq);
-    iq.push_str("' to='");
-    escape_attribute(domain, &mut iq);
-    iq.push_str(&format!("'><query xmlns='{DISCO_INFO}'/></iq>"));
-    iq
+    let payload = format!("<query xmlns='{DISCO_INFO}'/>");
+    stanza::get(&format!("{PREFIX}{number}"), from, domain, &payload)
 }
 
 /// Whether a disco#info result has this feature; `None` if it is none.

@@ -11,11 +11,12 @@ use xmpp_parsers::disco::DiscoInfoResult;
 
 use super::answer::{Answer, Answered};
 use super::delegation::{VERSIONS, delegation_mark};
-use crate::stanza::{escape_attribute, ns, xml_of};
+use crate::stanza::{self, ns, xml_of};
 
 /// What accounts have whose bookmarks in private storage and in PEP are the same rooms (XEP-0402 section
-/// 5), and the namespace by which a host delegates that they announce it. `#compat-pep` and XEP-0411's feature are about `storage:bookmarks` in PEP, which we do not touch:
-/// the modules of servers that look after that announce these.
+/// 5), and the namespace by which a host delegates that they announce it. `#compat-pep` and XEP-0411's
+/// feature are about `storage:bookmarks` in PEP, which we do not touch: the modules of servers that look
+/// after that announce these.
 const IN_STEP: &str = "urn:xmpp:bookmarks:1#compat";
 
 /// What such a node asks: `urn:xmpp:delegation:2:bare:jabber:iq:private`.
@@ -128,12 +129,7 @@ impl Announcement {
 
     /// A ping to the host with this id (XEP-0199).
     pub fn ping(&self, id: &str) -> String {
-        let mut ping = format!("<iq type='get' id='{id}' from='");
-        escape_attribute(&self.own, &mut ping);
-        ping.push_str("' to='");
-        escape_attribute(&self.host, &mut ping);
-        ping.push_str("'><ping xmlns='urn:xmpp:ping'/></iq>");
-        ping
+        stanza::get(id, &self.own, &self.host, stanza::PING)
     }
 }
 

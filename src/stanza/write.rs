@@ -60,3 +60,18 @@ fn escape(text: &str, out: &mut String, reference: impl Fn(u8) -> Option<&'stati
 pub fn xml_of(payload: impl Into<Element>) -> String {
     String::from(&payload.into())
 }
+
+/// The payload of a ping (XEP-0199).
+pub const PING: &str = "<ping xmlns='urn:xmpp:ping'/>";
+
+/// A get of ours with this payload. The id needs no escaping.
+pub fn get(id: &str, from: &str, to: &str, payload: &str) -> String {
+    let mut iq = format!("<iq type='get' id='{id}' from='");
+    escape_attribute(from, &mut iq);
+    iq.push_str("' to='");
+    escape_attribute(to, &mut iq);
+    iq.push_str("'>");
+    iq.push_str(payload);
+    iq.push_str("</iq>");
+    iq
+}

@@ -31,6 +31,15 @@ impl Watched {
         watched
     }
 
+    /// The same, whose first host had ended that, after a new login.
+    fn let_in_again() -> Watched {
+        let mut watched = Watched::new();
+        watched.hosts_say(4, &[]);
+        watched.hosts_say(2, &[HOST]);
+        watched.is_let_in_again();
+        watched
+    }
+
     /// Both hosts delegate, and ask as servers do.
     fn is_delegated_to(&mut self) {
         for host in [HOST, OTHER_HOST] {
@@ -157,10 +166,7 @@ fn it_is_noticed_told_and_mended_by_a_new_login() {
 /// Prosody's mod_delegation had been unloaded, and went on saying at each login that it delegates.
 #[test]
 fn a_host_that_has_shown_it_on_an_earlier_link_has_to_show_it_on_each() {
-    let mut watched = Watched::new();
-    watched.hosts_say(4, &[]);
-    watched.hosts_say(2, &[HOST]);
-    watched.is_let_in_again();
+    let mut watched = Watched::let_in_again();
     watched.hosts_say(2, &[HOST]);
     let line = "logging in anew in ";
     watched.stage.component.wait_for_log(line, PATIENCE);
@@ -241,10 +247,7 @@ fn who_never_showed_it_is_left_alone() {
 /// As ejabberd does when a grant is given again.
 #[test]
 fn a_host_that_delegates_again_by_itself_needs_no_new_login() {
-    let mut watched = Watched::new();
-    watched.hosts_say(4, &[]);
-    watched.hosts_say(2, &[HOST]);
-    watched.is_let_in_again();
+    let mut watched = Watched::let_in_again();
     watched.hosts_say(4, &[]);
     watched.hosts_say(2, &[HOST]);
     watched
