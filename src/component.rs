@@ -14,14 +14,15 @@ use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::yield_now;
+use tokio::task::{LocalSet, yield_now};
 use tokio::time::{sleep, sleep_until, timeout, timeout_at};
 
 use crate::config::Config;
-use crate::dispatch::{Dispatch, Returns, Told};
 pub use crate::link::Step;
 use crate::link::{self, ConnectError, Inbound, Incoming, Link, Outbound, Outbox};
 use crate::metrics::{self, Metrics};
+use crate::replies::Replies;
+use crate::requests::{Notice, Requests};
 pub use crate::service::Grant;
 use crate::stanza::Received;
 pub use crate::stanza::Refusal;
@@ -104,13 +105,12 @@ pub enum Event {
 #[derive(Debug)]
 pub struct Component {
     link: link::Settings,
-    dispatch: Dispatch,
-    returns: Returns,
+    requests: Requests,
+    replies: Replies,
     metrics: metrics::Requests,
     change: UnboundedSender<Config>,
     changes: UnboundedReceiver<Config>,
     questions: Questions,
-    outbox: Outbox,
     /// The domains that are served.
     domains: Vec<String>,
     /// Those, and others, that have told us on this link that they delegate.
@@ -126,20 +126,25 @@ pub struct Component {
 
 impl Component {
     /// A component that has not connected yet.
-    pub fn new(config: &Config, store: Store, metrics: &Metrics) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses threads.
+    pub fn new(config: &Config, store: Store, metrics: &Metrics) -> io::Result<Self> {
         let (service, bounds) = (settings::service(config), settings::bounds(config));
         let bookmarks = settings::bookmarks(config);
-        let (dispatch, returns) = Dispatch::new(service, bookmarks, bounds, store, metrics);
+        let replies = Replies::new(metrics.requests.clone(), bounds.unsent);
+        let sink = replies.clone();
+        let requests = Requests::new(service, bookmarks, bounds, store, metrics, sink)?;
         let (change, changes) = unbounded_channel();
-        Self {
+        Ok(Self {
             link: settings::link(config),
-            dispatch,
+            requests,
+            replies,
             metrics: metrics.requests.clone(),
-            returns,
             change,
             changes,
             questions: Questions::default(),
-            outbox: Outbox::default(),
             domains: config.access.domains.clone(),
             delegated: BTreeSet::new(),
             granted: BTreeSet::new(),
@@ -147,7 +152,7 @@ impl Component {
             liveness: settings::liveness(config),
             watch: settings::watch(config),
             anew: Anew::default(),
-        }
+        })
     }
 
     /// Also asks these questions, once it has logged in.
@@ -164,7 +169,12 @@ impl Component {
 
     /// Serves until `stop` is done, through as many links as it takes; then answers what it has
     /// read, and returns how many requests were left without an answer.
-    pub async fn run(
+    pub async fn run(self, stop: impl Future<Output = ()>, tell: impl FnMut(&Event)) -> usize {
+        // What is left open at the end goes with it.
+        LocalSet::new().run_until(self.run_with(stop, tell)).await
+    }
+
+    async fn run_with(
         mut self,
         stop: impl Future<Output = ()>,
         mut tell: impl FnMut(&Event),
@@ -180,10 +190,6 @@ impl Component {
                     tokio::select! {
                         connected = &mut connecting => break Some(connected),
                         () = &mut stop => break None,
-                        () = self.returns.wait() => {
-                            self.dispatch.finish(&mut self.returns, &mut self.outbox);
-                            self.dispatch.start(&mut self.outbox);
-                        }
                         Some(config) = self.changes.recv() => {
                             self.set_up_anew(&config);
                         }
@@ -198,16 +204,16 @@ impl Component {
                 Ok(link) => {
                     let since = Instant::now();
                     tell(&Event::Up);
-                    self.dispatch.logged_in();
+                    self.requests.logged_in();
                     self.forget_stale_replies();
                     let lost = match self.serve(link, stop.as_mut(), &mut tell).await {
                         Ended::Stopped(by) => break by,
                         Ended::Lost(why) => Some((why, false)),
                         Ended::Anew => None,
                     };
-                    self.dispatch.link_ended(&mut self.outbox);
-                    if self.outbox.rewind() {
-                        self.dispatch.answers_were_lost();
+                    self.requests.link_ended();
+                    if self.replies.with(Outbox::rewind) {
+                        self.requests.replies_were_lost();
                     }
                     self.delegated.clear();
                     self.granted.clear();
@@ -232,12 +238,10 @@ impl Component {
                 tokio::select! {
                     () = &mut pause => break,
                     () = &mut stop => return self.left_unanswered(Instant::now() + DRAIN).await,
-                    () = self.returns.wait() => self.dispatch.finish(&mut self.returns, &mut self.outbox),
                     Some(config) = self.changes.recv() => {
                         self.set_up_anew(&config);
                     }
                 }
-                self.dispatch.start(&mut self.outbox);
             }
         };
         self.left_unanswered(by).await
@@ -254,8 +258,10 @@ impl Component {
             mut inbound,
             mut outbound,
         } = link;
-        self.questions.ask(&self.link.domain, &mut self.outbox);
-        self.liveness.begin(&mut self.outbox);
+        self.replies.with(|outbox| {
+            self.questions.ask(&self.link.domain, outbox);
+            self.liveness.begin(outbox);
+        });
         self.watch.begin();
         // Set once nothing more is to be read.
         let mut leaving: Option<Leaving> = None;
@@ -264,36 +270,39 @@ impl Component {
         self.undelegated = Some(Instant::now() + DELEGATION);
         loop {
             if leaving.is_some() {
-                self.dispatch.link_ended(&mut self.outbox);
+                self.requests.link_ended();
             }
-            self.dispatch.start(&mut self.outbox);
-            let reading = leaving.is_none() && self.dispatch.has_room(&self.outbox);
+            self.requests.look();
+            let reading = leaving.is_none() && self.requests.has_room();
+            let is_written = self.replies.is_empty() && outbound.is_done();
             let wake = match &leaving {
-                Some(leaving) if self.dispatch.count() == 0 && self.outbox.is_empty() => {
+                Some(leaving) if self.requests.count() == 0 && is_written => {
                     // A socket that is closed with bytes unread takes back what it was given to
                     // send, so the router's side is read to its end first.
                     let farewell = async {
                         outbound.close(leaving.farewell).await.is_ok() && inbound.discard().await
                     };
                     if let Ok(true) = timeout(leaving.patience, farewell).await {
-                        self.outbox.confirm_all();
+                        self.replies.with(Outbox::confirm_all);
                     }
                     return leaving.ended.clone();
                 }
                 Some(leaving) => leaving.deadline,
                 None => {
                     let now = Instant::now();
-                    for domain in self.watch.look(now, &mut self.outbox) {
+                    let silent = self.replies.with(|outbox| self.watch.look(now, outbox));
+                    for domain in silent {
                         self.delegation_ended(domain, true, tell);
                     }
-                    let due = self.dispatch.due().into_iter().chain(self.undelegated);
+                    let due = self.requests.due().into_iter().chain(self.undelegated);
                     let due = due.chain(self.watch.due()).chain(self.anew.due(now));
                     self.liveness.lives(inbound.heard());
-                    if !reading && self.outbox.is_empty() {
+                    if !reading && is_written {
                         // It is we who are busy.
                         self.liveness.lives(Instant::now());
                     }
-                    match self.liveness.look(Instant::now(), &mut self.outbox) {
+                    let now = Instant::now();
+                    match self.replies.with(|outbox| self.liveness.look(now, outbox)) {
                         Verdict::Wait(moment) => due.fold(moment, Instant::min),
                         Verdict::Dead(silent) => {
                             let silent = silent.as_secs();
@@ -319,8 +328,9 @@ impl Component {
                         leaving = Some(Leaving::anew());
                     }
                 }
-                () = self.returns.wait() => self.dispatch.finish(&mut self.returns, &mut self.outbox),
-                turn = turn(wrote, &mut inbound, reading, &mut outbound, &mut self.outbox) => {
+                () = self.replies.queued() => {}
+                () = self.requests.over() => {}
+                turn = turn(wrote, &mut inbound, reading, &mut outbound, &self.replies) => {
                     wrote = matches!(turn, Turn::Wrote(_));
                     match turn {
                         // While nothing is read, it shows by what it takes that it lives.
@@ -354,8 +364,8 @@ impl Component {
     fn set_up_anew(&mut self, config: &Config) -> Vec<String> {
         self.link = settings::link(config);
         let (service, bounds) = (settings::service(config), settings::bounds(config));
-        self.dispatch
-            .set_up_anew(service, settings::bookmarks(config), bounds);
+        self.requests
+            .reconfigure(service, settings::bookmarks(config), bounds);
         let before = std::mem::replace(&mut self.domains, config.access.domains.clone());
         self.liveness.watch_one_of(&self.domains);
         self.watch.keep(&self.domains);
@@ -421,8 +431,8 @@ impl Component {
             }
             return;
         }
-        match self.dispatch.accept(received, at, &mut self.outbox) {
-            Some(Told::Delegated(domain)) => {
+        match self.requests.accept(received, at) {
+            Some(Notice::Delegated(domain)) => {
                 let served = self.domains.contains(&domain);
                 if served {
                     self.watch.delegated(&domain, Instant::now());
@@ -433,18 +443,19 @@ impl Component {
                     tell(&Event::Delegated(domain));
                 }
             }
-            Some(Told::Granted { domain, grant }) if self.domains.contains(&domain) => {
+            Some(Notice::Granted { domain, grant }) if self.domains.contains(&domain) => {
                 match grant.items {
                     true => self.granted.insert(domain.clone()),
                     false => self.granted.remove(&domain),
                 };
-                self.liveness.granted(&domain, &mut self.outbox);
+                self.replies
+                    .with(|outbox| self.liveness.granted(&domain, outbox));
                 tell(&Event::Granted { domain, grant });
             }
-            Some(Told::Answered { id, from }) => {
-                self.liveness.answered(&id, &from, &mut self.outbox);
-            }
-            Some(Told::Granted { .. }) | None => {}
+            Some(Notice::Answered { id, from }) => self
+                .replies
+                .with(|outbox| self.liveness.answered(&id, &from, outbox)),
+            Some(Notice::Granted { .. }) | None => {}
         }
     }
 
@@ -465,9 +476,9 @@ impl Component {
     /// What could not be sent for so long is not waited for any more.
     fn forget_stale_replies(&mut self) {
         if let Some(moment) = Instant::now().checked_sub(KEEP_REPLIES) {
-            let dropped = self.outbox.drop_older_than(moment);
+            let dropped = self.replies.with(|it| it.drop_older_than(moment));
             if dropped > 0 {
-                self.dispatch.answers_were_lost();
+                self.requests.replies_were_lost();
                 self.metrics.dropped(dropped);
                 tracing::warn!(
                     "gave up {dropped} answers: no link took them within {} s, and nobody waits for \
@@ -479,20 +490,16 @@ impl Component {
     }
 
     /// At the very end: what has been read is carried out, answered or not.
-    async fn left_unanswered(mut self, by: Instant) -> usize {
+    async fn left_unanswered(self, by: Instant) -> usize {
         let _ = timeout_at(by.into(), async {
-            loop {
-                self.dispatch.start(&mut self.outbox);
-                if self.dispatch.count() == 0 {
-                    break;
-                }
-                self.returns.wait().await;
-                self.dispatch.finish(&mut self.returns, &mut self.outbox);
+            while self.requests.count() > 0 {
+                self.requests.over().await;
             }
         })
         .await;
-        self.dispatch.end(self.outbox.unconfirmed_since());
-        self.dispatch.count() + self.outbox.len()
+        let unconfirmed = self.replies.with(|outbox| outbox.unconfirmed_since());
+        self.requests.end(unconfirmed);
+        self.requests.count() + self.replies.with(|outbox| outbox.len())
     }
 }
 
@@ -511,9 +518,9 @@ async fn turn(
     inbound: &mut Inbound,
     reading: bool,
     outbound: &mut Outbound,
-    outbox: &mut Outbox,
+    replies: &Replies,
 ) -> Turn {
-    let writing = !outbox.is_empty();
+    let writing = !(replies.is_empty() && outbound.is_done());
     if wrote && writing {
         // As long as something can be written nobody would look what has come.
         yield_now().await;
@@ -526,7 +533,7 @@ async fn turn(
     };
     let write = async {
         match writing {
-            true => Turn::Wrote(outbound.write(outbox).await),
+            true => Turn::Wrote(replies.write(outbound).await),
             false => pending().await,
         }
     };

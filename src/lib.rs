@@ -16,7 +16,8 @@
 //! | [`link`] | one connection to a router: bytes → stanzas, replies → bytes |
 //! | [`service`] | what is done with a stanza: one file per extension |
 //! | [`bookmarks`] | room bookmarks, kept in step with PEP |
-//! | [`dispatch`] | the open requests: order, fairness, bounds |
+//! | [`replies`] | what is answered, on its way to the link |
+//! | [`requests`] | the open requests, each a task: order, fairness, bounds |
 //! | [`component`] | connect, serve, lose the link, connect again |
 //! | [`archive`] | owners as bytes: backups |
 //! | [`owners`] | owners page by page, in this process or through the control socket |
@@ -28,8 +29,8 @@
 //!
 //! The path of one request: `link::inbound` reads bytes, `xml::frame` cuts them into stanzas,
 //! `xml::reader` resolves names and normalises payloads; `component` hands each stanza to
-//! `dispatch::accept`, which asks `service::plan` and queues what needs the store by owner;
-//! `store` reads at once or writes in a group commit; the reply goes to `link::outbound`.
+//! `requests::accept`, which asks `service::plan` and serves what needs the store in a task of its own;
+//! `store` reads, or writes in a group commit; the reply goes by `replies` to `link::outbound`.
 //! `docs/ARCHITECTURE.md` has the invariants.
 
 pub mod address;
@@ -40,7 +41,6 @@ pub mod cli;
 pub mod component;
 pub mod config;
 pub mod control;
-pub mod dispatch;
 pub mod exit;
 pub mod formats;
 pub mod http;
@@ -49,10 +49,13 @@ pub mod logs;
 pub mod metrics;
 pub mod owners;
 pub mod panics;
+pub mod replies;
+pub mod requests;
 pub mod run;
 pub mod service;
 pub mod stanza;
 pub mod start;
 pub mod status;
 pub mod store;
+pub mod workers;
 pub mod xml;

@@ -3,7 +3,7 @@
 //! Where a request is handled the work is done by [`caught`]. The [hook](report) says where it was, and
 //! counts it, wherever it was.
 
-use std::panic::{AssertUnwindSafe, Location, PanicHookInfo, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, PanicHookInfo, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -13,6 +13,11 @@ static COUNT: AtomicU64 = AtomicU64::new(0);
 /// The work must not leave anything half done that is used afterwards.
 pub fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work)).ok()
+}
+
+/// Raises a panic again that was caught, and reported, elsewhere.
+pub fn again() -> ! {
+    resume_unwind(Box::new(()))
 }
 
 /// How many there were in this process.

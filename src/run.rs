@@ -18,7 +18,7 @@ use crate::exit;
 use crate::logs;
 use crate::metrics::Metrics;
 use crate::owners::Here;
-use crate::start::start;
+use crate::start::{StartError, start};
 use crate::status::{Facts, Needs, Served, Status};
 use doors::Doors;
 use end::Asked;
@@ -58,7 +58,13 @@ pub fn run(
     };
     let owners = Here::new(store.clone(), config);
     doors.serve(public, owners.clone(), runtime.handle());
-    let component = Component::new(config, store.clone(), &metrics);
+    let component = match Component::new(config, store.clone(), &metrics) {
+        Ok(component) => component,
+        Err(error) => {
+            tracing::error!("{}", StartError::Threads(error));
+            return ExitCode::from(exit::STORE);
+        }
+    };
     let told = status.clone();
     let reload = Reload {
         load: Arc::new(load),

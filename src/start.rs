@@ -29,7 +29,7 @@ pub enum StartError {
     Store(#[from] OpenError),
     /// The system refuses threads or descriptors.
     #[error("cannot start: {0}")]
-    Runtime(#[from] std::io::Error),
+    Threads(#[from] io::Error),
 }
 
 /// Opens the store, and makes the runtime that serves it. The order matters: syncs are made real

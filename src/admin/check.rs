@@ -57,8 +57,13 @@ fn look(report: &Report, config: Result<Config, ConfigError>, connect: bool) -> 
              instance is logged in to it, that loses its delegation, and logs in anew"
         );
         report.line(Sign::Neutral, line);
-        let component = Component::new(&config, store.clone(), &Metrics::new());
-        runtime.block_on(router::look(report, component, &config))
+        match Component::new(&config, store.clone(), &Metrics::new()) {
+            Ok(component) => runtime.block_on(router::look(report, component, &config)),
+            Err(error) => {
+                report.line(Sign::Bad, StartError::Threads(error));
+                Err(exit::STORE)
+            }
+        }
     } else {
         Ok(())
     };

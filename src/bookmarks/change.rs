@@ -9,14 +9,14 @@ use super::node::{Item, Payload};
 use super::room::Room;
 
 /// A change of the item with this id.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     id: String,
     wanted: Wanted,
 }
 
 /// What is to become of the item.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Wanted {
     /// There was none, and there is to be one that says this.
     New(Room),

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::bookmarks;
 use crate::config::{BookmarksMode, Config, ReservedNamespaces};
-use crate::dispatch::Bounds;
+use crate::requests::Bounds;
 use crate::{link, service};
 
 use super::liveness::Liveness;

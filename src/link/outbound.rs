@@ -1,5 +1,6 @@
 //! The writing half of a link, and the replies that wait for it.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
 use std::time::Instant;
@@ -21,14 +22,33 @@ const ONE_SEGMENT: usize = 1024;
 #[derive(Debug)]
 pub struct Outbound {
     socket: WriteHalf,
-    /// What the socket has taken of the outbox and may still hold back.
+    chunk: Chunk,
+    /// What the socket has taken of the chunk and may still hold back.
     taken: usize,
+}
+
+/// The bytes being written: the first entries of the outbox, and padding.
+#[derive(Debug, Default)]
+struct Chunk {
+    bytes: Vec<u8>,
+    written: usize,
+    /// Where each of the entries ends in it.
+    ends: VecDeque<usize>,
 }
 
 impl Outbound {
     /// A writing half at the very beginning of its stream.
     pub fn new(socket: WriteHalf) -> Self {
-        Self { socket, taken: 0 }
+        Self {
+            socket,
+            chunk: Chunk::default(),
+            taken: 0,
+        }
+    }
+
+    /// Whether nothing is half written.
+    pub fn is_done(&self) -> bool {
+        self.chunk.is_written()
     }
 
     /// Writes this, whole.
@@ -43,11 +63,15 @@ impl Outbound {
         self.socket.shutdown().await
     }
 
-    /// Writes once from what waits, if anything does. Cancel safe.
-    pub async fn write(&mut self, outbox: &mut Outbox) -> io::Result<()> {
-        outbox.gather();
+    /// Writes once from what waits, if anything does. Cancel safe: the outbox is borrowed before and
+    /// after that, and not meanwhile.
+    pub async fn write(&mut self, outbox: &RefCell<Outbox>) -> io::Result<()> {
+        if self.chunk.is_written() {
+            self.chunk.gather(&outbox.borrow());
+        }
         if self.taken == 0 {
-            self.taken = self.socket.write(&outbox.chunk[outbox.written..]).await?;
+            let rest = self.chunk.bytes.get(self.chunk.written..);
+            self.taken = self.socket.write(rest.unwrap_or_default()).await?;
             if self.taken == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
@@ -55,8 +79,39 @@ impl Outbound {
         // TLS takes more than the connection does. What it took stays in the outbox until it is
         // through: an empty outbox is not written, and the rest would never leave.
         self.socket.flush().await?;
-        outbox.advance(std::mem::take(&mut self.taken));
+        let taken = std::mem::take(&mut self.taken);
+        self.chunk.advance(taken, &mut outbox.borrow_mut());
         Ok(())
+    }
+}
+
+impl Chunk {
+    fn is_written(&self) -> bool {
+        self.written == self.bytes.len()
+    }
+
+    fn gather(&mut self, outbox: &Outbox) {
+        self.bytes.clear();
+        self.bytes.shrink_to(2 * WRITE);
+        self.written = 0;
+        for entry in &outbox.waiting {
+            self.bytes.extend_from_slice(entry.xml.as_bytes());
+            self.ends.push_back(self.bytes.len());
+            if self.bytes.len() >= WRITE {
+                break;
+            }
+        }
+        if self.bytes.len() > ONE_SEGMENT {
+            let padding = longest_tag(&self.bytes);
+            self.bytes.resize(self.bytes.len() + padding, b' ');
+        }
+    }
+
+    fn advance(&mut self, written: usize, outbox: &mut Outbox) {
+        self.written += written;
+        while self.ends.pop_front_if(|end| *end <= self.written).is_some() {
+            outbox.sent_first();
+        }
     }
 }
 
@@ -75,11 +130,6 @@ pub struct Outbox {
     sent_bytes: usize,
     /// Whether replies were given up of which it is not known whether they were read.
     given_up: bool,
-    /// The bytes being written: the first so many entries, and padding.
-    chunk: Vec<u8>,
-    written: usize,
-    /// Where each of those entries ends in the chunk.
-    ends: VecDeque<usize>,
 }
 
 #[derive(Debug)]
@@ -156,7 +206,7 @@ impl Outbox {
 
     /// Whether everything has been written.
     pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.written == self.chunk.len()
+        self.waiting.is_empty()
     }
 
     /// How many bytes wait to be written, give or take a chunk.
@@ -176,9 +226,6 @@ impl Outbox {
     /// the next one, but for what is no reply. Whether there is more that may not have been
     /// delivered, and is not sent again.
     pub fn rewind(&mut self) -> bool {
-        self.chunk = Vec::new();
-        self.written = 0;
-        self.ends.clear();
         self.waiting_bytes += self.sent_bytes;
         self.sent_bytes = 0;
         while let Some(entry) = self.sent.pop_back() {
@@ -209,34 +256,12 @@ impl Outbox {
         });
     }
 
-    fn gather(&mut self) {
-        if self.written < self.chunk.len() {
-            return;
-        }
-        self.chunk.clear();
-        self.chunk.shrink_to(2 * WRITE);
-        self.written = 0;
-        for entry in &self.waiting {
-            self.chunk.extend_from_slice(entry.xml.as_bytes());
-            self.ends.push_back(self.chunk.len());
-            if self.chunk.len() >= WRITE {
-                break;
-            }
-        }
-        if self.chunk.len() > ONE_SEGMENT {
-            let padding = longest_tag(&self.chunk);
-            self.chunk.resize(self.chunk.len() + padding, b' ');
-        }
-    }
-
-    fn advance(&mut self, written: usize) {
-        self.written += written;
-        while self.ends.pop_front_if(|end| *end <= self.written).is_some() {
-            if let Some(entry) = self.waiting.pop_front() {
-                self.waiting_bytes -= entry.xml.capacity();
-                self.sent_bytes += entry.xml.capacity();
-                self.sent.push_back(entry);
-            }
+    /// The first that waits was written whole.
+    fn sent_first(&mut self) {
+        if let Some(entry) = self.waiting.pop_front() {
+            self.waiting_bytes -= entry.xml.capacity();
+            self.sent_bytes += entry.xml.capacity();
+            self.sent.push_back(entry);
         }
         while self.sent_bytes > MAX_SENT
             && let Some(entry) = self.sent.pop_front()
@@ -275,29 +300,6 @@ fn longest_tag(xml: &[u8]) -> usize {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_long_flush_ends_in_as_many_blanks_as_its_longest_tag() {
-        let mut outbox = Outbox::default();
-        let tag = format!("<iq id='{}'/>", "x".repeat(2000));
-        outbox.push("<a/>".into());
-        outbox.push(tag.clone());
-        outbox.gather();
-        assert_eq!(outbox.chunk.len(), 4 + 2 * tag.len());
-        assert!(
-            outbox.chunk[4 + tag.len()..]
-                .iter()
-                .all(|byte| *byte == b' ')
-        );
-    }
-
-    #[test]
-    fn a_short_flush_has_no_padding() {
-        let mut outbox = Outbox::default();
-        outbox.push("<a/>".into());
-        outbox.gather();
-        assert_eq!(outbox.chunk, b"<a/>");
-    }
-
     fn outbox(replies: &[&str]) -> Outbox {
         let mut outbox = Outbox::default();
         for reply in replies {
@@ -306,21 +308,39 @@ mod tests {
         outbox
     }
 
+    fn gathered(outbox: &Outbox) -> Chunk {
+        let mut chunk = Chunk::default();
+        chunk.gather(outbox);
+        chunk
+    }
+
+    #[test]
+    fn a_long_flush_ends_in_as_many_blanks_as_its_longest_tag() {
+        let tag = format!("<iq id='{}'/>", "x".repeat(2000));
+        let chunk = gathered(&outbox(&["<a/>", &tag]));
+        assert_eq!(chunk.bytes.len(), 4 + 2 * tag.len());
+        let padding = &chunk.bytes[4 + tag.len()..];
+        assert!(padding.iter().all(|byte| *byte == b' '));
+    }
+
+    #[test]
+    fn a_short_flush_has_no_padding() {
+        assert_eq!(gathered(&outbox(&["<a/>"])).bytes, b"<a/>");
+    }
+
     /// What the next link would be sent.
     fn sent_anew(outbox: &mut Outbox) -> String {
         outbox.rewind();
-        outbox.gather();
-        String::from_utf8(outbox.chunk.clone()).unwrap()
+        String::from_utf8(gathered(outbox).bytes).unwrap()
     }
 
     #[test]
     fn what_a_link_did_not_take_whole_or_confirm_is_written_anew() {
         let mut outbox = outbox(&["<a/>", "<b/>", "<c/>"]);
-        outbox.gather();
-        outbox.advance(6);
+        gathered(&outbox).advance(6, &mut outbox);
         assert_eq!((outbox.len(), outbox.bytes()), (2, 8));
         assert_eq!(sent_anew(&mut outbox), "<a/><b/><c/>");
-        outbox.advance(12);
+        gathered(&outbox).advance(12, &mut outbox);
         assert!(outbox.is_empty() && outbox.has_unconfirmed());
         assert_eq!(outbox.bytes(), 0);
     }
@@ -330,13 +350,12 @@ mod tests {
         let mut outbox = outbox(&["<a/>"]);
         outbox.push_ping(7, "<ping/>".into());
         outbox.push("<b/>".into());
-        outbox.gather();
-        outbox.advance(15);
+        gathered(&outbox).advance(15, &mut outbox);
         outbox.confirm(6);
         assert!(outbox.has_unconfirmed(), "another ping confirms nothing");
         outbox.confirm(7);
         assert_eq!(sent_anew(&mut outbox), "<b/>");
-        outbox.advance(4);
+        gathered(&outbox).advance(4, &mut outbox);
         outbox.confirm(7);
         assert!(outbox.has_unconfirmed(), "an old ping confirms nothing");
     }
@@ -356,8 +375,8 @@ mod tests {
         let large = "x".repeat(MAX_SENT / 4);
         let mut outbox = outbox(&[&large, &large, &large, &large, "<a/>"]);
         while !outbox.is_empty() {
-            outbox.gather();
-            outbox.advance(outbox.chunk.len() - outbox.written);
+            let mut chunk = gathered(&outbox);
+            chunk.advance(chunk.bytes.len(), &mut outbox);
         }
         assert!(outbox.sent_bytes <= MAX_SENT);
         assert!(sent_anew(&mut outbox).ends_with("<a/>") || outbox.len() == 4);

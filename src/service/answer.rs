@@ -69,6 +69,14 @@ impl Answer {
         }
     }
 
+    /// The answer to a get, with this payload.
+    pub fn payload(&self, payload: Result<String, StanzaError>) -> Answered {
+        match payload {
+            Ok(payload) => self.result(&payload),
+            Err(error) => self.error(&error),
+        }
+    }
+
     /// The answer to a get of room bookmarks, with this in their place; `None` if it is too long.
     pub fn bookmarks(&self, found: &Bookmarks, instead: Option<&str>) -> Option<Answered> {
         let room = self
@@ -191,7 +199,8 @@ impl Answer {
         self.answered(reply, None, None)
     }
 
-    pub(super) fn error(&self, error: &StanzaError) -> Answered {
+    /// This error.
+    pub fn error(&self, error: &StanzaError) -> Answered {
         let mut reply = self.envelope.error(error, self.repeated.as_deref());
         if reply.len() > self.longest {
             reply = self.envelope.error(error, None);

@@ -10,7 +10,7 @@ use super::Limits;
 use crate::stanza::{
     Condition, Element, Fault, Limit, Received, StanzaError, escape_attribute, ns,
 };
-use crate::store::{self, Change, ChangeSet, Owner, SetError, Store, Value};
+use crate::store::{self, Change, ChangeSet, Elements, Owner, SetError, Storage, Value};
 use crate::xml::normal::{self, Node};
 
 /// Around what an answer holds.
@@ -303,26 +303,27 @@ pub fn bookmarks_in(set: &ChangeSet) -> Option<&Change> {
         .find(|change| (&*change.namespace, &*change.name) == BOOKMARKS)
 }
 
-/// Fetches, and appends the payload of the answer. Stored elements go into it as they are,
-/// unparsed.
-pub fn fetch(get: &Get, store: &Store, answer: &mut String) -> Result<(), StanzaError> {
-    let begin = answer.len();
-    answer.push_str(OPEN);
+/// Fetches: the payload of the answer. Stored elements go into it as they are, unparsed.
+pub async fn fetch(get: &Get, storage: &Storage) -> Result<String, StanzaError> {
+    let mut text = OPEN.to_owned();
     for name in &get.names {
-        fetch_one(get, name, store, answer, begin)?;
+        fetch_one(get, name, storage, &mut text).await?;
     }
-    answer.push_str(CLOSE);
-    Ok(())
+    text.push_str(CLOSE);
+    Ok(text)
 }
 
 /// The same, with bookmarks apart; `None` if they are not in it, because what is asked for is stored
 /// under a name of its own.
-pub fn fetch_bookmarks(get: &Get, store: &Store) -> Result<Option<Bookmarks>, StanzaError> {
+pub async fn fetch_bookmarks(
+    get: &Get,
+    storage: &Storage,
+) -> Result<Option<Bookmarks>, StanzaError> {
     let mut text = OPEN.to_owned();
     let mut found = None;
     for name in &get.names {
         let begin = text.len();
-        let how = fetch_one(get, name, store, &mut text, 0)?;
+        let how = fetch_one(get, name, storage, &mut text).await?;
         let all = begin..text.len();
         match (name == BOOKMARKS.1, how) {
             (true, how) => found = Some((all, how == Found::Named)),
@@ -371,22 +372,24 @@ enum Found {
     Nothing,
 }
 
-/// Appends what is found under one name to an answer that begins there.
-fn fetch_one(
+/// Appends what is found under one name.
+async fn fetch_one(
     get: &Get,
     name: &str,
-    store: &Store,
+    storage: &Storage,
     answer: &mut String,
-    begin: usize,
 ) -> Result<Found, StanzaError> {
     // Nothing of an overlong name was ever stored, and no key of the store could hold it.
     let storable = get.namespace.len() <= MAX_NAME_BYTES && name.len() <= MAX_NAME_BYTES;
-    if storable && fetch_named(get, Some(name), store, answer)? > 0 {
+    if storable && let Some(found) = stored(get, Some(name), storage).await? {
+        answer.push_str(&found.text);
         return Ok(Found::Named);
     }
     // Real clients depend on it: nbxmpp stores <roster xmlns='roster:delimiter'> and asks for
     // <storage xmlns='roster:delimiter'/>.
-    if storable && get.names.len() == 1 && fetch_named(get, None, store, answer)? > 0 {
+    let is_alone = get.names.len() == 1;
+    if storable && is_alone && let Some(found) = stored(get, None, storage).await? {
+        answer.push_str(&found.text);
         return Ok(Found::Namespace);
     }
     answer.push('<');
@@ -395,7 +398,7 @@ fn fetch_one(
     escape_attribute(&get.namespace, answer);
     answer.push_str("'/>");
     // What is stored in one namespace is never too long; empty elements may become so.
-    if (answer.len() - begin) as u64 > get.limit {
+    if answer.len() as u64 > get.limit {
         let limit = get.limit;
         return Err(StanzaError::new(
             Condition::NotAcceptable,
@@ -406,15 +409,14 @@ fn fetch_one(
     Ok(Found::Nothing)
 }
 
-fn fetch_named(
+async fn stored(
     get: &Get,
     name: Option<&str>,
-    store: &Store,
-    answer: &mut String,
-) -> Result<u64, StanzaError> {
-    store
-        .read(&get.owner, &get.namespace, name, answer)
-        .map_err(|_| unreadable())
+    storage: &Storage,
+) -> Result<Option<Elements>, StanzaError> {
+    let found = storage.get(&get.owner, &get.namespace, name).await;
+    let found = found.map_err(|_| unreadable())?;
+    Ok(Some(found).filter(|found| found.count > 0))
 }
 
 /// The answer where the store cannot be read.

@@ -1,11 +1,13 @@
 //! What comes of a stanza, and what becomes of a request until it is answered.
 
 use super::announcement::Announcement;
-use super::answer::{Answer, Answered};
+use super::answer::Answer;
+use super::answer::Answered;
 use super::commands::Look;
 use super::private::{self, Bookmarks, Get};
 use super::privilege::Grant;
-use crate::store::{ChangeSet, Owner, Store};
+use crate::stanza::StanzaError;
+use crate::store::{ChangeSet, Owner, Storage};
 
 /// What is to be done with a stanza.
 #[derive(Debug)]
@@ -88,34 +90,22 @@ pub(super) enum Asked {
 }
 
 impl Fetch {
-    /// Reads the store. This may wait for the disk.
-    pub fn carry_out(&self, store: &Store, answer: &Answer) -> Answered {
-        answer.result_of(|out| match &self.0 {
-            Asked::Query(get) => private::fetch(get, store, out),
-            Asked::Command(look) => look.carry_out(store, out),
-        })
-    }
-
-    /// The same, where it asks for room bookmarks: they are not the answer yet. `Err` is one.
-    pub fn bookmarks(&self, store: &Store, answer: &Answer) -> Result<Bookmarks, Answered> {
-        let found = match &self.0 {
-            Asked::Query(get) => private::fetch_bookmarks(get, store),
-            Asked::Command(_) => return Err(answer.broken()),
-        };
-        match found {
-            Ok(Some(found)) => Ok(found),
-            Ok(None) => Err(self.carry_out(store, answer)),
-            Err(error) => Err(answer.error(&error)),
+    /// The payload of the answer.
+    pub async fn carry_out(&self, storage: &Storage) -> Result<String, StanzaError> {
+        match &self.0 {
+            Asked::Query(get) => private::fetch(get, storage).await,
+            Asked::Command(look) => look.carry_out(storage).await,
         }
     }
 
-    /// Whether it asks for room bookmarks.
-    pub fn is_about_bookmarks(&self) -> bool {
-        matches!(&self.0, Asked::Query(get) if get.is_about_bookmarks())
-    }
-
-    /// Whether it is over so soon that others can wait for it. Bookmarks may have to be taken apart.
-    pub fn is_short(&self) -> bool {
-        matches!(self.0, Asked::Query(_)) && !self.is_about_bookmarks()
+    /// The same, where it asks for room bookmarks: they are not the answer yet. `None` if they are not
+    /// in it.
+    pub async fn bookmarks(&self, storage: &Storage) -> Result<Option<Bookmarks>, StanzaError> {
+        match &self.0 {
+            Asked::Query(get) if get.is_about_bookmarks() => {
+                private::fetch_bookmarks(get, storage).await
+            }
+            Asked::Query(_) | Asked::Command(_) => Ok(None),
+        }
     }
 }

@@ -52,6 +52,7 @@ mod record;
 mod revive;
 mod room;
 mod shared;
+mod storage;
 #[cfg(test)]
 mod suite;
 mod totals;
@@ -67,6 +68,7 @@ use std::time::{Duration, Instant};
 pub use change::{Change, ChangeSet, Existing, Limits, Owner, Value};
 pub use compact::Compacted;
 pub use error::{CompactError, OpenError, ReadError, SetError};
+pub use storage::{Elements, Storage};
 pub use totals::Totals;
 pub use whole::{Amount, Belongings, Entry, Holding};
 

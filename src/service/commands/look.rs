@@ -6,7 +6,7 @@ use super::form::{Head, Listing};
 use super::{admin, own};
 use crate::service::private;
 use crate::stanza::StanzaError;
-use crate::store::{Owner, Store};
+use crate::store::{Owner, Storage};
 
 /// How long is counted for the statistics. A thread of those that read is taken meanwhile.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -27,24 +27,24 @@ pub enum Look {
 }
 
 impl Look {
-    /// Reads the store, and appends the payload of the answer.
-    pub fn carry_out(&self, store: &Store, answer: &mut String) -> Result<(), StanzaError> {
-        let listing = |owner: &Owner| {
-            let holdings = store.holdings(owner);
+    /// Reads the store: the payload of the answer.
+    pub async fn carry_out(&self, storage: &Storage) -> Result<String, StanzaError> {
+        let listing = async |owner: &Owner| {
+            let holdings = storage.holdings(owner).await;
             holdings
                 .map(Listing::new)
                 .map_err(|_| private::unreadable())
         };
-        answer.push_str(&match self {
-            Self::Stored(head, owner) => own::stored(head, owner, &listing(owner)?),
-            Self::Namespaces(head, owner) => own::choose(head, &listing(owner)?),
-            Self::All(head, owner) => own::confirm(head, &listing(owner)?),
-            Self::User(head, owner) => admin::confirm(head, owner, &listing(owner)?),
+        Ok(match self {
+            Self::Stored(head, owner) => own::stored(head, owner, &listing(owner).await?),
+            Self::Namespaces(head, owner) => own::choose(head, &listing(owner).await?),
+            Self::All(head, owner) => own::confirm(head, &listing(owner).await?),
+            Self::User(head, owner) => admin::confirm(head, owner, &listing(owner).await?),
             Self::Totals(head, linked) => {
-                let totals = store.totals(PATIENCE).map_err(|_| private::unreadable())?;
+                let totals = storage.totals(PATIENCE).await;
+                let totals = totals.map_err(|_| private::unreadable())?;
                 admin::statistics(head, *linked, &totals)
             }
-        });
-        Ok(())
+        })
     }
 }

@@ -1,0 +1,137 @@
+//! What is answered, on its way to the link: counted, queued, and written by whoever has the link.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::thread;
+use std::time::Instant;
+
+use tokio::sync::Notify;
+
+use crate::link::{Outbound, Outbox};
+use crate::metrics;
+use crate::service::{Answer, Answered};
+
+/// Where replies go, and IQs of our own. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Replies(Rc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    outbox: RefCell<Outbox>,
+    metrics: metrics::Requests,
+    /// How many bytes may wait to be written until nothing more is read from the store.
+    max_unsent: Cell<usize>,
+    queued: Notify,
+    written: Notify,
+}
+
+/// The one reply that a request gets.
+#[derive(Debug)]
+pub struct Pending {
+    answer: Option<Answer>,
+    replies: Replies,
+}
+
+impl Replies {
+    /// Nothing is queued.
+    pub fn new(metrics: metrics::Requests, max_unsent: usize) -> Self {
+        Self(Rc::new(Inner {
+            outbox: RefCell::default(),
+            metrics,
+            max_unsent: Cell::new(max_unsent),
+            queued: Notify::new(),
+            written: Notify::new(),
+        }))
+    }
+
+    /// Bounds what waits from now on.
+    pub fn set_max_unsent(&self, bytes: usize) {
+        self.0.max_unsent.set(bytes);
+    }
+
+    /// Counts a reply, and queues it.
+    pub fn send(&self, answered: Answered) {
+        let took = Instant::now().saturating_duration_since(answered.asked);
+        self.0.metrics.answered(&answered.tally, took);
+        self.with(|outbox| outbox.push(answered.reply));
+    }
+
+    /// Queues an IQ of our own, which is of no use on another link.
+    pub fn request(&self, iq: String) {
+        self.with(|outbox| outbox.push_request(iq));
+    }
+
+    /// Whether all that was queued is written.
+    pub fn is_empty(&self) -> bool {
+        self.0.outbox.borrow().is_empty()
+    }
+
+    /// Does this with all that is queued.
+    pub fn with<T>(&self, work: impl FnOnce(&mut Outbox) -> T) -> T {
+        let mut outbox = self.0.outbox.borrow_mut();
+        let before = outbox.bytes();
+        let done = work(&mut outbox);
+        if outbox.bytes() > before {
+            self.0.queued.notify_one();
+        }
+        done
+    }
+
+    /// Waits for something to be queued, or for what was since the last call.
+    pub async fn queued(&self) {
+        self.0.queued.notified().await;
+    }
+
+    /// Writes once from what is queued. Cancel safe.
+    pub async fn write(&self, outbound: &mut Outbound) -> io::Result<()> {
+        outbound.write(&self.0.outbox).await?;
+        self.0.written.notify_waiters();
+        Ok(())
+    }
+
+    /// Whether there is room for more.
+    pub fn has_room(&self) -> bool {
+        self.0.outbox.borrow().bytes() < self.0.max_unsent.get()
+    }
+
+    /// Waits for room.
+    pub async fn room(&self) {
+        while !self.has_room() {
+            self.0.written.notified().await;
+        }
+    }
+
+    /// A request is to be answered like this.
+    pub fn pending(&self, answer: Answer) -> Pending {
+        Pending {
+            answer: Some(answer),
+            replies: self.clone(),
+        }
+    }
+}
+
+impl Pending {
+    /// How to answer, until that is done.
+    pub fn answer(&self) -> Option<&Answer> {
+        self.answer.as_ref()
+    }
+
+    /// Answers, unless that is done already. Whether it was not.
+    pub fn send(&mut self, how: impl FnOnce(&Answer) -> Answered) -> bool {
+        let Some(answer) = self.answer.take() else {
+            return false;
+        };
+        self.replies.send(how(&answer));
+        true
+    }
+}
+
+impl Drop for Pending {
+    /// A panic costs the request that met it, and its sender is told.
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.send(Answer::broken);
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The requests of each owner, in the order they came, and what they take.
+//!
+//! Invariants held here:
+//! - requests of one owner take effect in the order they came, and a get starts only when no change of
+//!   its owner is on its way to the disk: it shows nothing that a crash could take back;
+//! - what is open is bounded in bytes, for each owner and for all (see [`Bounds`]).
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+
+use tokio::sync::{Notify, oneshot};
+
+use super::Bounds;
+use crate::store::Owner;
+
+/// How many changes of one owner are with the store at once. More would only stand before those of
+/// others there.
+const MAX_CHANGES: usize = 16;
+
+/// How many gets of one owner are read at once.
+const MAX_GETS: usize = 32;
+
+/// What a request does with the data of its owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// It reads it.
+    Get,
+    /// It changes it.
+    Change,
+}
+
+/// All of them.
+#[derive(Debug)]
+pub struct Owners {
+    queues: RefCell<HashMap<Owner, Queue>>,
+    bounds: Cell<Bounds>,
+    open: Cell<usize>,
+    open_bytes: Cell<usize>,
+    /// Whenever a request is over.
+    pub over: Notify,
+}
+
+/// The requests of one owner.
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: VecDeque<(Access, oneshot::Sender<()>)>,
+    gets: usize,
+    changes: usize,
+    /// Whether the last change is not with the store yet. Nothing else is begun meanwhile.
+    is_held: bool,
+    open: usize,
+    bytes: usize,
+}
+
+/// A request that is open. It is over when this is dropped.
+#[derive(Debug)]
+pub struct Open {
+    owners: Rc<Owners>,
+    owner: Owner,
+    bytes: usize,
+}
+
+/// The turn of a request. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Turn {
+    owners: Rc<Owners>,
+    owner: Owner,
+    access: Access,
+    holds: bool,
+}
+
+impl Owners {
+    /// None is open.
+    pub fn new(bounds: Bounds) -> Rc<Self> {
+        Rc::new(Self {
+            queues: RefCell::default(),
+            bounds: Cell::new(bounds),
+            open: Cell::new(0),
+            open_bytes: Cell::new(0),
+            over: Notify::new(),
+        })
+    }
+
+    /// Bounds the requests to come.
+    pub fn set_bounds(&self, bounds: Bounds) {
+        self.bounds.set(bounds);
+    }
+
+    /// What bounds them.
+    pub fn bounds(&self) -> Bounds {
+        self.bounds.get()
+    }
+
+    /// How many are open.
+    pub fn count(&self) -> usize {
+        self.open.get()
+    }
+
+    /// How many bytes they take.
+    pub fn bytes(&self) -> usize {
+        self.open_bytes.get()
+    }
+
+    /// Takes in a request of so many bytes; `None` if its owner has too much open already. One is
+    /// always taken.
+    pub fn open(self: &Rc<Self>, owner: &Owner, bytes: usize) -> Option<Open> {
+        let mut queues = self.queues.borrow_mut();
+        let queue = queues.entry(owner.clone()).or_default();
+        if queue.bytes > 0 && queue.bytes + bytes > self.bounds.get().open_of_owner {
+            return None;
+        }
+        queue.open += 1;
+        queue.bytes += bytes;
+        self.open.set(self.open.get() + 1);
+        self.open_bytes.set(self.open_bytes.get() + bytes);
+        Some(Open {
+            owners: Rc::clone(self),
+            owner: owner.clone(),
+            bytes,
+        })
+    }
+}
+
+impl Open {
+    /// Waits for the turn of this request, behind those of its owner that have asked before this call.
+    pub fn turn(&self, access: Access) -> impl Future<Output = Turn> + use<> {
+        let (go, gone) = oneshot::channel();
+        let (owners, owner) = (Rc::clone(&self.owners), self.owner.clone());
+        if let Some(queue) = owners.queues.borrow_mut().get_mut(&owner) {
+            queue.waiting.push_back((access, go));
+            queue.start();
+        }
+        async move {
+            // Whoever has the queue lives as long as we do.
+            let _ = gone.await;
+            Turn {
+                owners,
+                owner,
+                access,
+                holds: access == Access::Change,
+            }
+        }
+    }
+}
+
+impl Turn {
+    /// What it changes is with the store: the next of its owner's may be begun.
+    pub fn submitted(&mut self) {
+        if std::mem::take(&mut self.holds)
+            && let Some(queue) = self.owners.queues.borrow_mut().get_mut(&self.owner)
+        {
+            queue.is_held = false;
+            queue.start();
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(queue) = self.owners.queues.borrow_mut().get_mut(&self.owner) {
+            match self.access {
+                Access::Get => queue.gets -= 1,
+                Access::Change => queue.changes -= 1,
+            }
+            queue.is_held &= !self.holds;
+            queue.start();
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let Owners {
+            queues,
+            open,
+            open_bytes,
+            over,
+            ..
+        } = &*self.owners;
+        let mut queues = queues.borrow_mut();
+        if let Some(queue) = queues.get_mut(&self.owner) {
+            queue.open -= 1;
+            queue.bytes -= self.bytes;
+            if queue.open == 0 {
+                queues.remove(&self.owner);
+            }
+        }
+        open.set(open.get() - 1);
+        open_bytes.set(open_bytes.get() - self.bytes);
+        over.notify_one();
+    }
+}
+
+impl Queue {
+    /// Begins what may begin: a get when nothing is being changed, a change when nothing is being
+    /// read, so that no get shows what came after it, or what is not durable.
+    fn start(&mut self) {
+        while let Some((access, _)) = self.waiting.front()
+            && self.may_begin(*access)
+            && let Some((access, go)) = self.waiting.pop_front()
+        {
+            // Who does not wait any more has no turn.
+            if go.send(()).is_err() {
+                continue;
+            }
+            match access {
+                Access::Get => self.gets += 1,
+                Access::Change => {
+                    self.changes += 1;
+                    self.is_held = true;
+                }
+            }
+        }
+    }
+
+    fn may_begin(&self, access: Access) -> bool {
+        !self.is_held
+            && match access {
+                Access::Get => self.changes == 0 && self.gets < MAX_GETS,
+                Access::Change => self.gets == 0 && self.changes < MAX_CHANGES,
+            }
+    }
+}
