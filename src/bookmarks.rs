@@ -2,70 +2,42 @@
 //! XEP-0049), modern ones in a node of their account's (XEP-0402), and both are to see the same
 //! rooms. docs/BOOKMARKS.md says what that means at the edges.
 //!
-//! `legacy` and `node` read and write the two forms (`answer`: what PEP sends), `room` what both say
-//! of a room. `decide`
-//! compares them over what they were before (`base`) and what the client had been shown (`shown`), and
-//! comes to `change`s of items.
-//! `sync` does that for one request after the other, IQ by IQ (`pep`), on the `hosts` that let us.
+//! `sync` takes a request, and `steps` brings both sides into step: fetch the node, [decide], change it;
+//! each by one of the IQs of `pep`. `legacy` and `node` read and write the two forms (`answer`: what PEP
+//! sends), `room` what both say of a room. [decide] compares them over what they were before
+//! (`baseline`) and what the client had been shown (`views`), and comes to `change`s of items.
 
 use std::time::SystemTime;
 
 mod answer;
-mod base;
+mod baseline;
 mod change;
 mod decide;
 mod hosts;
 mod legacy;
 mod node;
 mod pep;
+mod queue;
 mod room;
-mod shown;
+mod steps;
 mod sync;
+mod views;
 
-pub use base::Base;
-pub use legacy::Legacy;
+pub use baseline::Baseline;
+pub use legacy::{Legacy, List};
+pub use pep::{Pep, SHORT};
 pub use sync::{Ask, BookmarkSync, Settings};
-
-/// How many bytes of a list are taken apart in less than half a millisecond: where they are.
-pub const SHORT: usize = 4 * 1024;
-
-/// What is stored.
-#[derive(Debug)]
-pub enum List {
-    /// As it is stored.
-    Text(String),
-    /// Read already.
-    Read(Legacy),
-}
-
-impl List {
-    /// Reads it, if it is not yet.
-    pub fn read(self) -> Legacy {
-        match self {
-            Self::Text(text) => Legacy::read(text),
-            Self::Read(stored) => stored,
-        }
-    }
-
-    /// How many bytes it has.
-    pub fn bytes(&self) -> usize {
-        match self {
-            Self::Text(text) => text.len(),
-            Self::Read(stored) => stored.bytes(),
-        }
-    }
-}
 
 /// What is to be noted about an owner, of whom this was noted, and who has stored these bookmarks
 /// while they were not kept in step.
 pub fn left_of(note: &str, stored: &Legacy) -> Option<String> {
-    let left = decide::left_unseen(&Base::read(note)?, &stored.base());
+    let left = decide::left_unseen(&Baseline::read(note)?, &stored.base());
     Some(left.write())
 }
 
 /// Whether this is something that is noted about an owner.
 pub fn is_note(text: &str) -> bool {
-    Base::read(text).is_some()
+    Baseline::read(text).is_some()
 }
 
 /// A stored list without the rooms that are known to be gone from the node.
@@ -81,7 +53,7 @@ pub struct Left {
 
 /// What is left of a stored list, of whose owner this is noted; `None` if all of it is.
 pub fn without_gone(note: &str, list: &str) -> Option<Left> {
-    let base = Base::read(note)?;
+    let base = Baseline::read(note)?;
     let at = base.gone_at()?;
     let stored = Legacy::read(list);
     let rooms = stored.rooms.iter();
@@ -97,6 +69,3 @@ pub fn without_gone(note: &str, list: &str) -> Option<Left> {
     let text = stored.with(&left).filter(|_| gone > 0)?;
     Some(Left { text, gone, at })
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,22 +1,25 @@
 //! The life of the component: connect, serve, lose the link, connect again; and the end of it.
 
 mod backoff;
+mod delegations;
+mod event;
 mod leaving;
 mod liveness;
 mod questions;
 mod settings;
 mod watch;
 
-use std::collections::BTreeSet;
 use std::future::pending;
 use std::io;
 use std::pin::Pin;
-use std::time::{Duration, Instant};
+use std::thread::available_parallelism;
+use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{LocalSet, yield_now};
 use tokio::time::{sleep, sleep_until, timeout, timeout_at};
 
+use crate::clock::Instant;
 use crate::config::Config;
 pub use crate::link::Step;
 use crate::link::{self, ConnectError, Inbound, Incoming, Link, Outbound, Outbox};
@@ -26,80 +29,22 @@ use crate::requests::{Notice, Requests};
 pub use crate::service::Grant;
 use crate::stanza::Received;
 pub use crate::stanza::Refusal;
-use crate::store::Store;
+use crate::store::{Storage, Store};
+use crate::threads::Workers;
 use backoff::Backoff;
+use delegations::Delegations;
+pub use event::Event;
 use leaving::{DRAIN, Ended, Leaving};
 use liveness::{Liveness, Verdict};
 use questions::Questions;
 pub use questions::{Question, Reply};
-use watch::{Anew, Watch};
 
 /// How long a reply may wait for a link before whoever asked has given up.
 const KEEP_REPLIES: Duration = Duration::from_secs(60);
 
-/// How long after a login the served domains have to delegate before it is told that they do not.
-const DELEGATION: Duration = Duration::from_secs(10);
-
 /// How long there is no link where one is made anew on purpose: the server has to see that the last is
 /// gone.
 const BETWEEN: Duration = Duration::from_secs(1);
-
-/// How many domains that are not served are remembered as having delegated. Anybody's server may
-/// say that it has.
-const NOT_SERVED: usize = 128;
-
-/// What the component tells whoever runs it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// The login has come so far.
-    Reached(Step),
-    /// It has logged in.
-    Up,
-    /// A served domain delegates private storage to it.
-    Delegated(String),
-    /// A served domain that had delegated on this link does so no more.
-    DelegationEnded {
-        /// The domain.
-        domain: String,
-        /// Whether that is seen from its silence alone.
-        silent: bool,
-        /// How soon that is tried to be mended by a new login.
-        anew: Duration,
-    },
-    /// A served domain lets it work on its users' PEP nodes, to this extent: told whenever the
-    /// domain says so.
-    Granted {
-        /// The domain.
-        domain: String,
-        /// What it grants.
-        grant: Grant,
-    },
-    /// A question was answered.
-    Replied(Reply),
-    /// These served domains have not delegated a while after the login.
-    Undelegated {
-        /// The domains.
-        domains: Vec<String>,
-        /// How soon a new login is tried, because some of them had on an earlier link.
-        anew: Option<Duration>,
-    },
-    /// These delegate, and do not let us work on their users' PEP nodes.
-    Ungranted(Vec<String>),
-    /// A link was given up in order to log in anew.
-    Left {
-        /// How long until then.
-        pause: Duration,
-    },
-    /// A login failed, or a link was lost.
-    Down {
-        /// Why.
-        why: String,
-        /// Whether it is the stream itself that the router refused.
-        stream: bool,
-        /// How long until the next attempt.
-        pause: Duration,
-    },
-}
 
 /// The component.
 #[derive(Debug)]
@@ -111,17 +56,8 @@ pub struct Component {
     change: UnboundedSender<Config>,
     changes: UnboundedReceiver<Config>,
     questions: Questions,
-    /// The domains that are served.
-    domains: Vec<String>,
-    /// Those, and others, that have told us on this link that they delegate.
-    delegated: BTreeSet<String>,
-    /// The served domains that let us work on their users' PEP nodes.
-    granted: BTreeSet<String>,
-    /// When it is to be told which served domains have not.
-    undelegated: Option<Instant>,
+    delegations: Delegations,
     liveness: Liveness,
-    watch: Watch,
-    anew: Anew,
 }
 
 impl Component {
@@ -131,11 +67,13 @@ impl Component {
     ///
     /// When the system refuses threads.
     pub fn new(config: &Config, store: Store, metrics: &Metrics) -> io::Result<Self> {
-        let (service, bounds) = (settings::service(config), settings::bounds(config));
-        let bookmarks = settings::bookmarks(config);
-        let replies = Replies::new(metrics.requests.clone(), bounds.unsent);
-        let sink = replies.clone();
-        let requests = Requests::new(service, bookmarks, bounds, store, metrics, sink)?;
+        let settings = settings::requests(config);
+        let replies = Replies::new(metrics.requests.clone(), config.limits.max_unsent_bytes);
+        // Half of the processors, so that they hold up neither us nor the router.
+        let processors = available_parallelism().map_or(1, usize::from);
+        let workers = Workers::start("worker", processors / 2)?;
+        let storage = Storage::new(store)?;
+        let requests = Requests::new(settings, storage, workers, metrics, replies.clone());
         let (change, changes) = unbounded_channel();
         Ok(Self {
             link: settings::link(config),
@@ -145,13 +83,8 @@ impl Component {
             change,
             changes,
             questions: Questions::default(),
-            domains: config.access.domains.clone(),
-            delegated: BTreeSet::new(),
-            granted: BTreeSet::new(),
-            undelegated: None,
+            delegations: settings::delegations(config),
             liveness: settings::liveness(config),
-            watch: settings::watch(config),
-            anew: Anew::default(),
         })
     }
 
@@ -181,6 +114,7 @@ impl Component {
     ) -> usize {
         let mut stop = std::pin::pin!(stop);
         let mut backoff = Backoff::default();
+        self.requests.begin().await;
         let by = loop {
             let connected = {
                 let settings = self.link.clone();
@@ -191,7 +125,7 @@ impl Component {
                         connected = &mut connecting => break Some(connected),
                         () = &mut stop => break None,
                         Some(config) = self.changes.recv() => {
-                            self.set_up_anew(&config);
+                            self.reconfigure(&config);
                         }
                     }
                 }
@@ -215,8 +149,6 @@ impl Component {
                     if self.replies.with(Outbox::rewind) {
                         self.requests.replies_were_lost();
                     }
-                    self.delegated.clear();
-                    self.granted.clear();
                     backoff.link_lasted(since.elapsed());
                     lost
                 }
@@ -239,7 +171,7 @@ impl Component {
                     () = &mut pause => break,
                     () = &mut stop => return self.left_unanswered(Instant::now() + DRAIN).await,
                     Some(config) = self.changes.recv() => {
-                        self.set_up_anew(&config);
+                        self.reconfigure(&config);
                     }
                 }
             }
@@ -262,17 +194,16 @@ impl Component {
             self.questions.ask(&self.link.domain, outbox);
             self.liveness.begin(outbox);
         });
-        self.watch.begin();
+        self.delegations.link_is_up();
         // Set once nothing more is to be read.
         let mut leaving: Option<Leaving> = None;
         let mut stopping = false;
         let mut wrote = false;
-        self.undelegated = Some(Instant::now() + DELEGATION);
         loop {
             if leaving.is_some() {
                 self.requests.link_ended();
             }
-            self.requests.look();
+            self.requests.poll();
             let reading = leaving.is_none() && self.requests.has_room();
             let is_written = self.replies.is_empty() && outbound.is_done();
             let wake = match &leaving {
@@ -289,20 +220,19 @@ impl Component {
                 }
                 Some(leaving) => leaving.deadline,
                 None => {
-                    let now = Instant::now();
-                    let silent = self.replies.with(|outbox| self.watch.look(now, outbox));
-                    for domain in silent {
-                        self.delegation_ended(domain, true, tell);
-                    }
-                    let due = self.requests.due().into_iter().chain(self.undelegated);
-                    let due = due.chain(self.watch.due()).chain(self.anew.due(now));
                     self.liveness.lives(inbound.heard());
                     if !reading && is_written {
                         // It is we who are busy.
                         self.liveness.lives(Instant::now());
                     }
+                    if self.delegations.poll(&self.replies, tell) {
+                        leaving = Some(Leaving::anew());
+                        continue;
+                    }
                     let now = Instant::now();
-                    match self.replies.with(|outbox| self.liveness.look(now, outbox)) {
+                    let due = self.requests.due().into_iter();
+                    let due = due.chain(self.delegations.due(now));
+                    match self.replies.with(|outbox| self.liveness.poll(now, outbox)) {
                         Verdict::Wait(moment) => due.fold(moment, Instant::min),
                         Verdict::Dead(silent) => {
                             let silent = silent.as_secs();
@@ -319,13 +249,9 @@ impl Component {
                     stopping = true;
                     leaving = Some(Leaving::stopping());
                 }
-                () = sleep_until(wake.into()) => {
+                () = sleep_until(wake) => {
                     if let Some(leaving) = leaving {
                         return leaving.ended;
-                    }
-                    self.tell_undelegated(tell);
-                    if self.anew.begins(Instant::now()) {
-                        leaving = Some(Leaving::anew());
                     }
                 }
                 () = self.replies.queued() => {}
@@ -361,63 +287,19 @@ impl Component {
 
     /// Takes over what of this configuration can change while it runs; returns the domains that
     /// are served now and were not before.
-    fn set_up_anew(&mut self, config: &Config) -> Vec<String> {
+    fn reconfigure(&mut self, config: &Config) -> Vec<String> {
         self.link = settings::link(config);
-        let (service, bounds) = (settings::service(config), settings::bounds(config));
-        self.requests
-            .reconfigure(service, settings::bookmarks(config), bounds);
-        let before = std::mem::replace(&mut self.domains, config.access.domains.clone());
-        self.liveness.watch_one_of(&self.domains);
-        self.watch.keep(&self.domains);
-        self.anew.keep(&self.domains);
-        let new = self.domains.iter().filter(|it| !before.contains(it));
-        new.cloned().collect()
+        self.requests.reconfigure(settings::requests(config));
+        let domains = &config.access.domains;
+        self.liveness.watch_one_of(domains);
+        self.delegations.serve(domains)
     }
 
-    /// The same while there is a link: new domains have their time to delegate.
+    /// The same while there is a link.
     fn take_over(&mut self, config: &Config, inbound: &mut Inbound, tell: &mut impl FnMut(&Event)) {
-        let new = self.set_up_anew(config);
+        let new = self.reconfigure(config);
         inbound.set_limits(&self.link);
-        if !new.is_empty() {
-            self.undelegated = Some(Instant::now() + DELEGATION);
-        }
-        for domain in new.into_iter().filter(|it| self.delegated.contains(it)) {
-            self.watch.delegated(&domain, Instant::now());
-            self.anew.delegated(&domain);
-            tell(&Event::Delegated(domain));
-        }
-    }
-
-    /// Says which served domains have not delegated, if it is time to.
-    fn tell_undelegated(&mut self, tell: &mut impl FnMut(&Event)) {
-        if self
-            .undelegated
-            .take_if(|due| *due <= Instant::now())
-            .is_none()
-        {
-            return;
-        }
-        let (delegated, missing): (Vec<String>, Vec<String>) = self
-            .domains
-            .iter()
-            .cloned()
-            .partition(|domain| self.delegated.contains(domain));
-        if !missing.is_empty() {
-            let now = Instant::now();
-            let is_known = self.anew.missing(&missing);
-            let due = self.anew.due(now).filter(|_| is_known);
-            tell(&Event::Undelegated {
-                domains: missing,
-                anew: due.map(|due| due - now),
-            });
-        }
-        let ungranted = delegated
-            .into_iter()
-            .filter(|it| !self.granted.contains(it));
-        let ungranted: Vec<String> = ungranted.collect();
-        if !ungranted.is_empty() {
-            tell(&Event::Ungranted(ungranted));
-        }
+        self.delegations.have_come(new, tell);
     }
 
     fn accept(&mut self, received: Received, at: Instant, tell: &mut impl FnMut(&Event)) {
@@ -425,52 +307,22 @@ impl Component {
             tell(&Event::Replied(reply));
             return;
         }
-        if let Some(ended) = self.watch.take(&received) {
-            if let Some(domain) = ended {
-                self.delegation_ended(domain, false, tell);
-            }
+        if self.delegations.take(&received, tell) {
             return;
         }
         match self.requests.accept(received, at) {
-            Some(Notice::Delegated(domain)) => {
-                let served = self.domains.contains(&domain);
-                if served {
-                    self.watch.delegated(&domain, Instant::now());
-                    self.anew.delegated(&domain);
+            Some(Notice::Delegated(domain)) => self.delegations.delegated(domain, tell),
+            Some(Notice::Granted { domain, grant }) => {
+                if self.delegations.granted(&domain, grant, tell) {
+                    let again = |outbox: &mut Outbox| self.liveness.granted(&domain, outbox);
+                    self.replies.with(again);
                 }
-                let kept = served || self.delegated.len() < NOT_SERVED;
-                if kept && self.delegated.insert(domain.clone()) && served {
-                    tell(&Event::Delegated(domain));
-                }
-            }
-            Some(Notice::Granted { domain, grant }) if self.domains.contains(&domain) => {
-                match grant.items {
-                    true => self.granted.insert(domain.clone()),
-                    false => self.granted.remove(&domain),
-                };
-                self.replies
-                    .with(|outbox| self.liveness.granted(&domain, outbox));
-                tell(&Event::Granted { domain, grant });
             }
             Some(Notice::Answered { id, from }) => self
                 .replies
                 .with(|outbox| self.liveness.answered(&id, &from, outbox)),
-            Some(Notice::Granted { .. }) | None => {}
+            None => {}
         }
-    }
-
-    /// A domain that had delegated on this link does so no more: only a new login can bring that back. Where
-    /// it does not, there is another later, until the domain delegates or is not served any more.
-    fn delegation_ended(&mut self, domain: String, silent: bool, tell: &mut impl FnMut(&Event)) {
-        self.delegated.remove(&domain);
-        let now = Instant::now();
-        self.anew.ended(&domain);
-        let anew = self.anew.due(now).map_or(Duration::ZERO, |due| due - now);
-        tell(&Event::DelegationEnded {
-            domain,
-            silent,
-            anew,
-        });
     }
 
     /// What could not be sent for so long is not waited for any more.
@@ -491,7 +343,7 @@ impl Component {
 
     /// At the very end: what has been read is carried out, answered or not.
     async fn left_unanswered(self, by: Instant) -> usize {
-        let _ = timeout_at(by.into(), async {
+        let _ = timeout_at(by, async {
             while self.requests.count() > 0 {
                 self.requests.over().await;
             }

@@ -14,7 +14,7 @@ use crate::archive::Document;
 use crate::config::Config;
 use crate::service::BOOKMARKS;
 use crate::store::{
-    Amount, Belongings, Change, ChangeSet, Compacted, Existing, Limits, Owner, ReadError, SetError,
+    Amount, Belongings, Change, ChangeSet, Compacted, Existing, Quota, Owner, ReadError, SetError,
     Store,
 };
 use sound::Sound;
@@ -100,25 +100,25 @@ pub trait Owners {
 pub struct Here {
     store: Store,
     /// What is put is held to these. They may change with a reload.
-    limits: Arc<Mutex<Limits>>,
+    quota: Arc<Mutex<Quota>>,
 }
 
 impl Here {
     /// The owners of this store.
     pub fn new(store: Store, config: &Config) -> Self {
-        let limits = Arc::new(Mutex::new(limits(config)));
-        Self { store, limits }
+        let quota = Arc::new(Mutex::new(config.limits.quota()));
+        Self { store, quota }
     }
 
     /// The same, where whatever is put was once within the limits of its time.
     pub fn without_limits(store: Store) -> Self {
-        let limits = Arc::new(Mutex::new(Limits::NONE));
-        Self { store, limits }
+        let quota = Arc::new(Mutex::new(Quota::NONE));
+        Self { store, quota }
     }
 
     /// Holds what is put to the limits of another configuration from now on.
     pub fn set_limits(&self, config: &Config) {
-        *self.limits.lock().unwrap_or_else(PoisonError::into_inner) = limits(config);
+        *self.quota.lock().unwrap_or_else(PoisonError::into_inner) = config.limits.quota();
     }
 
     fn submit(&self, sound: Sound, existing: Existing, done: mpsc::Sender<Result<(), SetError>>) {
@@ -137,7 +137,7 @@ impl Here {
         });
         let set = ChangeSet {
             owner: owner.clone(),
-            limits: *self.limits.lock().unwrap_or_else(PoisonError::into_inner),
+            quota: *self.quota.lock().unwrap_or_else(PoisonError::into_inner),
             changes: changes.collect(),
         };
         let store = self.store.clone();
@@ -259,14 +259,6 @@ impl Owners for Here {
             Ok(result) => result.map_err(broken),
             Err(_) => Err(Trouble::Broken("the store was closed".into())),
         }
-    }
-}
-
-fn limits(config: &Config) -> Limits {
-    Limits {
-        max_namespace_bytes: config.limits.max_namespace_bytes,
-        max_user_bytes: config.limits.max_user_bytes,
-        max_user_elements: config.limits.max_user_elements,
     }
 }
 

@@ -4,10 +4,10 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 use std::thread;
-use std::time::Instant;
 
 use tokio::sync::Notify;
 
+use crate::clock::Instant;
 use crate::link::{Outbound, Outbox};
 use crate::metrics;
 use crate::service::{Answer, Answered};
@@ -119,11 +119,21 @@ impl Pending {
 
     /// Answers, unless that is done already. Whether it was not.
     pub fn send(&mut self, how: impl FnOnce(&Answer) -> Answered) -> bool {
-        let Some(answer) = self.answer.take() else {
+        let Some(answer) = &self.answer else {
             return false;
         };
-        self.replies.send(how(&answer));
+        // Where that panics it is not done.
+        let answered = how(answer);
+        self.answer = None;
+        self.replies.send(answered);
         true
+    }
+}
+
+impl Pending {
+    /// Answers for good, unless that is done already.
+    pub fn finish(mut self, how: impl FnOnce(&Answer) -> Answered) {
+        self.send(how);
     }
 }
 

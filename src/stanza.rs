@@ -6,19 +6,15 @@
 //!
 //! Outbound, a [`Reply`] is finished XML, addressed and ready for the socket.
 
-mod error;
 mod refusal;
-mod tally;
 mod write;
 
 use std::ops::Range;
 use std::sync::Arc;
 
-pub use error::{Condition, StanzaError};
 pub use refusal::{ERROR, Refusal};
 pub use rxml::NcName;
-pub use tally::{Kind, Limit, Tally, Via};
-pub use write::{PING, escape_attribute, escape_text, get, write_attribute, xml_of};
+pub use write::{PING, escape_attribute, escape_text, get, write_attribute};
 
 /// A namespace name; the empty string stands for "no namespace".
 pub type Namespace = Arc<str>;

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
@@ -10,6 +9,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::config::Config;
 use crate::exit;
 use crate::store::{OpenError, Options, Store, durable};
+use crate::threads;
 
 /// How many threads for what takes long are started at once. Others come as they are needed.
 const THREADS: usize = 4;
@@ -56,7 +56,7 @@ pub fn start(config: &Config) -> Result<(Runtime, Store), StartError> {
 /// Has the runtime start its threads now, while there are some to be had.
 fn start_threads(runtime: &Runtime) -> io::Result<()> {
     // This one can be refused without a panic.
-    thread::Builder::new().spawn(|| {})?;
+    threads::start("first", || {})?;
     let (hold, held) = mpsc::channel::<()>();
     let held = Arc::new(Mutex::new(held));
     for _ in 0..THREADS {

@@ -7,11 +7,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
+use crate::clock::{self, Instant};
 use crate::store::Store;
 
 /// How long a part of the service may show no sign of life before it counts as stuck. A disk may
@@ -139,7 +140,7 @@ impl Status {
 
     /// It has logged in.
     pub fn up(&self) {
-        let since = SystemTime::now();
+        let since = clock::wall();
         self.0
             .state
             .send_modify(|state| state.link = Link::Up { since });

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use xmpp_private_storage::store::{
-    Change, ChangeSet, Limits, Options, Owner, SetError, Store, Value,
+    Change, ChangeSet, Quota, Options, Owner, SetError, Store, Value,
 };
 
 use super::support::memory::Memory;
@@ -24,7 +24,7 @@ const WINDOW: usize = 1024;
 /// How many rows a long step has.
 const ROWS: u64 = 10;
 
-const LIMITS: Limits = Limits {
+const QUOTA: Quota = Quota {
     max_namespace_bytes: 1 << 20,
     max_user_bytes: 1 << 20,
     max_user_elements: 1000,
@@ -120,7 +120,7 @@ impl Step {
         };
         let set = ChangeSet {
             owner: name(owner),
-            limits: LIMITS,
+            quota: QUOTA,
             changes: vec![change],
         };
         let done = self.done.clone();

@@ -1,23 +1,27 @@
 //! Room bookmarks through both forms: old clients with their lists, modern ones with their items, and
-//! a host that answers for the nodes as it likes. All goes through the dispatch, as it comes from
-//! the link and goes there.
+//! a host that answers for the nodes as it likes. All goes through the requests, as it comes from
+//! the link and goes there. There are no threads, and time goes on where nothing else can.
 
-use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arbitrary::{Result, Unstructured};
 use tokio::runtime::{Builder, Runtime};
-use tokio::time::timeout;
+use tokio::task::LocalSet;
+use tokio::time::sleep;
 use xmpp_private_storage::bookmarks;
-use xmpp_private_storage::dispatch::{Bounds, Dispatch, Returns};
+use xmpp_private_storage::clock::Instant;
+use xmpp_private_storage::limits::Limits;
 use xmpp_private_storage::link::Outbox;
 use xmpp_private_storage::metrics::Metrics;
-use xmpp_private_storage::service::{CONTAINERS, Limits, Profile, Reserved, Settings};
-use xmpp_private_storage::store::Store;
+use xmpp_private_storage::replies::Replies;
+use xmpp_private_storage::requests::{Requests, Settings};
+use xmpp_private_storage::service::{self, CONTAINERS, Profile, Reserved};
+use xmpp_private_storage::store::{Storage, Store};
+use xmpp_private_storage::threads::Workers;
 use xmpp_private_storage::xml::frame::{Frame, Framer};
-use xmpp_private_storage::xml::reader::{Limits as ReaderLimits, Reader};
+use xmpp_private_storage::xml::reader::{Bounds, Reader};
 
 use super::infoset::Token;
 use super::pep::{
@@ -47,14 +51,17 @@ const REQUESTS: usize = 24;
 const FEW_ROOMS: usize = 3;
 const MANY_ROOMS: usize = 1000;
 
+/// How many bytes of replies may wait: more than there ever are.
+const MAX_UNSENT: usize = 1 << 25;
+
 /// How long a request may wait for PEP.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long anything may take that waits for nobody: the machine may be busy.
-const HANG: Duration = Duration::from_secs(60);
+/// Time goes on by so much only when nothing can be done at once any more.
+const MOMENT: Duration = Duration::from_millis(1);
 
-/// How long nothing must happen for it to be PEP alone that is waited for. No verdict depends on it.
-const PAUSE: Duration = Duration::from_millis(5);
+/// For how long requests may wait for the turns of large nodes, at most.
+const HANG: Duration = Duration::from_secs(600);
 
 /// What minidom's parser takes in one attribute, and more. Whoever cannot read more may pass over
 /// an item, and that one alone.
@@ -65,67 +72,25 @@ const LONG: usize = 8000;
 /// get brings is what is stored, or that and the node together; both sides are in step when nothing
 /// is under way any more; and nobody gets to see what others have.
 pub fn bookmarks(input: &[u8]) {
-    if let Some(late) = bookmarks_until_late(input) {
-        late.finish();
-    }
-}
-
-/// The same, as far as it goes without waiting for deadlines; returns what waits for one.
-pub fn bookmarks_until_late(input: &[u8]) -> Option<Late> {
     RUNTIME.with(|runtime| {
-        let runtime = runtime.get_or_init(runtime_of_one_thread);
-        runtime.block_on(async {
+        let requests = LocalSet::new();
+        runtime.block_on(requests.run_until(async {
             if is_xml(input) {
                 as_written(std::str::from_utf8(input).unwrap_or_default()).await;
-                return None;
+                return;
             }
             // Choices that end early leave nothing behind.
-            let mut choices = Unstructured::new(input);
-            generated(&mut choices).await.ok().flatten()
-        })
-    })
+            let _ = generated(&mut Unstructured::new(input)).await;
+        }));
+    });
 }
 
 thread_local! {
-    static RUNTIME: OnceCell<Runtime> = const { OnceCell::new() };
-}
-
-fn runtime_of_one_thread() -> Runtime {
-    let mut builder = Builder::new_current_thread();
-    builder.enable_time().build().expect("a runtime")
-}
-
-/// A case in which requests wait for a host that says nothing.
-#[derive(Debug)]
-pub struct Late {
-    stage: Stage,
-    /// Since when all of them do.
-    since: Instant,
-}
-
-impl Late {
-    /// When it can be finished without waiting.
-    pub fn due(&self) -> Instant {
-        self.since + PATIENCE
-    }
-
-    /// Waits until then: all must be answered.
-    pub fn finish(mut self) {
-        RUNTIME.with(|runtime| {
-            let runtime = runtime.get_or_init(runtime_of_one_thread);
-            runtime.block_on(async {
-                let due = self.due();
-                while Instant::now() <= due {
-                    // There are deadlines to meet before the last one.
-                    self.stage.settle(Answers::None).await.expect("no choices");
-                    let left = due.saturating_duration_since(Instant::now());
-                    tokio::time::sleep(left.min(Duration::from_millis(250))).await;
-                }
-                self.stage.waits_for_deadlines = true;
-                self.stage.all_answered().await;
-            });
-        });
-    }
+    static RUNTIME: Runtime = {
+        let mut builder = Builder::new_current_thread();
+        let builder = builder.enable_time().start_paused(true);
+        builder.build().expect("a runtime")
+    };
 }
 
 /// What a user has.
@@ -186,19 +151,16 @@ struct Question {
     asked: Asked,
 }
 
-/// The dispatch, and all around it.
+/// The requests, and all around them.
 #[derive(Debug)]
 struct Stage {
     reader: Reader,
-    dispatch: Dispatch,
-    returns: Returns,
-    outbox: Outbox,
+    requests: Requests,
+    replies: Replies,
     users: [User; 3],
     open: HashMap<String, Request>,
     questions: Vec<Question>,
     silent: Vec<Question>,
-    /// Whether what is open may wait for its deadline, because some questions stay unanswered.
-    waits_for_deadlines: bool,
     max_rooms: usize,
     /// Whether nothing at all was under way when the last requests were sent.
     is_quiet: bool,
@@ -206,14 +168,13 @@ struct Stage {
     seed: u64,
     /// What a get of this user's brought last, where both sides must be in step by it.
     view: Option<(usize, Vec<Token>)>,
-    requests: usize,
+    /// How many requests there were.
+    asked: usize,
 }
 
 /// How questions are answered.
 #[derive(Clone, Copy)]
 enum Answers {
-    /// Not at all: they are put aside.
-    None,
     /// As they should be.
     Sound,
     /// In any mood.
@@ -230,14 +191,14 @@ fn trees<'u, 'd>(choices: &'u mut Unstructured<'d>, user: usize) -> Trees<'u, 'd
 
 impl Stage {
     fn new(max_rooms: usize, configure: bool, seed: u64) -> Self {
-        let limits = ReaderLimits {
+        let bounds = Bounds {
             text: 1 << 22,
             depth: 64,
             children: 1 << 20,
             containers: CONTAINERS,
         };
-        let (reader, _) = Reader::open(HEADER.as_bytes(), limits).expect("a header");
-        let settings = Settings {
+        let (reader, _) = Reader::open(HEADER.as_bytes(), bounds).expect("a header");
+        let service = service::Settings {
             profile: Profile {
                 domain: US.into(),
                 contact: Vec::new(),
@@ -253,6 +214,9 @@ impl Stage {
                 max_namespace_bytes: 1 << 22,
                 max_user_bytes: 1 << 23,
                 max_user_elements: 1 << 20,
+                max_open_bytes: 1 << 25,
+                max_user_open_bytes: 1 << 24,
+                max_unsent_bytes: MAX_UNSENT,
             },
         };
         let bookmarks = bookmarks::Settings {
@@ -261,29 +225,29 @@ impl Stage {
             max_rooms,
             held: 1 << 24,
         };
-        let bounds = Bounds {
-            open: 1 << 25,
-            open_of_owner: 1 << 24,
-            unsent: 1 << 25,
-        };
-        let store = Store::in_memory();
+        let settings = Settings { service, bookmarks };
         let metrics = Metrics::new();
-        let (dispatch, returns) = Dispatch::new(settings, bookmarks, bounds, store, &metrics);
+        let replies = Replies::new(metrics.requests.clone(), MAX_UNSENT);
+        let requests = Requests::new(
+            settings,
+            Storage::by_caller(Store::by_caller()),
+            Workers::none(),
+            &metrics,
+            replies.clone(),
+        );
         let mut stage = Self {
             reader,
-            dispatch,
-            returns,
-            outbox: Outbox::default(),
+            requests,
+            replies,
             users: Default::default(),
             open: HashMap::new(),
             questions: Vec::new(),
             silent: Vec::new(),
-            waits_for_deadlines: false,
             max_rooms,
             is_quiet: true,
             seed,
             view: None,
-            requests: 0,
+            asked: 0,
         };
         stage.let_in(configure);
         stage
@@ -291,7 +255,7 @@ impl Stage {
 
     /// The link is up, and the first host grants what it grants.
     fn let_in(&mut self, configure: bool) {
-        self.dispatch.logged_in();
+        self.requests.logged_in();
         let items = "<namespace ns='http://jabber.org/protocol/pubsub' type='both'/>";
         let owner = "<namespace ns='http://jabber.org/protocol/pubsub#owner' type='both'/>";
         let owner = if configure { owner } else { "" };
@@ -307,18 +271,18 @@ impl Stage {
         framer.next(&mut HEADER.as_bytes()).expect("a header");
         while let Ok(Some(Frame::Stanza(mut stanza))) = framer.next(&mut rest) {
             if let Some(received) = self.reader.receive(&mut stanza).expect("XML") {
-                self.dispatch
-                    .accept(received, Instant::now(), &mut self.outbox);
+                self.requests.accept(received, Instant::now());
             }
         }
     }
 
-    /// Goes on until nothing is under way, or nothing but what waits for questions put aside.
+    /// Goes on until nothing is under way, or nothing but what waits for questions that are not answered.
     async fn settle(&mut self, answers: Answers) -> Result<()> {
         self.is_quiet = false;
+        let latest = Instant::now() + HANG;
         loop {
-            self.dispatch.start(&mut self.outbox);
-            let said = self.outbox.take();
+            sleep(MOMENT).await;
+            let said = self.replies.with(Outbox::take);
             if !said.is_empty() {
                 for xml in said {
                     self.take(&xml);
@@ -329,59 +293,40 @@ impl Stage {
                 self.answer_one(answers)?;
                 continue;
             }
-            if self.dispatch.count() == 0 {
+            if self.requests.count() == 0 {
                 assert!(self.open.is_empty(), "never answered: {:#?}", self.open);
                 self.is_quiet = true;
                 return Ok(());
             }
-            let due = self.dispatch.due();
-            let latest = Instant::now() + PATIENCE;
-            assert!(due.is_none_or(|due| due <= latest), "it is late: {due:?}");
-            let patience = if self.silent.is_empty() { HANG } else { PAUSE };
-            let until_due = due.map(|due| due.saturating_duration_since(Instant::now()));
-            let wait = until_due.map_or(patience, |due| patience.min(due));
-            match timeout(wait, self.returns.wait()).await {
-                Ok(()) => self.dispatch.finish(&mut self.returns, &mut self.outbox),
-                // A large node may have its turn now.
-                Err(_) if wait < patience => {}
-                Err(_) if !self.silent.is_empty() => return Ok(()),
-                Err(_) => panic!("it hangs: {:#?}", self.open),
+            if !self.silent.is_empty() {
+                return Ok(());
             }
+            // A large node waits for its turn.
+            assert!(Instant::now() < latest, "it hangs: {:#?}", self.open);
+            sleep(Duration::from_millis(100)).await;
         }
     }
 
-    /// What is open now waits for nobody outside: it must be answered. (What is not in step yet may
-    /// go on, and ask.)
-    async fn all_answered(&mut self) {
+    /// No question is answered any more, and what is open now must be, in time. (What is not in step yet
+    /// may go on, and ask.)
+    async fn all_answered(&mut self, patience: Duration) {
         self.is_quiet = false;
+        let latest = Instant::now() + patience + 10 * MOMENT;
         loop {
-            self.dispatch.start(&mut self.outbox);
-            for xml in self.outbox.take() {
+            sleep(MOMENT).await;
+            for xml in self.replies.with(Outbox::take) {
                 self.take(&xml);
             }
             self.silent.append(&mut self.questions);
             if self.open.is_empty() {
                 return;
             }
-            let now = Instant::now();
-            let due = self.dispatch.due().filter(|_| self.waits_for_deadlines);
-            let patience = due.map_or(HANG, |due| due.saturating_duration_since(now));
-            match timeout(patience, self.returns.wait()).await {
-                Ok(()) => self.dispatch.finish(&mut self.returns, &mut self.outbox),
-                Err(_) => assert!(patience < HANG, "it hangs: {:#?}", self.open),
-            }
+            assert!(Instant::now() < latest, "it is late: {:#?}", self.open);
         }
     }
 
     fn answer_one(&mut self, answers: Answers) -> Result<()> {
-        let is_rough = match answers {
-            Answers::None => {
-                self.silent.append(&mut self.questions);
-                return Ok(());
-            }
-            Answers::Sound => false,
-            Answers::Rough => true,
-        };
+        let is_rough = matches!(answers, Answers::Rough);
         let question = self.questions.remove(0);
         let bytes = self.choices(question.user);
         let choices = &mut Unstructured::new(&bytes);
@@ -774,7 +719,7 @@ async fn as_written(stanzas: &str) {
     }
 }
 
-async fn generated(choices: &mut Unstructured<'_>) -> Result<Option<Late>> {
+async fn generated(choices: &mut Unstructured<'_>) -> Result<()> {
     let is_rough = choices.ratio(1, 2)?;
     let is_narrow = choices.ratio(1, 8)?;
     let configure = choices.ratio(7, 8)?;
@@ -783,7 +728,7 @@ async fn generated(choices: &mut Unstructured<'_>) -> Result<Option<Late>> {
     for user in 0..2 {
         stage.modern_client(user, choices)?;
     }
-    while !choices.is_empty() && stage.requests < REQUESTS {
+    while !choices.is_empty() && stage.asked < REQUESTS {
         for _ in 0..choices.int_in_range(1..=if is_rough { 3 } else { 1 })? {
             stage.old_client(choices)?;
         }
@@ -802,22 +747,21 @@ async fn generated(choices: &mut Unstructured<'_>) -> Result<Option<Late>> {
             stage.modern_client(user, choices)?;
         }
         if choices.ratio(1, 16)? {
-            stage.dispatch.link_ended(&mut stage.outbox);
-            stage.all_answered().await;
+            stage.requests.link_ended();
+            stage.all_answered(Duration::ZERO).await;
             stage.silent.clear();
             stage.let_in(configure);
         }
     }
-    if stage.open.is_empty() && stage.dispatch.count() == 0 {
-        return Ok(None);
-    }
-    if choices.ratio(1, 4)? {
-        stage.dispatch.link_ended(&mut stage.outbox);
-        stage.all_answered().await;
-        return Ok(None);
-    }
-    let since = Instant::now();
-    Ok(Some(Late { stage, since }))
+    let patience = match choices.ratio(1, 4)? {
+        true => {
+            stage.requests.link_ended();
+            Duration::ZERO
+        }
+        false => PATIENCE,
+    };
+    stage.all_answered(patience).await;
+    Ok(())
 }
 
 impl Stage {
@@ -855,8 +799,8 @@ impl Stage {
         if kind == "set" && self.may_be_too_many(user, &elements) {
             return Ok(());
         }
-        self.requests += 1;
-        let id = format!("r{}", self.requests);
+        self.asked += 1;
+        let id = format!("r{}", self.asked);
         let from = format!("{}/{}", USERS[user], CLIENTS[client]);
         let mut query = format!("<query xmlns='{PRIVATE}'>");
         for element in &elements {

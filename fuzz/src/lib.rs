@@ -19,8 +19,6 @@ mod tree;
 
 pub use archive::archive;
 pub use bookmarks::bookmarks;
-#[allow(unused_imports, reason = "for the program that runs many cases")]
-pub use bookmarks::{Late, bookmarks_until_late};
 pub use formats::{prosody, xep0227};
 pub use frames::frames;
 pub use reader::reader;

@@ -5,7 +5,7 @@ use xmpp_private_storage::service::CONTAINERS;
 use xmpp_private_storage::stanza::{Element, Fault, Received, ns};
 use xmpp_private_storage::xml::NotXml;
 use xmpp_private_storage::xml::frame::{Frame, Framer, Stanza};
-use xmpp_private_storage::xml::reader::{Limits, Reader};
+use xmpp_private_storage::xml::reader::{Bounds, Reader};
 
 use super::generate::Xml;
 use super::infoset::{self, Token};
@@ -14,7 +14,7 @@ use super::{END, HEADER, is_xml};
 const LIMIT: usize = 16 * 1024;
 
 /// The limits that stanzas are read with here: low, so that they are met.
-pub const LIMITS: Limits = Limits {
+pub const BOUNDS: Bounds = Bounds {
     text: 2 * LIMIT,
     depth: 24,
     children: 8,
@@ -38,14 +38,14 @@ pub fn reader(input: &[u8]) {
         generated()
     };
     let Ok(bytes) = bytes else { return };
-    let (reader, _) = Reader::open(HEADER.as_bytes(), LIMITS).expect("a header");
+    let (reader, _) = Reader::open(HEADER.as_bytes(), BOUNDS).expect("a header");
     // Whatever it is handed, framed or not.
     let _ = reader.read(&Stanza {
         bytes: bytes.as_slice().into(),
         cut: false,
         longest_markup: 0,
     });
-    let _ = Reader::open(&bytes, LIMITS);
+    let _ = Reader::open(&bytes, BOUNDS);
     let mut framer = Framer::new(LIMIT);
     framer.next(&mut HEADER.as_bytes()).expect("a header");
     let mut rest = bytes.as_slice();
@@ -67,13 +67,13 @@ fn check(reader: &Reader, stanza: &Stanza<'_>) {
             return assert!(by_rxml.is_err() && by_roxmltree.is_err(), "{why}: {shown}");
         }
     };
-    assert!(received.text.len() <= LIMITS.text);
+    assert!(received.text.len() <= BOUNDS.text);
     match (received.fault, by_rxml, by_roxmltree) {
         (None, Ok(stream), Ok(other)) => {
             assert_eq!(stream, other, "the parsers disagree: {shown}");
             assert!(!stanza.cut, "{shown}");
             let stanza = infoset::children(&stream)[0];
-            assert!(infoset::depth(stanza) <= LIMITS.depth + AROUND, "{shown}");
+            assert!(infoset::depth(stanza) <= BOUNDS.depth + AROUND, "{shown}");
             equal(&received, &received.stanza, stanza, true);
         }
         (None, by_rxml, by_roxmltree) => panic!(
@@ -94,14 +94,14 @@ fn is_ours(fault: Fault, stanza: &[Token]) -> bool {
     match fault {
         // Neither parser minds, though XML knows no attribute given twice.
         Fault::Malformed(why) => why == "a prefix declared twice",
-        Fault::TooDeep => infoset::depth(stanza) > LIMITS.depth,
+        Fault::TooDeep => infoset::depth(stanza) > BOUNDS.depth,
         Fault::TooMany => {
             let starts = stanza
                 .iter()
                 .filter(|token| matches!(token, Token::Start { .. }));
-            starts.count() > LIMITS.children
+            starts.count() > BOUNDS.children
         }
-        Fault::TooLong => longest_written(stanza) > LIMITS.text,
+        Fault::TooLong => longest_written(stanza) > BOUNDS.text,
         Fault::Broken => false,
     }
 }

@@ -1,21 +1,25 @@
 //! The service over a store in memory: one request after another, each carried out at once.
 
 use std::collections::HashMap;
-use std::sync::mpsc;
-use std::time::Instant;
 
 use arbitrary::Unstructured;
-use xmpp_private_storage::service::{
-    Limits, Plan, Profile, Reserved, Service, Settings, Work, Write,
-};
+use xmpp_private_storage::bookmarks;
+use xmpp_private_storage::clock::Instant;
+use xmpp_private_storage::limits::Limits;
+use xmpp_private_storage::link::Outbox;
+use xmpp_private_storage::metrics::Metrics;
+use xmpp_private_storage::replies::Replies;
+use xmpp_private_storage::requests;
+use xmpp_private_storage::service::{self, Profile, Reserved};
 use xmpp_private_storage::stanza::Received;
-use xmpp_private_storage::store::Store;
+use xmpp_private_storage::store::{Storage, Store};
+use xmpp_private_storage::threads::Workers;
 use xmpp_private_storage::xml::frame::{Frame, Framer};
-use xmpp_private_storage::xml::reader::{Limits as ReaderLimits, Reader};
+use xmpp_private_storage::xml::reader::{Bounds, Reader};
 
 use super::infoset::{self, Token};
 use super::model::{Expected, Model};
-use super::reader::LIMITS;
+use super::reader::BOUNDS;
 use super::request::{Iq, Payload, Requests, Who, is_ours};
 use super::{END, HEADER, is_xml};
 
@@ -37,20 +41,20 @@ pub fn service(input: &[u8]) {
 /// The service, its store, and the link's way in.
 struct Stage {
     reader: Reader,
-    service: Service,
-    store: Store,
+    requests: requests::Requests,
+    replies: Replies,
 }
 
 impl Stage {
     /// With limits that nobody meets, or narrow ones.
     fn new(is_narrow: bool) -> Self {
         let wide = |narrow: u64| if is_narrow { narrow } else { 1 << 20 };
-        let limits = ReaderLimits {
+        let bounds = Bounds {
             children: 1 << 20,
-            ..LIMITS
+            ..BOUNDS
         };
-        let (reader, _) = Reader::open(HEADER.as_bytes(), limits).expect("a header");
-        let service = Service::new(Settings {
+        let (reader, _) = Reader::open(HEADER.as_bytes(), bounds).expect("a header");
+        let service = service::Settings {
             profile: Profile {
                 domain: "private.example.org".into(),
                 contact: vec!["mailto:a&b@example.org".into()],
@@ -66,12 +70,30 @@ impl Stage {
                 max_namespace_bytes: wide(100),
                 max_user_bytes: wide(150),
                 max_user_elements: wide(3),
+                max_open_bytes: 1 << 24,
+                max_user_open_bytes: 1 << 24,
+                max_unsent_bytes: 1 << 24,
             },
-        });
+        };
+        let bookmarks = bookmarks::Settings {
+            from: service.profile.domain.clone(),
+            active: false,
+            max_rooms: 0,
+            held: 0,
+        };
+        let settings = requests::Settings { service, bookmarks };
+        let metrics = Metrics::new();
+        let replies = Replies::new(metrics.requests.clone(), 1 << 24);
         Self {
             reader,
-            service,
-            store: Store::in_memory(),
+            requests: requests::Requests::new(
+                settings,
+                Storage::by_caller(Store::by_caller()),
+                Workers::none(),
+                &metrics,
+                replies.clone(),
+            ),
+            replies,
         }
     }
 
@@ -88,48 +110,14 @@ impl Stage {
         received
     }
 
-    /// Plans, carries out, answers.
-    fn reply(&self, received: &Received) -> Option<String> {
-        let request = match self.service.plan(received, Instant::now()) {
-            Plan::Nothing
-            | Plan::Delegated { .. }
-            | Plan::Granted { .. }
-            | Plan::Answered { .. } => return None,
-            Plan::Reply(answered) => return Some(answered.reply),
-            Plan::Announce(announcement) => return Some(announcement.answer(false).reply),
-            Plan::Store(request) => request,
-        };
-        let answered = match request.work {
-            Work::Get(fetch) => fetch.carry_out(&self.store, &request.answer),
-            Work::Write(Write::Remove(namespace)) => {
-                let (done, result) = mpsc::channel();
-                self.store
-                    .remove_some(request.owner, namespace, move |result| {
-                        drop(done.send(result))
-                    });
-                request
-                    .answer
-                    .set(&result.recv().expect("an answer of the store"))
-            }
-            Work::Write(Write::Set(changes)) => {
-                assert_eq!(changes.owner, request.owner);
-                let (done, result) = mpsc::channel();
-                self.store
-                    .submit(changes, move |result| drop(done.send(result)));
-                request
-                    .answer
-                    .set(&result.recv().expect("an answer of the store"))
-            }
-            Work::Write(Write::Forget) => {
-                let (done, result) = mpsc::channel();
-                self.store
-                    .remove(request.owner, move |result| drop(done.send(result)));
-                request
-                    .answer
-                    .set(&result.recv().expect("an answer of the store"))
-            }
-        };
-        Some(answered.reply)
+    /// Nothing takes a thread, so the reply is there at once.
+    fn reply(&self, received: Received) -> Option<String> {
+        self.requests.accept(received, Instant::now());
+        assert_eq!(self.requests.count(), 0, "it is not over");
+        let mut replies = self.replies.with(Outbox::take);
+        let reply = replies.pop();
+        assert!(replies.is_empty(), "two replies: {replies:?} {reply:?}");
+        reply
     }
 }
 
@@ -137,7 +125,7 @@ impl Stage {
 fn as_written(stanzas: &[u8]) {
     let stage = Stage::new(false);
     for received in stage.received(stanzas) {
-        let reply = stage.reply(&received);
+        let reply = stage.reply(received.clone());
         let stanza = &received.stanza;
         let kind = stanza.attribute("type");
         let from = stanza.attribute("from").filter(|from| !from.is_empty());
@@ -172,9 +160,9 @@ fn generated(choices: &mut Unstructured<'_>) -> arbitrary::Result<()> {
         for mark in marks(&xml) {
             senders.insert(mark.to_owned(), user(&iq));
         }
-        let received = stage.received(xml.as_bytes());
+        let mut received = stage.received(xml.as_bytes());
         assert_eq!(received.len(), 1, "{xml}");
-        let reply = stage.reply(&received[0]);
+        let reply = stage.reply(received.remove(0));
         let before = model.clone();
         let expected = model.answer(&iq);
         let Some(reply) = reply else {

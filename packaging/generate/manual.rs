@@ -8,9 +8,8 @@ use clap::{Arg, Command};
 use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
+use xmpp_private_storage::config::{SETTINGS, Setting, Value};
 use xmpp_private_storage::{cli, exit};
-
-use super::settings;
 
 const NAME: &str = env!("CARGO_PKG_NAME");
 
@@ -140,39 +139,37 @@ fn settings(roff: &mut Roff) {
         "The file is TOML. Only component.jid and a secret must be set; the values below are the \
          defaults, or examples where there is none.",
     )]);
-    let mut section = "";
-    for group in settings::groups() {
-        if group.section != section {
-            section = group.section;
-            roff.control("SS", [format!("[{section}]").as_str()]);
+    // A setting without words of its own is told of together with the one before.
+    for group in SETTINGS.chunk_by(|_, next| next.about.is_empty()) {
+        let [first, ..] = group else { continue };
+        if is_first_of_section(first) {
+            roff.control("SS", [format!("[{}]", first.section).as_str()]);
         }
-        let lines = group
-            .keys
-            .iter()
-            .map(|(name, value)| vec![bold(*name), roman(format!(" = {value}"))]);
+        let lines = group.iter().map(|setting| {
+            let (Value::Required(value) | Value::Default(value) | Value::Sample(value)) =
+                setting.value;
+            vec![bold(setting.name), roman(format!(" = {value}"))]
+        });
         term(roff, lines);
-        roff.text([roman(group.about.as_str())]);
+        roff.text([roman(first.about)]);
     }
+}
+
+fn is_first_of_section(setting: &Setting) -> bool {
+    let first = SETTINGS.iter().find(|it| it.section == setting.section);
+    first.is_some_and(|first| first.name == setting.name)
 }
 
 fn environment(roff: &mut Roff) {
     roff.control("SH", ["ENVIRONMENT"]);
-    let example = settings::groups().first().map(|group| {
-        (
-            group.section,
-            group.keys[0].0,
-            group.variable(group.keys[0].0),
-        )
-    });
-    if let Some((section, key, variable)) = example {
-        term(
-            roff,
-            [vec![bold("PRIVATE_STORAGE_"), italic("SECTION_KEY")]],
-        );
+    if let [setting, ..] = SETTINGS {
+        let named = vec![bold("PRIVATE_STORAGE_"), italic("SECTION_KEY")];
+        term(roff, [named]);
         roff.text([roman(format!(
-            "Each setting has a twin here, section and key in capitals ({section}.{key}: {variable}), \
-             which wins over the file. Lists are separated by commas. A variable that is set to \
-             nothing counts as not set."
+            "Each setting has a twin here, section and key in capitals ({setting}: {}), which wins over \
+             the file. Lists are separated by commas. A variable that is set to nothing counts as not \
+             set.",
+            setting.variable()
         ))]);
     }
     told(

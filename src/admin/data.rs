@@ -7,9 +7,10 @@
 use std::ops::Deref;
 use std::path::Path;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::user::become_owner_of;
+use crate::clock::Instant;
 use crate::config::Config;
 use crate::exit;
 use crate::owners::wire::There;

@@ -3,7 +3,9 @@
 
 use std::fmt::Display;
 use std::io::{IsTerminal, Write, stderr};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::clock::Instant;
 
 /// How often the line on a terminal is written over.
 const OFTEN: Duration = Duration::from_millis(200);

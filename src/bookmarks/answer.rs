@@ -9,7 +9,7 @@ use crate::service::CONTAINERS;
 use crate::service::privilege::{self, PUBSUB};
 use crate::stanza::{Element, Received, Unread, ns};
 use crate::xml::frame::Stanza;
-use crate::xml::reader::{Limits, Reader, start_tag};
+use crate::xml::reader::{Bounds, Reader, start_tag};
 use crate::xml::scan::{Markup, Scanner};
 
 /// The elements in which items stand, from the outermost: namespace, where it is one alone, and name.
@@ -112,7 +112,7 @@ impl Items {
         self.places.iter().filter_map(move |place| {
             let bytes = self.bytes.get(place.clone())?;
             let mut reader = self.reader.clone()?;
-            reader.set_limits(Limits {
+            reader.set_bounds(Bounds {
                 text: room,
                 depth: MAX_DEPTH,
                 ..limits(bytes.len())
@@ -254,8 +254,8 @@ fn open(tag: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// The limits for what has so many bytes.
-fn limits(bytes: usize) -> Limits {
-    Limits {
+fn limits(bytes: usize) -> Bounds {
+    Bounds {
         text: 2 * bytes + MAX_GROWTH,
         depth: MAX_DEPTH,
         children: usize::MAX,

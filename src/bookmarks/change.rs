@@ -4,7 +4,7 @@
 //! more, and what somebody else has made of it since it was compared is newer than the change, and
 //! stands. What is left is the one round trip between that reading and the change.
 
-use super::base::Digest;
+use super::baseline::Digest;
 use super::node::{Item, Payload};
 use super::room::Room;
 

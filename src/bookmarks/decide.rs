@@ -11,20 +11,20 @@
 use std::collections::{HashMap, HashSet};
 use std::time::SystemTime;
 
-use super::base::{Base, Digest};
+use super::baseline::{Baseline, Digest};
 use super::change::Change;
 use super::legacy::{Kept, Legacy, Seen};
 use super::node::{Item, Node};
 use super::room::Room;
-use super::shown::Sight;
+use super::views::LastView;
 
 /// What is compared with.
 #[derive(Debug, Clone, Copy)]
 pub struct Before<'a> {
     /// The rooms when both sides were last in step; `None` if they never were.
-    pub base: Option<&'a Base>,
+    pub base: Option<&'a Baseline>,
     /// What the client had been shown that stores these; `None` if that is not known.
-    pub shown: Option<&'a Sight>,
+    pub shown: Option<&'a LastView>,
     /// Whether they are being stored just now, and not read.
     pub is_set: bool,
     /// How many items the node may be given.
@@ -43,7 +43,7 @@ pub struct Decision<'a> {
     /// The rooms that a client is to see, in the order in which they are stored, as far as they are.
     pub rooms: Vec<Seen<'a>>,
     /// The base from then on, once the changes are made.
-    pub base: Base,
+    pub base: Baseline,
 }
 
 /// Decides, for what is stored and what the node holds.
@@ -118,7 +118,7 @@ pub fn decide<'a>(stored: &'a Legacy, node: &'a Node, before: Before<'_>) -> Dec
     });
     let of_node = rooms.iter().filter(|seen| seen.kept.is_none());
     let base = of_kept.chain(of_node.map(|seen| (seen.key, seen.room.digest())));
-    let base = Base::of(base).without(lost.into_iter(), before.now);
+    let base = Baseline::of(base).without(lost.into_iter(), before.now);
     let is_over = before.are_too_many(node, &changes);
     if is_over {
         changes.retain(|change| !change.is_addition());
@@ -134,7 +134,7 @@ pub fn decide<'a>(stored: &'a Legacy, node: &'a Node, before: Before<'_>) -> Dec
 /// What is left of the base where these were stored and not brought into step. What the client has
 /// deleted, and what it has added or changed to what it was then, would look by the base alone as if
 /// it had been left alone here, and deleted elsewhere.
-pub fn left_of(base: &Base, stored: &Base, shown: Option<&Sight>) -> Base {
+pub fn left_of(base: &Baseline, stored: &Baseline, shown: Option<&LastView>) -> Baseline {
     base.only(|key, content| {
         let now = stored.by_digest(key);
         let is_touched = shown.is_some_and(|sight| sight.rooms.by_digest(key) != now);
@@ -144,7 +144,7 @@ pub fn left_of(base: &Base, stored: &Base, shown: Option<&Sight>) -> Base {
 
 /// The same where it is not known what the client had been shown: of what it has not changed nobody
 /// knows whether it was added again.
-pub fn left_unseen(base: &Base, stored: &Base) -> Base {
+pub fn left_unseen(base: &Baseline, stored: &Baseline) -> Baseline {
     base.only(|key, content| stored.by_digest(key).is_some_and(|now| now != content))
 }
 

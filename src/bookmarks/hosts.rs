@@ -1,8 +1,9 @@
 //! The hosts that let us work on their users' PEP nodes, and whether they answer.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::clock::Instant;
 use crate::address;
 use crate::service::Grant;
 use crate::store::Owner;

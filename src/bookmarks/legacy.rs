@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::base::Base;
+use super::baseline::Baseline;
 use super::room::{Conference, Room, reader_inside};
 use crate::address;
 use crate::service::BOOKMARKS;
@@ -27,7 +27,7 @@ pub struct Legacy {
     attributes: Range<usize>,
     /// What stands in them.
     pieces: Vec<Piece>,
-    base: Base,
+    base: Baseline,
 }
 
 /// A part of what is stored.
@@ -80,7 +80,7 @@ impl Legacy {
             }
         }
         let rooms = legacy.rooms.iter();
-        legacy.base = Base::of(rooms.map(|kept| (&*kept.key, kept.room.digest())));
+        legacy.base = Baseline::of(rooms.map(|kept| (&*kept.key, kept.room.digest())));
         legacy.text = text;
         legacy
     }
@@ -121,7 +121,7 @@ impl Legacy {
     }
 
     /// What the rooms say.
-    pub fn base(&self) -> Base {
+    pub fn base(&self) -> Baseline {
         self.base.clone()
     }
 
@@ -210,6 +210,33 @@ fn room_of(conference: &Conference<'_>) -> Option<String> {
 fn place(text: &str, part: &str) -> Range<usize> {
     let begin = (part.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
     begin..begin + part.len()
+}
+
+/// What is stored.
+#[derive(Debug)]
+pub enum List {
+    /// As it is stored.
+    Text(String),
+    /// Read already.
+    Read(Legacy),
+}
+
+impl List {
+    /// Reads it, if it is not yet.
+    pub fn read(self) -> Legacy {
+        match self {
+            Self::Text(text) => Legacy::read(text),
+            Self::Read(stored) => stored,
+        }
+    }
+
+    /// How many bytes it has.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Read(stored) => stored.bytes(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! address.
 
 use super::answer::{Items, Read};
-use super::base::Digest;
+use super::baseline::Digest;
 use super::room::{Conference, Room, reader_inside};
 use crate::address;
 use crate::service::privilege::{PUBSUB, PUBSUB_OWNER};

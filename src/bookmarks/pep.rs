@@ -1,93 +1,285 @@
-//! The IQs by which we work on users' PEP nodes, while they are under way.
+//! The IQs by which we work on users' PEP nodes.
 //!
-//! An answer counts only if it comes from the very address that was asked, with the very id.
+//! Invariant: an answer counts only if it comes from the very address that was asked, with the very id.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
+use super::answer::Answer;
+use super::hosts::{Hosts, LeftAlone};
+use super::node::{Node, Payload};
 use crate::address::{self, Sender};
-use crate::stanza::{Received, Unread};
+use crate::clock::Instant;
+use crate::metrics::{self, PepOutcome};
+use crate::panics;
+use crate::random;
+use crate::replies::Replies;
+use crate::service::privilege::{self, Outcome};
+use crate::stanza::{Received, Refusal, Unread};
 use crate::store::Owner;
+use crate::threads::Workers;
 
-/// What an IQ was answered: as it came, if it was not too long to be kept.
-pub type Said = Option<Unread>;
+/// How long an IQ may take. ejabberd drops IQs that it does not allow, without a word.
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The IQs under way.
+/// How many bytes are taken apart in less than half a millisecond: where they are.
+pub const SHORT: usize = 4 * 1024;
+
+/// The IQs under way, and the hosts that they go to.
 #[derive(Debug)]
 pub struct Pep {
+    /// Our own domain.
+    from: String,
     /// Begins the ids of all. Nobody can guess it.
     prefix: String,
     next: Cell<u64>,
-    under_way: RefCell<HashMap<u64, (Owner, oneshot::Sender<Said>)>>,
+    under_way: RefCell<HashMap<u64, UnderWay>>,
+    hosts: RefCell<Hosts>,
+    replies: Replies,
+    workers: Rc<Workers>,
+    metrics: metrics::Pep,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    owner: Owner,
+    /// As it came, if it was not too long to be kept.
+    answer: oneshot::Sender<Option<Unread>>,
+}
+
+/// In whose name an IQ is sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Account<'a> {
+    /// The owner of the node.
+    pub owner: &'a Owner,
+    /// Their bare address, as they write it.
+    pub address: &'a str,
+    /// Whether all that they have is being removed.
+    pub is_gone: &'a Cell<bool>,
+}
+
+/// What PEP has said.
+#[derive(Debug)]
+pub enum Said {
+    /// It is done; for a fetch, with what it has found.
+    Done(Node),
+    /// It is refused.
+    Refused(Refusal),
+}
+
+/// Why both sides are not in step. They are tried again with the next request.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The host does not let us, or is left alone for a while.
+    Ungranted,
+    /// The node is large, and it is not its turn.
+    TooSoon,
+    /// There was no answer in time.
+    Late,
+    /// The link is gone, or the account is.
+    Gone,
+    /// The host does not let us, or has no such user: with what it says.
+    Denied(String),
+    /// PEP refuses: with what it says.
+    Refused(String),
+    /// The node's options are wrong, and we may not correct them.
+    Options,
+    /// The node would get more items than it may.
+    TooMany,
+    /// PEP keeps nothing of what is published there.
+    Forgotten,
+    /// What the node holds cannot be read.
+    Unreadable,
 }
 
 impl Pep {
-    /// None is under way.
-    pub fn new() -> Self {
-        let secret = RandomState::new().hash_one("bookmarks");
+    /// None is under way. The workers read long answers.
+    pub fn new(
+        from: String,
+        replies: Replies,
+        workers: Rc<Workers>,
+        metrics: metrics::Pep,
+    ) -> Self {
         Self {
-            prefix: format!("bookmarks-{secret:016x}-"),
+            from,
+            prefix: format!("bookmarks-{:016x}-", random::number()),
             next: Cell::new(0),
             under_way: RefCell::default(),
+            hosts: RefCell::default(),
+            replies,
+            workers,
+            metrics,
         }
     }
 
-    /// One is sent in the name of this owner: its number, its id, and where the answer comes, if one
-    /// does.
-    pub fn begin(&self, owner: &Owner) -> (u64, String, oneshot::Receiver<Said>) {
+    /// The hosts that the IQs go to.
+    pub fn hosts(&self) -> &RefCell<Hosts> {
+        &self.hosts
+    }
+
+    /// Sends an IQ in somebody's name, and does this with what is said to it; that is about so many bytes
+    /// more.
+    pub async fn request<T: Send + 'static>(
+        &self,
+        account: Account<'_>,
+        payload: &Payload,
+        bytes: usize,
+        then: impl FnOnce(Said) -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        let since = Instant::now();
+        let answer = self.answer(account, payload).await?;
+        let took = since.elapsed();
+        let length = answer.as_ref().map_or(0, |unread| unread.bytes.len());
+        if *payload == Payload::Fetch {
+            let mut hosts = self.hosts.borrow_mut();
+            hosts.fetched(account.owner, length, Instant::now());
+        }
+        let is_fetch = !payload.is_set();
+        let work = move || {
+            let (outcome, said) = read(answer, is_fetch);
+            (outcome, said.map(then))
+        };
+        let (outcome, result) = self.compute(bytes + length, work).await;
+        self.metrics.asked(outcome, took);
+        result
+    }
+
+    /// Does what goes through so many bytes where it holds up nobody.
+    pub async fn compute<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
+        match bytes <= SHORT {
+            true => work(),
+            false => self.workers.run(work).await,
+        }
+    }
+
+    /// Sends an IQ, and waits for its answer.
+    async fn answer(
+        &self,
+        account: Account<'_>,
+        payload: &Payload,
+    ) -> Result<Option<Unread>, Failure> {
+        let Account {
+            owner,
+            address,
+            is_gone,
+        } = account;
+        if is_gone.get() {
+            return Err(Failure::Gone);
+        }
         let number = self.next.get();
         self.next.set(number + 1);
         let (tell, told) = oneshot::channel();
-        let entry = (owner.clone(), tell);
-        self.under_way.borrow_mut().insert(number, entry);
-        (number, format!("{}{number}", self.prefix), told)
+        let under_way = UnderWay {
+            owner: owner.clone(),
+            answer: tell,
+        };
+        self.under_way.borrow_mut().insert(number, under_way);
+        let id = format!("{}{number}", self.prefix);
+        let (is_set, xml) = (payload.is_set(), payload.xml());
+        let iq = privilege::request(&id, &self.from, address, is_set, &xml);
+        self.replies.request(iq);
+        let since = Instant::now();
+        match timeout(PATIENCE, told).await {
+            Ok(answer) => answer.map_err(|_| Failure::Gone),
+            Err(_) => {
+                self.under_way.borrow_mut().remove(&number);
+                self.metrics.asked(PepOutcome::Late, since.elapsed());
+                self.missed(owner);
+                Err(Failure::Late)
+            }
+        }
     }
 
-    /// No answer is expected any more to the one with this number.
-    pub fn forget(&self, number: u64) {
-        self.under_way.borrow_mut().remove(&number);
-    }
-
-    /// No answer is expected any more to those in the name of this owner.
-    pub fn forget_all_of(&self, owner: &Owner) {
-        let mut under_way = self.under_way.borrow_mut();
-        under_way.retain(|_, (of, _)| of != owner);
-    }
-
-    /// No answer is expected any more.
-    pub fn clear(&self) {
-        self.under_way.borrow_mut().clear();
-    }
-
-    /// Takes a stanza if it is an answer to one of these; says whose that was, if it is the one that is
-    /// expected.
-    pub fn answered(&self, received: &mut Received) -> Option<Option<Owner>> {
+    /// Takes a stanza if it is an answer to one of these; says whether it was.
+    pub fn answered(&self, received: &mut Received) -> bool {
         let iq = &received.stanza;
         let is_answer = matches!(iq.attribute("type"), Some("result" | "error"));
         let id = iq
             .attribute("id")
             .filter(|_| is_answer && *iq.name == *"iq");
-        let number = id?.strip_prefix(&*self.prefix)?;
+        let Some(number) = id.and_then(|id| id.strip_prefix(&*self.prefix)) else {
+            return false;
+        };
         let from = iq.attribute("from").filter(|from| !from.contains('/'));
-        let user = match address::sender(from.unwrap_or_default()) {
-            Sender::User(user, _) => user,
-            Sender::Host(_) | Sender::Malformed => return Some(None),
+        let Sender::User(user, _) = address::sender(from.unwrap_or_default()) else {
+            return true;
         };
         let mut under_way = self.under_way.borrow_mut();
         let is_expected = |it: &u64| {
-            let owner = under_way.get(it).map(|(owner, _)| owner.as_str());
+            let owner = under_way.get(it).map(|it| it.owner.as_str());
             // `00` is a number, and no id of ours.
             owner == Some(&*user) && it.to_string() == number
         };
-        let Some(number) = number.parse().ok().filter(is_expected) else {
-            return Some(None);
-        };
-        let (owner, tell) = under_way.remove(&number)?;
-        // Whoever has asked may have given up.
-        let _ = tell.send(received.unread.take());
-        Some(Some(owner))
+        let number = number.parse().ok().filter(is_expected);
+        if let Some(UnderWay { owner, answer }) = number.and_then(|it| under_way.remove(&it)) {
+            self.hosts.borrow_mut().heard(&owner);
+            // Whoever has asked may have given up.
+            let _ = answer.send(received.unread.take());
+        }
+        true
+    }
+
+    /// No answer is expected any more to those in the name of this owner.
+    pub fn forget(&self, owner: &Owner) {
+        let mut under_way = self.under_way.borrow_mut();
+        under_way.retain(|_, it| it.owner != *owner);
+    }
+
+    /// No answer is expected any more, and nothing is known of hosts.
+    pub fn clear(&self) {
+        self.hosts.borrow_mut().forget();
+        self.under_way.borrow_mut().clear();
+    }
+
+    /// An IQ had no answer in time.
+    fn missed(&self, owner: &Owner) {
+        let left_alone = self.hosts.borrow_mut().missed(owner, Instant::now());
+        match left_alone {
+            LeftAlone::Nobody => {}
+            LeftAlone::Owner => tracing::debug!(
+                "{} is left alone for a minute: its bookmarks come from the store alone",
+                owner.as_str()
+            ),
+            LeftAlone::Host => tracing::warn!(
+                "{} does not answer requests for its users' PEP nodes, which it has granted us: \
+                 for a minute bookmarks there come from the store alone",
+                address::domain_of(owner.as_str())
+            ),
+        }
+    }
+}
+
+/// Reads an answer: what is counted of it, and what it says.
+fn read(answer: Option<Unread>, is_fetch: bool) -> (PepOutcome, Result<Said, Failure>) {
+    panics::test_at("pep", answer.as_ref().map_or(&[], |it| &it.bytes));
+    let answer = answer.and_then(Answer::read);
+    let outcome = answer
+        .as_ref()
+        .map_or(Outcome::Unreadable, |it| privilege::outcome(&it.received));
+    match outcome {
+        Outcome::Unreadable => (PepOutcome::Unreadable, Err(Failure::Unreadable)),
+        Outcome::Denied(refusal) => {
+            let denied = Failure::Denied(refusal.condition);
+            (PepOutcome::Denied, Err(denied))
+        }
+        Outcome::Refused(refusal) => (PepOutcome::Refused, Ok(Said::Refused(refusal))),
+        Outcome::Done(pubsub) => {
+            let items = answer.as_ref().map(|it| &it.items);
+            let node = match is_fetch {
+                true => pubsub.zip(items).and_then(|(it, items)| Node::read(it, items)),
+                false => Some(Node::default()),
+            };
+            let done = node.map(Said::Done);
+            (PepOutcome::Done, done.ok_or(Failure::Unreadable))
+        }
     }
 }

@@ -7,9 +7,9 @@
 use crate::stanza::{Attribute, Namespace, NcName, escape_text};
 use crate::xml::fragment::FragmentWriter;
 use crate::xml::normal::{self, Node};
-use crate::xml::reader::{Limits, Reader};
+use crate::xml::reader::{Bounds, Reader};
 
-use super::base::Digest;
+use super::baseline::Digest;
 
 /// What a bookmark says of its room.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl Room {
 /// A reader for elements in normal form that stand where this default namespace is in force. (`None`
 /// would be a namespace that needs to be escaped.)
 pub fn reader_inside(namespace: &str) -> Option<Reader> {
-    let limits = Limits {
+    let limits = Bounds {
         text: usize::MAX,
         depth: usize::MAX,
         children: usize::MAX,

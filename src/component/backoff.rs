@@ -1,7 +1,8 @@
 //! How long to wait before the next attempt.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
+
+use crate::random;
 
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60);
@@ -37,14 +38,8 @@ impl Backoff {
     pub fn next(&mut self) -> Duration {
         let pause = self.next;
         self.next = (pause * 2).min(LONGEST);
-        pause.mul_f64(0.5 + 0.5 * random())
+        pause.mul_f64(0.5 + 0.5 * random::fraction())
     }
-}
-
-/// From 0 to 1. The standard library seeds its hashers at random, which is random enough here.
-fn random() -> f64 {
-    let bits = RandomState::new().build_hasher().finish();
-    (bits >> 11) as f64 / (1u64 << 53) as f64
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! How a link is left: nothing more is read, and what was read is answered.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::clock::Instant;
 use crate::link::End;
 
 /// How long the answers to what was read may take when the stream is over or we are to stop. The store

@@ -4,8 +4,9 @@
 //! The served host is pinged, and not ourselves through the router: with mod_privilege, ejabberd
 //! since 25.03 never answers that, and answers this.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::clock::Instant;
 use crate::link::Outbox;
 use crate::stanza;
 
@@ -97,7 +98,7 @@ impl Liveness {
     }
 
     /// Pings if it is time to, and says what comes next.
-    pub fn look(&mut self, now: Instant, outbox: &mut Outbox) -> Verdict {
+    pub fn poll(&mut self, now: Instant, outbox: &mut Outbox) -> Verdict {
         let silent = now.saturating_duration_since(self.alive);
         if silent >= 2 * self.patience && self.answered {
             return Verdict::Dead(silent);
@@ -153,21 +154,21 @@ mod tests {
     fn a_silent_router_is_asked_and_then_given_up() {
         let (mut liveness, mut outbox, now) = liveness();
         liveness.answered("alive-1", "example.org", &mut outbox);
-        assert!(matches!(liveness.look(now, &mut outbox), Verdict::Wait(_)));
+        assert!(matches!(liveness.poll(now, &mut outbox), Verdict::Wait(_)));
         assert_eq!(outbox.bytes(), ping_bytes());
-        liveness.look(now + PATIENCE, &mut outbox);
+        liveness.poll(now + PATIENCE, &mut outbox);
         assert_eq!(outbox.bytes(), 2 * ping_bytes());
         let late = now + 2 * PATIENCE;
-        assert!(matches!(liveness.look(late, &mut outbox), Verdict::Dead(_)));
+        assert!(matches!(liveness.poll(late, &mut outbox), Verdict::Dead(_)));
         liveness.lives(late);
-        assert!(matches!(liveness.look(late, &mut outbox), Verdict::Wait(_)));
+        assert!(matches!(liveness.poll(late, &mut outbox), Verdict::Wait(_)));
     }
 
     #[test]
     fn a_router_that_never_answered_a_ping_is_not_given_up() {
         let (mut liveness, mut outbox, now) = liveness();
         for minutes in 1..10 {
-            let verdict = liveness.look(now + minutes * PATIENCE, &mut outbox);
+            let verdict = liveness.poll(now + minutes * PATIENCE, &mut outbox);
             assert!(matches!(verdict, Verdict::Wait(_)));
         }
     }
@@ -207,7 +208,7 @@ mod tests {
             (liveness.to.as_str(), liveness.answered),
             ("example.net", false)
         );
-        liveness.look(now, &mut outbox);
+        liveness.poll(now, &mut outbox);
         liveness.answered("alive-2", "example.net", &mut outbox);
         assert!(liveness.answered);
     }

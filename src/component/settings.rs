@@ -1,21 +1,19 @@
-//! What each room is handed of the configuration.
-
-use std::time::Instant;
+//! What each module is handed of the configuration.
 
 use crate::bookmarks;
+use crate::clock::Instant;
 use crate::config::{BookmarksMode, Config, ReservedNamespaces};
-use crate::requests::Bounds;
-use crate::{link, service};
+use crate::{link, requests, service};
 
+use super::delegations::Delegations;
 use super::liveness::Liveness;
 use super::watch::Watch;
 
-/// What bounds the open requests.
-pub fn bounds(config: &Config) -> Bounds {
-    Bounds {
-        open: config.limits.max_open_bytes,
-        open_of_owner: config.limits.max_user_open_bytes,
-        unsent: config.limits.max_unsent_bytes,
+/// How requests are served.
+pub fn requests(config: &Config) -> requests::Settings {
+    requests::Settings {
+        service: service(config),
+        bookmarks: bookmarks(config),
     }
 }
 
@@ -26,9 +24,10 @@ pub fn liveness(config: &Config) -> Liveness {
     Liveness::new(config.component.ping, &domain, host)
 }
 
-/// How it is watched whether domains still delegate: the end is noticed within two pings.
-pub fn watch(config: &Config) -> Watch {
-    Watch::new(config.component.jid.as_str(), 2 * config.component.ping)
+/// Who may delegate. That a domain does so no more is noticed within two pings.
+pub fn delegations(config: &Config) -> Delegations {
+    let watch = Watch::new(config.component.jid.as_str(), 2 * config.component.ping);
+    Delegations::new(config.access.domains.clone(), watch)
 }
 
 /// What the link is handed.
@@ -51,18 +50,17 @@ pub fn link(config: &Config) -> link::Settings {
 }
 
 /// How room bookmarks are kept in step.
-pub fn bookmarks(config: &Config) -> bookmarks::Settings {
+fn bookmarks(config: &Config) -> bookmarks::Settings {
     bookmarks::Settings {
         from: config.component.jid.to_string(),
         active: config.bookmarks.mode == BookmarksMode::Pep,
-        max_rooms: usize::try_from(config.bookmarks.max_rooms).unwrap_or(usize::MAX),
-        held: bounds(config).open / 2,
+        max_rooms: config.bookmarks.max_rooms,
+        held: config.limits.max_open_bytes / 2,
     }
 }
 
 /// What the service is handed.
-pub fn service(config: &Config) -> service::Settings {
-    let limits = &config.limits;
+fn service(config: &Config) -> service::Settings {
     service::Settings {
         profile: service::Profile {
             domain: config.component.jid.to_string(),
@@ -76,12 +74,6 @@ pub fn service(config: &Config) -> service::Settings {
             ReservedNamespaces::Refuse => service::Reserved::Refuse,
             ReservedNamespaces::Accept => service::Reserved::Accept,
         },
-        limits: service::Limits {
-            max_stanza_bytes: limits.max_stanza_bytes as u64,
-            max_depth: limits.max_depth as u64,
-            max_namespace_bytes: limits.max_namespace_bytes,
-            max_user_bytes: limits.max_user_bytes,
-            max_user_elements: limits.max_user_elements,
-        },
+        limits: config.limits,
     }
 }

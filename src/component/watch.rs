@@ -8,10 +8,11 @@
 //! send when its mod_privilege is loaded anew.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use minidom::Element;
 
+use crate::clock::Instant;
 use crate::link::{self, Outbox};
 use crate::service::{DISCO_INFO, delegation_mark};
 use crate::stanza::{self, Received, ns};
@@ -77,7 +78,7 @@ impl Watch {
     }
 
     /// Asks if it is time to, and returns the domains that have said nothing for too long.
-    pub fn look(&mut self, now: Instant, outbox: &mut Outbox) -> Vec<String> {
+    pub fn poll(&mut self, now: Instant, outbox: &mut Outbox) -> Vec<String> {
         self.next.take_if(|_| self.domains.is_empty());
         if self.next.is_none_or(|next| next > now) {
             return Vec::new();
@@ -273,18 +274,18 @@ mod tests {
     fn who_has_not_delegated_is_not_asked() {
         let (mut watch, mut outbox) = (Watch::new("p.h", 4 * PAUSES.0), Outbox::default());
         let now = Instant::now();
-        watch.look(now, &mut outbox);
+        watch.poll(now, &mut outbox);
         assert_eq!(watch.due(), None);
         watch.delegated("h", now);
-        watch.look(now, &mut outbox);
+        watch.poll(now, &mut outbox);
         assert_eq!((watch.due(), outbox.bytes()), (Some(now + FIRST), 0));
-        watch.look(now + FIRST, &mut outbox);
+        watch.poll(now + FIRST, &mut outbox);
         let once = outbox.bytes();
         assert!(once > 0);
-        watch.look(now + FIRST + PAUSES.0, &mut outbox);
+        watch.poll(now + FIRST + PAUSES.0, &mut outbox);
         assert_eq!(outbox.bytes(), 2 * once);
         watch.keep(&[]);
-        watch.look(now + 9 * PAUSES.0, &mut outbox);
+        watch.poll(now + 9 * PAUSES.0, &mut outbox);
         assert_eq!(watch.due(), None);
     }
 }

@@ -8,12 +8,24 @@ use jid::BareJid;
 use secrecy::SecretString;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use super::keys::{Id, Key};
-use super::value::Given;
-use super::{
-    Bookmarks, Delegation, Disco, Endpoint, Fingerprint, Http, Limits, Log, ReservedNamespaces,
-    Storage,
-};
+use super::endpoint::Endpoint;
+use super::tls::Fingerprint;
+use super::types::{Access, Bookmarks, Disco, Http, Log, Storage};
+use crate::limits::Limits;
+
+/// Section and name of a setting.
+pub(super) type Id = (&'static str, &'static str);
+
+pub(super) const JID: Id = ("component", "jid");
+pub(super) const SERVER: Id = ("component", "server");
+pub(super) const TLS: Id = ("component", "tls");
+pub(super) const TLS_CA_FILE: Id = ("component", "tls_ca_file");
+pub(super) const TLS_PIN: Id = ("component", "tls_pin_sha256");
+pub(super) const TLS_NAME: Id = ("component", "tls_name");
+pub(super) const SECRET: Id = ("component", "secret");
+pub(super) const SECRET_FILE: Id = ("component", "secret_file");
+pub(super) const DOMAINS: Id = ("access", "domains");
+pub(super) const MAX_NAMESPACE_BYTES: Id = ("limits", "max_namespace_bytes");
 
 /// Where a value was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,78 +50,37 @@ impl fmt::Display for Place {
     }
 }
 
-/// A configuration in the making: the defaults, and over them whatever was given.
+/// A configuration in the making.
+#[derive(Default)]
 pub(super) struct Draft {
-    pub jid: Option<BareJid>,
-    pub server: Endpoint,
-    pub tls: bool,
-    pub tls_ca_file: Option<PathBuf>,
-    pub tls_pin: Option<Fingerprint>,
-    pub tls_name: Option<ServerName<'static>>,
-    pub ping_seconds: u64,
-    pub secret: Option<SecretString>,
-    pub secret_file: Option<PathBuf>,
-    pub domains: Option<Vec<String>>,
-    pub admins: Vec<String>,
-    pub delegation: Delegation,
-    pub reserved_namespaces: ReservedNamespaces,
+    pub component: Component,
+    /// Without domains where none is given.
+    pub access: Access,
     pub limits: Limits,
     pub bookmarks: Bookmarks,
     pub storage: Storage,
     pub log: Log,
     pub http: Http,
     pub disco: Disco,
-    /// Where each key was last given: for what can be judged only when all are known.
+    /// Where each setting was last given: for what can be judged only when all are known.
     pub places: BTreeMap<Id, Place>,
 }
 
-impl Default for Draft {
-    fn default() -> Self {
-        Draft {
-            jid: None,
-            server: Endpoint::default(),
-            tls: false,
-            tls_ca_file: None,
-            tls_pin: None,
-            tls_name: None,
-            ping_seconds: 60,
-            secret: None,
-            secret_file: None,
-            domains: None,
-            admins: Vec::new(),
-            delegation: Delegation::default(),
-            reserved_namespaces: ReservedNamespaces::default(),
-            limits: Limits::default(),
-            bookmarks: Bookmarks::default(),
-            storage: Storage::default(),
-            log: Log::default(),
-            http: Http::default(),
-            disco: Disco::default(),
-            places: BTreeMap::new(),
-        }
-    }
+/// `[component]`, as it is given.
+#[derive(Default)]
+pub(super) struct Component {
+    pub jid: Option<BareJid>,
+    pub server: Endpoint,
+    pub tls: bool,
+    pub tls_ca_file: Option<PathBuf>,
+    pub tls_pin_sha256: Option<Fingerprint>,
+    pub tls_name: Option<ServerName<'static>>,
+    pub secret: Option<SecretString>,
+    pub secret_file: Option<PathBuf>,
+    pub ping_seconds: u64,
 }
 
 impl Draft {
-    /// Takes one value, or says in one line what is wrong with it.
-    pub fn take(&mut self, key: &Key, given: &Given<'_>, place: Place) -> Result<(), String> {
-        (key.set)(self, given).map_err(|wrong| {
-            let found = match wrong.found {
-                _ if key.is_secret() => given.kind().to_owned(),
-                Some(found) => found,
-                None => given.shown(),
-            };
-            let expected = wrong.expected;
-            refusal(
-                key.id(),
-                &place,
-                &format!("found {found}, expected {expected}"),
-            )
-        })?;
-        self.places.insert(key.id(), place);
-        Ok(())
-    }
-
     /// One line about a value that was taken, and turned out wrong beside the others.
     pub fn told(&self, id: Id, what: &str) -> String {
         match self.places.get(&id) {
@@ -120,7 +91,7 @@ impl Draft {
 }
 
 /// One line about one value. A variable names its key already.
-fn refusal((section, name): Id, place: &Place, what: &str) -> String {
+pub(super) fn refusal((section, name): Id, place: &Place, what: &str) -> String {
     match place {
         Place::File { .. } => format!("{place}: {section}.{name}: {what}"),
         Place::Variable(_) => format!("{place}: {what}"),

@@ -5,9 +5,8 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use super::draft::{Draft, Place};
-use super::keys::{KEYS, Key};
-use super::nearest::nearest;
-use super::value::Given;
+use super::table::{SETTINGS, Setting};
+use super::value::{Given, nearest};
 
 const PREFIX: &str = "PRIVATE_STORAGE_";
 /// Names the configuration file.
@@ -50,23 +49,23 @@ impl Environment {
     /// Takes every twin's value into the draft; returns what is wrong.
     pub fn apply(&self, draft: &mut Draft) -> Vec<String> {
         // One of the two here replaces the other there: nobody has to unset what a file has set.
-        let secrets = || KEYS.iter().filter(|key| key.gives_secret());
-        if secrets().any(|key| self.0.contains_key(&key.variable())) {
-            draft.secret = None;
-            draft.secret_file = None;
+        let secrets = || SETTINGS.iter().filter(|it| it.gives_secret());
+        if secrets().any(|it| self.0.contains_key(&it.variable())) {
+            draft.component.secret = None;
+            draft.component.secret_file = None;
         }
-        let set = KEYS.iter().filter_map(|key| {
-            let (name, value) = self.0.get_key_value(&key.variable())?;
-            take(draft, key, name, value).err()
+        let set = SETTINGS.iter().filter_map(|setting| {
+            let (name, value) = self.0.get_key_value(&setting.variable())?;
+            take(draft, setting, name, value).err()
         });
         set.collect()
     }
 
     /// One line that names all variables that look like ours and are not.
     pub fn warning(&self) -> Option<String> {
-        let known: Vec<String> = KEYS
+        let known: Vec<String> = SETTINGS
             .iter()
-            .map(Key::variable)
+            .map(Setting::variable)
             .chain([CONFIG.to_owned()])
             .collect();
         let unknown: Vec<String> = self
@@ -90,17 +89,17 @@ impl Environment {
     }
 }
 
-fn take(draft: &mut Draft, key: &Key, name: &str, value: &OsStr) -> Result<(), String> {
+fn take(draft: &mut Draft, setting: &Setting, name: &str, value: &OsStr) -> Result<(), String> {
     let value = value
         .to_str()
         .ok_or_else(|| format!("{name}: found bytes that are no UTF-8, expected a text"))?;
     // White space around a secret is part of it; around anything else it is an accident.
-    let value = if key.is_secret() { value } else { value.trim() };
-    draft.take(
-        key,
-        &Given::Variable(value),
-        Place::Variable(name.to_owned()),
-    )
+    let value = match setting.is_secret() {
+        true => value,
+        false => value.trim(),
+    };
+    let place = Place::Variable(name.to_owned());
+    setting.give(draft, &Given::Variable(value), place)
 }
 
 #[cfg(test)]
@@ -109,7 +108,7 @@ mod tests {
 
     fn refused(name: &str, value: &str) -> String {
         Environment::new([(name, value)])
-            .apply(&mut Draft::default())
+            .apply(&mut crate::config::table::defaults())
             .join("\n")
     }
 
@@ -153,7 +152,7 @@ mod tests {
         use std::os::unix::ffi::OsStringExt;
         let name = OsString::from("PRIVATE_STORAGE_COMPONENT_SECRET");
         let value = OsString::from_vec(b"s3cret\xff".to_vec());
-        let refused = Environment::new([(name, value)]).apply(&mut Draft::default());
+        let refused = Environment::new([(name, value)]).apply(&mut crate::config::table::defaults());
         assert_eq!(
             refused,
             ["PRIVATE_STORAGE_COMPONENT_SECRET: found bytes that are no UTF-8, expected a text"]

@@ -1,4 +1,4 @@
-//! The file: TOML, read by the table of keys.
+//! The file: TOML, read by the table of settings.
 //!
 //! It is walked by hand and not by `serde`, so that one table serves the environment as well, all
 //! mistakes are told at once, and no message quotes a line of the file: it may hold the secret.
@@ -9,9 +9,8 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::draft::{Draft, Place};
-use super::keys::{KEYS, Key};
-use super::nearest::nearest;
-use super::value::Given;
+use super::table::{SETTINGS, Setting};
+use super::value::{Given, nearest};
 
 /// Takes every value of the file's text into the draft; returns what is wrong, in the file's order.
 pub(super) fn apply(draft: &mut Draft, path: &Path, text: &str) -> Vec<String> {
@@ -26,7 +25,7 @@ pub(super) fn apply(draft: &mut Draft, path: &Path, text: &str) -> Vec<String> {
     };
     let mut wrong: Vec<(usize, String)> = Vec::new();
     for (section, entries) in document.get_ref() {
-        let known = KEYS.iter().any(|key| key.section == section.get_ref());
+        let known = SETTINGS.iter().any(|key| key.section == section.get_ref());
         let entries = match entries.get_ref() {
             DeValue::Table(entries) if known => entries,
             other => {
@@ -37,13 +36,13 @@ pub(super) fn apply(draft: &mut Draft, path: &Path, text: &str) -> Vec<String> {
             }
         };
         for (name, value) in entries {
-            let known = KEYS
+            let known = SETTINGS
                 .iter()
                 .find(|key| key.section == section.get_ref() && key.name == name.get_ref());
             let (start, result) = match known {
                 Some(key) => {
                     let given = Given::File(value.get_ref());
-                    let taken = draft.take(key, &given, place(value.span()));
+                    let taken = key.give(draft, &given, place(value.span()));
                     (value.span().start, taken)
                 }
                 None => {
@@ -67,12 +66,12 @@ fn unknown_section(name: &str, known: bool, found: &DeValue<'_>) -> String {
         return format!("found {found} named {name}, expected a section, [{name}]");
     }
     if !matches!(found, DeValue::Table(_)) {
-        return match KEYS.iter().find(|key| key.name == name) {
+        return match SETTINGS.iter().find(|key| key.name == name) {
             Some(key) => format!("{name} belongs under [{}]", key.section),
             None => format!("unknown key {name} outside of every section"),
         };
     }
-    let mut sections: Vec<&str> = KEYS.iter().map(|key| key.section).collect();
+    let mut sections: Vec<&str> = SETTINGS.iter().map(|key| key.section).collect();
     sections.dedup();
     let meant = match nearest(name, sections.iter().copied()) {
         Some(meant) => format!("did you mean [{meant}]?"),
@@ -82,11 +81,11 @@ fn unknown_section(name: &str, known: bool, found: &DeValue<'_>) -> String {
 }
 
 fn unknown_key(section: &str, name: &str) -> String {
-    if let Some(key) = KEYS.iter().find(|key| key.name == name) {
+    if let Some(key) = SETTINGS.iter().find(|key| key.name == name) {
         return format!("{name} belongs under [{}], not [{section}]", key.section);
     }
-    let here = |key: &&Key| key.section == section;
-    let names = KEYS.iter().filter(here).map(|key| key.name);
+    let here = |key: &&Setting| key.section == section;
+    let names = SETTINGS.iter().filter(here).map(|key| key.name);
     let meant = match nearest(name, names.clone()) {
         Some(meant) => format!("did you mean {meant}?"),
         None => format!("expected one of {}", names.collect::<Vec<_>>().join(", ")),

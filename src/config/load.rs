@@ -8,11 +8,12 @@ use std::time::Duration;
 use jid::BareJid;
 use secrecy::SecretString;
 
-use super::draft::Draft;
+use super::draft::{DOMAINS, Draft, JID, MAX_NAMESPACE_BYTES};
 use super::environment::{CONFIG, Environment};
-use super::keys::{DOMAINS, JID, MAX_NAMESPACE_BYTES};
+use super::error::ConfigError;
 use super::read::{Text, read};
-use super::{Access, Component, Config, ConfigError, Source, file, secret, tls};
+use super::types::{Access, Component, Config, Source};
+use super::{file, secret, table, trust};
 
 /// Where a configuration file is looked for when nobody names one, in this order.
 const PLACES: [&str; 2] = [
@@ -71,7 +72,7 @@ pub(super) fn load(
     with_secret: bool,
 ) -> Result<Config, ConfigError> {
     let file = find(explicit, environment, places).map_err(|message| ConfigError(vec![message]))?;
-    let mut draft = Draft::default();
+    let mut draft = table::defaults();
     let mut wrong = Vec::new();
     if let Some((path, text)) = &file {
         wrong.extend(file::apply(&mut draft, path, &text.text));
@@ -87,13 +88,13 @@ pub(super) fn load(
         None => (Source::Environment, None),
     };
     let mut warnings = Vec::from_iter(environment.warning());
-    let jid = draft.jid.take().ok_or_else(|| no_jid(&source, places));
+    let jid = draft.component.jid.take().ok_or_else(|| no_jid(&source, places));
     if source == Source::Environment && jid.is_err() {
         // Nothing is configured yet: one thing to say, not three.
         wrong.extend(jid.err());
         return Err(ConfigError(wrong));
     }
-    let tls = tls::find(&mut draft);
+    let tls = trust::find(&mut draft);
     let secret = if with_secret {
         secret::find(&mut draft, environment, text.as_ref(), &mut warnings)
     } else {
@@ -105,16 +106,14 @@ pub(super) fn load(
         (Ok(jid), Ok(tls), Ok(secret), Some(Ok(domains)), Ok(())) => Ok(Config {
             component: Component {
                 jid,
-                server: draft.server,
+                server: draft.component.server,
                 tls,
-                ping: Duration::from_secs(draft.ping_seconds),
+                ping: Duration::from_secs(draft.component.ping_seconds),
                 secret,
             },
             access: Access {
                 domains,
-                admins: draft.admins,
-                delegation: draft.delegation,
-                reserved_namespaces: draft.reserved_namespaces,
+                ..draft.access
             },
             limits: draft.limits,
             bookmarks: draft.bookmarks,
@@ -190,24 +189,24 @@ fn no_jid(source: &Source, places: &[&Path]) -> String {
 /// The domains to serve: those that were given, or the parent of our own.
 fn domains(draft: &mut Draft, jid: &BareJid) -> Result<Vec<String>, String> {
     let own = jid.as_str();
-    match draft.domains.take() {
-        // No router gives us a domain and keeps users of the same name; it is somebody's mistake.
-        Some(domains) if domains.iter().any(|domain| domain == own) => {
-            let what =
-                format!("found \"{own}\", which is component.jid, expected its users' domains");
-            Err(draft.told(DOMAINS, &what))
+    let domains = std::mem::take(&mut draft.access.domains);
+    // No router gives us a domain and keeps users of the same name; it is somebody's mistake.
+    if domains.iter().any(|domain| domain == own) {
+        let what = format!("found \"{own}\", which is component.jid, expected its users' domains");
+        return Err(draft.told(DOMAINS, &what));
+    }
+    if !domains.is_empty() {
+        return Ok(domains);
+    }
+    match own.split_once('.') {
+        Some((_, parent)) => Ok(vec![parent.to_owned()]),
+        None => {
+            let what = format!(
+                "found \"{own}\", which has no parent domain, \
+                 expected access.domains to say whose users are served"
+            );
+            Err(draft.told(JID, &what))
         }
-        Some(domains) => Ok(domains),
-        None => match own.split_once('.') {
-            Some((_, parent)) => Ok(vec![parent.to_owned()]),
-            None => {
-                let what = format!(
-                    "found \"{own}\", which has no parent domain, \
-                     expected access.domains to say whose users are served"
-                );
-                Err(draft.told(JID, &what))
-            }
-        },
     }
 }
 

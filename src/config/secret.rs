@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::draft::{Draft, Place};
+use super::draft::{Draft, Place, SECRET, SECRET_FILE};
 use super::environment::Environment;
-use super::keys::{SECRET, SECRET_FILE};
 use super::read::{Text, read};
 
 /// What the example says, which is no secret.
@@ -23,7 +22,7 @@ pub(super) fn find(
     file: Option<&Text>,
     warnings: &mut Vec<String>,
 ) -> Result<SecretString, String> {
-    match (draft.secret.take(), draft.secret_file.take()) {
+    match (draft.component.secret.take(), draft.component.secret_file.take()) {
         (Some(_), Some(_)) => Err(both(draft)),
         (Some(secret), None) => {
             if let Some(what) = unfit(&secret) {

@@ -147,3 +147,36 @@ fn shortened(text: &str) -> String {
         None => text.to_owned(),
     }
 }
+
+/// The known name that is nearest to what was typed, if it is near enough to be meant.
+pub(super) fn nearest<'a>(
+    typed: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    // No name is nearly that long, and the work grows with its length.
+    if typed.len() > 80 {
+        return None;
+    }
+    // One letter in three: beyond that, guesses mislead more than they help.
+    let near = (typed.chars().count() / 3).clamp(1, 3);
+    known
+        .into_iter()
+        .map(|name| (strsim::osa_distance(typed, name), name))
+        .filter(|(distance, _)| *distance <= near)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn only_what_is_near_is_proposed() {
+        let known = ["jid", "server", "secret"];
+        assert_eq!(nearest("sercet", known), Some("secret"));
+        assert_eq!(nearest("Server", known), Some("server"));
+        assert_eq!(nearest("password", known), None);
+        assert_eq!(nearest(&"secret".repeat(1000), known), None);
+    }
+}

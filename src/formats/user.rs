@@ -222,8 +222,8 @@ impl Collector {
 }
 
 /// The limits that one element is read with.
-pub fn reader_limits(limits: &Limits) -> reader::Limits {
-    reader::Limits {
+pub fn reader_limits(limits: &Limits) -> reader::Bounds {
+    reader::Bounds {
         text: limits.bytes,
         depth: limits.depth,
         children: 1,

@@ -3,17 +3,17 @@
 use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
-use std::time::Instant;
 
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::socket::ReadHalf;
 use super::{Settings, StreamError, tls};
+use crate::clock::Instant;
 use crate::panics;
 use crate::stanza::{ERROR, Element, Fault, Received};
 use crate::xml::NotXml;
 use crate::xml::frame::{Frame, Framer};
-use crate::xml::reader::{Limits, Reader};
+use crate::xml::reader::{Bounds, Reader};
 
 /// How much is read at once: one read's stanzas are handed up together.
 const READ: usize = 64 * 1024;
@@ -65,7 +65,7 @@ pub struct Inbound {
     /// A long stanza that is being read.
     reading: Option<Reading>,
     framer: Framer,
-    limits: Limits,
+    limits: Bounds,
     reader: Option<Reader>,
     stream: Option<Element>,
     ready: VecDeque<Received>,
@@ -96,7 +96,7 @@ impl Inbound {
         self.framer.set_limit(settings.max_stanza_bytes);
         self.limits = limits(settings);
         if let Some(reader) = &mut self.reader {
-            reader.set_limits(self.limits);
+            reader.set_bounds(self.limits);
         }
     }
 
@@ -255,7 +255,7 @@ impl Inbound {
 /// it cannot be.
 pub fn read_late(received: &Received) -> Option<Received> {
     let unread = received.unread.as_ref()?;
-    let limits = Limits {
+    let limits = Bounds {
         text: 2 * unread.bytes.len() + 1024,
         depth: 64,
         children: usize::MAX,
@@ -277,8 +277,8 @@ fn broken(head: Element) -> Received {
     }
 }
 
-fn limits(settings: &Settings) -> Limits {
-    Limits {
+fn limits(settings: &Settings) -> Bounds {
+    Bounds {
         // Stanzas become longer with their namespaces written out, and some that are made for it a
         // thousand times as long.
         text: settings.max_stanza_bytes.saturating_mul(2),

@@ -3,9 +3,9 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
-use std::time::Instant;
 
 use super::socket::WriteHalf;
+use crate::clock::Instant;
 use crate::stanza::Reply;
 use memchr::memchr;
 

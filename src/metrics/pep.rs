@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use enum_map::{Enum, EnumMap};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Registry};
 
 use super::{PREFIX, SECONDS, counter, opts, register};
 
 /// What came of a request to PEP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 pub enum PepOutcome {
     /// It was carried out.
     Done,
@@ -28,21 +29,12 @@ pub struct Pep(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    requests: [IntCounter; PepOutcome::ALL.len()],
+    requests: EnumMap<PepOutcome, IntCounter>,
     duration: Histogram,
     from_store: IntCounter,
 }
 
 impl PepOutcome {
-    /// All of them, in order.
-    const ALL: [Self; 5] = [
-        Self::Done,
-        Self::Refused,
-        Self::Denied,
-        Self::Unreadable,
-        Self::Late,
-    ];
-
     fn name(self) -> &'static str {
         match self {
             Self::Done => "done",
@@ -67,7 +59,7 @@ impl Pep {
         );
         let duration = duration.namespace(PREFIX).buckets(SECONDS.to_vec());
         Ok(Self(Arc::new(Inner {
-            requests: PepOutcome::ALL.map(|it| requests.with_label_values(&[it.name()])),
+            requests: EnumMap::from_fn(|it: PepOutcome| requests.with_label_values(&[it.name()])),
             duration: register(registry, Histogram::with_opts(duration)?)?,
             from_store: counter(
                 registry,
@@ -79,25 +71,12 @@ impl Pep {
 
     /// A request to PEP came to this, after so long.
     pub fn asked(&self, outcome: PepOutcome, took: Duration) {
-        self.0.requests[outcome as usize].inc();
+        self.0.requests[outcome].inc();
         self.0.duration.observe(took.as_secs_f64());
     }
 
     /// A request for bookmarks was answered without PEP.
     pub fn did_without(&self) {
         self.0.from_store.inc();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Counters are found by number.
-    #[test]
-    fn each_stands_at_its_own_place() {
-        for (place, outcome) in PepOutcome::ALL.into_iter().enumerate() {
-            assert_eq!(outcome as usize, place);
-        }
     }
 }

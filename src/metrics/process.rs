@@ -3,9 +3,11 @@
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::clock;
+
 /// Seconds since 1970.
 pub fn now() -> f64 {
-    SystemTime::now()
+    clock::wall()
         .duration_since(UNIX_EPOCH)
         .map_or(0.0, |since| since.as_secs_f64())
 }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use enum_map::EnumMap;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Registry};
 
 use super::{PREFIX, SECONDS, counter, gauge, opts, register};
-use crate::stanza::{Condition, Kind, Limit, Tally, Via};
+use crate::service::{Condition, Kind, Limit, Tally, Via};
 
 /// What an answer without an error is counted as.
 const RESULT: &str = "result";
@@ -17,9 +18,8 @@ pub struct Requests(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// By kind and by way.
-    answered: [[Outcomes; Via::ALL.len()]; Kind::ALL.len()],
-    refused: [IntCounter; Limit::ALL.len()],
+    answered: EnumMap<Kind, EnumMap<Via, Outcomes>>,
+    refused: EnumMap<Limit, IntCounter>,
     gets: Histogram,
     sets: Histogram,
     in_flight: IntGauge,
@@ -31,7 +31,7 @@ struct Inner {
 #[derive(Debug)]
 struct Outcomes {
     result: IntCounter,
-    errors: [IntCounter; Condition::ALL.len()],
+    errors: EnumMap<Condition, IntCounter>,
 }
 
 impl Requests {
@@ -60,12 +60,12 @@ impl Requests {
             let named = |outcome| answered.with_label_values(&[kind.name(), via.name(), outcome]);
             Outcomes {
                 result: named(RESULT),
-                errors: Condition::ALL.map(|condition| named(condition.parts().0)),
+                errors: EnumMap::from_fn(|condition: Condition| named(condition.parts().0)),
             }
         };
         Ok(Self(Arc::new(Inner {
-            answered: Kind::ALL.map(|kind| Via::ALL.map(|via| outcomes(kind, via))),
-            refused: Limit::ALL.map(|limit| refused.with_label_values(&[limit.name()])),
+            answered: EnumMap::from_fn(|kind| EnumMap::from_fn(|via| outcomes(kind, via))),
+            refused: EnumMap::from_fn(|limit: Limit| refused.with_label_values(&[limit.name()])),
             gets: duration.with_label_values(&[Kind::Get.name()]),
             sets: duration.with_label_values(&[Kind::Set.name()]),
             in_flight: gauge(
@@ -100,13 +100,13 @@ impl Requests {
             sets,
             ..
         } = &*self.0;
-        let outcomes = &answered[tally.kind as usize][tally.via as usize];
+        let outcomes = &answered[tally.kind][tally.via];
         match tally.error {
             None => outcomes.result.inc(),
-            Some(condition) => outcomes.errors[condition as usize].inc(),
+            Some(condition) => outcomes.errors[condition].inc(),
         }
         if let Some(limit) = tally.limit {
-            refused[limit as usize].inc();
+            refused[limit].inc();
         }
         match tally.kind {
             Kind::Get => gets.observe(took.as_secs_f64()),

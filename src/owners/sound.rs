@@ -17,7 +17,7 @@ use crate::stanza::{Fault, ns};
 use crate::store::{Entry, Owner};
 use crate::xml::NotXml;
 use crate::xml::frame::{Frame, Framer, Stanza};
-use crate::xml::reader::{Limits, Reader};
+use crate::xml::reader::{Bounds, Reader};
 
 /// How deep elements may be nested: what `limits.max_depth` can be set to at most. What is
 /// configured now is not asked, for what is put may be older.
@@ -178,7 +178,7 @@ fn normal_form(entry: &Entry) -> Result<String, String> {
     let mut normal = String::with_capacity(text.len());
     let mut elements = 0_u32;
     while let Some(element) = cutter.next()? {
-        reader.set_limits(limits(element.bytes.len()));
+        reader.set_bounds(limits(element.bytes.len()));
         normal.push_str(&one(entry, &element, &reader)?);
         elements = elements.saturating_add(1);
     }
@@ -189,8 +189,8 @@ fn normal_form(entry: &Entry) -> Result<String, String> {
 }
 
 /// What bounds the reading of an element of so many bytes.
-fn limits(bytes: usize) -> Limits {
-    Limits {
+fn limits(bytes: usize) -> Bounds {
+    Bounds {
         // As for a stanza: with every namespace written out, it may become twice as long.
         text: bytes.saturating_mul(2),
         depth: MAX_DEPTH,

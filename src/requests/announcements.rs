@@ -9,14 +9,15 @@
 //!   lasts; so it is given again with the grant. Where the first was heard, the second is an answer to
 //!   nothing.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::link::Outbox;
+use crate::clock::Instant;
+use crate::replies::Replies;
 use crate::service::Announcement;
 
 /// How many are kept, and how long they may be, in bytes. A host asks twice, and briefly.
-const MOST: usize = 1024;
-const LONGEST: usize = 4096;
+const MAX_KEPT: usize = 1024;
+const MAX_BYTES: usize = 4096;
 
 /// How long an answer waits at most.
 const WAIT: Duration = Duration::from_millis(300);
@@ -24,10 +25,11 @@ const WAIT: Duration = Duration::from_millis(300);
 const PREFIX: &str = "announced-";
 
 /// What hosts have asked on this link.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Announcements {
     asked: Vec<Asked>,
     pings: u64,
+    replies: Replies,
 }
 
 #[derive(Debug)]
@@ -38,43 +40,65 @@ struct Asked {
 }
 
 impl Announcements {
-    /// Keeps one that was answered, if it may have to be given again.
-    pub fn keep(&mut self, announcement: Announcement) {
-        if announcement.may_be_lost() && self.has_room_for(&announcement) {
-            self.asked.push(Asked {
-                announcement,
-                waits: None,
-            });
+    /// Nobody has asked yet.
+    pub fn new(replies: Replies) -> Self {
+        Self {
+            asked: Vec::new(),
+            pings: 0,
+            replies,
         }
     }
 
-    /// Has one for which there is room wait for what its host says.
-    pub fn hold(&mut self, announcement: Announcement, now: Instant, outbox: &mut Outbox) {
-        self.pings += 1;
-        outbox.push_request(announcement.ping(&format!("{PREFIX}{}", self.pings)));
-        self.asked.push(Asked {
-            announcement,
-            waits: Some((self.pings, now + WAIT)),
-        });
+    /// A new link: what was asked on the last is of no use any more.
+    pub fn clear(&mut self) {
+        self.asked.clear();
     }
 
-    /// This host has granted something: what it has asked, and whether that was answered already.
-    pub fn granted(&mut self, host: &str) -> Vec<(Announcement, bool)> {
+    /// A host asks; whether bookmarks are kept in step there is known by this. Where that may yet change,
+    /// the answer waits for what the host says, if it depends on it.
+    pub fn asked(&mut self, announcement: Announcement, in_step: bool, may_change: bool) {
+        let waits = announcement.depends_on_step() && may_change;
+        if waits && self.has_room_for(&announcement) {
+            self.pings += 1;
+            let ping = announcement.ping(&format!("{PREFIX}{}", self.pings));
+            self.replies.request(ping);
+            let waits = Some((self.pings, Instant::now() + WAIT));
+            self.asked.push(Asked {
+                announcement,
+                waits,
+            });
+        } else {
+            self.give(announcement, in_step);
+        }
+    }
+
+    /// This host has granted something: what it has asked is answered, or answered once more.
+    pub fn granted(&mut self, host: &str, in_step: bool) {
         let its_own = self.asked.extract_if(.., |it| it.announcement.host == host);
-        its_own
-            .map(|it| (it.announcement, it.waits.is_none()))
-            .collect()
+        for asked in its_own {
+            let answered = asked.announcement.answer(in_step);
+            match asked.waits {
+                Some(_) => self.replies.send(answered),
+                // It is counted already.
+                None => self.replies.with(|outbox| outbox.push(answered.reply)),
+            }
+        }
     }
 
-    /// Somebody has answered an IQ of this id: what has waited for that.
-    pub fn answered(&mut self, id: &str, from: &str) -> Vec<Announcement> {
+    /// Somebody has answered an IQ of this id: what has waited for that is answered.
+    pub fn answered(&mut self, id: &str, from: &str, in_step: impl Fn(&str) -> bool) {
         let number = id.strip_prefix(PREFIX).and_then(|it| it.parse().ok());
-        self.take(|it, (ping, _)| Some(ping) == number && it.host == from)
+        if number.is_some() {
+            let is_its_own = |it: &Announcement, ping| Some(ping) == number && it.host == from;
+            self.give_all(|it, (ping, _)| is_its_own(it, ping), in_step);
+        }
     }
 
-    /// What has waited for long enough.
-    pub fn late(&mut self, now: Instant) -> Vec<Announcement> {
-        self.take(|_, (_, until)| until <= now)
+    /// What has waited for long enough is answered.
+    pub fn poll(&mut self, now: Instant, in_step: impl Fn(&str) -> bool) {
+        if self.due().is_some_and(|due| due <= now) {
+            self.give_all(|_, (_, until)| until <= now, in_step);
+        }
     }
 
     /// When the first has waited for long enough.
@@ -83,15 +107,32 @@ impl Announcements {
         waiting.map(|(_, until)| until).min()
     }
 
-    /// Whether this one can be kept.
-    pub fn has_room_for(&self, announcement: &Announcement) -> bool {
-        self.asked.len() < MOST && announcement.around() <= LONGEST
-    }
-
-    fn take(&mut self, which: impl Fn(&Announcement, (u64, Instant)) -> bool) -> Vec<Announcement> {
+    fn give_all(
+        &mut self,
+        which: impl Fn(&Announcement, (u64, Instant)) -> bool,
+        in_step: impl Fn(&str) -> bool,
+    ) {
         let taken = self.asked.extract_if(.., |it| {
             it.waits.is_some_and(|waits| which(&it.announcement, waits))
         });
-        taken.map(|it| it.announcement).collect()
+        for asked in taken.collect::<Vec<Asked>>() {
+            let in_step = in_step(&asked.announcement.host);
+            self.give(asked.announcement, in_step);
+        }
+    }
+
+    /// Answers, and keeps what may have to be answered once more.
+    fn give(&mut self, announcement: Announcement, in_step: bool) {
+        self.replies.send(announcement.answer(in_step));
+        if announcement.may_be_lost() && self.has_room_for(&announcement) {
+            self.asked.push(Asked {
+                announcement,
+                waits: None,
+            });
+        }
+    }
+
+    fn has_room_for(&self, announcement: &Announcement) -> bool {
+        self.asked.len() < MAX_KEPT && announcement.around() <= MAX_BYTES
     }
 }

@@ -3,7 +3,7 @@
 //! Invariants held here:
 //! - requests of one owner take effect in the order they came, and a get starts only when no change of
 //!   its owner is on its way to the disk: it shows nothing that a crash could take back;
-//! - what is open is bounded in bytes, for each owner and for all (see [`Bounds`]).
+//! - what is open is bounded in bytes, for each owner and for all (see [`Limits`]).
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use tokio::sync::{Notify, oneshot};
 
-use super::Bounds;
+use crate::limits::Limits;
 use crate::store::Owner;
 
 /// How many changes of one owner are with the store at once. More would only stand before those of
@@ -34,7 +34,7 @@ pub enum Access {
 #[derive(Debug)]
 pub struct Owners {
     queues: RefCell<HashMap<Owner, Queue>>,
-    bounds: Cell<Bounds>,
+    limits: Cell<Limits>,
     open: Cell<usize>,
     open_bytes: Cell<usize>,
     /// Whenever a request is over.
@@ -72,24 +72,24 @@ pub struct Turn {
 
 impl Owners {
     /// None is open.
-    pub fn new(bounds: Bounds) -> Rc<Self> {
+    pub fn new(limits: Limits) -> Rc<Self> {
         Rc::new(Self {
             queues: RefCell::default(),
-            bounds: Cell::new(bounds),
+            limits: Cell::new(limits),
             open: Cell::new(0),
             open_bytes: Cell::new(0),
             over: Notify::new(),
         })
     }
 
-    /// Bounds the requests to come.
-    pub fn set_bounds(&self, bounds: Bounds) {
-        self.bounds.set(bounds);
+    /// Bounds the requests to come by these.
+    pub fn set_limits(&self, limits: Limits) {
+        self.limits.set(limits);
     }
 
     /// What bounds them.
-    pub fn bounds(&self) -> Bounds {
-        self.bounds.get()
+    pub fn limits(&self) -> Limits {
+        self.limits.get()
     }
 
     /// How many are open.
@@ -107,7 +107,7 @@ impl Owners {
     pub fn open(self: &Rc<Self>, owner: &Owner, bytes: usize) -> Option<Open> {
         let mut queues = self.queues.borrow_mut();
         let queue = queues.entry(owner.clone()).or_default();
-        if queue.bytes > 0 && queue.bytes + bytes > self.bounds.get().open_of_owner {
+        if queue.bytes > 0 && queue.bytes + bytes > self.limits.get().max_user_open_bytes {
             return None;
         }
         queue.open += 1;

@@ -16,6 +16,8 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::threads;
+
 /// How long the process may take to end; with what is told then, 5 s.
 const LONGEST: Duration = Duration::from_millis(4900);
 
@@ -68,7 +70,7 @@ pub fn in_time() {
         let Err(error) = watch(listening);
         told(&error);
     };
-    let thread = thread::Builder::new().name("end".into()).spawn(watch);
+    let thread = threads::start("end", watch);
     if let Err(error) = thread {
         told(&error);
     }
@@ -85,7 +87,7 @@ fn watch(listening: Sender<()>) -> io::Result<Infallible> {
     });
     thread::sleep(LONGEST);
     // Without a thread to be had it ends without a word.
-    let _ = thread::Builder::new().spawn(|| {
+    let _ = threads::start("last-words", || {
         tracing::warn!(
             "not stopped in good order within 5 s, so ended by force; nothing that was acknowledged is \
              lost"

@@ -2,11 +2,12 @@
 //! Without one, that is nobody.
 
 use std::convert::Infallible;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sd_notify::NotifyState;
 use tokio::time::sleep;
 
+use crate::clock::Instant;
 use crate::status::{Link, Status};
 
 /// How long the first attempt to connect may hold up the start.

@@ -1,8 +1,9 @@
 //! What is made of the component's events: lines of the log, the status, counters.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::clock::Instant;
 use crate::component::Event;
 use crate::metrics::Link;
 use crate::status::Status;

@@ -1,9 +1,9 @@
 //! Whose data a request is about, and whether it may be: nobody reads or writes another's.
 
-use super::Settings;
 use super::delegation::Inner;
+use super::settings::Settings;
 use crate::address::{self, Sender};
-use crate::stanza::{Condition, StanzaError};
+use super::error::{Condition, StanzaError};
 use crate::store::Owner;
 
 /// The owner with this address, normalised; `None` where it is no account's.
@@ -12,6 +12,12 @@ pub fn account(address: &str) -> Option<Owner> {
         Sender::User(jid, _) => Owner::new(&jid),
         Sender::Host(_) | Sender::Malformed => None,
     }
+}
+
+/// The accounts with these addresses, normalised as those of senders are.
+pub fn accounts(addresses: &[String]) -> Vec<Owner> {
+    let accounts = addresses.iter().map(|address| account(address));
+    accounts.flatten().collect()
 }
 
 /// The owner of what is asked for directly: the sender, who asks us or their own address.

@@ -11,7 +11,8 @@ use xmpp_parsers::disco::DiscoInfoResult;
 
 use super::answer::{Answer, Answered};
 use super::delegation::{VERSIONS, delegation_mark};
-use crate::stanza::{self, ns, xml_of};
+use super::typed::xml_of;
+use crate::stanza::{self, ns};
 
 /// What accounts have whose bookmarks in private storage and in PEP are the same rooms (XEP-0402 section
 /// 5), and the namespace by which a host delegates that they announce it. `#compat-pep` and XEP-0411's

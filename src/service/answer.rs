@@ -1,14 +1,16 @@
 //! An answer in the making: where it goes, what it repeats, how long it may become.
 
-use std::time::Instant;
-
-use super::Plan;
 use super::delegation::Inner;
 use super::envelope::Envelope;
-use super::private::{self, Bookmarks};
+use super::error;
+use super::get::Found;
 use crate::address;
+use crate::clock::Instant;
 use crate::panics;
-use crate::stanza::{Condition, Element, Kind, Limit, Received, Reply, StanzaError, Tally, Via};
+use super::error::{Condition, StanzaError};
+use super::error::Limit;
+use super::tally::{Kind, Tally, Via};
+use crate::stanza::{Element, Received, Reply};
 use crate::store::SetError;
 
 /// The longest payload that an error repeats, in bytes.
@@ -65,11 +67,11 @@ impl Answer {
     pub fn set(&self, result: &Result<(), SetError>) -> Answered {
         match result {
             Ok(()) => self.result(self.done.as_deref().unwrap_or_default()),
-            Err(error) => self.error(&private::set_error(error)),
+            Err(error) => self.error(&error::set_error(error)),
         }
     }
 
-    /// The answer to a get, with this payload.
+    /// The answer with this payload.
     pub fn payload(&self, payload: Result<String, StanzaError>) -> Answered {
         match payload {
             Ok(payload) => self.result(&payload),
@@ -77,18 +79,20 @@ impl Answer {
         }
     }
 
-    /// The answer to a get of room bookmarks, with this in their place; `None` if it is too long.
-    pub fn bookmarks(&self, found: &Bookmarks, instead: Option<&str>) -> Option<Answered> {
-        let room = self
-            .longest
-            .saturating_sub(found.beside() + self.envelope.at_most());
-        if instead.is_some_and(|text| text.len() > room) {
-            return None;
-        }
-        Some(self.result_of(|out| {
-            found.write(instead, out);
-            Ok(())
-        }))
+    /// The answer to a get.
+    pub fn found(&self, found: &Found) -> Answered {
+        self.result_of(found.bytes(), |out| found.write(None, out))
+    }
+
+    /// The same with these room bookmarks in place of those that were found; `None` if it is too long.
+    pub fn bookmarks(&self, found: &Found, instead: Option<&str>) -> Option<Answered> {
+        let Some(instead) = instead else {
+            return Some(self.found(found));
+        };
+        let (beside, bytes) = (found.beside(), found.beside() + instead.len());
+        let room = self.longest.saturating_sub(beside + self.envelope.at_most());
+        let write = |out: &mut String| found.write(Some(instead), out);
+        (instead.len() <= room).then(|| self.result_of(bytes, write))
     }
 
     /// The answer to a set of more bookmarks than may be.
@@ -112,7 +116,7 @@ impl Answer {
 
     /// The answer where carrying the request out has panicked.
     pub fn broken(&self) -> Answered {
-        self.error(&private::broken())
+        self.error(&error::broken())
     }
 
     /// The answer to a request of somebody who has too many open already.
@@ -166,31 +170,14 @@ impl Answer {
         fits
     }
 
-    pub(super) fn refuse(self, error: StanzaError) -> Plan {
-        Plan::Reply(self.error(&error))
-    }
-
     pub(super) fn result(&self, payload: &str) -> Answered {
-        self.result_of(|out| {
-            out.push_str(payload);
-            Ok(())
-        })
+        self.result_of(payload.len(), |out| out.push_str(payload))
     }
 
-    /// A result whose payload is appended to it, or the error that comes of that.
-    pub(super) fn result_of(
-        &self,
-        payload: impl FnOnce(&mut String) -> Result<(), StanzaError>,
-    ) -> Answered {
-        let reply = panics::caught(|| {
-            let reply = self.envelope.result(payload)?;
-            panics::test_at("reply", reply.as_bytes());
-            Ok(reply)
-        });
-        let reply = match reply.unwrap_or_else(|| Err(private::broken())) {
-            Ok(reply) => reply,
-            Err(error) => return self.error(&error),
-        };
+    /// A result whose payload, of about so many bytes, is appended to it.
+    fn result_of(&self, bytes: usize, payload: impl FnOnce(&mut String)) -> Answered {
+        let reply = self.envelope.result(bytes, payload);
+        panics::test_at("reply", reply.as_bytes());
         if reply.len() > self.longest {
             let text = "The answer would be longer than the router lets through: the request asks \
                         for too many names, or its id and addresses are too long.";

@@ -17,8 +17,10 @@ use std::time::SystemTime;
 use jid::Jid;
 use xmpp_parsers::disco::{Identity, Item};
 
-use super::{Settings, access};
-use crate::stanza::{Condition, Element, StanzaError};
+use super::access;
+use super::settings::Settings;
+use super::error::{Condition, StanzaError};
+use crate::stanza::Element;
 use crate::store::Owner;
 
 use form::{Head, Submitted};

@@ -7,8 +7,11 @@ use xmpp_parsers::disco::{DiscoInfoResult, DiscoItemsResult, Identity};
 use xmpp_parsers::ns as xep;
 
 use super::commands::{self, Asker};
-use super::{Profile, delegation};
-use crate::stanza::{Condition, Element, StanzaError, ns, xml_of};
+use super::delegation;
+use super::settings::Profile;
+use super::error::{Condition, StanzaError};
+use super::typed::xml_of;
+use crate::stanza::{Element, ns};
 
 /// The answer to a disco#info query: the payload, or why there is none.
 pub fn info(query: &Element, profile: &Profile, asker: &Asker<'_>) -> Result<String, StanzaError> {

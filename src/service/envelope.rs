@@ -1,8 +1,7 @@
 //! Whom an answer goes to, and in which wrapping.
 
-use std::convert::Infallible;
-
-use crate::stanza::{Element, Reply, StanzaError, escape_attribute, ns, write_attribute};
+use super::error::StanzaError;
+use crate::stanza::{Element, Reply, escape_attribute, ns, write_attribute};
 
 /// The addresses and the id of an answer, as XEP-0049 wants it when asked directly, or as
 /// XEP-0355 wants it when a server handed the request over.
@@ -61,29 +60,23 @@ impl Envelope {
         &inner.unwrap_or(&self.outer).to
     }
 
-    /// An answer with the payload that is appended to it: finished XML, or nothing.
-    pub fn result<E>(
-        &self,
-        payload: impl FnOnce(&mut String) -> Result<(), E>,
-    ) -> Result<Reply, E> {
-        self.write("result", 0, payload)
+    /// An answer with the payload that is appended to it: finished XML of about so many bytes, or nothing.
+    pub fn result(&self, bytes: usize, payload: impl FnOnce(&mut String)) -> Reply {
+        self.write("result", bytes, payload)
     }
 
     /// An error; `child` is the request's own payload, where it is to be repeated.
     pub fn error(&self, error: &StanzaError, child: Option<&str>) -> Reply {
         let child = child.unwrap_or_default();
-        let written = self.write("error", child.len() + 300, |out| {
+        self.write("error", child.len() + 300, |out| {
             out.push_str(child);
             error.write(out);
-            Ok::<(), Infallible>(())
-        });
-        written.unwrap_or_else(|never| match never {})
+        })
     }
 
     /// A result without a payload.
     pub fn empty_result(&self) -> Reply {
-        let written = self.result(|_| Ok::<(), Infallible>(()));
-        written.unwrap_or_else(|never| match never {})
+        self.result(0, |_| {})
     }
 
     /// No answer has more bytes than this beside its payload.
@@ -94,18 +87,13 @@ impl Envelope {
 
     /// No white space anywhere between the elements: Prosody drops the answer for it. And an
     /// outer `result` whatever the inner type: ejabberd never answers its client otherwise.
-    fn write<E>(
-        &self,
-        kind: &str,
-        length: usize,
-        payload: impl FnOnce(&mut String) -> Result<(), E>,
-    ) -> Result<Reply, E> {
+    fn write(&self, kind: &str, bytes: usize, payload: impl FnOnce(&mut String)) -> Reply {
         let around = if self.delegated.is_some() { 512 } else { 256 };
-        let mut out = String::with_capacity(length + around);
+        let mut out = String::with_capacity(bytes + around);
         match &self.delegated {
             None => {
                 self.outer.open(&mut out, None, kind);
-                payload(&mut out)?;
+                payload(&mut out);
             }
             Some(Delegated { namespace, inner }) => {
                 self.outer.open(&mut out, None, "result");
@@ -115,12 +103,12 @@ impl Envelope {
                 out.push_str(ns::FORWARD);
                 out.push_str("'>");
                 inner.open(&mut out, Some(ns::CLIENT), kind);
-                payload(&mut out)?;
+                payload(&mut out);
                 out.push_str("</iq></forwarded></delegation>");
             }
         }
         out.push_str("</iq>");
-        Ok(out)
+        out
     }
 }
 

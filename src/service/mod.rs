@@ -11,37 +11,42 @@ mod commands;
 mod delegation;
 mod disco;
 mod envelope;
+mod error;
 mod forget;
+mod get;
 mod private;
 pub mod privilege;
 mod request;
 mod settings;
 mod small;
+mod tally;
+mod typed;
 
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use xmpp_parsers::ns as xep;
 
+use crate::clock::{self, Instant};
 use crate::address;
 use crate::panics;
-use crate::stanza::{
-    Condition, Container, ERROR, Element, Fault, Kind, Received, StanzaError, Tally, Via, ns,
-};
+use crate::stanza::{Container, ERROR, Element, Fault, Received, ns};
 use crate::store::Owner;
 
 use announcement::Question;
 use commands::Step;
 use envelope::Envelope;
-use private::Action;
-use request::Asked;
 
+pub use access::accounts;
 pub use announcement::Announcement;
 pub use answer::{Answer, Answered};
 pub use delegation::delegation_mark;
-pub use private::{BOOKMARKS, Bookmarks, MAX_NAME_BYTES, Reserved, bookmarks_in, is_reserved};
+pub use error::{Condition, Limit, StanzaError};
+pub use get::{BOOKMARKS, Found};
+pub use private::{MAX_NAME_BYTES, is_reserved};
 pub use privilege::Grant;
-pub use request::{Fetch, Plan, Request, Work, Write};
-pub use settings::{Limits, Profile, Settings, accounts};
+pub use request::{Action, Plan, Request, bookmarks_in};
+pub use settings::{Profile, Reserved, Settings};
+pub use tally::{Kind, Tally, Via};
 
 /// The elements of a stanza whose children decide what is done with it.
 pub const CONTAINERS: &[Container] = &[
@@ -82,17 +87,17 @@ pub struct Service {
 impl Service {
     /// A service set up like this.
     pub fn new(settings: Settings) -> Self {
-        let linked = SystemTime::now();
+        let linked = clock::wall();
         Self { settings, linked }
     }
 
     /// The router has let us in.
     pub fn logged_in(&mut self) {
-        self.linked = SystemTime::now();
+        self.linked = clock::wall();
     }
 
     /// Sets it up anew, for the stanzas to come. It has been up for as long as before.
-    pub fn set_up_anew(&mut self, mut settings: Settings) {
+    pub fn reconfigure(&mut self, mut settings: Settings) {
         settings.profile.started = self.settings.profile.started;
         self.settings = settings;
     }
@@ -135,7 +140,7 @@ impl Service {
         let is_set = match kind {
             Some("get") => false,
             Some("set") => true,
-            _ => return answer.refuse(bad_request("The type must be get or set.")),
+            _ => return refusal(&answer, &bad_request("The type must be get or set.")),
         };
         if let [payload] = iq.children.as_slice()
             && delegation::is_delegation(payload)
@@ -147,11 +152,11 @@ impl Service {
         }
         let answer = answer.to(kind_of(iq.children.first(), is_set));
         if let Err(error) = self.check_form(iq, received) {
-            return answer.refuse(error);
+            return refusal(&answer, &error);
         }
         let Some(payload) = iq.children.first() else {
             // Its beginning fitted the limit and its payload did not.
-            return answer.refuse(private::fault_error(Fault::TooLong, &self.settings.limits));
+            return refusal(&answer, &error::fault_error(Fault::TooLong, &self.settings.limits));
         };
         let answer = answer.repeating(payload, received);
         if payload.is(ns::PRIVATE, "query") {
@@ -175,7 +180,7 @@ impl Service {
         }
         match self.small_service(iq, payload, from, is_set) {
             Ok(result) => Plan::Reply(answer.result(&result)),
-            Err(error) => answer.refuse(error),
+            Err(error) => refusal(&answer, &error),
         }
     }
 
@@ -193,29 +198,29 @@ impl Service {
         if received.fault != Some(Fault::Broken) {
             panics::test_at("plan", received.text.as_bytes());
         }
-        let action = owner()
-            .and_then(|owner| private::read(owner, is_set, query, received, *reserved, limits));
-        match action {
-            Ok(action) => Plan::Store(Request {
-                owner: action.owner().clone(),
-                asker: action
-                    .is_about_bookmarks()
-                    .then(|| answer.asker().to_owned()),
-                size: received.size + received.text.len() + HELD,
-                work: match action {
-                    Action::Get(get) => Work::Get(Fetch(Asked::Query(get))),
-                    Action::Set(set) => Work::Write(Write::Set(set)),
-                },
-                answer,
-            }),
-            Err(error) => answer.refuse(error),
-        }
+        let owner = match owner() {
+            Ok(owner) => owner,
+            Err(error) => return refusal(&answer, &error),
+        };
+        let action = private::read(&owner, is_set, query, received, *reserved, limits);
+        let action = match action {
+            Ok(action) => action,
+            Err(error) => return refusal(&answer, &error),
+        };
+        let is_about_bookmarks = action.is_about_bookmarks();
+        Plan::Store(Request {
+            owner,
+            asker: is_about_bookmarks.then(|| answer.asker().to_owned()),
+            size: received.size + received.text.len() + HELD,
+            action,
+            answer,
+        })
     }
 
     /// A server says that one of its accounts is gone.
     fn forget(&self, received: &Received, forget: &Element, from: &str, answer: Answer) -> Plan {
         if let Some(fault) = received.fault {
-            return answer.refuse(private::fault_error(fault, &self.settings.limits));
+            return refusal(&answer, &error::fault_error(fault, &self.settings.limits));
         }
         let to = received.stanza.attribute("to");
         match forget::owner(&self.settings, from, to, forget) {
@@ -223,10 +228,10 @@ impl Service {
                 owner,
                 asker: None,
                 size: received.size + HELD,
-                work: Work::Write(Write::Forget),
+                action: Action::Forget,
                 answer,
             }),
-            Err(error) => answer.refuse(error),
+            Err(error) => refusal(&answer, &error),
         }
     }
 
@@ -242,15 +247,15 @@ impl Service {
     ) -> Plan {
         if !address::is_bare_domain(from) {
             let text = "Only a server may delegate, in its own name.";
-            return answer.refuse(StanzaError::new(Condition::Forbidden, text));
+            return refusal(&answer, &StanzaError::new(Condition::Forbidden, text));
         }
         if !is_set {
-            return answer.refuse(bad_request("A delegated request comes in a set."));
+            return refusal(&answer, &bad_request("A delegated request comes in a set."));
         }
         let Some(inner) = delegation::unwrap(delegation) else {
             let text =
                 "The delegation must hold one forwarded iq of type get or set, with from and id.";
-            return answer.refuse(bad_request(text));
+            return refusal(&answer, &bad_request(text));
         };
         let answer = answer.wrapping(&inner, &delegation.namespace);
         if !answer.fits() {
@@ -258,14 +263,14 @@ impl Service {
         }
         let answer = answer.to(kind_of(inner.iq.children.first(), inner.is_set));
         if let Err(error) = self.check_form(inner.iq, received) {
-            return answer.refuse(error);
+            return refusal(&answer, &error);
         }
         let Some(payload) = inner.iq.children.first() else {
-            return answer.refuse(private::fault_error(Fault::TooLong, &self.settings.limits));
+            return refusal(&answer, &error::fault_error(Fault::TooLong, &self.settings.limits));
         };
         let answer = answer.repeating(payload, received);
         if !payload.is(ns::PRIVATE, "query") {
-            return answer.refuse(unavailable(
+            return refusal(&answer, &unavailable(
                 "Only private storage is delegated to this service.",
             ));
         }
@@ -291,7 +296,7 @@ impl Service {
     /// A step of an ad-hoc command.
     fn command(&self, received: &Received, command: &Element, from: &str, answer: Answer) -> Plan {
         if let Some(fault) = received.fault {
-            return answer.refuse(private::fault_error(fault, &self.settings.limits));
+            return refusal(&answer, &error::fault_error(fault, &self.settings.limits));
         }
         let asker = commands::Asker::new(&self.settings, from, self.linked);
         match asker.plan(command, received.xml(command)) {
@@ -300,17 +305,17 @@ impl Service {
                 owner,
                 asker: None,
                 size: received.size + received.text.len() + HELD,
-                work: Work::Get(Fetch(Asked::Command(look))),
+                action: Action::Look(look),
                 answer,
             }),
             Ok(Step::Remove(owner, namespace, done)) => Plan::Store(Request {
                 owner,
                 asker: None,
                 size: received.size + received.text.len() + HELD,
-                work: Work::Write(Write::Remove(namespace)),
+                action: Action::Remove(namespace),
                 answer: answer.saying(done),
             }),
-            Err(error) => answer.refuse(error),
+            Err(error) => refusal(&answer, &error),
         }
     }
 
@@ -391,7 +396,7 @@ impl Service {
     /// Whether an IQ is one at all: one id, one payload, nothing against XML namespaces.
     fn check_form(&self, iq: &Element, received: &Received) -> Result<(), StanzaError> {
         if let Some(fault @ (Fault::Malformed(_) | Fault::Broken)) = received.fault {
-            return Err(private::fault_error(fault, &self.settings.limits));
+            return Err(error::fault_error(fault, &self.settings.limits));
         }
         if iq.attribute("id").is_none() {
             return Err(bad_request("An iq needs an id."));
@@ -418,6 +423,10 @@ fn kind_of(payload: Option<&Element>, is_set: bool) -> Kind {
         (xep::PING, _) => Kind::Ping,
         _ => Kind::Other,
     }
+}
+
+fn refusal(answer: &Answer, error: &StanzaError) -> Plan {
+    Plan::Reply(answer.error(error))
 }
 
 fn bad_request(text: &'static str) -> StanzaError {

@@ -1,13 +1,11 @@
 //! What comes of a stanza, and what becomes of a request until it is answered.
 
 use super::announcement::Announcement;
-use super::answer::Answer;
-use super::answer::Answered;
+use super::answer::{Answer, Answered};
 use super::commands::Look;
-use super::private::{self, Bookmarks, Get};
+use super::get::{BOOKMARKS, Get};
 use super::privilege::Grant;
-use crate::stanza::StanzaError;
-use crate::store::{ChangeSet, Owner, Storage};
+use crate::store::{Change, ChangeSet, Owner};
 
 /// What is to be done with a stanza.
 #[derive(Debug)]
@@ -51,61 +49,52 @@ pub struct Request {
     /// What it costs to hold it, in bytes.
     pub size: usize,
     /// What is to be done.
-    pub work: Work,
+    pub action: Action,
     /// How to answer it.
     pub answer: Answer,
 }
 
-/// What a request wants of the store.
+/// What is to be done with what an owner has.
 #[derive(Debug)]
-pub enum Work {
-    /// To read.
-    Get(Fetch),
-    /// To change it.
-    Write(Write),
-}
-
-/// A change that a request wants.
-#[derive(Debug)]
-pub enum Write {
-    /// These.
+pub enum Action {
+    /// To show some of it.
+    Get(Get),
+    /// To show it as a command does.
+    Look(Look),
+    /// To store or delete, all of these or nothing.
     Set(ChangeSet),
-    /// To delete all that the owner has in this namespace; in all of them where none is named.
+    /// To delete what is in this namespace; in all of them where none is named.
     Remove(Option<String>),
-    /// To delete all that the owner has: the account is gone.
+    /// To delete all: the account is gone.
     Forget,
 }
 
-/// What is to be read.
-#[derive(Debug)]
-pub struct Fetch(pub(super) Asked);
+impl Action {
+    /// Whether room bookmarks are among what is fetched or stored.
+    pub fn is_about_bookmarks(&self) -> bool {
+        match self {
+            Self::Get(get) => get.is_about_bookmarks(),
+            Self::Set(set) => set.changes.iter().any(is_of_bookmarks),
+            Self::Look(_) | Self::Remove(_) | Self::Forget => false,
+        }
+    }
 
-/// What asks for it.
-#[derive(Debug)]
-pub(super) enum Asked {
-    /// A query for private storage.
-    Query(Get),
-    /// A command.
-    Command(Look),
+    /// Whether what the owner has may be another afterwards.
+    pub fn is_change(&self) -> bool {
+        match self {
+            Self::Get(_) | Self::Look(_) => false,
+            Self::Set(_) | Self::Remove(_) | Self::Forget => true,
+        }
+    }
 }
 
-impl Fetch {
-    /// The payload of the answer.
-    pub async fn carry_out(&self, storage: &Storage) -> Result<String, StanzaError> {
-        match &self.0 {
-            Asked::Query(get) => private::fetch(get, storage).await,
-            Asked::Command(look) => look.carry_out(storage).await,
-        }
-    }
+/// The room bookmarks that a set stores, as text: empty if it deletes them. `None` if it leaves them alone.
+pub fn bookmarks_in(set: &ChangeSet) -> Option<String> {
+    let change = set.changes.iter().find(|it| is_of_bookmarks(it))?;
+    let value = change.value.as_ref();
+    Some(value.map_or_else(String::new, |value| value.text.clone()))
+}
 
-    /// The same, where it asks for room bookmarks: they are not the answer yet. `None` if they are not
-    /// in it.
-    pub async fn bookmarks(&self, storage: &Storage) -> Result<Option<Bookmarks>, StanzaError> {
-        match &self.0 {
-            Asked::Query(get) if get.is_about_bookmarks() => {
-                private::fetch_bookmarks(get, storage).await
-            }
-            Asked::Query(_) | Asked::Command(_) => Ok(None),
-        }
-    }
+fn is_of_bookmarks(change: &Change) -> bool {
+    (&*change.namespace, &*change.name) == BOOKMARKS
 }

@@ -1,10 +1,8 @@
 //! How the service is set up, and what follows for addresses.
 
-use std::time::Instant;
-
-use super::access;
-use super::private::Reserved;
 use crate::address::{self, Sender};
+use crate::clock::Instant;
+use crate::limits::Limits;
 use crate::stanza::Element;
 use crate::store::Owner;
 
@@ -36,23 +34,6 @@ pub struct Profile {
     pub started: Instant,
 }
 
-/// The limits, as configured; bytes, levels and elements.
-#[derive(Debug, Clone, Copy)]
-#[allow(missing_docs)] // they are described where they are configured
-pub struct Limits {
-    pub max_stanza_bytes: u64,
-    pub max_depth: u64,
-    pub max_namespace_bytes: u64,
-    pub max_user_bytes: u64,
-    pub max_user_elements: u64,
-}
-
-/// The accounts with these addresses, normalised as those of senders are.
-pub fn accounts(addresses: &[String]) -> Vec<Owner> {
-    let accounts = addresses.iter().map(|address| access::account(address));
-    accounts.flatten().collect()
-}
-
 impl Settings {
     /// Whether the users of this domain, normalised, are served.
     pub fn serves(&self, domain: &str) -> bool {
@@ -79,4 +60,13 @@ impl Settings {
             Sender::User(_, domain) | Sender::Host(domain) => domain == self.profile.domain,
         }
     }
+}
+
+/// Whether stored elements may be in the namespaces that XEP-0049 section 2.3 reserves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reserved {
+    /// As the specification has it: refused.
+    Refuse,
+    /// Treated like any other.
+    Accept,
 }

@@ -7,8 +7,9 @@ use chrono::{DateTime, Utc};
 use xmpp_parsers::time::TimeResult;
 use xmpp_parsers::version::VersionResult;
 
-use super::Profile;
-use crate::stanza::xml_of;
+use super::settings::Profile;
+use crate::clock;
+use super::typed::xml_of;
 
 /// The namespace of last activity, which xmpp-parsers has not.
 pub const LAST: &str = "jabber:iq:last";
@@ -30,5 +31,5 @@ pub fn last(profile: &Profile) -> String {
 
 /// The time, in UTC: where the machine stands is nobody's business.
 pub fn time() -> String {
-    xml_of(TimeResult::from(DateTime::<Utc>::from(SystemTime::now())))
+    xml_of(TimeResult::from(DateTime::<Utc>::from(clock::wall())))
 }

@@ -1,7 +1,5 @@
 //! Writing XML conservatively: what every parser reads the same way.
 
-use minidom::Element;
-
 /// Appends character data. `>` is escaped too, so that in all we write `<` and `>` stand for
 /// tags alone (the writer measures tags by them), and a carriage return is a reference, since a
 /// parser would turn a bare one into a line feed.
@@ -53,12 +51,6 @@ fn escape(text: &str, out: &mut String, reference: impl Fn(u8) -> Option<&'stati
         rest = &rest[at + 1..];
     }
     out.push_str(rest);
-}
-
-/// A payload that was built from types, as XML. Elements built from resolved names carry no
-/// prefixes, which is what keeps minidom's writer from failing.
-pub fn xml_of(payload: impl Into<Element>) -> String {
-    String::from(&payload.into())
 }
 
 /// The payload of a ping (XEP-0199).

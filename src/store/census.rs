@@ -7,11 +7,12 @@
 //! been counted. Where nobody asks, nothing is read for it.
 
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::change::Owner;
 use super::engine::{Engine, EngineError};
 use super::record::{self, Scale};
+use crate::clock::Instant;
 use crate::metrics;
 
 /// How long a slice takes, about. A set may have to wait for one.

@@ -26,11 +26,11 @@ impl Owner {
     }
 }
 
-/// What one owner may keep. Inclusive, in bytes of the stored text.
+/// What one owner may keep. Inclusive; bytes of the stored text, unless something else is said.
 ///
 /// They travel with each set, so they may change while the store runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct Quota {
     /// All text of one namespace of the owner.
     pub max_namespace_bytes: u64,
     /// All text of the owner.
@@ -39,7 +39,7 @@ pub struct Limits {
     pub max_user_elements: u64,
 }
 
-impl Limits {
+impl Quota {
     /// None at all.
     pub const NONE: Self = Self {
         max_namespace_bytes: u64::MAX,
@@ -63,7 +63,7 @@ pub struct ChangeSet {
     /// Whose data changes.
     pub owner: Owner,
     /// What the state after the whole set is held to.
-    pub limits: Limits,
+    pub quota: Quota,
     /// The changes; of several for one (namespace, name), the last counts.
     pub changes: Vec<Change>,
 }

@@ -7,10 +7,10 @@
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::census::Census;
-use super::change::{Change, ChangeSet, Existing, Limits, Owner};
+use super::change::{Change, ChangeSet, Existing, Quota, Owner};
 use super::compact::{Asked, Compactor};
 use super::engine::{Engine, Source};
 use super::error::SetError;
@@ -20,6 +20,7 @@ use super::room::Room;
 use super::shared::{Breakdown, Done, Shared};
 use super::usage::Cache;
 use super::whole;
+use crate::clock::Instant;
 use crate::metrics;
 use crate::panics;
 
@@ -92,8 +93,27 @@ impl Writer {
         compact_above: u64,
     ) -> io::Result<Self> {
         let reviver = Reviver::start(source, Arc::clone(&shared), to_self)?;
+        Ok(Self::with(shared, engine, reviver, requests, compact_above))
+    }
+
+    /// One that never waits, and gives up where its engine breaks.
+    pub(super) fn alone(
+        shared: Arc<Shared>,
+        engine: Arc<dyn Engine>,
+        requests: Receiver<Request>,
+    ) -> Self {
+        Self::with(shared, engine, Reviver::none(), requests, u64::MAX)
+    }
+
+    fn with(
+        shared: Arc<Shared>,
+        engine: Arc<dyn Engine>,
+        reviver: Reviver,
+        requests: Receiver<Request>,
+        compact_above: u64,
+    ) -> Self {
         shared.serve(Some(Arc::clone(&engine)));
-        Ok(Self {
+        Self {
             shared,
             engine: Some(engine),
             requests,
@@ -105,50 +125,70 @@ impl Writer {
             reviver,
             revived: None,
             pause: SHORTEST_PAUSE,
-        })
+        }
     }
 
     /// Serves until it is told to close.
     pub(super) fn run(mut self) {
         self.opened();
         loop {
-            let (sets, next) = self.gather();
-            let begun = Instant::now();
-            if !sets.is_empty() {
-                self.commit(sets);
+            let next = self.wait();
+            if !self.turn(next) {
+                break;
             }
-            let due = self
-                .unchecked
-                .is_some_and(|since| since.elapsed() >= CHECK_EVERY);
-            let closing = matches!(next, Some(Request::Close));
-            if due || closing {
-                self.check();
-            }
-            if let (Some(census), Some(engine)) = (&mut self.census, &self.engine) {
-                census.go_on(&**engine);
-            }
-            match next {
-                Some(Request::Close) => break,
-                Some(Request::Revived(engine)) => self.revived(engine),
-                Some(Request::Reached(tell)) => {
-                    // It comes every few seconds, also where nobody stores anything.
-                    self.look();
-                    tell();
-                }
-                Some(Request::Remove(owner, namespace, done)) => {
-                    self.remove(owner, namespace.as_deref(), done);
-                }
-                Some(Request::Compact(asked)) => self.compactor.ask(asked),
-                Some(Request::Count) => {
-                    if let Some(census) = &mut self.census {
-                        census.begin();
-                    }
-                }
-                Some(Request::Measure(metrics)) => self.census = Some(Census::new(metrics)),
-                _ => {}
-            }
-            self.compact(begun.elapsed());
         }
+        self.end();
+    }
+
+    /// Does all that waits, and waits for nothing.
+    pub(super) fn do_all(&mut self) {
+        while let Ok(next) = self.requests.try_recv() {
+            self.turn(Some(next));
+        }
+    }
+
+    /// Does this, and what waits behind it, as far as it can be done together. `false` if it is to close.
+    fn turn(&mut self, next: Option<Request>) -> bool {
+        let (sets, next) = self.gather(next);
+        let begun = Instant::now();
+        if !sets.is_empty() {
+            self.commit(sets);
+        }
+        let due = self
+            .unchecked
+            .is_some_and(|since| since.elapsed() >= CHECK_EVERY);
+        let closing = matches!(next, Some(Request::Close));
+        if due || closing {
+            self.check();
+        }
+        if let (Some(census), Some(engine)) = (&mut self.census, &self.engine) {
+            census.go_on(&**engine);
+        }
+        match next {
+            Some(Request::Close) => return false,
+            Some(Request::Revived(engine)) => self.revived(engine),
+            Some(Request::Reached(tell)) => {
+                // It comes every few seconds, also where nobody stores anything.
+                self.look();
+                tell();
+            }
+            Some(Request::Remove(owner, namespace, done)) => {
+                self.remove(owner, namespace.as_deref(), done);
+            }
+            Some(Request::Compact(asked)) => self.compactor.ask(asked),
+            Some(Request::Count) => {
+                if let Some(census) = &mut self.census {
+                    census.begin();
+                }
+            }
+            Some(Request::Measure(metrics)) => self.census = Some(Census::new(metrics)),
+            Some(Request::Set(..)) | None => {}
+        }
+        self.compact(begun.elapsed());
+        true
+    }
+
+    fn end(self) {
         self.compactor.end();
         // Readers never keep it, so with our own it is gone, and its lock with it.
         self.shared.serve(None);
@@ -158,17 +198,15 @@ impl Writer {
         self.reviver.end();
     }
 
-    /// Waits for something to do or for the next check, and takes what sets are there already;
-    /// and what came behind them, if that is no set.
-    fn gather(&self) -> (Vec<Set>, Option<Request>) {
-        let (mut sets, mut bytes) = (Vec::new(), 0);
+    /// Waits for something to do, or for the next check.
+    fn wait(&self) -> Option<Request> {
         // Without an engine there is nothing to count.
         let counting = self.census.as_ref().filter(|_| self.engine.is_some());
         let due = [
             self.unchecked.map(|since| since + CHECK_EVERY),
             counting.and_then(Census::due),
         ];
-        let mut next = match due.into_iter().flatten().min() {
+        match due.into_iter().flatten().min() {
             _ if self.compactor.is_busy() => match self.requests.try_recv() {
                 Err(TryRecvError::Empty) => None,
                 Err(TryRecvError::Disconnected) => Some(Request::Close),
@@ -185,7 +223,12 @@ impl Writer {
                 }
             }
             None => Some(self.requests.recv().unwrap_or(Request::Close)),
-        };
+        }
+    }
+
+    /// Takes what sets are there already; and what came behind them, if that is no set.
+    fn gather(&self, mut next: Option<Request>) -> (Vec<Set>, Option<Request>) {
+        let (mut sets, mut bytes) = (Vec::new(), 0);
         loop {
             match next {
                 Some(Request::Set(work, done)) => {
@@ -306,7 +349,7 @@ impl Writer {
         };
         let set = ChangeSet {
             owner: owner.clone(),
-            limits: Limits::NONE,
+            quota: Quota::NONE,
             changes: changes.collect(),
         };
         let result = Arc::new(Mutex::new(Err(SetError::Failed)));

@@ -20,15 +20,17 @@ mod tests;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::elsewhere;
 use super::engine::{Engine, EngineError, Successor};
 use super::error::CompactError;
 use super::format::LIVE;
 use super::plan::Writes;
 use super::shared::Told;
 use copy::{Copy, Report};
+
+use crate::clock::Instant;
+use crate::threads;
 
 /// How large a log is left alone, in percent of what lives in it, beside what is configured. Written
 /// over again and again, sled's comes to about 400.
@@ -265,7 +267,7 @@ impl Compactor {
 
 /// Without a thread it is done right here.
 fn in_background(work: impl FnOnce() + Send + 'static) -> Option<JoinHandle<()>> {
-    elsewhere::start("store-end", work, |work| work())
+    threads::start_with("store-end", work, |work| work())
         .map_err(|(_, work)| work())
         .ok()
 }

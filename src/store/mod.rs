@@ -3,16 +3,16 @@
 //! The interface speaks of owners, elements and sets of changes, never of trees, keys or pages:
 //!
 //! ```
-//! use xmpp_private_storage::store::{Change, ChangeSet, Limits, Owner, Store, Value};
+//! use xmpp_private_storage::store::{Change, ChangeSet, Quota, Owner, Store, Value};
 //!
 //! let store = Store::in_memory();
 //! let owner = Owner::new("juliet@capulet.lit").ok_or("not an owner")?;
 //! let value = Value { text: "<prefs xmlns='app'>dark</prefs>".into(), elements: 1 };
 //! let change = Change { namespace: "app".into(), name: "prefs".into(), value: Some(value) };
-//! let limits = Limits { max_namespace_bytes: 100, max_user_bytes: 100, max_user_elements: 10 };
+//! let quota = Quota { max_namespace_bytes: 100, max_user_bytes: 100, max_user_elements: 10 };
 //!
 //! let (done, answer) = std::sync::mpsc::channel();
-//! let set = ChangeSet { owner: owner.clone(), limits, changes: vec![change] };
+//! let set = ChangeSet { owner: owner.clone(), quota, changes: vec![change] };
 //! store.submit(set, move |result| drop(done.send(result)));
 //! answer.recv()??; // it is on disk now, or would be, were this not a store in memory
 //!
@@ -41,7 +41,6 @@ mod commit;
 mod compact;
 mod disk;
 pub mod durable;
-mod elsewhere;
 mod engine;
 mod error;
 mod format;
@@ -63,17 +62,19 @@ use std::path::Path;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-pub use change::{Change, ChangeSet, Existing, Limits, Owner, Value};
+pub use change::{Change, ChangeSet, Existing, Quota, Owner, Value};
 pub use compact::Compacted;
 pub use error::{CompactError, OpenError, ReadError, SetError};
-pub use storage::{Elements, Storage};
+pub use storage::{Elements, Held, Query, Storage, Under};
 pub use totals::Totals;
 pub use whole::{Amount, Belongings, Entry, Holding};
 
+use crate::clock::Instant;
 use crate::metrics;
 use crate::panics;
+use crate::threads;
 use commit::{Request, Work, Writer};
 use engine::{Engine, EngineError, Source};
 use read::Trouble;
@@ -97,6 +98,8 @@ struct Handle {
     shared: Arc<Shared>,
     requests: Sender<Request>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    /// Where there is no thread that writes, whoever hands something over does it.
+    by_caller: Option<Mutex<Writer>>,
 }
 
 impl Store {
@@ -136,6 +139,21 @@ impl Store {
         Self::over(Arc::clone(&memory) as _, memory, u64::MAX).expect("a thread")
     }
 
+    /// The same without threads: whoever asks for something does it, at once. So a run can be repeated.
+    #[must_use]
+    pub fn by_caller() -> Self {
+        let shared = Arc::new(Shared::default());
+        let (requests, receiver) = mpsc::channel();
+        let memory = Arc::new(memory::Memory::default());
+        let writer = Writer::alone(Arc::clone(&shared), memory, receiver);
+        Self(Arc::new(Handle {
+            shared,
+            requests,
+            writer: Mutex::new(None),
+            by_caller: Some(Mutex::new(writer)),
+        }))
+    }
+
     fn over(
         engine: Arc<dyn Engine>,
         source: Arc<dyn Source>,
@@ -152,11 +170,12 @@ impl Store {
                 known.lose("the thread that writes the store has ended in a fault of the program");
             }
         };
-        let writer = thread::Builder::new().name("store".into()).spawn(work)?;
+        let writer = threads::start("store", work)?;
         Ok(Self(Arc::new(Handle {
             shared,
             requests,
             writer: Mutex::new(Some(writer)),
+            by_caller: None,
         })))
     }
 
@@ -278,9 +297,7 @@ impl Store {
         existing: Existing,
         done: impl FnOnce(Result<(), SetError>) + Send + 'static,
     ) {
-        let request = Request::Set(Work::Set(set, existing), Done::new(done));
-        // After closing nobody receives, and dropping the set answers it.
-        drop(self.0.requests.send(request));
+        self.0.hand_over(Request::Set(Work::Set(set, existing), Done::new(done)));
     }
 
     /// What the service has noted about an owner: text of its own, which is no part of what the
@@ -307,8 +324,7 @@ impl Store {
         text: Option<String>,
         done: impl FnOnce(Result<(), SetError>) + Send + 'static,
     ) {
-        let request = Request::Set(Work::Note(owner, text), Done::new(done));
-        drop(self.0.requests.send(request));
+        self.0.hand_over(Request::Set(Work::Note(owner, text), Done::new(done)));
     }
 
     /// Deletes all that an owner has, behind all sets that were submitted before. Never blocks;
@@ -325,8 +341,7 @@ impl Store {
         namespace: Option<String>,
         done: impl FnOnce(Result<(), SetError>) + Send + 'static,
     ) {
-        let request = Request::Remove(owner, namespace, Done::new(done));
-        drop(self.0.requests.send(request));
+        self.0.hand_over(Request::Remove(owner, namespace, Done::new(done)));
     }
 
     /// Writes the store anew, so that nothing is left in its files of what was deleted before this
@@ -336,8 +351,7 @@ impl Store {
     /// nothing has changed. (After `Failed` it may have changed all the same.) The store does this
     /// by itself when its log is much larger than what lives in it.
     pub fn compact(&self, done: impl FnOnce(Result<Compacted, CompactError>) + Send + 'static) {
-        // After closing nobody receives, and dropping it answers.
-        drop(self.0.requests.send(Request::Compact(Told::new(done))));
+        self.0.hand_over(Request::Compact(Told::new(done)));
     }
 
     /// Whether the store is broken. Nothing is read or stored then; it is opened anew by itself
@@ -349,19 +363,19 @@ impl Store {
 
     /// Has the store measured from now on.
     pub fn measure(&self, metrics: metrics::Store) {
-        drop(self.0.requests.send(Request::Measure(metrics)));
+        self.0.hand_over(Request::Measure(metrics));
     }
 
     /// Has what is stored altogether counted, in the background, if that has not been begun. The
     /// metrics are told.
     pub fn count(&self) {
-        drop(self.0.requests.send(Request::Count));
+        self.0.hand_over(Request::Count);
     }
 
     /// Calls `tell` on the writer thread when it has done all that was submitted before, soon
     /// unless it is stuck; never once the store is closed.
     pub fn when_reached(&self, tell: impl FnOnce() + Send + 'static) {
-        drop(self.0.requests.send(Request::Reached(Box::new(tell))));
+        self.0.hand_over(Request::Reached(Box::new(tell)));
     }
 
     /// What to do if a broken store cannot even be closed: only a new process can open it then.
@@ -384,8 +398,17 @@ impl std::fmt::Debug for Store {
 }
 
 impl Handle {
+    fn hand_over(&self, request: Request) {
+        // After closing nobody receives, and dropping a request answers it.
+        drop(self.requests.send(request));
+        if let Some(writer) = &self.by_caller {
+            let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+            writer.do_all();
+        }
+    }
+
     fn close(&self) {
-        let _ = self.requests.send(Request::Close);
+        self.hand_over(Request::Close);
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(writer) = writer.take() {
             // The last clone may be dropped by an answer, on the writer thread itself.

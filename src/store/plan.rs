@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::census::Census;
-use super::change::{ChangeSet, Existing, Limits, Owner, Value};
+use super::change::{ChangeSet, Existing, Quota, Owner, Value};
 use super::engine::{Engine, EngineError, Write};
 use super::error::SetError;
 use super::record::{self, Record, Scale, Stored};
@@ -105,7 +105,7 @@ impl<'a> Group<'a> {
             steps.extend(step.filter(|step| !stays(step)));
         }
         let usage = self.usage(&set.owner)?;
-        check_limits(usage, &set.limits, &steps).map_err(Refusal::Set)?;
+        check_quota(usage, &set.quota, &steps).map_err(Refusal::Set)?;
         // What is only replaced needs space, too: the database appends before it frees.
         if !self.has_room && !shrinks(&steps) {
             return Err(Refusal::Set(SetError::Full));
@@ -250,7 +250,7 @@ fn shrinks(steps: &[Step<'_>]) -> bool {
 
 /// A total over its limit is refused only where it grew: limits may have been lowered since, and
 /// then the way back under them must stay open.
-fn check_limits(usage: &Usage, limits: &Limits, steps: &[Step<'_>]) -> Result<(), SetError> {
+fn check_quota(usage: &Usage, quota: &Quota, steps: &[Step<'_>]) -> Result<(), SetError> {
     let excess = |limit: u64, was: u64, (old, new): (u64, u64)| {
         let would_be = was.saturating_sub(old).saturating_add(new);
         (would_be > limit && would_be > was).then_some(would_be)
@@ -258,7 +258,7 @@ fn check_limits(usage: &Usage, limits: &Limits, steps: &[Step<'_>]) -> Result<()
     // The steps come in the order of their namespaces.
     for steps in steps.chunk_by(|a, b| a.namespace == b.namespace) {
         let (limit, bytes) = (
-            limits.max_namespace_bytes,
+            quota.max_namespace_bytes,
             totals(steps, |stored| stored.bytes),
         );
         let namespace = steps.first().map_or("", |step| step.namespace);
@@ -271,11 +271,11 @@ fn check_limits(usage: &Usage, limits: &Limits, steps: &[Step<'_>]) -> Result<()
             });
         }
     }
-    let limit = limits.max_user_bytes;
+    let limit = quota.max_user_bytes;
     if let Some(would_be) = excess(limit, usage.bytes, totals(steps, |stored| stored.bytes)) {
         return Err(SetError::UserBytes { limit, would_be });
     }
-    let limit = limits.max_user_elements;
+    let limit = quota.max_user_elements;
     if let Some(would_be) = excess(
         limit,
         usage.elements,

@@ -142,8 +142,6 @@ impl<'a> Reader<'a> {
 
     fn text(&mut self, text: &[u8]) -> Result<(), Damage> {
         let text = std::str::from_utf8(text).map_err(|_| Damage("text that is not UTF-8"))?;
-        // Whoever asked has a few words to add; a reply shall not be moved for them.
-        self.out.reserve(text.len() + 128);
         self.out.push_str(text);
         Ok(())
     }

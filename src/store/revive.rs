@@ -14,14 +14,15 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::commit::Request;
-use super::elsewhere;
 use super::engine::{Engine, Source, Successor};
 use super::error::OpenError;
 use super::shared::Shared;
+
+use crate::clock::Instant;
+use crate::threads;
 
 /// The pause before each attempt, at first and at most.
 pub(super) const SHORTEST_PAUSE: Duration = if cfg!(test) {
@@ -90,14 +91,22 @@ impl Reviver {
                 }
             }
         };
-        thread::Builder::new()
-            .name("store-revival".into())
-            .spawn(work)?;
+        threads::start("store-revival", work)?;
         Ok(Self {
             broken,
             stop,
             ended,
         })
+    }
+
+    /// Revives nothing.
+    pub(super) fn none() -> Self {
+        let ((broken, _), (stop, _), (_, ended)) = (mpsc::channel(), mpsc::channel(), mpsc::channel());
+        Self {
+            broken,
+            stop,
+            ended,
+        }
     }
 
     /// Has this one revived.
@@ -166,7 +175,7 @@ impl Attempts {
         let (end, ended) = mpsc::channel::<()>();
         // Dropped in this order.
         let mut all = (engine, successor, end);
-        while let Err((error, back)) = elsewhere::start("store-end", all, drop) {
+        while let Err((error, back)) = threads::start_with("store-end", all, drop) {
             all = back;
             let error = OpenError::NoThread { source: error };
             if let Some(lost) = trouble.tell(&error) {

@@ -1,8 +1,10 @@
 //! Whether the disk has space left, as of the last look.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::engine::Engine;
+
+use crate::clock::Instant;
 
 /// How long a look counts, unless much is written in the meantime.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

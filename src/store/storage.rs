@@ -1,27 +1,69 @@
-//! The store as requests use it: every call is awaited, and none holds up the others.
+//! The store as requests use it: in owners and elements, and every call is awaited, so that none holds up
+//! the others.
 
 use std::cell::Cell;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::{ChangeSet, Holding, Owner, ReadError, SetError, Store, Totals};
-use crate::workers::Workers;
+use crate::threads::Workers;
 
 /// How many threads read. A read may have to wait for the disk.
 const READERS: usize = 4;
 
-/// Elements that are stored, as text.
-#[derive(Debug, Default)]
+/// How many bytes may have been read that nobody has sent on yet. Each thread may exceed it by what one
+/// query finds.
+const MAX_HELD: usize = 1024 * 1024;
+
+/// What is asked for.
+#[derive(Debug)]
+pub struct Query {
+    /// Whose it is.
+    pub owner: Owner,
+    /// The namespace of the elements.
+    pub namespace: String,
+    /// Their names, none twice.
+    pub names: Vec<String>,
+}
+
+/// What is found under one name of a query.
+#[derive(Debug)]
 pub struct Elements {
-    /// One behind the other.
+    /// The elements as text, one behind the other.
     pub text: String,
-    /// How many.
-    pub count: u64,
+    /// Where they were found.
+    pub under: Under,
+}
+
+/// Where something was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Under {
+    /// Under the name that was asked for.
+    Name,
+    /// In the namespace, under other names: all that is there, ordered by name.
+    Namespace,
+    /// Nowhere.
+    Nothing,
+}
+
+/// The memory of what was read, while it counts for [`Storage::get`]. It does until this is dropped.
+#[derive(Debug, Default)]
+pub struct Held {
+    bytes: usize,
+    all: Option<Arc<AllHeld>>,
+}
+
+#[derive(Debug, Default)]
+struct AllHeld {
+    bytes: AtomicUsize,
+    less: Notify,
 }
 
 /// The store.
@@ -30,26 +72,39 @@ pub struct Storage(Rc<Inner>);
 
 struct Inner {
     store: Store,
-    /// Each reads for the same owners always: so what one owner asks for is answered in order.
+    /// Each reads for the same owners always: so what one owner asks for is answered in order. Without
+    /// any, whoever reads does it.
     readers: Vec<Workers>,
+    held: Arc<AllHeld>,
     /// Whether a single request is open: then nobody waits for whoever reads at once, and changing
     /// threads would take longer than most reads.
     is_alone: Cell<bool>,
 }
 
 impl Storage {
-    /// This store.
+    /// This store, read by threads of its own.
     ///
     /// # Errors
     ///
-    /// When the system refuses threads.
+    /// When the system refuses them.
     pub fn new(store: Store) -> io::Result<Self> {
         let readers = (0..READERS).map(|_| Workers::start("reader", 1));
-        Ok(Self(Rc::new(Inner {
+        Ok(Self::with(store, readers.collect::<io::Result<_>>()?))
+    }
+
+    /// This store without threads: whoever reads does it, at once. So a run can be repeated.
+    #[must_use]
+    pub fn by_caller(store: Store) -> Self {
+        Self::with(store, Vec::new())
+    }
+
+    fn with(store: Store, readers: Vec<Workers>) -> Self {
+        Self(Rc::new(Inner {
             store,
-            readers: readers.collect::<io::Result<_>>()?,
+            readers,
+            held: Arc::default(),
             is_alone: Cell::new(false),
-        })))
+        }))
     }
 
     /// Says whether a single request is open.
@@ -57,28 +112,44 @@ impl Storage {
         self.0.is_alone.set(is_alone);
     }
 
-    /// What is stored under this name; without one, everything in the namespace, ordered by name.
-    pub async fn get(
-        &self,
-        owner: &Owner,
-        namespace: &str,
-        name: Option<&str>,
-    ) -> Result<Elements, ReadError> {
-        let get = |store: &Store, owner: &Owner, namespace: &str, name: Option<&str>| {
-            let mut text = String::new();
-            let count = store.read(owner, namespace, name, &mut text)?;
-            Ok(Elements { text, count })
-        };
-        if self.0.is_alone.get() {
-            return get(&self.0.store, owner, namespace, name);
+    /// What is stored under each of the names; where one alone is asked for and nothing is stored under
+    /// it, all that is in its namespace. (Real clients depend on that: nbxmpp stores `<roster
+    /// xmlns='roster:delimiter'>` and asks for `<storage xmlns='roster:delimiter'/>`.)
+    ///
+    /// It waits as long as too much has been read that is still [`Held`].
+    ///
+    /// # Errors
+    ///
+    /// When what is stored is damaged, or the store has failed.
+    pub async fn get(&self, query: &Arc<Query>) -> Result<(Vec<Elements>, Held), ReadError> {
+        loop {
+            let held = Arc::clone(&self.0.held);
+            held.room().await;
+            let asked = Arc::clone(query);
+            let work = move |store: &Store| {
+                // Others may have read so much meanwhile.
+                if held.is_full() {
+                    return Ok(None);
+                }
+                let elements = find(store, &asked)?;
+                let bytes = elements.iter().map(|it| it.text.len()).sum();
+                Ok(Some((elements, held.hold(bytes))))
+            };
+            let found = match self.0.is_alone.get() {
+                true => work(&self.0.store)?,
+                false => self.read(&query.owner, work).await?,
+            };
+            if let Some(found) = found {
+                return Ok(found);
+            }
         }
-        let (namespace, name) = (namespace.to_owned(), name.map(str::to_owned));
-        let of = owner.clone();
-        let work = move |store: &Store| get(store, &of, &namespace, name.as_deref());
-        self.read(owner, work).await
     }
 
     /// What is noted about an owner.
+    ///
+    /// # Errors
+    ///
+    /// As [`Storage::get`].
     pub async fn note(&self, owner: &Owner) -> Result<Option<String>, ReadError> {
         if self.0.is_alone.get() {
             return self.0.store.note(owner);
@@ -88,17 +159,26 @@ impl Storage {
     }
 
     /// The namespaces in which an owner has something, and how much.
+    ///
+    /// # Errors
+    ///
+    /// When the store has failed.
     pub async fn holdings(&self, owner: &Owner) -> Result<Vec<Holding>, ReadError> {
         let of = owner.clone();
         self.read(owner, move |store| store.holdings(&of)).await
     }
 
     /// How much all owners have, counted for so long and no longer.
+    ///
+    /// # Errors
+    ///
+    /// When the store has failed.
     pub async fn totals(&self, patience: Duration) -> Result<Totals, ReadError> {
-        self.read_at(0, move |store| store.totals(patience)).await
+        self.read_on(0, move |store| store.totals(patience)).await
     }
 
-    /// Changes what an owner has. It is with the store when this returns, and durable when it is done.
+    /// Changes what an owner has. It has its place among the owner's changes when this returns, and is
+    /// durable when what is returned is done; see [`Store::submit`].
     pub fn set(&self, set: ChangeSet) -> impl Future<Output = Result<(), SetError>> + use<> {
         let (done, answer) = oneshot::channel();
         self.0.store.submit(set, move |result| {
@@ -142,16 +222,16 @@ impl Storage {
     ) -> Result<T, ReadError> {
         let mut hash = DefaultHasher::new();
         owner.hash(&mut hash);
-        let place = usize::try_from(hash.finish() % READERS as u64).unwrap_or(0);
-        self.read_at(place, work).await
+        let reader = usize::try_from(hash.finish() % READERS as u64).unwrap_or(0);
+        self.read_on(reader, work).await
     }
 
-    async fn read_at<T: Send + 'static>(
+    async fn read_on<T: Send + 'static>(
         &self,
-        place: usize,
+        reader: usize,
         work: impl FnOnce(&Store) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, ReadError> {
-        let Some(reader) = self.0.readers.get(place) else {
+        let Some(reader) = self.0.readers.get(reader) else {
             return work(&self.0.store);
         };
         let store = self.0.store.clone();
@@ -159,9 +239,62 @@ impl Storage {
     }
 }
 
+fn find(store: &Store, query: &Query) -> Result<Vec<Elements>, ReadError> {
+    let Query {
+        owner,
+        namespace,
+        names,
+    } = query;
+    let is_alone = names.len() == 1;
+    let find_one = |name: &String| {
+        let mut text = String::new();
+        let under = if store.read(owner, namespace, Some(name), &mut text)? > 0 {
+            Under::Name
+        } else if is_alone && store.read(owner, namespace, None, &mut text)? > 0 {
+            Under::Namespace
+        } else {
+            Under::Nothing
+        };
+        Ok(Elements { text, under })
+    };
+    names.iter().map(find_one).collect()
+}
+
 async fn answered(answer: oneshot::Receiver<Result<(), SetError>>) -> Result<(), SetError> {
     // It is answered always, whatever fails.
     answer.await.unwrap_or(Err(SetError::Failed))
+}
+
+impl AllHeld {
+    fn is_full(&self) -> bool {
+        self.bytes.load(Ordering::Acquire) >= MAX_HELD
+    }
+
+    async fn room(&self) {
+        while self.is_full() {
+            let less = self.less.notified();
+            if self.is_full() {
+                less.await;
+            }
+        }
+    }
+
+    fn hold(self: Arc<Self>, bytes: usize) -> Held {
+        self.bytes.fetch_add(bytes, Ordering::AcqRel);
+        let all = Some(self);
+        Held { bytes, all }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(all) = &self.all {
+            let before = all.bytes.fetch_sub(self.bytes, Ordering::AcqRel);
+            if before >= MAX_HELD {
+                all.less.notify_waiters();
+            }
+        }
+    }
 }
 
 impl fmt::Debug for Storage {

@@ -10,13 +10,13 @@ use std::path::Path;
 use std::sync::{Arc, mpsc};
 
 use super::memory::Memory;
-use super::{Change, ChangeSet, Limits, Options, Owner, SetError, Store, Value};
+use super::{Change, ChangeSet, Quota, Options, Owner, SetError, Store, Value};
 
 pub(super) const OPTIONS: Options = Options {
     cache_bytes: 8 * 1024 * 1024,
     compact_above_bytes: u64::MAX,
 };
-pub(super) const ROOMY: Limits = Limits {
+pub(super) const ROOMY: Quota = Quota {
     max_namespace_bytes: u64::MAX,
     max_user_bytes: u64::MAX,
     max_user_elements: u64::MAX,
@@ -59,14 +59,14 @@ pub(super) fn change(namespace: &str, name: &str, text: Option<&str>) -> Change 
 
 pub(super) fn set_within(
     store: &Store,
-    limits: Limits,
+    quota: Quota,
     address: &str,
     changes: Vec<Change>,
 ) -> Result<(), SetError> {
     let (done, answer) = mpsc::channel();
     let set = ChangeSet {
         owner: owner(address),
-        limits,
+        quota,
         changes,
     };
     store.submit(set, move |result| done.send(result).unwrap());

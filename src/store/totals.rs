@@ -4,12 +4,14 @@
 //! it came to see.
 
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::census::{FIRST_KEY, behind_key, owner_prefix};
 use super::engine::{Engine, EngineError};
 use super::record::Scale;
 use super::whole::Amount;
+
+use crate::clock::Instant;
 
 /// How long the engine is read at once, about.
 const SLICE: Duration = Duration::from_millis(1);

@@ -23,7 +23,7 @@ use build::Builder;
 
 /// What bounds the reading of one stanza.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct Bounds {
     /// How long the payloads may become with every namespace written out, in bytes.
     pub text: usize,
     /// How deep elements may be nested in what is kept as text; the outermost is level 1.
@@ -46,14 +46,14 @@ const LONGEST_HEAD: usize = 16 * 1024;
 #[derive(Debug, Clone)]
 pub struct Reader {
     declared: Declared,
-    limits: Limits,
+    limits: Bounds,
     /// The start tag that was entered last.
     start_tag: Arc<[u8]>,
 }
 
 impl Reader {
     /// A reader for the stream that this start tag opens, and the start tag's own element.
-    pub fn open(start_tag: &[u8], limits: Limits) -> Result<(Self, Element), NotXml> {
+    pub fn open(start_tag: &[u8], limits: Bounds) -> Result<(Self, Element), NotXml> {
         let outside = Self {
             declared: Declared::default(),
             limits,
@@ -87,7 +87,7 @@ impl Reader {
     }
 
     /// Sets other limits for the stanzas to come.
-    pub fn set_limits(&mut self, limits: Limits) {
+    pub fn set_bounds(&mut self, limits: Bounds) {
         self.limits = limits;
     }
 
@@ -121,7 +121,7 @@ impl Reader {
     }
 
     /// Reads what was left of a stanza.
-    pub fn read_late(unread: &Unread, limits: Limits) -> Result<Option<Received>, NotXml> {
+    pub fn read_late(unread: &Unread, limits: Bounds) -> Result<Option<Received>, NotXml> {
         let (reader, _) = Self::open(&unread.stream, limits)?;
         reader.read(&Stanza {
             bytes: Cow::Borrowed(&unread.bytes),

@@ -20,7 +20,7 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 use xmpp_private_storage::store::{
-    Belongings, Change, ChangeSet, Limits, Options, Owner, Store, Value,
+    Belongings, Change, ChangeSet, Quota, Options, Owner, Store, Value,
 };
 
 use crate::scripted::stage::{Stage, request};
@@ -118,7 +118,7 @@ fn put_past_everything(folder: &Path, all: &[(&str, (&str, &str), &str)]) {
         };
         let set = ChangeSet {
             owner: Owner::new(owner).expect("an owner"),
-            limits: Limits::NONE,
+            quota: Quota::NONE,
             changes: vec![Change {
                 namespace: (*namespace).to_owned(),
                 name: (*name).to_owned(),

@@ -3,8 +3,6 @@
 
 #[path = "../../packaging/generate/manual.rs"]
 mod manual;
-#[path = "../../packaging/generate/settings.rs"]
-mod settings;
 
 use std::ffi::OsString;
 use std::fs;

@@ -6,14 +6,13 @@
 //! cases TARGET FILE                   one case, from a file
 //! ```
 
-use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use xmpp_private_storage_fuzz::{self as targets, Late};
+use xmpp_private_storage_fuzz as targets;
 
 /// How long a case may be, in bytes.
 const LONGEST: usize = 2048;
@@ -49,9 +48,7 @@ fn main() -> ExitCode {
 fn one(target: &str, file: &Path) -> Result<String, String> {
     let input = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
     let mut run = Run::of(target)?;
-    run.case(&input)
-        .and_then(|()| run.finish())
-        .map_err(|failed| failed.why)?;
+    run.case(&input).map_err(|failed| failed.why)?;
     Ok(format!("{target}: {} holds", file.display()))
 }
 
@@ -74,7 +71,6 @@ fn many(target: &str, seed: &str, cases: &str, folder: &Path) -> Result<String, 
     for _ in 0..cases {
         run.case(&random.input(&corpus)).map_err(kept)?;
     }
-    run.finish().map_err(kept)?;
     let seconds = begin.elapsed().as_secs_f64().max(0.001);
     let rate = cases as f64 / seconds;
     Ok(format!(
@@ -84,11 +80,9 @@ fn many(target: &str, seed: &str, cases: &str, folder: &Path) -> Result<String, 
 
 /// The cases of one target.
 struct Run {
-    check: fn(&[u8]) -> Option<Late>,
+    check: fn(&[u8]),
     cases: u64,
     panics: u64,
-    /// Those that wait for a deadline, and how they began.
-    late: VecDeque<(u64, Vec<u8>, Late)>,
 }
 
 /// What a case came to.
@@ -100,20 +94,19 @@ struct Failed {
 
 impl Run {
     fn of(target: &str) -> Result<Self, String> {
-        let check: fn(&[u8]) -> Option<Late> = match target {
-            "bookmarks" => targets::bookmarks_until_late,
-            "frames" => |input| at_once(targets::frames, input),
-            "reader" => |input| at_once(targets::reader, input),
-            "service" => |input| at_once(targets::service, input),
-            "xep0227" => |input| at_once(targets::xep0227, input),
-            "prosody" => |input| at_once(targets::prosody, input),
+        let check: fn(&[u8]) = match target {
+            "bookmarks" => targets::bookmarks,
+            "frames" => targets::frames,
+            "reader" => targets::reader,
+            "service" => targets::service,
+            "xep0227" => targets::xep0227,
+            "prosody" => targets::prosody,
             _ => return Err(format!("no target is called {target}")),
         };
         Ok(Self {
             check,
             cases: 0,
             panics: PANICS.load(Ordering::Relaxed),
-            late: VecDeque::new(),
         })
     }
 
@@ -121,55 +114,14 @@ impl Run {
         self.cases += 1;
         let check = self.check;
         let held = catch_unwind(|| check(input));
-        let late = self.held(held, self.cases, input)?;
-        if let Some(late) = late {
-            self.late.push_back((self.cases, input.to_vec(), late));
-        }
-        while self
-            .late
-            .front()
-            .is_some_and(|(_, _, late)| late.due() < Instant::now())
-        {
-            self.finish_first()?;
-        }
-        Ok(())
-    }
-
-    /// Waits for what is late.
-    fn finish(&mut self) -> Result<(), Failed> {
-        while !self.late.is_empty() {
-            self.finish_first()?;
-        }
-        Ok(())
-    }
-
-    fn finish_first(&mut self) -> Result<(), Failed> {
-        let Some((number, input, late)) = self.late.pop_front() else {
-            return Ok(());
-        };
-        let held = catch_unwind(AssertUnwindSafe(|| late.finish()));
-        self.held(held, number, &input)
-    }
-
-    /// A panic that somebody has caught is one all the same.
-    fn held<T>(
-        &self,
-        held: std::thread::Result<T>,
-        number: u64,
-        input: &[u8],
-    ) -> Result<T, Failed> {
+        // A panic that somebody has caught is one all the same.
         let panicked = PANICS.load(Ordering::Relaxed) > self.panics;
-        held.ok().filter(|_| !panicked).ok_or_else(|| Failed {
-            number,
+        held.ok().filter(|()| !panicked).ok_or_else(|| Failed {
+            number: self.cases,
             input: input.to_vec(),
             why: "a panic, as told above".to_owned(),
         })
     }
-}
-
-fn at_once(target: fn(&[u8]), input: &[u8]) -> Option<Late> {
-    target(input);
-    None
 }
 
 /// The kept files of this target, in the order of their names.

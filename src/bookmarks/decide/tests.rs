@@ -3,7 +3,7 @@
 mod property;
 
 use super::*;
-use crate::bookmarks::base::Base;
+use crate::bookmarks::baseline::Baseline;
 
 type Rooms<'a> = [(&'a str, &'a str)];
 
@@ -15,13 +15,13 @@ fn stored(rooms: &Rooms<'_>) -> Legacy {
     ))
 }
 
-fn base(rooms: &Rooms<'_>) -> Base {
+fn base(rooms: &Rooms<'_>) -> Baseline {
     stored(rooms).base()
 }
 
-fn shown(rooms: &Rooms<'_>, in_step: bool) -> Sight {
+fn shown(rooms: &Rooms<'_>, in_step: bool) -> LastView {
     let rooms = base(rooms);
-    Sight::new(rooms, in_step)
+    LastView::new(rooms, in_step)
 }
 
 /// What becomes of what is stored and the node: what is seen, and the changes in short.

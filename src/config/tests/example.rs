@@ -1,6 +1,7 @@
 //! The example: what an administrator starts from must be true.
 
-use super::super::keys::KEYS;
+use super::super::draft::Draft;
+use super::super::value::Given;
 use super::*;
 
 const EXAMPLE: &str = include_str!("../../../component.example.toml");
@@ -49,13 +50,23 @@ fn keys() -> Vec<(String, String, String)> {
 }
 
 #[test]
-fn it_names_every_key_in_the_order_of_the_table() {
-    let named: Vec<String> = keys()
-        .iter()
-        .map(|(section, name, _)| format!("{section}.{name}"))
-        .collect();
-    let known: Vec<String> = KEYS.iter().map(|key| key.to_string()).collect();
-    assert_eq!(named, known);
+fn it_is_what_the_table_says() {
+    assert!(
+        EXAMPLE == example(),
+        "it is written by `cargo run --example generate -- --example`:\n{}",
+        example()
+    );
+}
+
+#[test]
+fn every_default_is_taken() {
+    for setting in SETTINGS {
+        if let Value::Default(value) = setting.value {
+            let given = Given::Variable(value.trim_matches('"'));
+            let taken = (setting.set)(&mut Draft::default(), &given);
+            assert!(taken.is_ok(), "{setting}");
+        }
+    }
 }
 
 #[test]

@@ -14,6 +14,8 @@ use tempfile::TempDir;
 
 use super::environment::Environment;
 use super::*;
+use crate::limits::Limits;
+use std::fmt;
 
 /// What has to be said, in variables.
 const LEAST: [(&str, &str); 2] = [

@@ -1,6 +1,6 @@
 //! Each key, by the file and by its variable.
 
-use super::super::keys::KEYS;
+use super::super::table::SETTINGS;
 use super::*;
 
 const PIN: &str = "00112233445566778899AABBCCDDEEFF00112233445566778899AABBCCDDEEFF";
@@ -98,7 +98,7 @@ fn file(section: &str, name: &str, value: &str) -> String {
 fn each_key_has_a_twin_that_says_the_same_and_wins() {
     let folder = Folder::new();
     let least = said(from(&LEAST));
-    for key in KEYS {
+    for key in SETTINGS {
         let variable = key.variable();
         let (_, in_file, in_variable) = *TWINS
             .iter()
@@ -116,7 +116,7 @@ fn each_key_has_a_twin_that_says_the_same_and_wins() {
         let by_variable = said(folder.load(&overridden, &[(&variable, in_variable)]));
         assert_eq!(by_variable, by_file, "{variable} says the same as {key}");
     }
-    assert_eq!(TWINS.len(), KEYS.len());
+    assert_eq!(TWINS.len(), SETTINGS.len());
 }
 
 #[test]

@@ -219,7 +219,7 @@ fn an_element_is_the_same_bytes_as_if_it_had_been_set() {
         namespace: ns::PRIVATE,
         name: "query",
     };
-    let limits = reader::Limits {
+    let limits = reader::Bounds {
         text: LIMITS.bytes,
         depth: LIMITS.depth,
         children: LIMITS.elements,

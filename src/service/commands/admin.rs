@@ -10,7 +10,7 @@ use super::look::Look;
 use super::own::{self, NOTHING};
 use super::{Action, Step, bad_action, bad_payload, form_in, must_complete};
 use crate::service::access;
-use crate::stanza::StanzaError;
+use crate::service::error::StanzaError;
 use crate::store::{Owner, Totals};
 
 /// What the service knows of itself and of all that is stored.

@@ -10,7 +10,9 @@ use xmpp_parsers::data_forms::{DataForm, DataFormType, Field, FieldType, Option_
 use xmpp_parsers::ns as xep;
 
 use super::{NAMESPACE, bad_payload};
-use crate::stanza::{NcName, StanzaError, escape_attribute, escape_text, xml_of};
+use crate::service::error::StanzaError;
+use crate::service::typed::xml_of;
+use crate::stanza::{NcName, escape_attribute, escape_text};
 use crate::store::Holding;
 
 /// The longest command that is read, in bytes: any form of ours, filled in, is shorter.

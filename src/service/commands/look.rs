@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use super::form::{Head, Listing};
 use super::{admin, own};
-use crate::service::private;
-use crate::stanza::StanzaError;
+use crate::service::error::unreadable;
+use crate::service::error::StanzaError;
 use crate::store::{Owner, Storage};
 
 /// How long is counted for the statistics. A thread of those that read is taken meanwhile.
@@ -33,7 +33,7 @@ impl Look {
             let holdings = storage.holdings(owner).await;
             holdings
                 .map(Listing::new)
-                .map_err(|_| private::unreadable())
+                .map_err(|_| unreadable())
         };
         Ok(match self {
             Self::Stored(head, owner) => own::stored(head, owner, &listing(owner).await?),
@@ -42,7 +42,7 @@ impl Look {
             Self::User(head, owner) => admin::confirm(head, owner, &listing(owner).await?),
             Self::Totals(head, linked) => {
                 let totals = storage.totals(PATIENCE).await;
-                let totals = totals.map_err(|_| private::unreadable())?;
+                let totals = totals.map_err(|_| unreadable())?;
                 admin::statistics(head, *linked, &totals)
             }
         })

@@ -7,11 +7,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
 
+use crate::clock;
 use crate::store::Owner;
 
 /// The id of a session that begins now.
 pub fn new(node: &str, asker: &Owner) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = clock::wall().duration_since(UNIX_EPOCH);
     let unique = format!("{:x}", now.unwrap_or_default().as_nanos());
     format!("{unique}-{}", check(&unique, node, asker))
 }

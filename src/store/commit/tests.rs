@@ -216,7 +216,7 @@ fn one(name: &str, text: &str) -> ChangeSet {
     let changes = vec![change("n", name, Some(text))];
     ChangeSet {
         owner: owner("j@c"),
-        limits: ROOMY,
+        quota: ROOMY,
         changes,
     }
 }
@@ -267,8 +267,8 @@ fn sets_in_one_group_see_each_other() {
         one("b", &long),
         one("c", "1"),
     ];
-    sets[1].limits.max_user_bytes = 10; // "first" and "short" fit, and "a" shrinks anyway
-    sets[3].limits.max_user_elements = 3; // "first", "a" and "b" are there already
+    sets[1].quota.max_user_bytes = 10; // "first" and "short" fit, and "a" shrinks anyway
+    sets[3].quota.max_user_elements = 3; // "first", "a" and "b" are there already
     let answers = in_one_group(&trap, &store, sets);
     let answers: Vec<_> = (0..5).map(|_| answers.recv().unwrap()).collect();
     let refused = SetError::UserElements {

@@ -2,9 +2,10 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{Asked, Compacted};
+use crate::clock::Instant;
 use crate::store::engine::{Engine, EngineError, Successor, Write};
 use crate::store::error::CompactError;
 use crate::store::format::LIVE;

@@ -10,12 +10,13 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 
 use super::files::{failed, sync};
 use super::place::Place;
+use crate::clock::Instant;
 use crate::store::error::OpenError;
 
 const NAME: &str = "closed";

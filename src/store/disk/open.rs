@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::cache::Cache;
 use super::mark::{self, Closing};
 use super::place::{Known, Place};
 use super::{Disk, LEAST_FREE_BYTES, SEGMENT_BYTES, files, message, shortage, successor};
+use crate::clock::Instant;
 use crate::store::engine::{Engine, Source};
 use crate::store::error::OpenError;
 use crate::store::format;

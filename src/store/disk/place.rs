@@ -10,11 +10,9 @@
 //! was drawn when the folder was first opened. Never an empty folder, another store's, or another
 //! log in the same folder, whose index would belong to the log before.
 
-use std::collections::hash_map::RandomState;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File, Metadata};
-use std::hash::{BuildHasher, Hasher};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -22,6 +20,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use super::files;
+use crate::random;
 
 const LOG: &str = "db";
 const SETTINGS: &str = "conf";
@@ -339,10 +338,8 @@ fn write(folder: &Path, name: &str, content: &[u8]) -> io::Result<()> {
     files::sync(folder)
 }
 
-/// The standard library draws the keys of its hashes from the system's randomness.
 fn draw() -> String {
-    let number = || RandomState::new().build_hasher().finish();
-    format!("{:016x}{:016x}", number(), number())
+    format!("{:016x}{:016x}", random::number(), random::number())
 }
 
 #[cfg(test)]

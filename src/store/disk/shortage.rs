@@ -7,6 +7,7 @@ use std::thread;
 use rustix::io::Errno;
 
 use super::SEGMENT_BYTES;
+use crate::threads;
 
 /// Of threads, of memory, and of descriptors: this process's, or all.
 const SHORTAGES: [Errno; 4] = [Errno::AGAIN, Errno::NOMEM, Errno::MFILE, Errno::NFILE];
@@ -47,7 +48,7 @@ pub(super) fn of_memory() -> Result<(), String> {
 pub(super) fn of_threads() -> io::Result<()> {
     let mut parked = Vec::new();
     let started = (0..THREADS).try_for_each(|_| {
-        parked.push(thread::Builder::new().spawn(thread::park)?);
+        parked.push(threads::start("probe", thread::park)?);
         Ok(())
     });
     for thread in parked {

@@ -138,12 +138,12 @@ fn damage_in_a_long_value_is_noticed_and_all_its_chunks_go_with_it() {
     let store = open(&folder);
     set(&store, "j@c", vec![change("m", "long", None)]);
     assert_eq!(get(&store, "j@c", "m", None), "");
-    let limits = crate::store::Limits {
+    let quota = crate::store::Quota {
         max_user_bytes: 50_000,
         ..ROOMY
     };
     assert_eq!(
-        set_within(&store, limits, "j@c", vec![change("n", "0", Some("x"))]),
+        set_within(&store, quota, "j@c", vec![change("n", "0", Some("x"))]),
         Ok(())
     );
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
 
 use super::{ROOMY, Rig, change, get, owner, set, set_within};
-use crate::store::{ChangeSet, Limits, SetError};
+use crate::store::{ChangeSet, Quota, SetError};
 
 pub(super) fn a_refused_set_changes_nothing(rig: &dyn Rig) {
     let store = rig.open();
@@ -16,13 +16,13 @@ pub(super) fn a_refused_set_changes_nothing(rig: &dyn Rig) {
             change("m", "a", Some("1234")),
         ],
     );
-    let limits = Limits {
+    let quota = Quota {
         max_namespace_bytes: 8,
         max_user_bytes: 14,
         max_user_elements: 3,
     };
     let refused = |changes, error| {
-        assert_eq!(set_within(&store, limits, "j@c", changes), Err(error));
+        assert_eq!(set_within(&store, quota, "j@c", changes), Err(error));
         assert_eq!(get(&store, "j@c", "n", None), "1234");
         assert_eq!(get(&store, "j@c", "m", None), "1234");
     };
@@ -64,12 +64,12 @@ pub(super) fn a_refused_set_changes_nothing(rig: &dyn Rig) {
 
 pub(super) fn limits_are_inclusive_and_hold_for_the_state_after_the_set(rig: &dyn Rig) {
     let store = rig.open();
-    let limits = Limits {
+    let quota = Quota {
         max_namespace_bytes: 8,
         max_user_bytes: 14,
         max_user_elements: 2,
     };
-    let set = |changes| set_within(&store, limits, "j@c", changes);
+    let set = |changes| set_within(&store, quota, "j@c", changes);
     assert_eq!(
         set(vec![
             change("n", "a", Some("12345678")),
@@ -98,12 +98,12 @@ pub(super) fn what_is_over_a_lowered_limit_can_shrink_but_not_grow(rig: &dyn Rig
             change("n", "b", Some("123456")),
         ],
     );
-    let limits = Limits {
+    let quota = Quota {
         max_namespace_bytes: 4,
         max_user_bytes: 4,
         max_user_elements: 0,
     };
-    let set = |changes| set_within(&store, limits, "j@c", changes);
+    let set = |changes| set_within(&store, quota, "j@c", changes);
     assert!(matches!(
         set(vec![change("n", "a", Some("1234567"))]),
         Err(SetError::NamespaceBytes {
@@ -149,12 +149,12 @@ pub(super) fn usage_is_the_same_after_reopening(rig: &dyn Rig) {
     set(&store, "j@c", vec![change("m", "a", Some("12"))]);
     store.close();
     let store = rig.open();
-    let limits = Limits {
+    let quota = Quota {
         max_namespace_bytes: 100_001,
         max_user_bytes: 100_003,
         max_user_elements: 3,
     };
-    let set = |changes| set_within(&store, limits, "j@c", changes);
+    let set = |changes| set_within(&store, quota, "j@c", changes);
     let too_much = SetError::UserBytes {
         limit: 100_003,
         would_be: 100_004,
@@ -178,7 +178,7 @@ pub(super) fn quotas_are_exact_however_many_submit_at_once(rig: &dyn Rig) {
     const THREADS: usize = 4;
     const EACH: usize = 100;
     let store = rig.open();
-    let limits = Limits {
+    let quota = Quota {
         max_user_elements: 250,
         max_user_bytes: 2_490,
         ..ROOMY
@@ -199,7 +199,7 @@ pub(super) fn quotas_are_exact_however_many_submit_at_once(rig: &dyn Rig) {
                     let done = done.clone();
                     let set = ChangeSet {
                         owner: owner("j@c"),
-                        limits,
+                        quota,
                         changes,
                     };
                     store.submit(set, move |result| done.send(result).unwrap());

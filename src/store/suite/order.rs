@@ -17,7 +17,7 @@ pub(super) fn sets_of_one_owner_take_effect_and_are_answered_in_order(rig: &dyn 
         let done = done.clone();
         let set = ChangeSet {
             owner: owner("j@c"),
-            limits: ROOMY,
+            quota: ROOMY,
             changes,
         };
         store.submit(set, move |result| done.send((number, result)).unwrap());
@@ -36,7 +36,7 @@ pub(super) fn closing_waits_for_what_was_submitted_and_refuses_the_rest(rig: &dy
         let changes = vec![change("n", &number.to_string(), Some("x"))];
         let set = ChangeSet {
             owner: owner("j@c"),
-            limits: ROOMY,
+            quota: ROOMY,
             changes,
         };
         store.submit(set, move |result| done.send(result).unwrap());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Rig, change, get, owner, set, set_within};
 use crate::store::record::CHUNK_BYTES;
-use crate::store::{Amount, ChangeSet, Existing, Holding, Limits, Store, Totals};
+use crate::store::{Amount, ChangeSet, Existing, Holding, Quota, Store, Totals};
 
 /// Who there is, asked for two at a time.
 fn owners(store: &Store) -> Vec<String> {
@@ -114,9 +114,9 @@ pub fn of_who_is_removed_nothing_is_left(rig: &impl Rig) {
     assert_eq!(get(&store, "a@x", "n1", None), "");
     assert_eq!(get(&store, "a@xx", "n1", None), long);
     // What they used does not count any more.
-    let little = Limits {
+    let little = Quota {
         max_user_bytes: 4,
-        ..Limits::NONE
+        ..Quota::NONE
     };
     let again = vec![change("n", "a", Some("<a/>"))];
     assert_eq!(set_within(&store, little, "a@x", again), Ok(()));
@@ -179,7 +179,7 @@ pub fn a_set_that_keeps_what_is_there_adds_the_rest(rig: &impl Rig) {
     let (done, answer) = mpsc::channel();
     let more = ChangeSet {
         owner: owner("a@x"),
-        limits: Limits::NONE,
+        quota: Quota::NONE,
         changes: vec![
             change("n", "a", Some("<a>new</a>")),
             change("n", "b", Some("<b/>")),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rxml::NcName;
 
-use super::Limits;
+use super::Bounds;
 use crate::stanza::{Attribute, Element, Fault, Namespace, Received, ns};
 use crate::xml::fragment::FragmentWriter;
 use crate::xml::namespaces::{Application, Place, Scope, forbidden_declaration, rewrite};
@@ -33,7 +33,7 @@ struct Open {
 #[derive(Debug)]
 pub struct Builder<'s> {
     scope: Scope<'s>,
-    limits: Limits,
+    limits: Bounds,
     place: Place,
     writer: FragmentWriter,
     /// Open elements, whether in the skeleton or not. Those in the skeleton are the outermost.
@@ -46,7 +46,7 @@ pub struct Builder<'s> {
 
 impl<'s> Builder<'s> {
     /// A builder for an element that begins in this scope, at this place.
-    pub fn new(scope: Scope<'s>, limits: Limits, place: Place) -> Self {
+    pub fn new(scope: Scope<'s>, limits: Bounds, place: Place) -> Self {
         Self {
             scope,
             limits,

@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::super::*;
-use crate::bookmarks::base::Base;
+use crate::bookmarks::baseline::Baseline;
 use crate::bookmarks::room::{Conference, Room, reader_inside};
 
 const ROOMS: [&str; 3] = ["a@m", "b@m", "c@m"];
@@ -41,9 +41,9 @@ struct World {
     /// By which old client.
     stored_by: usize,
     node: Rooms,
-    base: Option<Base>,
+    base: Option<Baseline>,
     /// What each old client knows, and what it is known to have been shown.
-    clients: [(Rooms, Option<Sight>); 2],
+    clients: [(Rooms, Option<LastView>); 2],
     /// The rooms whose last edit was no deletion.
     wanted: HashSet<usize>,
 }
@@ -161,7 +161,7 @@ impl World {
         1 + changes
     }
 
-    fn fails(&mut self, stored: &Legacy, shown: Option<&Sight>, is_set: bool) {
+    fn fails(&mut self, stored: &Legacy, shown: Option<&LastView>, is_set: bool) {
         let base = self.base.as_mut().filter(|_| is_set);
         if let Some(base) = base {
             *base = left_of(base, &stored.base(), shown);
@@ -169,8 +169,8 @@ impl World {
     }
 }
 
-fn sight(rooms: Base, in_step: bool) -> Sight {
-    Sight::new(rooms, in_step)
+fn sight(rooms: Baseline, in_step: bool) -> LastView {
+    LastView::new(rooms, in_step)
 }
 
 fn legacy(rooms: &Rooms) -> Legacy {

@@ -3,9 +3,10 @@
 //! It lives in memory, and is written down only in between two runs.
 
 use std::collections::{HashMap, VecDeque};
-use std::time::Instant;
 
-use super::base::{Base, Digest};
+use super::baseline::{Baseline, Digest};
+
+use crate::clock::Instant;
 
 /// How many rooms are remembered, over all clients: some 16 MiB.
 const ROOMS: usize = 1 << 20;
@@ -21,9 +22,9 @@ const STORE_ALONE: &str = "-";
 
 /// What a client has been shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sight {
+pub struct LastView {
     /// The rooms.
-    pub rooms: Base,
+    pub rooms: Baseline,
     /// Whether PEP had them all. What is missing there later was deleted.
     pub in_step: bool,
     /// When it was.
@@ -32,17 +33,17 @@ pub struct Sight {
 
 /// What clients have been shown.
 #[derive(Debug, Default)]
-pub struct Shown {
+pub struct Views {
     /// By the digests of their addresses; with the number of the request.
-    clients: HashMap<Digest, (u64, Sight)>,
+    clients: HashMap<Digest, (u64, LastView)>,
     /// In the order in which they were shown something; with the number of the request.
     order: VecDeque<(u64, Digest)>,
     rooms: usize,
 }
 
-impl Shown {
+impl Views {
     /// What a client was shown last.
-    pub fn to(&self, client: &str) -> Option<&Sight> {
+    pub fn of(&self, client: &str) -> Option<&LastView> {
         let client = Digest::of(&[client]);
         self.clients.get(&client).map(|(_, sight)| sight)
     }
@@ -58,9 +59,9 @@ impl Shown {
 
     /// A client has been shown this by the request of this number, or has stored it with that.
     /// Answers may come in another order than requests: the last request counts.
-    pub fn put(&mut self, client: &str, rooms: Base, number: u64) {
+    pub fn put(&mut self, client: &str, rooms: Baseline, number: u64) {
         let in_step = false;
-        self.enter(Digest::of(&[client]), number, Sight::new(rooms, in_step));
+        self.enter(Digest::of(&[client]), number, LastView::new(rooms, in_step));
     }
 
     /// It is not known any more what a client was shown.
@@ -102,13 +103,13 @@ impl Shown {
             let mut parts = line.splitn(3, ' ');
             let client = parts.next().and_then(Digest::read);
             let in_step = parts.next() == Some(IN_STEP);
-            if let (Some(client), Some(rooms)) = (client, parts.next().and_then(Base::read)) {
-                self.enter(client, 0, Sight::new(rooms, in_step));
+            if let (Some(client), Some(rooms)) = (client, parts.next().and_then(Baseline::read)) {
+                self.enter(client, 0, LastView::new(rooms, in_step));
             }
         }
     }
 
-    fn enter(&mut self, client: Digest, number: u64, sight: Sight) {
+    fn enter(&mut self, client: Digest, number: u64, sight: LastView) {
         let last = self.clients.get(&client).map(|(last, _)| *last);
         if last.is_some_and(|last| last > number) {
             return;
@@ -133,9 +134,9 @@ impl Shown {
     }
 }
 
-impl Sight {
+impl LastView {
     /// One of this moment.
-    pub fn new(rooms: Base, in_step: bool) -> Self {
+    pub fn new(rooms: Baseline, in_step: bool) -> Self {
         let at = Instant::now();
         Self { rooms, in_step, at }
     }
@@ -145,7 +146,7 @@ impl Sight {
     }
 }
 
-fn is_last(clients: &HashMap<Digest, (u64, Sight)>, (number, client): &(u64, Digest)) -> bool {
+fn is_last(clients: &HashMap<Digest, (u64, LastView)>, (number, client): &(u64, Digest)) -> bool {
     clients.get(client).is_some_and(|(last, _)| last == number)
 }
 
@@ -153,19 +154,19 @@ fn is_last(clients: &HashMap<Digest, (u64, Sight)>, (number, client): &(u64, Dig
 mod tests {
     use super::*;
 
-    fn base(rooms: usize) -> Base {
+    fn base(rooms: usize) -> Baseline {
         let names: Vec<String> = (0..rooms).map(|room| room.to_string()).collect();
-        Base::of(names.iter().map(|name| (&**name, Digest::of(&[name]))))
+        Baseline::of(names.iter().map(|name| (&**name, Digest::of(&[name]))))
     }
 
-    fn seen(shown: &Shown, client: &str) -> Option<(Base, bool)> {
-        let sight = shown.to(client)?;
+    fn seen(shown: &Views, client: &str) -> Option<(Baseline, bool)> {
+        let sight = shown.of(client)?;
         Some((sight.rooms.clone(), sight.in_step))
     }
 
     #[test]
     fn the_last_counts_and_what_is_kept_is_bounded() {
-        let mut shown = Shown::default();
+        let mut views = Views::default();
         shown.put("a@b/c", base(1), 1);
         shown.put("a@b/c", base(2), 2);
         shown.is_in_step("a@b/c", 1);
@@ -183,13 +184,13 @@ mod tests {
             shown.put(&format!("x@y/{client}"), base(ROOMS / 2), 2000 + client);
         }
         assert!(shown.rooms <= ROOMS);
-        assert_eq!(shown.to("a@b/c"), None, "the oldest goes first");
-        assert!(shown.to("x@y/2").is_some());
+        assert_eq!(shown.of("a@b/c"), None, "the oldest goes first");
+        assert!(shown.of("x@y/2").is_some());
     }
 
     #[test]
     fn what_is_written_down_is_known_again_and_in_the_same_order() {
-        let mut shown = Shown::default();
+        let mut views = Views::default();
         assert_eq!(shown.write(None), None);
         shown.put("a@b/c", base(1), 1);
         shown.put("d@e/f", base(2), 2);
@@ -198,13 +199,13 @@ mod tests {
         shown.is_in_step("d@e/f", 2);
         let text = shown.write(None).unwrap();
         assert!(!text.contains('@'), "nobody is named: {text}");
-        let mut again = Shown::default();
+        let mut again = Views::default();
         again.read(&text);
         again.read("nonsense\n0 0 0\n\n");
         assert_eq!(seen(&again, "a@b/c"), Some((base(1), false)));
         assert_eq!(seen(&again, "d@e/f"), Some((base(2), true)));
         assert_eq!(again.write(None), Some(text));
-        let before = shown.to("d@e/f").map(|sight| sight.at);
+        let before = shown.of("d@e/f").map(|sight| sight.at);
         assert_eq!(
             shown.write(before).unwrap().lines().count(),
             1,

@@ -38,7 +38,7 @@ impl Digest {
 
 /// Rooms, and what they said.
 #[derive(Debug, Clone, Default)]
-pub struct Base {
+pub struct Baseline {
     rooms: Box<[(Digest, Digest)]>,
     /// Those of them that are stored, and that the node had lost.
     gone: Option<Box<Gone>>,
@@ -58,7 +58,7 @@ const FORMATS: [&str; 2] = ["bookmarks-1", "bookmarks-2"];
 /// What stands before a room that is gone.
 const GONE: char = '-';
 
-impl Base {
+impl Baseline {
     /// That of rooms with these addresses, normalised, and this content.
     pub fn of<'a>(rooms: impl Iterator<Item = (&'a str, Digest)>) -> Self {
         let mut all: Vec<_> = rooms
@@ -177,14 +177,14 @@ impl Gone {
 }
 
 /// When it was does not count: what is the same is not noted again.
-impl PartialEq for Base {
+impl PartialEq for Baseline {
     fn eq(&self, other: &Self) -> bool {
         let [gone, others] = [self, other].map(|it| it.gone.as_ref().map(|gone| &gone.rooms));
         self.rooms == other.rooms && gone == others
     }
 }
 
-impl Eq for Base {}
+impl Eq for Baseline {}
 
 #[cfg(test)]
 mod tests {
@@ -194,20 +194,20 @@ mod tests {
     fn what_is_written_is_read_again() {
         let (a, b) = (Digest::of(&["a", ""]), Digest::of(&["", "a"]));
         assert_ne!(a, b, "it counts which text it is");
-        let base = Base::of([("tea@muc", a), ("chess@muc", b)].into_iter());
-        let again = Base::read(&base.write()).unwrap();
+        let base = Baseline::of([("tea@muc", a), ("chess@muc", b)].into_iter());
+        let again = Baseline::read(&base.write()).unwrap();
         assert_eq!(again, base);
         assert_eq!(
             (again.get("tea@muc"), again.get("chess@muc")),
             (Some(a), Some(b))
         );
         assert_eq!(again.get("go@muc"), None);
-        assert_eq!(Base::read(&Base::default().write()), Some(Base::default()));
+        assert_eq!(Baseline::read(&Baseline::default().write()), Some(Baseline::default()));
         assert_eq!((base.gone_at(), again.is_gone("tea@muc", a)), (None, false));
 
         let at = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
         let base = base.without(["tea@muc"].into_iter(), at);
-        let again = Base::read(&base.write()).unwrap();
+        let again = Baseline::read(&base.write()).unwrap();
         assert_eq!((&again, again.gone_at()), (&base, Some(at)));
         assert!(again.is_gone("tea@muc", a) && !again.is_gone("chess@muc", b));
         assert!(!again.is_gone("tea@muc", b), "it says something else now");
@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn the_first_format_is_read() {
         let text = "bookmarks-1 97e6d008e7eed59b81afd14ea4d1ac61";
-        let base = Base::read(text).unwrap();
+        let base = Baseline::read(text).unwrap();
         assert_eq!((base.count(), base.gone_at()), (1, None));
     }
 
@@ -233,7 +233,7 @@ mod tests {
             "bookmarks-1 xyz",
         ];
         for text in strange.into_iter().chain([&*twice]) {
-            assert_eq!(Base::read(text), None, "{text:?}");
+            assert_eq!(Baseline::read(text), None, "{text:?}");
         }
     }
 }

@@ -1,0 +1,171 @@
+//! Which served domains delegate to us and what they grant, on this link; and what is to be told of that.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::event::Event;
+use super::watch::{Anew, Watch};
+use crate::clock::Instant;
+use crate::replies::Replies;
+use crate::service::Grant;
+use crate::stanza::Received;
+
+/// How long after a login the served domains have to delegate before it is told that they do not.
+const TIME_TO_DELEGATE: Duration = Duration::from_secs(10);
+
+/// How many domains that are not served are remembered as having delegated. Anybody's server may
+/// say that it has.
+const MAX_NOT_SERVED: usize = 128;
+
+/// What is known of domains.
+#[derive(Debug)]
+pub struct Delegations {
+    served: Vec<String>,
+    /// Those, and others, that have told us on this link that they delegate.
+    delegated: BTreeSet<String>,
+    /// The served domains that let us work on their users' PEP nodes.
+    granted: BTreeSet<String>,
+    /// When it is to be told which served domains have not delegated.
+    tell_missing: Option<Instant>,
+    watch: Watch,
+    anew: Anew,
+}
+
+impl Delegations {
+    /// No link was up yet.
+    pub fn new(served: Vec<String>, watch: Watch) -> Self {
+        Self {
+            served,
+            delegated: BTreeSet::new(),
+            granted: BTreeSet::new(),
+            tell_missing: None,
+            watch,
+            anew: Anew::default(),
+        }
+    }
+
+    /// A link is up, on which nobody has said anything yet.
+    pub fn link_is_up(&mut self) {
+        self.delegated.clear();
+        self.granted.clear();
+        self.watch.begin();
+        self.tell_missing = Some(Instant::now() + TIME_TO_DELEGATE);
+    }
+
+    /// These are served from now on. Returns those that were not before.
+    pub fn serve(&mut self, domains: &[String]) -> Vec<String> {
+        let before = std::mem::replace(&mut self.served, domains.to_vec());
+        self.watch.keep(&self.served);
+        self.anew.keep(&self.served);
+        let new = self.served.iter().filter(|it| !before.contains(it));
+        new.cloned().collect()
+    }
+
+    /// While a link is up, these have come: they have their time to delegate.
+    pub fn have_come(&mut self, domains: Vec<String>, tell: &mut impl FnMut(&Event)) {
+        if !domains.is_empty() {
+            self.tell_missing = Some(Instant::now() + TIME_TO_DELEGATE);
+        }
+        let delegated = domains.into_iter();
+        for domain in delegated.filter(|it| self.delegated.contains(it)) {
+            self.watch.delegated(&domain, Instant::now());
+            self.anew.delegated(&domain);
+            tell(&Event::Delegated(domain));
+        }
+    }
+
+    /// Takes a stanza that answers one of our questions whether a domain still delegates; says whether it
+    /// was one.
+    pub fn take(&mut self, received: &Received, tell: &mut impl FnMut(&Event)) -> bool {
+        match self.watch.take(received) {
+            None => false,
+            Some(None) => true,
+            Some(Some(domain)) => {
+                self.ended(domain, false, tell);
+                true
+            }
+        }
+    }
+
+    /// A domain, served or not, says that it delegates.
+    pub fn delegated(&mut self, domain: String, tell: &mut impl FnMut(&Event)) {
+        let is_served = self.served.contains(&domain);
+        if is_served {
+            self.watch.delegated(&domain, Instant::now());
+            self.anew.delegated(&domain);
+        }
+        let kept = is_served || self.delegated.len() < MAX_NOT_SERVED;
+        if kept && self.delegated.insert(domain.clone()) && is_served {
+            tell(&Event::Delegated(domain));
+        }
+    }
+
+    /// A domain, served or not, says what it grants. Whether it is served.
+    pub fn granted(&mut self, domain: &str, grant: Grant, tell: &mut impl FnMut(&Event)) -> bool {
+        if !self.served.iter().any(|it| it == domain) {
+            return false;
+        }
+        let domain = domain.to_owned();
+        match grant.items {
+            true => self.granted.insert(domain.clone()),
+            false => self.granted.remove(&domain),
+        };
+        tell(&Event::Granted { domain, grant });
+        true
+    }
+
+    /// When it has to be [polled](Self::poll) again, if nothing happens.
+    pub fn due(&self, now: Instant) -> Option<Instant> {
+        let due = self.tell_missing.into_iter();
+        due.chain(self.watch.due()).chain(self.anew.due(now)).min()
+    }
+
+    /// Asks the domains if it is time to, and tells what there is to be told. `true` if it is time to log in
+    /// anew, for one of them.
+    pub fn poll(&mut self, replies: &Replies, tell: &mut impl FnMut(&Event)) -> bool {
+        let now = Instant::now();
+        let silent = replies.with(|outbox| self.watch.poll(now, outbox));
+        for domain in silent {
+            self.ended(domain, true, tell);
+        }
+        if self.tell_missing.take_if(|due| *due <= now).is_some() {
+            self.tell_missing(now, tell);
+        }
+        self.anew.begins(now)
+    }
+
+    /// A domain that had delegated on this link does so no more: only a new login can bring that back. Where
+    /// it does not, there is another later, until the domain delegates or is not served any more.
+    fn ended(&mut self, domain: String, silent: bool, tell: &mut impl FnMut(&Event)) {
+        self.delegated.remove(&domain);
+        let now = Instant::now();
+        self.anew.ended(&domain);
+        let anew = self.anew.due(now).map_or(Duration::ZERO, |due| due - now);
+        tell(&Event::DelegationEnded {
+            domain,
+            silent,
+            anew,
+        });
+    }
+
+    /// Tells which served domains have not delegated, and which of the others have granted nothing.
+    fn tell_missing(&mut self, now: Instant, tell: &mut impl FnMut(&Event)) {
+        let domains = self.served.iter().cloned();
+        let (delegated, missing): (Vec<String>, Vec<String>) =
+            domains.partition(|domain| self.delegated.contains(domain));
+        if !missing.is_empty() {
+            let is_known = self.anew.missing(&missing);
+            let due = self.anew.due(now).filter(|_| is_known);
+            tell(&Event::Undelegated {
+                domains: missing,
+                anew: due.map(|due| due - now),
+            });
+        }
+        let ungranted = delegated.into_iter();
+        let ungranted = ungranted.filter(|it| !self.granted.contains(it));
+        let ungranted: Vec<String> = ungranted.collect();
+        if !ungranted.is_empty() {
+            tell(&Event::Ungranted(ungranted));
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! What becomes of a request for the store, from its turn to its reply: told from top to bottom.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::owners::{Access, Open, Turn};
+use crate::address;
+use crate::bookmarks::{self, Ask, Baseline, BookmarkSync, Legacy, List, SHORT};
+use crate::replies::{Pending, Replies};
+use crate::service::{Action, BOOKMARKS, Found, Request, bookmarks_in};
+use crate::store::{ChangeSet, Owner, Query, Storage};
+use crate::threads::Workers;
+
+/// How many requests read at once, each until its reply is queued.
+const MAX_READS: usize = 256;
+
+/// Whatever serves requests.
+#[derive(Debug)]
+pub struct Handler {
+    /// Where it is stored.
+    pub storage: Storage,
+    /// What keeps bookmarks in step.
+    pub bookmarks: BookmarkSync,
+    replies: Replies,
+    workers: Rc<Workers>,
+    reads: Semaphore,
+}
+
+impl Handler {
+    /// One that sends its replies there. The workers take apart what is long.
+    pub fn new(
+        storage: Storage,
+        bookmarks: BookmarkSync,
+        replies: Replies,
+        workers: Rc<Workers>,
+    ) -> Self {
+        Self {
+            storage,
+            bookmarks,
+            replies,
+            workers,
+            reads: Semaphore::new(MAX_READS),
+        }
+    }
+
+    /// Serves a request: it is answered when this is done.
+    pub async fn serve(&self, request: Request, open: &Open) {
+        let Request {
+            owner,
+            asker,
+            size,
+            action,
+            answer,
+        } = request;
+        let mut reply = self.replies.pending(answer);
+        let asker = asker.filter(|asker| self.is_in_step(&owner, asker));
+        let access = match action.is_change() {
+            true => Access::Change,
+            false => Access::Get,
+        };
+        let mut turn = open.turn(access).await;
+        match action {
+            Action::Get(get) => {
+                let reading = self.room_to_read().await;
+                let found = match get.find(&self.storage).await {
+                    Ok(found) if found.has_bookmarks() => self.without_gone(&owner, found).await,
+                    Ok(found) => found,
+                    Err(error) => return reply.finish(|answer| answer.error(&error)),
+                };
+                if let Some(asker) = asker.filter(|_| found.has_bookmarks()) {
+                    drop((turn, reading));
+                    let ask = Ask {
+                        owner,
+                        asker,
+                        size,
+                        reply,
+                    };
+                    return self.bookmarks.get(ask, found).await;
+                }
+                self.replies.room().await;
+                reply.finish(|answer| answer.found(&found));
+            }
+            Action::Look(look) => {
+                let _reading = self.room_to_read().await;
+                let payload = look.carry_out(&self.storage).await;
+                reply.finish(|answer| answer.payload(payload));
+            }
+            Action::Set(set) => match (bookmarks_in(&set), asker) {
+                (None, _) => {
+                    let stored = self.storage.set(set);
+                    turn.submitted();
+                    let result = stored.await;
+                    reply.finish(|answer| answer.set(&result));
+                }
+                (Some(list), None) => self.set_alone(&owner, list, set, reply, turn).await,
+                (Some(list), Some(asker)) => {
+                    let ask = Ask {
+                        owner,
+                        asker,
+                        size,
+                        reply,
+                    };
+                    self.set_in_step(ask, list, set, turn).await;
+                }
+            },
+            Action::Remove(namespace) => {
+                if namespace.is_none() {
+                    self.bookmarks.release(&owner);
+                }
+                let removed = self.storage.remove(&owner, namespace);
+                turn.submitted();
+                let result = removed.await;
+                reply.finish(|answer| answer.set(&result));
+            }
+            Action::Forget => {
+                self.bookmarks.release(&owner);
+                let removed = self.storage.remove(&owner, None);
+                turn.submitted();
+                let result = removed.await;
+                if result.is_ok() {
+                    tell_of_removal(&owner);
+                }
+                reply.finish(|answer| answer.set(&result));
+            }
+        }
+    }
+
+    /// Whether the bookmarks of this owner are kept in step. Where they are not, it is not known any more
+    /// what the asker has been shown.
+    fn is_in_step(&self, owner: &Owner, asker: &str) -> bool {
+        let keeps = self.bookmarks.keeps(owner);
+        if !keeps {
+            self.bookmarks.pass_over(asker);
+        }
+        keeps
+    }
+
+    /// Waits until something may be read: others have read little that is not sent.
+    async fn room_to_read(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed.
+        let reading = self.reads.acquire().await.ok();
+        self.replies.room().await;
+        reading
+    }
+
+    /// Wherever the store answers alone, no room comes back that is known to be gone.
+    async fn without_gone(&self, owner: &Owner, mut found: Found) -> Found {
+        let Ok(Some(note)) = self.storage.note(owner).await else {
+            return found;
+        };
+        let list = found.stored().to_owned();
+        let left = match list.len() <= SHORT {
+            true => bookmarks::without_gone(&note, &list),
+            false => {
+                let work = move || bookmarks::without_gone(&note, &list);
+                self.workers.run(work).await
+            }
+        };
+        if let Some(left) = left {
+            found.leave(left.text);
+        }
+        found
+    }
+
+    /// Stores bookmarks of which PEP does not learn.
+    async fn set_alone(
+        &self,
+        owner: &Owner,
+        list: String,
+        set: ChangeSet,
+        reply: Pending,
+        mut turn: Turn,
+    ) {
+        let stored = self.storage.set(set);
+        turn.submitted();
+        let result = stored.await;
+        if result.is_ok() {
+            self.bookmarks.stored_alone(owner, List::Text(list)).await;
+        }
+        reply.finish(|answer| answer.set(&result));
+    }
+
+    /// Stores bookmarks, and brings PEP into step with them. A long list is read before it is stored, so
+    /// that order stays.
+    async fn set_in_step(&self, ask: Ask, list: String, set: ChangeSet, mut turn: Turn) {
+        let list = match list.len() <= SHORT {
+            true => Legacy::read(list),
+            false => self.workers.run(move || Legacy::read(list)).await,
+        };
+        if self.bookmarks.are_many(&list) {
+            let before = self.rooms_before(&ask.owner).await;
+            if let Some(most) = self.bookmarks.too_many(&list, before, &ask.asker) {
+                return ask.reply.finish(|answer| answer.too_many_rooms(most));
+            }
+        }
+        // What else is stored with them does not wait for PEP.
+        let at_once = set.changes.len() > 1;
+        let stored = self.storage.set(set);
+        turn.submitted();
+        let result = stored.await;
+        if result.is_err() {
+            return ask.reply.finish(|answer| answer.set(&result));
+        }
+        drop(turn);
+        self.bookmarks.set(ask, list, at_once).await;
+    }
+
+    /// How many rooms somebody has, as far as the store knows: in the list, or when both sides were last
+    /// in step.
+    async fn rooms_before(&self, owner: &Owner) -> usize {
+        let query = Arc::new(Query {
+            owner: owner.clone(),
+            namespace: BOOKMARKS.0.to_owned(),
+            names: vec![BOOKMARKS.1.to_owned()],
+        });
+        let listed = self.storage.get(&query).await;
+        let noted = self.storage.note(owner).await;
+        let work = move || {
+            let listed = listed.map_or(0, |(lists, _)| {
+                let lists = lists.into_iter();
+                lists.map(|it| Legacy::read(it.text).rooms.len()).sum()
+            });
+            let noted = noted.ok().flatten();
+            let noted = noted.and_then(|note| Baseline::read(&note));
+            listed.max(noted.map_or(0, |it| it.count()))
+        };
+        self.workers.run(work).await
+    }
+}
+
+fn tell_of_removal(owner: &Owner) {
+    let domain = address::domain_of(owner.as_str());
+    tracing::info!("an account of {domain} was deleted: what it had stored is removed");
+    tracing::debug!("removed what {} had stored", owner.as_str());
+}

@@ -1,0 +1,435 @@
+//! Requests about bookmarks, with a router and a node that are played, in time that is.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use tokio::runtime::Builder;
+use tokio::task::LocalSet;
+use tokio::time::sleep;
+
+use super::{Requests, Settings};
+use crate::bookmarks::{self, Baseline};
+use crate::clock::Instant;
+use crate::limits::Limits;
+use crate::link::Outbox;
+use crate::metrics::Metrics;
+use crate::replies::Replies;
+use crate::service::{self, CONTAINERS, Profile, Reserved};
+use crate::stanza::Received;
+use crate::store::{Owner, Storage, Store};
+use crate::threads::Workers;
+use crate::xml::frame::Stanza;
+use crate::xml::reader::{self, Reader};
+
+/// What a namespace may hold, in bytes.
+const MOST: u64 = 4096;
+
+/// All IQs get through; or all do, and none is answered.
+const ALL: usize = 99;
+const SILENCE: usize = 100;
+
+/// Requests, the store, and a node with rooms of these addresses.
+struct Stage {
+    requests: Requests,
+    replies: Replies,
+    storage: Storage,
+    /// `None` if there is none.
+    node: Option<Vec<String>>,
+    /// Which client of the user's asks.
+    resource: char,
+    /// How many requests there were.
+    asked: usize,
+}
+
+/// Where nothing can be done at once, time goes on to when something can.
+fn played(play: impl AsyncFnOnce()) {
+    let mut runtime = Builder::new_current_thread();
+    let runtime = runtime.enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(LocalSet::new().run_until(play()));
+}
+
+fn settings(held: usize) -> Settings {
+    Settings {
+        service: service::Settings {
+            profile: Profile {
+                domain: "p.h".to_owned(),
+                contact: Vec::new(),
+                os: None,
+                started: Instant::now(),
+            },
+            domains: vec!["h".to_owned()],
+            admins: Vec::new(),
+            reserved: Reserved::Refuse,
+            limits: Limits {
+                max_stanza_bytes: 1 << 20,
+                max_depth: 64,
+                max_namespace_bytes: MOST,
+                max_user_bytes: 1 << 20,
+                max_user_elements: 1000,
+                max_open_bytes: 1 << 20,
+                max_user_open_bytes: 1 << 20,
+                max_unsent_bytes: 1 << 20,
+            },
+        },
+        bookmarks: bookmarks::Settings {
+            from: "p.h".to_owned(),
+            active: true,
+            max_rooms: 250,
+            held,
+        },
+    }
+}
+
+/// A stanza as it is received.
+fn received(xml: &str) -> Received {
+    let limits = reader::Bounds {
+        text: usize::MAX,
+        depth: 64,
+        children: 1000,
+        containers: CONTAINERS,
+    };
+    let stream = b"<stream:stream xmlns='jabber:component:accept' \
+                   xmlns:stream='http://etherx.jabber.org/streams'>";
+    let (reader, _) = Reader::open(stream, limits).unwrap();
+    let mut stanza = Stanza {
+        longest_markup: xml.len(),
+        bytes: Cow::Borrowed(xml.as_bytes()),
+        cut: false,
+    };
+    reader.receive(&mut stanza).unwrap().unwrap()
+}
+
+fn room(address: &str) -> String {
+    format!("<conference jid='{address}'/>")
+}
+
+impl Stage {
+    fn new(node: &[&str]) -> Self {
+        let metrics = Metrics::new();
+        let settings = settings(1 << 20);
+        let replies = Replies::new(metrics.requests.clone(), 1 << 20);
+        let storage = Storage::by_caller(Store::by_caller());
+        let requests = Requests::new(
+            settings,
+            storage.clone(),
+            Workers::none(),
+            &metrics,
+            replies.clone(),
+        );
+        let stage = Self {
+            requests,
+            replies,
+            storage,
+            node: Some(node.iter().map(|room| (*room).to_owned()).collect()),
+            resource: 'r',
+            asked: 0,
+        };
+        stage.logs_in();
+        stage
+    }
+
+    fn hears(&self, xml: &str) {
+        self.requests.accept(received(xml), Instant::now());
+    }
+
+    fn logs_in(&self) {
+        self.requests.logged_in();
+        self.hears(
+            "<message from='h' to='p.h'><privilege xmlns='urn:xmpp:privilege:2'><perm access='iq'>\
+             <namespace ns='http://jabber.org/protocol/pubsub' type='both'/>\
+             <namespace ns='http://jabber.org/protocol/pubsub#owner' type='both'/>\
+             </perm></privilege></message>",
+        );
+    }
+
+    /// Asks for bookmarks, or stores these; so many IQs get through. What the client is answered.
+    async fn asks(&mut self, set: Option<&str>, iqs: usize) -> String {
+        self.sends(set);
+        self.plays(iqs).await
+    }
+
+    /// The same, and nothing has come of it yet.
+    fn sends(&mut self, set: Option<&str>) {
+        self.asked += 1;
+        let (kind, inside) = (set.map_or("get", |_| "set"), set.unwrap_or_default());
+        self.hears(&format!(
+            "<iq type='{kind}' id='{}' from='u@h/{}' to='p.h'><query xmlns='jabber:iq:private'>\
+             <storage xmlns='storage:bookmarks'>{inside}</storage></query></iq>",
+            self.asked, self.resource
+        ));
+    }
+
+    /// What was said, once nothing more can be done at once.
+    async fn said(&self) -> Vec<String> {
+        sleep(Duration::from_millis(1)).await;
+        self.replies.with(Outbox::take)
+    }
+
+    /// The IQ that is sent, alone.
+    async fn iq(&self) -> String {
+        let said = self.said().await;
+        let [iq] = &*said else { panic!("{said:?}") };
+        assert!(iq.contains("<privileged_iq"), "{iq}");
+        iq.clone()
+    }
+
+    /// Goes on to the end; what was answered last.
+    async fn plays(&mut self, mut iqs: usize) -> String {
+        let mut answered = None;
+        for _ in 0..1000 {
+            let said = self.said().await;
+            if said.is_empty() && self.requests.count() == 0 {
+                return answered.expect("an answer");
+            }
+            if said.is_empty() {
+                // A large node waits for its turn, or nobody answers.
+                sleep(Duration::from_secs(1)).await;
+            }
+            for said in said {
+                if !said.contains("<privileged_iq") {
+                    answered = Some(said);
+                } else if iqs == 0 {
+                    self.requests.link_ended();
+                    self.logs_in();
+                } else if iqs != SILENCE {
+                    iqs -= 1;
+                    let answer = self.node_answers(&said);
+                    self.hears(&answer);
+                }
+            }
+        }
+        panic!("{} never end", self.requests.count());
+    }
+
+    fn node_answers(&mut self, iq: &str) -> String {
+        let after = |what: &str| {
+            let rest = iq.split_once(what).map(|(_, rest)| rest);
+            rest.and_then(|rest| rest.split('\'').next())
+        };
+        let item = after("<item id='").map(str::to_owned);
+        match item {
+            Some(room) if iq.contains("<publish") => {
+                self.node.get_or_insert_default().push(room);
+                return answer(after(" id='").unwrap(), "result", "");
+            }
+            Some(room) if iq.contains("<retract") => {
+                let node = self.node.as_mut().expect("a node");
+                node.retain(|it| *it != room);
+                return answer(after(" id='").unwrap(), "result", "");
+            }
+            _ => {}
+        }
+        let Some(node) = &self.node else {
+            let none = "<error type='cancel'><item-not-found \
+                        xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>";
+            return answer(after(" id='").unwrap(), "error", none);
+        };
+        let rooms = node.iter();
+        let rooms = rooms.filter(|it| item.is_none() || item.as_ref() == Some(it));
+        let items: String = rooms
+            .map(|it| {
+                format!("<item id='{it}'><conference xmlns='urn:xmpp:bookmarks:1'/></item>")
+            })
+            .collect();
+        let payload = format!(
+            "<pubsub xmlns='http://jabber.org/protocol/pubsub'>\
+             <items node='urn:xmpp:bookmarks:1'>{items}</items></pubsub>"
+        );
+        answer(after(" id='").unwrap(), "result", &payload)
+    }
+
+    fn rooms(&self) -> Vec<&str> {
+        self.node.iter().flatten().map(String::as_str).collect()
+    }
+}
+
+/// The answer to the privileged IQ with this id, with this inside.
+fn answer(id: &str, kind: &str, payload: &str) -> String {
+    format!(
+        "<iq type='result' id='{id}' from='u@h'><privilege xmlns='urn:xmpp:privilege:2'>\
+         <forwarded xmlns='urn:xmpp:forward:0'><iq xmlns='jabber:client' type='{kind}' id='{id}'>\
+         {payload}</iq></forwarded></privilege></iq>"
+    )
+}
+
+#[test]
+fn both_see_the_same_rooms() {
+    played(async || {
+        let mut stage = Stage::new(&["a@m"]);
+        assert!(stage.asks(None, ALL).await.contains("jid='a@m'"));
+        stage.asks(Some(&room("b@m")), ALL).await;
+        assert_eq!(stage.rooms(), ["b@m"]);
+        stage.node = Some(Vec::new());
+        let seen = stage.asks(None, ALL).await;
+        assert!(!seen.contains("jid"), "the last one was deleted: {seen}");
+        let note = stage.storage.note(&Owner::new("u@h").unwrap()).await;
+        let base = Baseline::read(&note.unwrap().unwrap()).unwrap();
+        assert!(base.gone_at().is_some(), "it is noted as gone");
+    });
+}
+
+/// The server was set up anew, and with the node all rooms were gone from the old clients too.
+#[test]
+fn where_there_is_no_node_all_that_is_stored_is_published() {
+    for set in [None, Some(room("a@m"))] {
+        played(async || {
+            let mut stage = Stage::new(&[]);
+            stage.asks(Some(&room("a@m")), ALL).await;
+            assert_eq!(stage.rooms(), ["a@m"]);
+            stage.node = None;
+            let answered = stage.asks(set.as_deref(), ALL).await;
+            assert_eq!(answered.contains("jid='a@m'"), set.is_none(), "{answered}");
+            assert_eq!(stage.rooms(), ["a@m"]);
+        });
+    }
+}
+
+/// A client was shown what is stored, because all together was too long; what it had not seen was
+/// retracted with its next set.
+#[test]
+fn what_was_too_long_to_be_shown_is_not_taken_for_deleted() {
+    played(async || {
+        let long = format!("{}@m", "x".repeat(900));
+        let rooms: Vec<String> = (0..100).map(|room| format!("{room}{long}")).collect();
+        let rooms: Vec<&str> = rooms.iter().map(String::as_str).collect();
+        let mut stage = Stage::new(&rooms);
+        let seen = stage.asks(None, ALL).await;
+        assert!(!seen.contains("jid"), "{}", seen.len());
+        stage.asks(Some(&room("a@m")), ALL).await;
+        assert_eq!(stage.rooms().len(), 101);
+    });
+}
+
+/// A client was answered from the store alone for a while, and what it had seen in PEP before was
+/// retracted with its next set.
+#[test]
+fn what_a_client_was_shown_counts_no_more_once_it_is_served_otherwise() {
+    played(async || {
+        let mut stage = Stage::new(&["a@m"]);
+        assert!(stage.asks(None, ALL).await.contains("jid='a@m'"));
+        stage.requests.link_ended();
+        stage.asks(None, ALL).await;
+        stage.logs_in();
+        stage.asks(Some(&room("b@m")), ALL).await;
+        assert_eq!(stage.rooms(), ["a@m", "b@m"]);
+    });
+}
+
+/// A room was deleted, and the link lost in the middle of that; added again, it was taken for one
+/// that somebody else had deleted.
+#[test]
+fn a_room_that_is_added_again_after_a_lost_link_is_published() {
+    played(async || {
+        let mut stage = Stage::new(&["a@m"]);
+        stage.asks(Some(&room("a@m")), ALL).await;
+        stage.asks(Some(&room("b@m")), 3).await;
+        assert_eq!(stage.rooms(), [""; 0]);
+        stage.asks(Some(&room("a@m")), 0).await;
+        assert!(stage.asks(None, ALL).await.contains("jid='a@m'"));
+        assert_eq!(stage.rooms(), ["a@m"]);
+    });
+}
+
+/// The same, while the host is left alone because it does not answer.
+#[test]
+fn a_room_that_is_added_again_while_nobody_answers_is_published() {
+    played(async || {
+        let mut stage = Stage::new(&["a@m"]);
+        stage.asks(Some(&room("a@m")), ALL).await;
+        stage.node = Some(Vec::new());
+        stage.asks(None, ALL).await;
+        stage.falls_silent().await;
+        stage.asks(Some(&room("a@m")), ALL).await;
+        assert_eq!(stage.rooms(), [""; 0]);
+        sleep(Duration::from_secs(61)).await;
+        stage.asks(None, ALL).await;
+        assert_eq!(stage.rooms(), ["a@m"]);
+    });
+}
+
+/// What both sides had in common was forgotten with any set that the host was not asked about, and
+/// rooms that had been deleted elsewhere came back.
+#[test]
+fn what_was_deleted_elsewhere_stays_so_though_something_is_stored_while_nobody_answers() {
+    played(async || {
+        let mut stage = Stage::new(&[]);
+        stage.asks(Some(&room("a@m")), ALL).await;
+        stage.node = Some(Vec::new());
+        stage.falls_silent().await;
+        let both = [room("a@m"), room("b@m")].concat();
+        stage.asks(Some(&both), ALL).await;
+        sleep(Duration::from_secs(61)).await;
+        stage.asks(None, ALL).await;
+        assert_eq!(stage.rooms(), ["b@m"]);
+    });
+}
+
+impl Stage {
+    /// Another client of the user's asks in vain until PEP is left alone.
+    async fn falls_silent(&mut self) {
+        self.resource = 's';
+        for _ in 0..3 {
+            self.asks(None, SILENCE).await;
+        }
+        self.resource = 'r';
+    }
+}
+
+/// A client stored a list without waiting for what it had asked for; by the time the list had its
+/// turn, it was taken to have seen the answer, and a room of another client's was retracted.
+#[test]
+fn what_a_client_is_shown_after_it_has_stored_its_list_does_not_count() {
+    played(async || {
+        let mut stage = Stage::new(&["a@m"]);
+        stage.sends(None);
+        stage.asks(Some(&room("b@m")), ALL).await;
+        assert_eq!(stage.rooms(), ["a@m", "b@m"]);
+        stage.asks(Some(""), ALL).await;
+        assert_eq!(stage.rooms(), ["a@m"], "its own list it knows");
+    });
+}
+
+/// A set that was answered by the store at once, because too much was held, made what was noted count
+/// no more; and the request before it, which waited for just that, was never over. Nothing of its
+/// owner's was, from then on.
+#[test]
+fn a_request_ends_whatever_becomes_of_those_behind_it() {
+    played(async || {
+        let mut stage = Stage::new(&["a@m"]);
+        stage.sends(None);
+        let iq = stage.iq().await;
+        stage.requests.reconfigure(settings(0));
+        stage.sends(Some(&room("b@m")));
+        let said = stage.said().await;
+        assert_eq!(said.len(), 1, "the set is answered: {said:?}");
+        let answer = stage.node_answers(&iq);
+        stage.hears(&answer);
+        assert!(stage.plays(ALL).await.contains("jid='a@m'"));
+    });
+}
+
+/// What a user had was removed while PEP was asked, and the answer was taken for that to the next
+/// request.
+#[test]
+fn an_answer_counts_for_the_request_that_has_asked_alone() {
+    played(async || {
+        let mut stage = Stage::new(&["old@m"]);
+        stage.sends(None);
+        let iq = stage.iq().await;
+        let stale = stage.node_answers(&iq);
+        stage.hears(
+            "<iq type='set' id='gone' from='h' to='p.h'>\
+             <forget xmlns='urn:xmpp-private-storage:0' jid='u@h'/></iq>",
+        );
+        let said = stage.said().await;
+        assert_eq!(said.len(), 2, "both are answered: {said:?}");
+        stage.node = Some(vec!["a@m".to_owned()]);
+        stage.sends(None);
+        let iq = stage.iq().await;
+        let answer = stage.node_answers(&iq);
+        stage.hears(&stale);
+        stage.hears(&answer);
+        let seen = stage.plays(ALL).await;
+        assert!(seen.contains("a@m") && !seen.contains("old@m"), "{seen}");
+    });
+}

@@ -1,0 +1,205 @@
+//! What a get asks for, and what it finds.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::error::unreadable;
+use super::error::{Condition, StanzaError};
+use super::error::Limit;
+use crate::stanza::escape_attribute;
+use crate::store::{Elements, Held, Query, Storage, Under};
+use crate::xml::normal::{self, Node};
+
+/// Around what an answer holds.
+const OPEN: &str = "<query xmlns='jabber:iq:private'>";
+const CLOSE: &str = "</query>";
+
+/// Where old clients keep their room bookmarks (XEP-0048): this namespace, under this name.
+pub const BOOKMARKS: (&str, &str) = ("storage:bookmarks", "storage");
+
+/// What to fetch.
+#[derive(Debug)]
+pub struct Get {
+    query: Arc<Query>,
+    /// The longest answer, in bytes, that the router lets through.
+    limit: u64,
+}
+
+impl Get {
+    /// A get of what is stored under these names, as far as the answer is not over the limit, in bytes.
+    pub fn new(query: Query, limit: u64) -> Self {
+        let query = Arc::new(query);
+        Self { query, limit }
+    }
+
+    /// Whether room bookmarks are among what is fetched. A get of a single other name may come to all
+    /// that is in the namespace.
+    pub fn is_about_bookmarks(&self) -> bool {
+        let Query {
+            namespace, names, ..
+        } = &*self.query;
+        let is_named = names.iter().any(|name| name == BOOKMARKS.1);
+        namespace == BOOKMARKS.0 && (is_named || names.len() == 1)
+    }
+
+    /// Asks the store. Stored elements go into the answer as they are, unparsed.
+    pub async fn find(&self, storage: &Storage) -> Result<Found, StanzaError> {
+        let read = storage.get(&self.query).await;
+        let (elements, held) = read.map_err(|_| unreadable())?;
+        let mut parts = Vec::with_capacity(elements.len());
+        let mut bookmarks = None;
+        let mut bytes = OPEN.len() as u64;
+        for (name, Elements { mut text, under }) in self.query.names.iter().zip(elements) {
+            let is_stored = under != Under::Nothing;
+            if !is_stored {
+                write_empty(name, &self.query.namespace, &mut text);
+            }
+            bytes += text.len() as u64;
+            // What is stored in one namespace is never too long; empty elements may become so.
+            if !is_stored && bytes > self.limit {
+                return Err(too_long(self.limit));
+            }
+            if let Some((range, is_stored)) = self.bookmarks_in(name, under, &text) {
+                bookmarks = Some(Place {
+                    part: parts.len(),
+                    range,
+                    is_stored,
+                });
+            }
+            parts.push(text);
+        }
+        Ok(Found {
+            parts,
+            bookmarks,
+            left: None,
+            held,
+        })
+    }
+
+    /// Where room bookmarks stand in what was found under this name, or would, and whether they are stored.
+    fn bookmarks_in(&self, name: &str, under: Under, text: &str) -> Option<(Range<usize>, bool)> {
+        let all = 0..text.len();
+        let end = text.len()..text.len();
+        match (name == BOOKMARKS.1, under) {
+            _ if !self.is_about_bookmarks() => None,
+            (true, under) => Some((all, under == Under::Name)),
+            (false, Under::Namespace) => {
+                let place = place_of(BOOKMARKS.1, text);
+                Some(place.map_or((end, false), |place| (place, true)))
+            }
+            (false, Under::Nothing) => (self.query.names.len() == 1).then_some((all, false)),
+            (false, Under::Name) => None,
+        }
+    }
+}
+
+/// What a get has found: the payload of its answer. Room bookmarks in it may yet be shown otherwise than
+/// they are stored.
+#[derive(Debug)]
+pub struct Found {
+    /// What there is under each of the names.
+    parts: Vec<String>,
+    bookmarks: Option<Place>,
+    /// What is shown of them where PEP is not asked, or does not answer, if that is not all.
+    left: Option<String>,
+    held: Held,
+}
+
+/// Where bookmarks stand, or what stands for them, or where they would.
+#[derive(Debug)]
+struct Place {
+    part: usize,
+    range: Range<usize>,
+    is_stored: bool,
+}
+
+impl Found {
+    /// Whether there are bookmarks in it, or a place for them.
+    pub fn has_bookmarks(&self) -> bool {
+        self.bookmarks.is_some()
+    }
+
+    /// Of what is stored only this is to be shown where PEP is not asked, or does not answer.
+    pub fn leave(&mut self, left: String) {
+        self.left = Some(left);
+    }
+
+    /// Whoever has it now answers for the memory that it takes.
+    pub fn is_held_elsewhere(&mut self) {
+        self.held = Held::default();
+    }
+
+    /// The bookmarks that are shown where PEP is not asked, or does not answer; empty if there are none.
+    pub fn shown(&self) -> &str {
+        self.left.as_deref().unwrap_or(self.stored())
+    }
+
+    /// The bookmarks as they are stored; empty if they are not.
+    pub fn stored(&self) -> &str {
+        let place = self.bookmarks.as_ref().filter(|place| place.is_stored);
+        let text = |place: &Place| self.parts.get(place.part)?.get(place.range.clone());
+        place.and_then(text).unwrap_or_default()
+    }
+
+    /// How many bytes it has.
+    pub fn bytes(&self) -> usize {
+        let parts: usize = self.parts.iter().map(String::len).sum();
+        OPEN.len() + parts + CLOSE.len()
+    }
+
+    /// How many bytes stand beside the bookmarks.
+    pub(super) fn beside(&self) -> usize {
+        let place = self.bookmarks.as_ref();
+        self.bytes() - place.map_or(0, |place| place.range.len())
+    }
+
+    /// Appends the payload, with this in place of the bookmarks, or else what is shown of them.
+    pub(super) fn write(&self, instead: Option<&str>, out: &mut String) {
+        let instead = instead.or(self.left.as_deref());
+        out.push_str(OPEN);
+        for (number, text) in self.parts.iter().enumerate() {
+            match (&self.bookmarks, instead) {
+                (Some(place), Some(instead)) if place.part == number => {
+                    out.push_str(text.get(..place.range.start).unwrap_or_default());
+                    out.push_str(instead);
+                    out.push_str(text.get(place.range.end..).unwrap_or_default());
+                }
+                _ => out.push_str(text),
+            }
+        }
+        out.push_str(CLOSE);
+    }
+}
+
+/// Where the elements of this name stand among these. They stand side by side.
+fn place_of(name: &str, text: &str) -> Option<Range<usize>> {
+    let mut at = 0;
+    let mut place: Option<Range<usize>> = None;
+    for node in normal::nodes(text) {
+        let (Node::Text(xml) | Node::Element(xml)) = node;
+        let range = at..at + xml.len();
+        at = range.end;
+        let rest = xml.strip_prefix('<').and_then(|it| it.strip_prefix(name));
+        if rest.is_some_and(|rest| rest.starts_with(' ')) {
+            place = Some(place.map_or(range.start, |it| it.start)..range.end);
+        }
+    }
+    place
+}
+
+/// Writes the empty element that stands for what is not stored.
+fn write_empty(name: &str, namespace: &str, out: &mut String) {
+    out.push('<');
+    out.push_str(name);
+    out.push_str(" xmlns='");
+    escape_attribute(namespace, out);
+    out.push_str("'/>");
+}
+
+fn too_long(limit: u64) -> StanzaError {
+    StanzaError::new(
+        Condition::NotAcceptable,
+        format!("The answer would be over limits.max_namespace_bytes, {limit}."),
+    )
+    .over(Limit::NamespaceBytes)
+}

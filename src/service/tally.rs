@@ -1,0 +1,65 @@
+//! What is counted of an answer, in small closed sets: never whose it is, or what it holds.
+
+use enum_map::Enum;
+
+use super::error::{Condition, Limit};
+
+/// What was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+pub enum Kind {
+    /// Private storage, to fetch.
+    Get,
+    /// Private storage, to store.
+    Set,
+    /// Service discovery.
+    Disco,
+    /// A ping.
+    Ping,
+    /// Whatever else, or what could not be read so far.
+    Other,
+}
+
+/// How it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+pub enum Via {
+    /// Addressed to us.
+    Direct,
+    /// A server handed it over.
+    Delegated,
+}
+
+/// What is counted of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tally {
+    /// What was asked for.
+    pub kind: Kind,
+    /// How it came.
+    pub via: Via,
+    /// The error that was answered, if any.
+    pub error: Option<Condition>,
+    /// The limit that it was refused for, if any.
+    pub limit: Option<Limit>,
+}
+
+impl Kind {
+    /// Its name among the metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Set => "set",
+            Self::Disco => "disco",
+            Self::Ping => "ping",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl Via {
+    /// Its name among the metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Delegated => "delegated",
+        }
+    }
+}
