@@ -51,7 +51,7 @@ pub fn run(
     };
     let status = Status::new(facts(config), served(config), store.clone());
     let metrics = Arc::new(Metrics::new());
-    store.measure(metrics.store.clone());
+    store.measure(Arc::new(metrics.store.clone()));
     let public = Public {
         status: status.clone(),
         metrics: Arc::clone(&metrics),

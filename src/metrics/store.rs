@@ -7,6 +7,7 @@ use std::time::Duration;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Registry};
 
 use super::{PREFIX, SECONDS, counter, gauge, register};
+use crate::store::Observer;
 
 const BYTES: &str = "private_storage_stored_bytes";
 const OWNERS: &str = "private_storage_stored_owners";
@@ -50,32 +51,30 @@ impl Store {
         })
     }
 
-    /// A group of so many sets was carried out.
-    pub fn group(&self, sets: usize) {
+    /// Whether this metric must not be shown, because its value is not known.
+    pub(super) fn is_unknown(&self, name: &str) -> bool {
+        [BYTES, OWNERS].contains(&name) && !self.known.load(Ordering::Acquire)
+    }
+}
+
+impl Observer for Store {
+    fn group(&self, sets: usize) {
         self.groups.observe(sets as f64);
     }
 
-    /// A sync took so long.
-    pub fn synced(&self, took: Duration) {
+    fn synced(&self, took: Duration) {
         self.syncs.observe(took.as_secs_f64());
     }
 
-    /// The store has failed.
-    pub fn failed(&self) {
+    fn failed(&self) {
         self.failures.inc();
     }
 
-    /// What is stored, once that is known, and while it is.
-    pub fn stored(&self, stored: Option<(u64, u64)>) {
+    fn stored(&self, stored: Option<(u64, u64)>) {
         if let Some((bytes, owners)) = stored {
             self.bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
             self.owners.set(i64::try_from(owners).unwrap_or(i64::MAX));
         }
         self.known.store(stored.is_some(), Ordering::Release);
-    }
-
-    /// Whether this metric must not be shown, because its value is not known.
-    pub(super) fn is_unknown(&self, name: &str) -> bool {
-        [BYTES, OWNERS].contains(&name) && !self.known.load(Ordering::Acquire)
     }
 }

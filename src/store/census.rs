@@ -7,13 +7,14 @@
 //! been counted. Where nobody asks, nothing is read for it.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::change::Owner;
 use super::engine::{Engine, EngineError};
+use super::observer::Observer;
 use super::record::{self, Scale};
 use crate::clock::Instant;
-use crate::metrics;
 
 /// How long a slice takes, about. A set may have to wait for one.
 const SLICE: Duration = Duration::from_millis(1);
@@ -27,7 +28,7 @@ pub(super) const FIRST_KEY: [u8; 1] = [1];
 /// What all owners have, as far as it has been counted.
 #[derive(Debug)]
 pub(super) struct Census {
-    pub(super) metrics: metrics::Store,
+    pub(super) observer: Arc<dyn Observer>,
     bytes: u64,
     owners: u64,
     progress: Progress,
@@ -54,10 +55,10 @@ struct Rest {
 }
 
 impl Census {
-    pub(super) fn new(metrics: metrics::Store) -> Self {
-        metrics.stored(None);
+    pub(super) fn new(observer: Arc<dyn Observer>) -> Self {
+        observer.stored(None);
         Self {
-            metrics,
+            observer,
             bytes: 0,
             owners: 0,
             progress: Progress::NotAsked,
@@ -79,7 +80,7 @@ impl Census {
     /// Begins anew, if it had begun: nobody knows what the next engine will find.
     pub(super) fn restart(&mut self) {
         let asked = !matches!(self.progress, Progress::NotAsked);
-        *self = Self::new(self.metrics.clone());
+        *self = Self::new(Arc::clone(&self.observer));
         if asked {
             self.begin();
         }
@@ -142,7 +143,7 @@ impl Census {
     /// To be called after the changes of a group.
     pub(super) fn report(&self) {
         if matches!(self.progress, Progress::Done) {
-            self.metrics.stored(Some((self.bytes, self.owners)));
+            self.observer.stored(Some((self.bytes, self.owners)));
         }
     }
 
@@ -219,6 +220,16 @@ mod tests {
     use crate::store::change::Value;
     use crate::store::memory::Memory;
 
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl Observer for Nobody {
+        fn group(&self, _: usize) {}
+        fn synced(&self, _: Duration) {}
+        fn failed(&self) {}
+        fn stored(&self, _: Option<(u64, u64)>) {}
+    }
+
     const NAMES: [&str; 5] = ["a@x", "a", "ab@x", "b@x", "b\u{1}@x"];
 
     /// One owner stores so many bytes under a name, or deletes them.
@@ -252,7 +263,7 @@ mod tests {
         ) {
             let engine = Memory::default();
             engine.write_one((b"\0format".to_vec(), Some(b"1".to_vec()))).unwrap();
-            let mut census = Census::new(metrics::Metrics::new().store);
+            let mut census = Census::new(Arc::new(Nobody));
             let mut there: BTreeMap<(usize, u8), u64> = BTreeMap::new();
             let sum = |there: &BTreeMap<(usize, u8), u64>, owner| {
                 there.iter().filter(|((of, _), _)| *of == owner).map(|(_, bytes)| bytes).sum::<u64>()

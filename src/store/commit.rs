@@ -14,6 +14,7 @@ use super::change::{Change, ChangeSet, Existing, Quota, Owner};
 use super::compact::{Asked, Compactor};
 use super::engine::{Engine, Source};
 use super::error::SetError;
+use super::observer::Observer;
 use super::plan::{Group, Refusal, Writes};
 use super::revive::{Broken, LONGEST_PAUSE, Reviver, SHORTEST_PAUSE};
 use super::room::Room;
@@ -21,7 +22,6 @@ use super::shared::{Breakdown, Done, Shared};
 use super::usage::Cache;
 use super::whole;
 use crate::clock::Instant;
-use crate::metrics;
 use crate::panics;
 
 /// Bounds of a group: past them a longer group is hardly faster, and answers come late.
@@ -58,7 +58,7 @@ pub(super) enum Request {
     /// The engine broke, and was opened anew.
     Revived(Arc<dyn Engine>),
     /// To be measured from now on.
-    Measure(metrics::Store),
+    Measure(Arc<dyn Observer>),
     /// To be counted, if it is not yet.
     Count,
     /// To be called when it is reached: a sign of life.
@@ -181,7 +181,7 @@ impl Writer {
                     census.begin();
                 }
             }
-            Some(Request::Measure(metrics)) => self.census = Some(Census::new(metrics)),
+            Some(Request::Measure(observer)) => self.census = Some(Census::new(observer)),
             Some(Request::Set(..)) | None => {}
         }
         self.compact(begun.elapsed());
@@ -312,10 +312,10 @@ impl Writer {
         if !writes.is_empty() {
             self.unchecked.get_or_insert_with(Instant::now);
             self.compactor.follow(&writes);
-            let metrics = self.census.as_ref().map(|census| &census.metrics);
-            write(&self.shared, engine, writes, metrics)?;
-            if let Some(metrics) = metrics {
-                metrics.group(planned.len());
+            let observer = self.census.as_ref().map(|census| &*census.observer);
+            write(&self.shared, engine, writes, observer)?;
+            if let Some(observer) = observer {
+                observer.group(planned.len());
             }
         }
         let growth = group.succeeded(self.census.as_mut());
@@ -457,7 +457,7 @@ impl Writer {
         self.room = Room::default();
         let successor = self.compactor.abandon();
         if let Some(census) = &mut self.census {
-            census.metrics.failed();
+            census.observer.failed();
             census.restart();
         }
         let Some(engine) = self.engine.take() else {
@@ -491,7 +491,7 @@ fn write(
     shared: &Shared,
     engine: &dyn Engine,
     writes: Writes,
-    metrics: Option<&metrics::Store>,
+    observer: Option<&dyn Observer>,
 ) -> Result<(), Breakdown> {
     let alone = || {
         shared
@@ -513,8 +513,8 @@ fn write(
     }
     let begun = Instant::now();
     engine.flush()?;
-    if let Some(metrics) = metrics {
-        metrics.synced(begun.elapsed());
+    if let Some(observer) = observer {
+        observer.synced(begun.elapsed());
     }
     // What was synced is worth nothing if the next open does not find it.
     Ok(engine.in_place()?)

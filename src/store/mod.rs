@@ -29,7 +29,7 @@
 //! of what lives take its place. docs/STORAGE.md says what sled is trusted with,
 //! and what not.
 //!
-//! `census` counts what is stored altogether, for the metrics; `totals` does for whoever asks once.
+//! `census` counts what is stored altogether, for whoever measures it; `totals` does for whoever asks once.
 //!
 //! Architecture invariants: this room knows no XMPP and no async runtime. One thread writes. A
 //! read sees every set wholly or not at all, but it may see one that is not durable yet: the
@@ -45,6 +45,7 @@ mod engine;
 mod error;
 mod format;
 mod memory;
+mod observer;
 mod plan;
 mod read;
 mod record;
@@ -67,12 +68,12 @@ use std::time::Duration;
 pub use change::{Change, ChangeSet, Existing, Quota, Owner, Value};
 pub use compact::Compacted;
 pub use error::{CompactError, OpenError, ReadError, SetError};
+pub use observer::Observer;
 pub use storage::{Elements, Held, Query, Storage, Under};
 pub use totals::Totals;
 pub use whole::{Amount, Belongings, Entry, Holding};
 
 use crate::clock::Instant;
-use crate::metrics;
 use crate::panics;
 use crate::threads;
 use commit::{Request, Work, Writer};
@@ -362,12 +363,12 @@ impl Store {
     }
 
     /// Has the store measured from now on.
-    pub fn measure(&self, metrics: metrics::Store) {
-        self.0.hand_over(Request::Measure(metrics));
+    pub fn measure(&self, observer: Arc<dyn Observer>) {
+        self.0.hand_over(Request::Measure(observer));
     }
 
     /// Has what is stored altogether counted, in the background, if that has not been begun. The
-    /// metrics are told.
+    /// observer is told.
     pub fn count(&self) {
         self.0.hand_over(Request::Count);
     }
