@@ -8,8 +8,8 @@ use jid::BareJid;
 use secrecy::SecretString;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use super::endpoint::Endpoint;
-use super::tls::Fingerprint;
+use crate::link::Endpoint;
+use crate::link::Fingerprint;
 use super::types::{Access, Bookmarks, Disco, Http, Log, Storage};
 use crate::limits::Limits;
 

@@ -11,7 +11,6 @@
 
 mod changes;
 mod draft;
-mod endpoint;
 mod environment;
 mod error;
 mod file;
@@ -22,17 +21,15 @@ mod secret;
 mod table;
 #[cfg(test)]
 mod tests;
-mod tls;
 mod trust;
 mod types;
 mod value;
 
 pub use changes::Changes;
-pub use endpoint::Endpoint;
 pub use error::ConfigError;
 pub use reference::example;
 pub use table::{SETTINGS, Setting, Value};
-pub use tls::{Fingerprint, Tls, Trust};
+pub use crate::link::{Endpoint, Fingerprint, Tls, Trust};
 pub use types::{
     Access, Bookmarks, BookmarksMode, Component, Config, Delegation, Disco, Http, Log, LogFormat,
     ReservedNamespaces, Source, Storage,

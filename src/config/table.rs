@@ -14,8 +14,8 @@ use secrecy::ExposeSecret;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use super::draft::{Draft, Id, Place, SECRET, SECRET_FILE, refusal};
-use super::endpoint::Endpoint;
-use super::tls::{self, Fingerprint, Tls};
+use crate::link::Endpoint;
+use crate::link::{self, Fingerprint, Tls};
 use super::types::{BookmarksMode, Config, Delegation, LogFormat, ReservedNamespaces};
 use super::value::{Given, Wrong};
 
@@ -209,7 +209,7 @@ pub const SETTINGS: &[Setting] = &[
         "The name that it must have, where that is not the host of server.",
         |given| {
             let expected = "the name that the router's certificate has, such as \"example.org\"";
-            Some(given.text(expected, tls::name)?)
+            Some(given.text(expected, link::name)?)
         }
     ),
     setting!(

@@ -11,9 +11,9 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 
 use super::draft::{Draft, Id, Place, SERVER, TLS, TLS_CA_FILE, TLS_NAME, TLS_PIN};
-use super::endpoint::Endpoint;
+use crate::link::Endpoint;
 use super::read::read;
-use super::tls::{Tls, Trust, name};
+use crate::link::{Tls, Trust, name};
 
 /// What was said of TLS, if it makes sense together.
 pub(super) fn find(draft: &mut Draft) -> Result<Option<Tls>, String> {

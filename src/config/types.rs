@@ -9,8 +9,8 @@ use std::time::Duration;
 use jid::BareJid;
 use secrecy::SecretString;
 
-use super::endpoint::Endpoint;
-use super::tls::Tls;
+use crate::link::Endpoint;
+use crate::link::Tls;
 use crate::limits::Limits;
 
 /// Everything that can be configured, checked.

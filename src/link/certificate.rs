@@ -22,7 +22,7 @@ use tokio_rustls::rustls::{
     CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
 
-use crate::config::Fingerprint;
+use super::security::Fingerprint;
 
 /// A certificate that was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]

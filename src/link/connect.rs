@@ -11,8 +11,9 @@ use tokio_xmpp::connect::DnsConfig;
 use super::certificate::BadCertificate;
 use super::socket::{self, ReadHalf, WriteHalf};
 use super::tls::{self, TlsError};
+use super::endpoint::Endpoint;
+use super::security::Tls;
 use super::{Settings, StreamError};
-use crate::config::{Endpoint, Tls};
 
 /// How long one address may take to accept.
 const CONNECT: Duration = Duration::from_secs(10);

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::inbound::End;
 use super::{ConnectError, Link, Settings, Step};
-use crate::config::Endpoint;
+use super::endpoint::Endpoint;
 use crate::stanza::{Element, escape_attribute, ns};
 
 /// How long the router may take for each step.

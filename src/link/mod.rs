@@ -6,23 +6,26 @@
 
 mod certificate;
 mod connect;
+mod endpoint;
 mod handshake;
 mod inbound;
 mod outbound;
 mod refusal;
+mod security;
 mod socket;
 mod tls;
 
 use secrecy::SecretString;
 
-use crate::config::{Endpoint, Tls};
 use crate::stanza::Container;
 
 pub use certificate::{BadCertificate, Fault};
 pub use connect::{ConnectError, Step};
+pub use endpoint::Endpoint;
 pub use inbound::{End, Inbound, Incoming, read_late};
 pub use outbound::{Outbound, Outbox};
 pub use refusal::StreamError;
+pub use security::{Fingerprint, Tls, Trust, name};
 
 /// What a link needs to know.
 #[derive(Debug, Clone)]

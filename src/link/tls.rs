@@ -19,7 +19,7 @@ use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::{ClientConfig, Error, RootCertStore};
 
 use super::certificate::{BadCertificate, Judge, Measure};
-use crate::config::{Tls, Trust};
+use super::security::{Tls, Trust};
 
 /// What is said where TLS comes and was not asked for.
 pub const UNASKED: &str = "it answered with TLS, and component.tls is \"off\"";

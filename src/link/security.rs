@@ -19,7 +19,7 @@ pub struct Tls {
 
 impl Tls {
     /// Where the authorities were read from.
-    pub(super) fn ca_file(&self) -> Option<&Path> {
+    pub fn ca_file(&self) -> Option<&Path> {
         match &self.trust {
             Trust::File { path, .. } => Some(path),
             Trust::System | Trust::Pin(_) => None,
@@ -27,7 +27,7 @@ impl Tls {
     }
 
     /// The one certificate that is good.
-    pub(super) fn pin(&self) -> Option<Fingerprint> {
+    pub fn pin(&self) -> Option<Fingerprint> {
         match self.trust {
             Trust::Pin(pin) => Some(pin),
             Trust::System | Trust::File { .. } => None,
@@ -84,6 +84,6 @@ impl fmt::Display for Fingerprint {
 }
 
 /// A name that a certificate can have: of a host, or an IP address.
-pub(super) fn name(text: &str) -> Option<ServerName<'static>> {
+pub fn name(text: &str) -> Option<ServerName<'static>> {
     ServerName::try_from(text.to_owned()).ok()
 }
