@@ -209,7 +209,7 @@ pub const SETTINGS: &[Setting] = &[
         "The name that it must have, where that is not the host of server.",
         |given| {
             let expected = "the name that the router's certificate has, such as \"example.org\"";
-            Some(given.text(expected, link::name)?)
+            Some(given.text(expected, link::certificate_name)?)
         }
     ),
     setting!(

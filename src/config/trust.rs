@@ -13,7 +13,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use super::draft::{Draft, Id, Place, SERVER, TLS, TLS_CA_FILE, TLS_NAME, TLS_PIN};
 use crate::link::Endpoint;
 use super::read::read;
-use crate::link::{Tls, Trust, name};
+use crate::link::{Tls, Trust, certificate_name};
 
 /// What was said of TLS, if it makes sense together.
 pub(super) fn find(draft: &mut Draft) -> Result<Option<Tls>, String> {
@@ -44,7 +44,7 @@ pub(super) fn find(draft: &mut Draft) -> Result<Option<Tls>, String> {
         (None, Some(pin)) => Trust::Pin(pin),
         (None, None) => Trust::System,
     };
-    let name = match draft.component.tls_name.take().or_else(|| name(&host)) {
+    let name = match draft.component.tls_name.take().or_else(|| certificate_name(&host)) {
         Some(name) => name,
         None => {
             let what = format!(

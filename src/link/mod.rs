@@ -25,7 +25,7 @@ pub use endpoint::Endpoint;
 pub use inbound::{End, Inbound, Incoming, read_late};
 pub use outbound::{Outbound, Outbox};
 pub use refusal::StreamError;
-pub use security::{Fingerprint, Tls, Trust, name};
+pub use security::{Fingerprint, Tls, Trust, certificate_name};
 
 /// What a link needs to know.
 #[derive(Debug, Clone)]

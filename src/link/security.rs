@@ -84,6 +84,6 @@ impl fmt::Display for Fingerprint {
 }
 
 /// A name that a certificate can have: of a host, or an IP address.
-pub fn name(text: &str) -> Option<ServerName<'static>> {
+pub fn certificate_name(text: &str) -> Option<ServerName<'static>> {
     ServerName::try_from(text.to_owned()).ok()
 }

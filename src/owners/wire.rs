@@ -2,21 +2,21 @@
 //!
 //! | request | body | answer |
 //! | --- | --- | --- |
-//! | `GET /owners?OWNER` | | lines: bytes, elements, owner |
-//! | `GET /documents?OWNER` | | an archive without its header |
-//! | `GET /document?OWNER` | | the same of one owner |
-//! | `POST /keep`, `POST /replace` | an archive of one owner without its header | nothing |
-//! | `POST /remove?OWNER` | | nothing |
-//! | `POST /compact` | | bytes before, bytes after |
+//! | `GET /1/owners?OWNER` | | lines: bytes, elements, owner |
+//! | `GET /1/documents?OWNER` | | an archive without its header |
+//! | `GET /1/document?OWNER` | | the same of one owner |
+//! | `POST /1/keep`, `POST /1/replace` | an archive of one owner without its header | nothing |
+//! | `POST /1/remove?OWNER` | | nothing |
+//! | `POST /1/compact` | | bytes before, bytes after |
 //!
-//! Owners are percent-encoded; in the first two it is the one behind whom to begin. What is kept or
+//! Owners are in hexadecimal; in the first two it is the one behind whom to begin. What is kept or
 //! replaces is read by the side that has the store ([`Sound`]), whoever asks. What was refused
-//! comes back as 422, what failed as 500, each with its reason.
+//! comes back as 422, what failed as 500, each with its reason. The number is raised with whatever an
+//! older release would misunderstand: that one answers 404 or 405, and has changed nothing.
 
 use std::path::{Path, PathBuf};
 
 use http_body_util::{BodyExt, Limited};
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use tokio::runtime::Runtime;
 use tokio::task::spawn_blocking;
 
@@ -49,18 +49,18 @@ pub async fn serve(here: &Here, request: Request) -> Result<Response, Request> {
     };
     let here = here.clone();
     let work: Work = match (&method, path.as_str(), owner) {
-        (&Method::GET, "/owners", after) => {
+        (&Method::GET, "/1/owners", after) => {
             Box::new(move || Ok((TEXT, lines(here.page(after.as_ref())?))))
         }
-        (&Method::GET, "/documents", after) => {
+        (&Method::GET, "/1/documents", after) => {
             Box::new(move || Ok((BINARY, records(&here.documents(after.as_ref())?)?)))
         }
-        (&Method::GET, "/document", Some(owner)) => {
+        (&Method::GET, "/1/document", Some(owner)) => {
             Box::new(move || Ok((BINARY, records(&[here.document(&owner)?])?)))
         }
-        (&Method::POST, "/keep" | "/replace", _) => {
+        (&Method::POST, "/1/keep" | "/1/replace", _) => {
             let existing = match path.as_str() {
-                "/keep" => Existing::Keep,
+                "/1/keep" => Existing::Keep,
                 _ => Existing::Replace,
             };
             let body = Limited::new(request.into_body(), LONGEST).collect().await;
@@ -70,10 +70,10 @@ pub async fn serve(here: &Here, request: Request) -> Result<Response, Request> {
                 Ok((TEXT, Vec::new()))
             })
         }
-        (&Method::POST, "/remove", Some(owner)) => {
+        (&Method::POST, "/1/remove", Some(owner)) => {
             Box::new(move || here.remove(&owner).map(|()| (TEXT, Vec::new())))
         }
-        (&Method::POST, "/compact", None) => Box::new(move || {
+        (&Method::POST, "/1/compact", None) => Box::new(move || {
             let Compacted { before, after } = here.compact()?;
             Ok((TEXT, format!("{before} {after}\n").into_bytes()))
         }),
@@ -128,11 +128,12 @@ fn records(documents: &[Document]) -> Result<Vec<u8>, Trouble> {
 }
 
 fn decoded(owner: &str) -> Option<Owner> {
-    Owner::new(&percent_decode_str(owner).decode_utf8().ok()?)
+    let address = String::from_utf8(hex::decode(owner).ok()?).ok()?;
+    Owner::new(&address)
 }
 
 fn encoded(owner: &Owner) -> String {
-    utf8_percent_encode(owner.as_str(), NON_ALPHANUMERIC).to_string()
+    hex::encode(owner.as_str())
 }
 
 /// The owners of the service that runs on a folder.
@@ -176,6 +177,11 @@ impl There {
             match status {
                 StatusCode::OK => Ok(body),
                 StatusCode::UNPROCESSABLE_ENTITY => Err(Trouble::Refused(why())),
+                StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Err(Trouble::Broken(
+                    "the service that runs is of another release than this command, and has \
+                     changed nothing: restart the service, and try again"
+                        .into(),
+                )),
                 _ => Err(Trouble::Broken(why())),
             }
         })
@@ -184,7 +190,7 @@ impl There {
 
 impl Owners for There {
     fn page(&self, after: Option<&Owner>) -> Result<Vec<(Owner, Amount)>, Trouble> {
-        let path = format!("/owners?{}", after.map(encoded).unwrap_or_default());
+        let path = format!("/1/owners?{}", after.map(encoded).unwrap_or_default());
         let lines = self.ask(Method::GET, &path, Vec::new())?;
         let lines = String::from_utf8_lossy(&lines);
         let page: Option<Vec<(Owner, Amount)>> = lines.lines().map(line).collect();
@@ -192,32 +198,32 @@ impl Owners for There {
     }
 
     fn documents(&self, after: Option<&Owner>) -> Result<Vec<Document>, Trouble> {
-        let path = format!("/documents?{}", after.map(encoded).unwrap_or_default());
+        let path = format!("/1/documents?{}", after.map(encoded).unwrap_or_default());
         documents(&self.ask(Method::GET, &path, Vec::new())?)
     }
 
     fn document(&self, owner: &Owner) -> Result<Document, Trouble> {
-        let path = format!("/document?{}", encoded(owner));
+        let path = format!("/1/document?{}", encoded(owner));
         let found = documents(&self.ask(Method::GET, &path, Vec::new())?)?;
         found.into_iter().next().ok_or_else(strange)
     }
 
     fn put(&self, sound: Sound, existing: Existing) -> Result<(), Trouble> {
         let path = match existing {
-            Existing::Keep => "/keep",
-            Existing::Replace => "/replace",
+            Existing::Keep => "/1/keep",
+            Existing::Replace => "/1/replace",
         };
         let records = records(&[sound.into_document()])?;
         self.ask(Method::POST, path, records).map(drop)
     }
 
     fn remove(&self, owner: &Owner) -> Result<(), Trouble> {
-        let path = format!("/remove?{}", encoded(owner));
+        let path = format!("/1/remove?{}", encoded(owner));
         self.ask(Method::POST, &path, Vec::new()).map(drop)
     }
 
     fn compact(&self) -> Result<Compacted, Trouble> {
-        let answer = self.ask(Method::POST, "/compact", Vec::new())?;
+        let answer = self.ask(Method::POST, "/1/compact", Vec::new())?;
         let answer = String::from_utf8_lossy(&answer);
         let mut numbers = answer.split_whitespace().map(str::parse);
         match (numbers.next(), numbers.next()) {

@@ -519,7 +519,7 @@ fn the_running_service_refuses_what_is_bad_and_goes_on() {
     let folder = data(&stage);
     stage.store("<a xmlns='urn:a'>stays</a>");
     let refused = |record: Record, why: &str| {
-        for path in ["/keep", "/replace"] {
+        for path in ["/1/keep", "/1/replace"] {
             for records in [
                 &[record.clone()][..],
                 &[good("anna@localhost"), record.clone()],
@@ -550,7 +550,7 @@ fn the_running_service_refuses_what_is_bad_and_goes_on() {
     assert!(!said.contains("anna"), "{said}");
     let (status, said) = post(
         &folder,
-        "/replace",
+        "/1/replace",
         &forged::archive(&[good("anna@localhost")]),
     );
     assert_eq!(status, 200, "{said}");

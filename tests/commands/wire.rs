@@ -1,16 +1,21 @@
 //! The owners through the control socket of the running service, and in this process: whatever is
 //! asked, the answer is the same.
 
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::thread;
 
 use xmpp_private_storage::archive::{self, Document};
 use xmpp_private_storage::config::Config;
+use xmpp_private_storage::exit;
 use xmpp_private_storage::owners::sound::Sound;
 use xmpp_private_storage::owners::wire::There;
 use xmpp_private_storage::owners::{Here, Owners, for_each, for_each_document};
 use xmpp_private_storage::store::{Belongings, Entry, Existing, Owner, Value};
 
-use super::{data, open, post, put_past_everything, send};
+use super::{data, open, place, post, put_past_everything, refused, send};
 use crate::fidelity::writing;
 use crate::scripted::stage::Stage;
 
@@ -210,7 +215,7 @@ fn what_is_no_document_is_refused_and_changes_nothing() {
     without_owner.extend_from_slice(&crc32fast::hash(&[0; 4]).to_le_bytes());
     without_owner.extend_from_slice(&[0; 4]);
     let cut = &good[..good.len() - 1];
-    for path in ["/keep", "/replace"] {
+    for path in ["/1/keep", "/1/replace"] {
         for body in [
             b"",
             &b"garbage, and more of it"[..],
@@ -226,17 +231,17 @@ fn what_is_no_document_is_refused_and_changes_nothing() {
         }
     }
     for path in [
-        "/remove",
-        "/remove?",
-        "/remove?%ff",
-        "/remove?%00",
+        "/1/remove",
+        "/1/remove?",
+        "/1/remove?ff",
+        "/1/remove?00",
         "/nonsense",
-        "/owners",
+        "/1/owners",
     ] {
         let (status, _) = post(&folder, path, b"");
         assert_eq!(status, 405, "{path}");
     }
-    for path in ["/owners?%ff", "/documents?a%00b", "/document", "/compact"] {
+    for path in ["/1/owners?ff", "/1/documents?610062", "/1/document", "/1/compact"] {
         let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
         assert_eq!(send(&folder, head.as_bytes()).0, 404, "{path}");
     }
@@ -245,4 +250,28 @@ fn what_is_no_document_is_refused_and_changes_nothing() {
     let there = There::find(&folder).expect("an answer");
     let owners = there.expect("a running service").page(None);
     assert_eq!(owners.expect("an answer").len(), 1);
+}
+
+/// After an upgrade the service runs on as it was until it is restarted, and a command of the new release
+/// must not take what that one says for something else.
+#[test]
+fn a_command_beside_a_service_of_another_release_says_so_and_changes_nothing() {
+    let place = place();
+    let folder = place.path().join("data");
+    fs::create_dir(&folder).expect("a folder");
+    let older = UnixListener::bind(folder.join("control.sock")).expect("a socket");
+    // It is asked how it is, and then for something that it does not know.
+    let service = thread::spawn(move || {
+        for answer in [
+            "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nhere",
+            "HTTP/1.1 405 Method Not Allowed\r\ncontent-length: 8\r\n\r\nonly GET",
+        ] {
+            let (mut connection, _) = older.accept().expect("a connection");
+            let _ = connection.read(&mut [0; 4096]).expect("a request");
+            connection.write_all(answer.as_bytes()).expect("written");
+        }
+    });
+    let told = refused(place.path(), &["compact"], exit::UNAVAILABLE.into());
+    assert!(told.contains("restart the service"), "{told}");
+    service.join().expect("both were asked");
 }

@@ -202,7 +202,7 @@ fn commands_are_not_cut_off_by_whoever_comes_later() {
     }
     let folder = stage.component.folder();
     let data = folder.join("data");
-    let documents = b"GET /documents? HTTP/1.1\r\nHost: control\r\n\r\n";
+    let documents = b"GET /1/documents? HTTP/1.1\r\nHost: control\r\n\r\n";
     let commands: Vec<_> = (0..40).map(|_| ask(&data, documents)).collect();
     healthcheck(folder);
     let crowd: Vec<_> = (0..1_000).map(|_| ask(&data, b"")).collect();

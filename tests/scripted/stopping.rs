@@ -145,7 +145,7 @@ fn while_commands_and_strangers_hold_their_connections() {
     let socket = stage.component.folder().join("data/control.sock");
     let ask = |_| {
         let mut stream = UnixStream::connect(&socket).expect("it listens");
-        let said = b"GET /documents? HTTP/1.1\r\nHost: control\r\n\r\n";
+        let said = b"GET /1/documents? HTTP/1.1\r\nHost: control\r\n\r\n";
         stream.write_all(said).expect("it reads");
         stream
     };

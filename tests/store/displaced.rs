@@ -487,9 +487,9 @@ fn nothing_is_acknowledged_or_backed_up_over_the_control_socket_either() {
     let connections = [connect(), connect(), connect()];
     fs::remove_dir_all(&scene.folder).expect("a folder");
     let asked = [
-        ("POST", "/remove?alice%40localhost"),
-        ("GET", "/documents"),
-        ("POST", "/compact"),
+        ("POST", "/1/remove?616c696365406c6f63616c686f7374"),
+        ("GET", "/1/documents"),
+        ("POST", "/1/compact"),
     ];
     for (connection, (method, path)) in connections.into_iter().zip(asked) {
         let answer = web::ask(connection, method, path);

@@ -13,7 +13,7 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, ServerName};
 use tokio_rustls::server;
 
 use super::*;
-use crate::config::Fingerprint;
+use crate::link::Fingerprint;
 use crate::link::socket::{ReadHalf, WriteHalf, encrypted};
 use crate::link::{Outbound, Outbox};
 
