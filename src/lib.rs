@@ -33,32 +33,28 @@
 //! `store` reads, or writes in a group commit; the reply goes by `replies` to `link::outbound`.
 //! `docs/ARCHITECTURE.md` has the invariants.
 
-pub mod address;
 pub mod admin;
 pub mod archive;
 pub mod bookmarks;
 pub mod cli;
-pub mod clock;
 pub mod component;
 pub mod config;
 pub mod control;
 pub mod exit;
-pub mod formats;
 pub mod http;
 pub mod limits;
-pub mod link;
 pub mod logs;
 pub mod metrics;
 pub mod owners;
-pub mod panics;
-pub mod random;
 pub mod replies;
 pub mod requests;
 pub mod run;
 pub mod service;
-pub mod stanza;
 pub mod start;
 pub mod status;
-pub mod store;
-pub mod threads;
-pub mod xml;
+
+pub use xmpp_component_link as link;
+pub use xmpp_stanza::{address, stanza, xml};
+pub use xps_base::{clock, panics, random, threads};
+pub use xps_formats as formats;
+pub use xps_store as store;

@@ -50,26 +50,33 @@ impl Levels {
 }
 
 /// What once logged under another name: whoever has written the old one in `log.level` still means it.
-const MOVED: [(&str, &str); 2] = [
+const MOVED: [(&str, &str); 8] = [
+    (PROGRAM, "xmpp_component_link"),
+    (PROGRAM, "xmpp_stanza"),
+    (PROGRAM, "xps_store"),
+    (PROGRAM, "xps_base"),
+    ("xmpp_private_storage::link", "xmpp_component_link"),
+    ("xmpp_private_storage::store", "xps_store"),
     ("xmpp_private_storage::dispatch", "xmpp_private_storage::requests"),
     ("xmpp_private_storage::bookmarks::keeper", "xmpp_private_storage::bookmarks::sync"),
 ];
 
+const PROGRAM: &str = "xmpp_private_storage";
+
 /// The configuration holds none that cannot be parsed.
 fn targets(level: &str) -> Targets {
     let given: Targets = level.parse().unwrap_or_default();
-    let moved = given.iter().flat_map(|(target, level)| {
-        MOVED.into_iter().filter_map(move |(old, new)| {
-            let inside = target.strip_prefix(old)?;
-            let is_it = inside.is_empty() || inside.starts_with("::");
-            is_it.then_some((new, level))
-        })
-    });
-    let moved: Vec<_> = moved.collect();
-    // What is given for the name of today counts.
-    let names: Vec<String> = given.iter().map(|(target, _)| target.to_owned()).collect();
-    let moved = moved.into_iter().filter(|(new, _)| !names.iter().any(|it| it == new));
-    given.clone().with_targets(moved)
+    let mut targets = given.clone();
+    for (old, new) in MOVED {
+        let is_given = |name: &str| given.iter().find(|(target, _)| *target == name);
+        // What is given for the name of today counts.
+        if is_given(new).is_none()
+            && let Some((_, level)) = is_given(old)
+        {
+            targets = targets.with_target(new, level);
+        }
+    }
+    targets
 }
 
 #[cfg(test)]
@@ -81,10 +88,13 @@ mod tests {
     #[test]
     fn a_target_of_an_older_release_means_what_it_meant() {
         let debug = |level: &str, target: &str| targets(level).would_enable(target, &Level::DEBUG);
-        let (old, new) = MOVED[0];
-        assert!(debug(&format!("info,{old}=debug"), new));
-        assert!(debug(&format!("info,{old}::lane=debug"), new));
-        assert!(!debug(&format!("info,{old}=debug,{new}=info"), new));
-        assert!(!debug("info", new) && debug("debug", new));
+        for (old, new) in MOVED {
+            assert!(debug(&format!("info,{old}=debug"), new), "{old}");
+            assert!(!debug(&format!("info,{old}=debug,{new}=info"), new), "{old}");
+        }
+        let store = "xps_store::commit";
+        assert!(debug("info,xmpp_private_storage=debug", store));
+        assert!(!debug("info,xmpp_private_storage::link=debug", store));
+        assert!(!debug("info", store) && debug("debug", store));
     }
 }

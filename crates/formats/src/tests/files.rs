@@ -1,0 +1,252 @@
+//! Files and folders, and what they may lead to.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::{LIMITS, private, shown};
+use crate::Import;
+
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a folder"))
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.0.path().join(file)
+    }
+
+    fn write(&self, file: &str, text: &str) {
+        let path = self.path(file);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, text).expect("a file");
+    }
+
+    /// What an import brings, with names of files as seen from the folder; sorted, since the
+    /// order of a folder is nobody's.
+    fn import(&self, path: &str) -> Vec<String> {
+        let import = Import::of([self.path(path)], LIMITS);
+        let progress = import.progress();
+        let mut lines: Vec<String> = shown(import)
+            .into_iter()
+            .map(|line| line.replace(&format!("{}/", self.0.path().display()), ""))
+            .collect();
+        assert_eq!(progress.done(), progress.total(), "{lines:#?}");
+        lines.sort();
+        lines
+    }
+}
+
+fn main_file(includes: &[&str]) -> String {
+    let includes: String = includes
+        .iter()
+        .map(|href| format!("<xi:include href='{href}'/>"))
+        .collect();
+    format!(
+        "<?xml version='1.0' encoding='UTF-8'?><server-data xmlns='urn:xmpp:pie:0' \
+         xmlns:xi='http://www.w3.org/2001/XInclude'>{includes}</server-data>"
+    )
+}
+
+fn host_file(host: &str, users: &str) -> String {
+    format!("<host xmlns='urn:xmpp:pie:0' jid='{host}'>{users}</host>")
+}
+
+const PRIVATE: &str = "return { [\"a:x\"] = { name = \"a\"; attr = { xmlns = \"x\" }; \"1\" } };\n";
+
+#[test]
+fn a_server_file_pulls_in_its_hosts_and_a_host_its_users() {
+    let folder = Folder::new();
+    folder.write("main.xml", &main_file(&["one.xml", "sub/two.xml"]));
+    folder.write(
+        "one.xml",
+        &host_file("one", "<user name='a'/><user name='b'/>"),
+    );
+    let include = "<i:include xmlns:i='http://www.w3.org/2001/XInclude' href='c.xml'/>";
+    folder.write(
+        "sub/two.xml",
+        &host_file("two", &format!("{include}<user name='d'/>")),
+    );
+    folder.write("sub/c.xml", "<user xmlns='urn:xmpp:pie:0' name='c'/>");
+    assert_eq!(
+        folder.import("main.xml"),
+        ["a@one", "b@one", "c@two", "d@two"]
+    );
+    assert_eq!(folder.import("one.xml"), ["a@one", "b@one"]);
+}
+
+#[test]
+fn in_a_folder_every_file_is_read_once_whether_included_or_not() {
+    let folder = Folder::new();
+    folder.write("20261120.xml", &main_file(&["20261120_one.xml"]));
+    folder.write("20261120_one.xml", &host_file("one", "<user name='a'/>"));
+    folder.write("bob@h.xml", &private(""));
+    folder.write("notes.txt", "no XML");
+    folder.write("hosts.xml", &host_file("two", INCLUDE_USER));
+    folder.write("a-user.xml", "<user xmlns='urn:xmpp:pie:0' name='c'/>");
+    folder.write("z-user.xml", "<user xmlns='urn:xmpp:pie:0' name='d'/>");
+    folder.write("orphan.xml", "<user xmlns='urn:xmpp:pie:0' name='e'/>");
+    let lines = folder.import("");
+    assert!(lines[0].starts_with("! orphan.xml:1:1 (byte 0): this file tells of a user"));
+    assert_eq!(lines[1..], ["a@one", "c@two", "d@two", "u@h"]);
+}
+
+const INCLUDE_USER: &str = "<i:include xmlns:i='http://www.w3.org/2001/XInclude' \
+    href='a-user.xml'/><i:include xmlns:i='http://www.w3.org/2001/XInclude' href='z-user.xml'/>";
+
+#[test]
+fn nothing_outside_of_the_folder_is_included() {
+    let folder = Folder::new();
+    folder.write("secret.xml", &host_file("secret", "<user name='a'/>"));
+    let absolute = "/secret.xml";
+    symlink(folder.path("secret.xml"), {
+        folder.write("in/x", "");
+        folder.path("in/link.xml")
+    })
+    .expect("a link");
+    symlink(folder.path(""), folder.path("in/up")).expect("a link");
+    for (href, why) in [
+        ("../secret.xml", "it leads out of the folder, by .."),
+        ("x/../../secret.xml", "it leads out of the folder, by .."),
+        (absolute, "it is an absolute path"),
+        ("link.xml", "it leads out of the folder, by a symbolic link"),
+        (
+            "up/secret.xml",
+            "it leads out of the folder, by a symbolic link",
+        ),
+        ("file:secret.xml", "it is an address of the net"),
+        ("http://example.org/x.xml", "it is an address of the net"),
+        ("//example.org/x.xml", "it is an absolute path"),
+        ("..\\secret.xml", "a character that is not allowed"),
+        ("x#y", "a character that is not allowed"),
+        ("", "it has no name"),
+        ("missing.xml", "No such file"),
+        (".", "it is not a file"),
+    ] {
+        folder.write("in/main.xml", &main_file(&[href]));
+        let lines = folder.import("in/main.xml");
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        let named = format!("the file {href:?} was not included: ");
+        assert!(lines[0].starts_with("! in/main.xml:1:"), "{}", lines[0]);
+        assert!(
+            lines[0].contains(&named) && lines[0].contains(why),
+            "{why}: {}",
+            lines[0]
+        );
+    }
+}
+
+#[test]
+fn circles_and_repetitions_are_read_once() {
+    let folder = Folder::new();
+    folder.write(
+        "main.xml",
+        &main_file(&["main.xml", "one.xml", "./one.xml"]),
+    );
+    let circle = "<i:include xmlns:i='http://www.w3.org/2001/XInclude' href='one.xml'/>";
+    folder.write(
+        "one.xml",
+        &host_file("one", &format!("<user name='a'/>{circle}")),
+    );
+    let lines = folder.import("main.xml");
+    assert_eq!(lines.len(), 4, "{lines:#?}");
+    assert_eq!(lines[3], "a@one");
+    let said = |why: &str| lines.iter().filter(|line| line.ends_with(why)).count();
+    assert_eq!(
+        (said("it includes itself"), said("it was read before")),
+        (2, 1)
+    );
+}
+
+#[test]
+fn what_is_included_must_fit_its_place() {
+    let folder = Folder::new();
+    folder.write(
+        "main.xml",
+        &main_file(&["other.xml", "user.xml", "bad.xml", "one.xml"]),
+    );
+    folder.write("other.xml", &main_file(&[]));
+    folder.write("user.xml", "<user xmlns='urn:xmpp:pie:0' name='a'/>");
+    folder.write("bad.xml", "<host");
+    folder.write("one.xml", &host_file("one", "<user name='a'/>"));
+    let lines = folder.import("main.xml");
+    assert_eq!(lines.len(), 4, "{lines:#?}");
+    assert!(
+        lines[0].starts_with("! bad.xml:1:6 (byte 5): the file ends"),
+        "{}",
+        lines[0]
+    );
+    assert!(lines[1].starts_with("! other.xml:1:") && lines[1].contains("in this place"));
+    assert!(lines[2].starts_with("! user.xml:1:") && lines[2].contains("in this place"));
+    assert_eq!(lines[3], "a@one");
+    for attribute in ["parse='text'", "xpointer='x'"] {
+        let main = main_file(&["one.xml"]).replace("/></s", &format!(" {attribute}/></s"));
+        folder.write("main.xml", &main);
+        assert!(folder.import("main.xml")[0].contains("only whole XML files"));
+    }
+}
+
+#[test]
+fn the_folder_of_prosody_or_of_one_host_in_it() {
+    let folder = Folder::new();
+    folder.write("data/example%2eorg/private/a%2eb.dat", PRIVATE);
+    folder.write("data/example%2eorg/private/a%2eb.dat~", "half written");
+    folder.write("data/example%2eorg/private/a%2eb.list", "item({});");
+    folder.write(
+        "data/example%2eorg/accounts/carol.dat",
+        "return { password = \"x\" };",
+    );
+    folder.write("data/example%2eorg/pep/carol.dat", "return {};");
+    folder.write("data/other/private/%c3%bc.dat", PRIVATE);
+    folder.write("data/other/roster/x.dat", "return {};");
+    let one = "a.b@example.org";
+    let both = [
+        "  1 <a xmlns='x'>1</a>",
+        "  1 <a xmlns='x'>1</a>",
+        one,
+        "ü@other",
+    ];
+    assert_eq!(folder.import("data"), both);
+    assert_eq!(
+        folder.import("data/example%2eorg"),
+        ["  1 <a xmlns='x'>1</a>", one]
+    );
+    let file = "data/example%2eorg/private/a%2eb.dat";
+    assert_eq!(folder.import(file), ["  1 <a xmlns='x'>1</a>", one]);
+    let barren = folder.import("data/example%2eorg/accounts");
+    assert!(
+        barren[0].contains("nor a folder of Prosody's"),
+        "{barren:?}"
+    );
+}
+
+#[test]
+fn names_that_are_no_addresses_and_links_that_lead_out_are_refused() {
+    let folder = Folder::new();
+    folder.write("data/h/private/a%40b.dat", PRIVATE);
+    folder.write("data/h/private/a%2fb.dat", PRIVATE);
+    folder.write("data/h/private/a%zz.dat", PRIVATE);
+    folder.write("data/h/private/%ff.dat", PRIVATE);
+    folder.write("secret", PRIVATE);
+    symlink(
+        folder.path("secret"),
+        folder.path("data/h/private/link.dat"),
+    )
+    .expect("a link");
+    let lines = folder.import("data");
+    assert_eq!(lines.len(), 5, "{lines:#?}");
+    let refused = |what: &str| lines.iter().filter(|line| line.contains(what)).count();
+    assert_eq!(refused("is no address"), 4);
+    assert_eq!(refused("by a symbolic link"), 1);
+}
+
+#[test]
+fn what_is_not_there_is_said() {
+    let lines = shown(Import::of([Path::new("/nowhere/at/all").into()], LIMITS));
+    assert_eq!(lines.len(), 1);
+    assert!(lines[0].starts_with("! /nowhere/at/all: it cannot be read: No such file"));
+}

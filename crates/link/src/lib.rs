@@ -1,0 +1,74 @@
+//! One connection to a router: XEP-0114, with the namespaces of XEP-0044.
+//!
+//! [`Link::connect`] resolves the name, connects, encrypts if it is to, opens the stream and logs
+//! in; from then on [`Inbound::read`] hands up stanzas and [`Outbound::write`] sends replies, independently of
+//! each other. Nothing here knows what a stanza is about.
+
+mod certificate;
+mod connect;
+mod endpoint;
+mod handshake;
+mod inbound;
+mod outbound;
+mod refusal;
+mod security;
+mod socket;
+mod tls;
+
+use secrecy::SecretString;
+
+use xmpp_stanza::stanza::Container;
+
+pub use certificate::{BadCertificate, Fault};
+pub use connect::{ConnectError, Step};
+pub use endpoint::Endpoint;
+pub use inbound::{End, Inbound, Incoming, read_late};
+pub use outbound::{Outbound, Outbox};
+pub use refusal::StreamError;
+pub use security::{Fingerprint, Tls, Trust, certificate_name};
+
+/// What a link needs to know.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The router's address; the name is resolved at each attempt.
+    pub server: Endpoint,
+    /// How the connection is encrypted, if it is.
+    pub tls: Option<Tls>,
+    /// The component's own domain, as the router knows it.
+    pub domain: String,
+    /// What the handshake proves to know.
+    pub secret: SecretString,
+    /// The longest stanza that is read, in bytes on the wire.
+    pub max_stanza_bytes: usize,
+    /// How deep a stored element may be nested.
+    pub max_depth: usize,
+    /// How many children of one element are kept apart in a stanza's skeleton.
+    pub max_children: usize,
+    /// The elements whose children are wanted apart.
+    pub containers: &'static [Container],
+}
+
+/// A link that has logged in.
+#[derive(Debug)]
+pub struct Link {
+    /// What the router sends.
+    pub inbound: Inbound,
+    /// What we send.
+    pub outbound: Outbound,
+}
+
+impl Link {
+    /// Connects and logs in; tells each step that it has made.
+    pub async fn connect(
+        settings: &Settings,
+        mut reached: impl FnMut(Step),
+    ) -> Result<Self, ConnectError> {
+        let (read, write) = connect::connect(settings, &mut reached).await?;
+        let mut link = Self {
+            inbound: Inbound::new(read, settings),
+            outbound: Outbound::new(write),
+        };
+        handshake::log_in(&mut link, settings, &mut reached).await?;
+        Ok(link)
+    }
+}

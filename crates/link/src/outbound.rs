@@ -1,0 +1,384 @@
+//! The writing half of a link, and the replies that wait for it.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io;
+
+use super::socket::WriteHalf;
+use xps_base::clock::Instant;
+use xmpp_stanza::stanza::Reply;
+use memchr::memchr;
+
+/// How much is gathered into one write.
+const WRITE: usize = 64 * 1024;
+
+/// How many bytes of replies are kept that have been written and not confirmed.
+const MAX_SENT: usize = 4 * 1024 * 1024;
+
+/// A flush up to this size arrives in one piece.
+const ONE_SEGMENT: usize = 1024;
+
+/// The writing half.
+#[derive(Debug)]
+pub struct Outbound {
+    socket: WriteHalf,
+    chunk: Chunk,
+    /// What the socket has taken of the chunk and may still hold back.
+    taken: usize,
+}
+
+/// The bytes being written: the first entries of the outbox, and padding.
+#[derive(Debug, Default)]
+struct Chunk {
+    bytes: Vec<u8>,
+    written: usize,
+    /// Where each of the entries ends in it.
+    ends: VecDeque<usize>,
+}
+
+impl Outbound {
+    /// A writing half at the very beginning of its stream.
+    pub fn new(socket: WriteHalf) -> Self {
+        Self {
+            socket,
+            chunk: Chunk::default(),
+            taken: 0,
+        }
+    }
+
+    /// Whether nothing is half written.
+    pub fn is_done(&self) -> bool {
+        self.chunk.is_written()
+    }
+
+    /// Writes this, whole.
+    pub async fn send(&mut self, xml: &str) -> io::Result<()> {
+        self.socket.write_all(xml.as_bytes()).await?;
+        self.socket.flush().await
+    }
+
+    /// Writes this, and that nothing more will come.
+    pub async fn close(&mut self, xml: &str) -> io::Result<()> {
+        self.send(xml).await?;
+        self.socket.shutdown().await
+    }
+
+    /// Writes once from what waits, if anything does. Cancel safe: the outbox is borrowed before and
+    /// after that, and not meanwhile.
+    pub async fn write(&mut self, outbox: &RefCell<Outbox>) -> io::Result<()> {
+        if self.chunk.is_written() {
+            self.chunk.gather(&outbox.borrow());
+        }
+        if self.taken == 0 {
+            let rest = self.chunk.bytes.get(self.chunk.written..);
+            self.taken = self.socket.write(rest.unwrap_or_default()).await?;
+            if self.taken == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+        }
+        // TLS takes more than the connection does. What it took stays in the outbox until it is
+        // through: an empty outbox is not written, and the rest would never leave.
+        self.socket.flush().await?;
+        let taken = std::mem::take(&mut self.taken);
+        self.chunk.advance(taken, &mut outbox.borrow_mut());
+        Ok(())
+    }
+}
+
+impl Chunk {
+    fn is_written(&self) -> bool {
+        self.written == self.bytes.len()
+    }
+
+    fn gather(&mut self, outbox: &Outbox) {
+        self.bytes.clear();
+        self.bytes.shrink_to(2 * WRITE);
+        self.written = 0;
+        for entry in &outbox.waiting {
+            self.bytes.extend_from_slice(entry.xml.as_bytes());
+            self.ends.push_back(self.bytes.len());
+            if self.bytes.len() >= WRITE {
+                break;
+            }
+        }
+        if self.bytes.len() > ONE_SEGMENT {
+            let padding = longest_tag(&self.bytes);
+            self.bytes.resize(self.bytes.len() + padding, b' ');
+        }
+    }
+
+    fn advance(&mut self, written: usize, outbox: &mut Outbox) {
+        self.written += written;
+        while self.ends.pop_front_if(|end| *end <= self.written).is_some() {
+            outbox.sent_first();
+        }
+    }
+}
+
+/// What waits to be written, and what has been written and may yet be lost. It outlives a link:
+/// what one link could not take whole, or took and perhaps never delivered, is sent on the next.
+///
+/// A socket takes bytes that its peer never reads. So replies are kept until the router has
+/// answered a ping that was sent behind them; on a new link the others are sent again. At worst a
+/// reply comes twice, and the second is ignored; without it, a client may wait for ever.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    waiting: VecDeque<Entry>,
+    waiting_bytes: usize,
+    /// Written, and not known to have been read. The oldest are given up past a bound.
+    sent: VecDeque<Entry>,
+    sent_bytes: usize,
+    /// Whether replies were given up of which it is not known whether they were read.
+    given_up: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    xml: Reply,
+    made: Instant,
+    kind: Kind,
+}
+
+/// What an entry is. Only replies are worth anything on another link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Reply,
+    /// With its number.
+    Ping(u64),
+    /// An IQ of ours, whose answer would come too late.
+    Request,
+}
+
+impl Outbox {
+    /// Queues a reply.
+    pub fn push(&mut self, reply: Reply) {
+        self.enqueue(reply, Kind::Reply);
+    }
+
+    /// Queues an IQ of ours, which is of no use on another link.
+    pub fn push_request(&mut self, xml: String) {
+        self.enqueue(xml, Kind::Request);
+    }
+
+    /// Queues a ping. Its answer is [`Outbox::confirm`]ed by its number.
+    pub fn push_ping(&mut self, number: u64, xml: String) {
+        self.enqueue(xml, Kind::Ping(number));
+    }
+
+    /// Takes all that waits, in order, as if it had been written: for whoever is the router itself.
+    pub fn take(&mut self) -> Vec<String> {
+        self.waiting_bytes = 0;
+        self.waiting.drain(..).map(|entry| entry.xml).collect()
+    }
+
+    /// The router has answered this ping: it has read all that was sent before.
+    pub fn confirm(&mut self, number: u64) {
+        let ping = self
+            .sent
+            .iter()
+            .position(|entry| entry.kind == Kind::Ping(number));
+        let read = ping.map_or(0, |at| at + 1);
+        if ping.is_some() {
+            self.given_up = false; // they stood before it
+        }
+        for entry in self.sent.drain(..read) {
+            self.sent_bytes -= entry.xml.capacity();
+        }
+    }
+
+    /// Whether replies have been written that no ping has confirmed.
+    pub fn has_unconfirmed(&self) -> bool {
+        self.sent.iter().any(|entry| entry.kind == Kind::Reply)
+    }
+
+    /// The router has read all that was sent.
+    pub fn confirm_all(&mut self) {
+        self.sent.clear();
+        (self.sent_bytes, self.given_up) = (0, false);
+    }
+
+    /// When the first reply was made of which it is not known whether it was read.
+    pub fn unconfirmed_since(&self) -> Option<Instant> {
+        let mut all = self.sent.iter().chain(&self.waiting);
+        all.find(|entry| entry.kind == Kind::Reply)
+            .map(|it| it.made)
+    }
+
+    /// Whether everything has been written.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// How many bytes wait to be written, give or take a chunk.
+    pub fn bytes(&self) -> usize {
+        self.waiting_bytes
+    }
+
+    /// How many replies wait to be written.
+    pub fn len(&self) -> usize {
+        self.waiting
+            .iter()
+            .filter(|entry| entry.kind == Kind::Reply)
+            .count()
+    }
+
+    /// The link is gone: what it did not take whole, or may not have delivered, is to be sent on
+    /// the next one, but for what is no reply. Whether there is more that may not have been
+    /// delivered, and is not sent again.
+    pub fn rewind(&mut self) -> bool {
+        self.waiting_bytes += self.sent_bytes;
+        self.sent_bytes = 0;
+        while let Some(entry) = self.sent.pop_back() {
+            self.waiting.push_front(entry);
+        }
+        self.forget(|entry| entry.kind != Kind::Reply);
+        std::mem::take(&mut self.given_up)
+    }
+
+    /// Drops the replies made before this moment, and says how many. Only between two links.
+    pub fn drop_older_than(&mut self, moment: Instant) -> usize {
+        self.forget(|entry| entry.made < moment)
+    }
+
+    fn forget(&mut self, unwanted: impl Fn(&Entry) -> bool) -> usize {
+        let before = self.waiting.len();
+        self.waiting.retain(|entry| !unwanted(entry));
+        self.waiting_bytes = self.waiting.iter().map(|entry| entry.xml.capacity()).sum();
+        before - self.waiting.len()
+    }
+
+    fn enqueue(&mut self, xml: String, kind: Kind) {
+        self.waiting_bytes += xml.capacity();
+        self.waiting.push_back(Entry {
+            xml,
+            made: Instant::now(),
+            kind,
+        });
+    }
+
+    /// The first that waits was written whole.
+    fn sent_first(&mut self) {
+        if let Some(entry) = self.waiting.pop_front() {
+            self.waiting_bytes -= entry.xml.capacity();
+            self.sent_bytes += entry.xml.capacity();
+            self.sent.push_back(entry);
+        }
+        while self.sent_bytes > MAX_SENT
+            && let Some(entry) = self.sent.pop_front()
+        {
+            self.given_up |= entry.kind == Kind::Reply;
+            self.sent_bytes -= entry.xml.capacity();
+        }
+    }
+}
+
+/// The longest tag in XML that we wrote, where `<` and `>` stand for tags alone.
+///
+/// A router whose parser has seen part of a tag may wait until as much again has come before it
+/// looks once more (expat since 2.6, and so Prosody 13): as many blanks as the longest tag make
+/// it look.
+fn longest_tag(xml: &[u8]) -> usize {
+    /// Searching by vectors takes longer than looking at so many bytes.
+    const NEAR: usize = 16;
+    let find = |byte: u8, from: &[u8]| {
+        let near = from.iter().take(NEAR).position(|it| *it == byte);
+        near.or_else(|| Some(NEAR + memchr(byte, from.get(NEAR..)?)?))
+    };
+    let (mut longest, mut rest) = (0, xml);
+    while let Some(begin) = find(b'<', rest) {
+        let tag = &rest[begin..];
+        let Some(end) = find(b'>', tag) else {
+            break;
+        };
+        longest = longest.max(end + 1);
+        rest = &tag[end + 1..];
+    }
+    longest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outbox(replies: &[&str]) -> Outbox {
+        let mut outbox = Outbox::default();
+        for reply in replies {
+            outbox.push((*reply).to_owned());
+        }
+        outbox
+    }
+
+    fn gathered(outbox: &Outbox) -> Chunk {
+        let mut chunk = Chunk::default();
+        chunk.gather(outbox);
+        chunk
+    }
+
+    #[test]
+    fn a_long_flush_ends_in_as_many_blanks_as_its_longest_tag() {
+        let tag = format!("<iq id='{}'/>", "x".repeat(2000));
+        let chunk = gathered(&outbox(&["<a/>", &tag]));
+        assert_eq!(chunk.bytes.len(), 4 + 2 * tag.len());
+        let padding = &chunk.bytes[4 + tag.len()..];
+        assert!(padding.iter().all(|byte| *byte == b' '));
+    }
+
+    #[test]
+    fn a_short_flush_has_no_padding() {
+        assert_eq!(gathered(&outbox(&["<a/>"])).bytes, b"<a/>");
+    }
+
+    /// What the next link would be sent.
+    fn sent_anew(outbox: &mut Outbox) -> String {
+        outbox.rewind();
+        String::from_utf8(gathered(outbox).bytes).unwrap()
+    }
+
+    #[test]
+    fn what_a_link_did_not_take_whole_or_confirm_is_written_anew() {
+        let mut outbox = outbox(&["<a/>", "<b/>", "<c/>"]);
+        gathered(&outbox).advance(6, &mut outbox);
+        assert_eq!((outbox.len(), outbox.bytes()), (2, 8));
+        assert_eq!(sent_anew(&mut outbox), "<a/><b/><c/>");
+        gathered(&outbox).advance(12, &mut outbox);
+        assert!(outbox.is_empty() && outbox.has_unconfirmed());
+        assert_eq!(outbox.bytes(), 0);
+    }
+
+    #[test]
+    fn what_a_ping_has_confirmed_is_not_sent_again() {
+        let mut outbox = outbox(&["<a/>"]);
+        outbox.push_ping(7, "<ping/>".into());
+        outbox.push("<b/>".into());
+        gathered(&outbox).advance(15, &mut outbox);
+        outbox.confirm(6);
+        assert!(outbox.has_unconfirmed(), "another ping confirms nothing");
+        outbox.confirm(7);
+        assert_eq!(sent_anew(&mut outbox), "<b/>");
+        gathered(&outbox).advance(4, &mut outbox);
+        outbox.confirm(7);
+        assert!(outbox.has_unconfirmed(), "an old ping confirms nothing");
+    }
+
+    #[test]
+    fn what_nobody_waits_for_any_more_is_dropped_and_counted() {
+        let mut outbox = outbox(&["<a/>", "<b/>"]);
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        let between = Instant::now();
+        outbox.push("<c/>".into());
+        assert_eq!(outbox.drop_older_than(between), 2);
+        assert_eq!((outbox.len(), outbox.bytes()), (1, 4));
+    }
+
+    #[test]
+    fn what_is_kept_for_another_link_is_bounded() {
+        let large = "x".repeat(MAX_SENT / 4);
+        let mut outbox = outbox(&[&large, &large, &large, &large, "<a/>"]);
+        while !outbox.is_empty() {
+            let mut chunk = gathered(&outbox);
+            chunk.advance(chunk.bytes.len(), &mut outbox);
+        }
+        assert!(outbox.sent_bytes <= MAX_SENT);
+        assert!(sent_anew(&mut outbox).ends_with("<a/>") || outbox.len() == 4);
+    }
+}

@@ -1,0 +1,15 @@
+//! XML of strangers: how a stream of it is cut, read and brought into normal form.
+//!
+//! [`scan`] finds markup, [`frame`] cuts a stream into stanzas, [`reader`] reads one of them: names
+//! are resolved (`namespaces`), payloads are written in the one form in which they are stored
+//! (`fragment`). What comes over a link and what comes out of a file goes through the same code,
+//! so that the same element is the same bytes, wherever it came from.
+
+pub mod fragment;
+pub mod frame;
+mod namespaces;
+pub mod normal;
+pub mod reader;
+pub mod scan;
+
+pub use scan::NotXml;

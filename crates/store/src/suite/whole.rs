@@ -1,0 +1,223 @@
+//! Whole owners.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::{Rig, change, get, owner, set, set_within};
+use crate::record::CHUNK_BYTES;
+use crate::{Amount, ChangeSet, Existing, Holding, Quota, Store, Totals};
+
+/// Who there is, asked for two at a time.
+fn owners(store: &Store) -> Vec<String> {
+    let mut all = Vec::new();
+    loop {
+        let more = store.owners(all.last(), 2).unwrap();
+        if more.is_empty() {
+            return all.iter().map(|owner| owner.as_str().to_owned()).collect();
+        }
+        all.extend(more);
+    }
+}
+
+fn remove(store: &Store, address: &str) {
+    let (done, answer) = mpsc::channel();
+    store.remove(owner(address), move |result| done.send(result).unwrap());
+    assert_eq!(answer.recv().unwrap(), Ok(()));
+}
+
+pub fn every_owner_is_listed_once(rig: &impl Rig) {
+    let store = rig.open();
+    assert_eq!(owners(&store), [""; 0]);
+    // One address is the beginning of another, and bytes behind it sort to either side.
+    let all = [
+        "a@x",
+        "a@x!",
+        "a@x.y",
+        "ä@x",
+        "b@x",
+        "\u{1}@x",
+        "\u{10ffff}@x",
+    ];
+    for address in all {
+        for name in ["a", "b"] {
+            set(&store, address, vec![change("n", name, Some("<a/>"))]);
+            set(
+                &store,
+                address,
+                vec![change("\u{10ffff}", name, Some("<a/>"))],
+            );
+        }
+    }
+    let mut sorted = all.map(str::to_owned);
+    sorted.sort();
+    assert_eq!(owners(&store), sorted);
+}
+
+pub fn all_that_an_owner_has_comes_at_once(rig: &impl Rig) {
+    let store = rig.open();
+    let long = format!("<long>{}</long>", "x".repeat(3 * CHUNK_BYTES));
+    set(&store, "a@x", vec![change("n2", "a", Some("<a/>"))]);
+    set(
+        &store,
+        "a@x",
+        vec![
+            change("n1", "b", Some(&long)),
+            change("n1", "a", Some("<a/>")),
+        ],
+    );
+    set(&store, "a@xx", vec![change("n1", "c", Some("<c/>"))]);
+    let belongings = store.belongings(&owner("a@x")).unwrap();
+    let found: Vec<(&str, &str, &str)> = belongings
+        .entries
+        .iter()
+        .map(|entry| (&*entry.namespace, &*entry.name, &*entry.value.text))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("n1", "a", "<a/>"),
+            ("n1", "b", &*long),
+            ("n2", "a", "<a/>")
+        ]
+    );
+    assert!(
+        belongings
+            .entries
+            .iter()
+            .all(|entry| entry.value.elements == 1)
+    );
+    assert!(belongings.damaged.is_empty());
+    let amount = Amount {
+        bytes: long.len() as u64 + 8,
+        elements: 3,
+    };
+    assert_eq!(store.amount(&owner("a@x")), Ok(amount));
+    assert_eq!(store.amount(&owner("b@x")), Ok(Amount::default()));
+    assert!(store.belongings(&owner("b@x")).unwrap().entries.is_empty());
+}
+
+pub fn of_who_is_removed_nothing_is_left(rig: &impl Rig) {
+    let store = rig.open();
+    let long = format!("<long>{}</long>", "x".repeat(3 * CHUNK_BYTES));
+    for address in ["a@x", "a@xx"] {
+        set(
+            &store,
+            address,
+            vec![
+                change("n1", "a", Some(&long)),
+                change("n2", "a", Some("<a/>")),
+            ],
+        );
+    }
+    remove(&store, "a@x");
+    assert_eq!(owners(&store), ["a@xx"]);
+    assert_eq!(get(&store, "a@x", "n1", None), "");
+    assert_eq!(get(&store, "a@xx", "n1", None), long);
+    // What they used does not count any more.
+    let little = Quota {
+        max_user_bytes: 4,
+        ..Quota::NONE
+    };
+    let again = vec![change("n", "a", Some("<a/>"))];
+    assert_eq!(set_within(&store, little, "a@x", again), Ok(()));
+    remove(&store, "nobody@x");
+}
+
+pub fn one_namespace_is_removed_alone(rig: &impl Rig) {
+    let store = rig.open();
+    let long = format!("<long>{}</long>", "x".repeat(3 * CHUNK_BYTES));
+    for address in ["a@x", "b@x"] {
+        set(
+            &store,
+            address,
+            vec![
+                change("n", "a", Some(&long)),
+                change("n", "b", Some("<b/>")),
+                change("nn", "a", Some("<a/>")),
+            ],
+        );
+    }
+    let holding = |namespace: &str, bytes: usize, elements: u64| Holding {
+        namespace: namespace.to_owned(),
+        amount: Amount {
+            bytes: bytes as u64,
+            elements,
+        },
+    };
+    let all = [holding("n", long.len() + 4, 2), holding("nn", 4, 1)];
+    assert_eq!(store.holdings(&owner("a@x")).unwrap(), all);
+
+    let (done, answer) = mpsc::channel();
+    store.remove_some(owner("a@x"), Some("n".into()), move |result| {
+        done.send(result).unwrap()
+    });
+    assert_eq!(answer.recv().unwrap(), Ok(()));
+    assert_eq!(
+        store.holdings(&owner("a@x")).unwrap(),
+        [holding("nn", 4, 1)]
+    );
+    assert_eq!(store.holdings(&owner("b@x")).unwrap(), all);
+    assert_eq!(get(&store, "a@x", "n", None), "");
+
+    let patience = Duration::from_secs(60);
+    let totals = Totals {
+        owners: 2,
+        amount: Amount {
+            bytes: long.len() as u64 + 12,
+            elements: 4,
+        },
+        whole: true,
+    };
+    assert_eq!(store.totals(patience), Ok(totals));
+    let none = store.totals(Duration::ZERO);
+    assert_eq!(none, Ok(Totals::default()), "it says that it is not all");
+}
+
+pub fn a_set_that_keeps_what_is_there_adds_the_rest(rig: &impl Rig) {
+    let store = rig.open();
+    set(&store, "a@x", vec![change("n", "a", Some("<a>old</a>"))]);
+    let (done, answer) = mpsc::channel();
+    let more = ChangeSet {
+        owner: owner("a@x"),
+        quota: Quota::NONE,
+        changes: vec![
+            change("n", "a", Some("<a>new</a>")),
+            change("n", "b", Some("<b/>")),
+        ],
+    };
+    store.submit_over(more, Existing::Keep, move |result| {
+        done.send(result).unwrap()
+    });
+    assert_eq!(answer.recv().unwrap(), Ok(()));
+    assert_eq!(get(&store, "a@x", "n", None), "<a>old</a><b/>");
+}
+
+pub fn a_note_is_kept_beside_what_an_owner_has_and_goes_with_it(rig: &impl Rig) {
+    let store = rig.open();
+    let note = |text: String| {
+        let (done, answer) = mpsc::channel();
+        store.put_note(owner("a@x"), Some(text), move |result| {
+            done.send(result).unwrap()
+        });
+        assert_eq!(answer.recv().unwrap(), Ok(()));
+    };
+    assert_eq!(store.note(&owner("a@x")), Ok(None));
+    note("x".repeat(200_000));
+    note("short".to_owned());
+    set(&store, "a@x", vec![change("n", "a", Some("<a/>"))]);
+    let (done, answer) = mpsc::channel();
+    store.compact(move |result| done.send(result.is_ok()).unwrap());
+    assert!(answer.recv().unwrap());
+    store.close();
+
+    let store = rig.open();
+    assert_eq!(store.note(&owner("a@x")), Ok(Some("short".to_owned())));
+    assert_eq!(store.note(&owner("a@")), Ok(None), "nobody else's");
+    assert_eq!(store.owners(None, 10), Ok(vec![owner("a@x")]));
+    let amount = store.amount(&owner("a@x")).unwrap();
+    assert_eq!((amount.bytes, amount.elements), (4, 1));
+    let (done, answer) = mpsc::channel();
+    store.remove(owner("a@x"), move |result| done.send(result).unwrap());
+    assert_eq!(answer.recv().unwrap(), Ok(()));
+    assert_eq!(store.note(&owner("a@x")), Ok(None));
+}
