@@ -1,8 +1,4 @@
-//! One connection to a router: XEP-0114, with the namespaces of XEP-0044.
-//!
-//! [`Link::connect`] resolves the name, connects, encrypts if it is to, opens the stream and logs
-//! in; from then on [`Inbound::read`] hands up stanzas and [`Outbound::write`] sends replies, independently of
-//! each other. Nothing here knows what a stanza is about.
+#![doc = include_str!("../README.md")]
 
 mod certificate;
 mod connect;
@@ -48,7 +44,7 @@ pub struct Settings {
     pub containers: &'static [Container],
 }
 
-/// A link that has logged in.
+/// A link that has logged in: what it reads and what it writes are independent of each other.
 #[derive(Debug)]
 pub struct Link {
     /// What the router sends.
