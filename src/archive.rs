@@ -32,7 +32,6 @@ const HEADER_OF_ALL: &str = "xmpp-private-storage backup ";
 /// An owner with all that they have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
-    /// Whose it is.
     pub owner: Owner,
     /// What they have, as of one moment.
     pub belongings: Belongings,
@@ -43,10 +42,8 @@ pub struct Document {
 /// What is wrong with what is read.
 #[derive(Debug, thiserror::Error)]
 pub enum BadArchive {
-    /// It cannot be read.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// It is something else.
     #[error("this is no backup of xmpp-private-storage")]
     Foreign,
     /// Another release has written it.

@@ -47,7 +47,6 @@ pub struct Left {
     pub text: String,
     /// How many rooms are gone.
     pub gone: usize,
-    /// When that was noted.
     pub at: SystemTime,
 }
 

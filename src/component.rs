@@ -46,7 +46,6 @@ const KEEP_REPLIES: Duration = Duration::from_secs(60);
 /// gone.
 const BETWEEN: Duration = Duration::from_secs(1);
 
-/// The component.
 #[derive(Debug)]
 pub struct Component {
     link: link::Settings,
@@ -357,7 +356,6 @@ impl Component {
 
 /// What was done with the link.
 enum Turn {
-    /// Something was read.
     Read(Incoming),
     /// Something was written, or could not be.
     Wrote(io::Result<()>),

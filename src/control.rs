@@ -36,10 +36,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest answer of one line.
 const LINE: usize = 64 * 1024;
 
-/// Why nobody answers.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
-    /// Nobody listens.
     #[error("no service runs on {0}: {1}")]
     NotRunning(PathBuf, io::Error),
     /// We may not ask.
@@ -56,9 +54,7 @@ pub enum AskError {
 /// What was answered in one line.
 #[derive(Debug)]
 pub struct Line {
-    /// How it went.
     pub status: StatusCode,
-    /// The words.
     pub text: String,
 }
 
@@ -66,7 +62,6 @@ pub struct Line {
 #[derive(Debug, Clone)]
 pub struct Socket {
     path: PathBuf,
-    /// Its device and inode.
     is: (u64, u64),
 }
 
@@ -91,7 +86,6 @@ impl Socket {
 pub struct Guard(Socket);
 
 impl Guard {
-    /// What it removes.
     #[must_use]
     pub fn socket(&self) -> &Socket {
         &self.0

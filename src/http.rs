@@ -31,7 +31,6 @@ pub use guests::is_shortage;
 pub use hyper::body::Bytes;
 pub use hyper::{Method, StatusCode};
 
-/// A request.
 pub type Request = hyper::Request<Incoming>;
 
 /// An answer; its body may be streamed.
@@ -53,21 +52,16 @@ const HEADER_BYTES: usize = 16 * 1024;
 /// How long to wait when nothing can be accepted and nobody has to go for it.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Who answers requests.
 pub trait Routes: Send + Sync + 'static {
     /// Whether what is asked may take long. Then it is never cut off by who comes later.
     fn takes_long(&self, request: &Request) -> bool;
 
-    /// Answers one.
     fn answer(&self, request: Request) -> impl Future<Output = Response> + Send;
 }
 
-/// Where connections come from.
 pub trait Listener: Send {
-    /// A connection.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    /// Waits for one.
     fn accept(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 }
 

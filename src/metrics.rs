@@ -34,20 +34,16 @@ const SECONDS: [f64; 15] = [
 /// What is asked for at each scrape, since others know it anyway.
 #[derive(Debug, Clone)]
 pub struct Now {
-    /// Whether users are served.
     pub ready: bool,
     /// Whether the router has let us in.
     pub link_up: bool,
     /// Whether nothing can be read or stored.
     pub store_failed: bool,
-    /// The served domains.
     pub domains: Vec<Domain>,
 }
 
-/// A served domain.
 #[derive(Debug, Clone)]
 pub struct Domain {
-    /// What it is called.
     pub name: String,
     /// Whether it delegates; `None` if that is not expected of any.
     pub delegates: Option<bool>,
@@ -59,11 +55,9 @@ pub struct Domain {
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    /// For whoever answers requests.
     pub requests: Requests,
     /// For whoever keeps bookmarks in step.
     pub pep: Pep,
-    /// For the store.
     pub store: Store,
     /// For whoever sees links come and go.
     pub link: Link,

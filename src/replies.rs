@@ -34,7 +34,6 @@ pub struct Pending {
 }
 
 impl Replies {
-    /// Nothing is queued.
     pub fn new(metrics: metrics::Requests, max_unsent: usize) -> Self {
         Self(Rc::new(Inner {
             outbox: RefCell::default(),
@@ -95,7 +94,6 @@ impl Replies {
         self.0.outbox.borrow().bytes() < self.0.max_unsent.get()
     }
 
-    /// Waits for room.
     pub async fn room(&self) {
         while !self.has_room() {
             self.0.written.notified().await;

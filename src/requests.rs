@@ -32,7 +32,6 @@ use owners::Owners;
 /// How requests are served; as configured.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// What is answered.
     pub service: service::Settings,
     /// How room bookmarks are kept in step.
     pub bookmarks: bookmarks::Settings,
@@ -47,14 +46,12 @@ pub enum Notice {
     Granted {
         /// The domain, normalised.
         domain: String,
-        /// What it grants.
         grant: Grant,
     },
     /// An IQ of ours was answered, with this id from this address.
     Answered {
         /// The id that we gave it.
         id: String,
-        /// Who answered.
         from: String,
     },
 }

@@ -22,16 +22,13 @@ const STUCK: Duration = Duration::from_secs(30);
 /// What stays as it is while the service runs.
 #[derive(Debug, Clone)]
 pub struct Facts {
-    /// The component's own domain.
     pub jid: String,
-    /// Where the router is.
     pub server: String,
 }
 
 /// Who is served: it may change with a reload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Served {
-    /// The domains.
     pub domains: Vec<String>,
     /// Which of them have to delegate.
     pub needs: Needs,
@@ -42,9 +39,7 @@ pub struct Served {
 pub enum Needs {
     /// None: the service is only asked by its own address.
     Nothing,
-    /// Any of them.
     One,
-    /// All of them.
     All,
 }
 
@@ -53,26 +48,21 @@ pub enum Needs {
 pub enum Link {
     /// The first attempt is under way.
     Connecting,
-    /// Logged in.
     Up {
-        /// Since when.
         since: SystemTime,
     },
     /// The last attempt failed, or the link was lost.
     Down {
-        /// Why.
         why: String,
         /// How long the pause before the next attempt is.
         pause: Duration,
     },
 }
 
-/// What changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
     /// The link to the router.
     pub link: Link,
-    /// Who is served.
     pub served: Served,
     /// The served domains that delegate, on this link.
     pub delegated: BTreeSet<String>,
@@ -138,7 +128,6 @@ impl Status {
         });
     }
 
-    /// It has logged in.
     pub fn up(&self) {
         let since = clock::wall();
         self.0
@@ -146,7 +135,6 @@ impl Status {
             .send_modify(|state| state.link = Link::Up { since });
     }
 
-    /// This domain has delegated.
     pub fn delegated(&self, domain: &str) {
         self.0.state.send_modify(|state| {
             state.delegated.insert(domain.to_owned());
@@ -190,7 +178,6 @@ impl Status {
         &self.0.facts
     }
 
-    /// How it is now.
     pub fn now(&self) -> State {
         self.0.state.borrow().clone()
     }
@@ -306,23 +293,19 @@ pub struct Known {
     pub link: String,
     /// Why users are not served; `None` if they are.
     pub not_ready: Option<String>,
-    /// Those that are served.
     pub domains: Vec<KnownDomain>,
 }
 
 /// What a running service knows of a served domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownDomain {
-    /// What it is called.
     pub name: String,
-    /// Whether it delegates.
     pub delegates: bool,
     /// Whether it lets us work on its users' PEP nodes.
     pub grants: bool,
 }
 
 impl Status {
-    /// What is known now.
     pub fn known(&self) -> Known {
         let state = self.now();
         let link = match &state.link {

@@ -22,7 +22,6 @@ use crate::owners::{self, Owners, Trouble};
 use crate::service;
 use crate::store::Owner;
 
-/// Where it goes.
 #[derive(Debug, Clone)]
 pub enum To {
     /// One document for all, to standard output.
@@ -44,7 +43,6 @@ impl To {
     }
 }
 
-/// Why it ended early.
 #[derive(Debug, thiserror::Error)]
 enum Stopped {
     #[error("{0}")]

@@ -7,7 +7,6 @@ use crate::config::Config;
 use crate::control;
 use crate::exit;
 
-/// Asks the control socket.
 pub fn run(config: &Config, ready: bool) -> ExitCode {
     let path = if ready { "/readyz" } else { "/livez" };
     let why = match control::ask_for_line(&config.storage.path, path) {

@@ -25,7 +25,6 @@ pub struct How {
     pub replace: bool,
 }
 
-/// What came of it.
 #[derive(Debug, Default)]
 struct Tally {
     users: u64,

@@ -233,7 +233,6 @@ fn ejabberd_host(domain: &str) -> String {
     )
 }
 
-/// As a Lua string.
 fn lua(text: &str) -> String {
     let mut quoted = String::from('"');
     for c in text.chars() {

@@ -16,7 +16,6 @@ const SELDOM: Duration = Duration::from_secs(10);
 /// How many characters wide a bar is.
 const WIDTH: u64 = 30;
 
-/// It, on standard error.
 #[derive(Debug)]
 pub struct Progress {
     terminal: bool,

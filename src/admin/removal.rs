@@ -15,7 +15,6 @@ use crate::store::{Amount, Owner};
 pub struct Removal(Vec<(Owner, Amount)>);
 
 impl Removal {
-    /// One more.
     pub fn add(&mut self, owner: Owner, amount: Amount) {
         self.0.push((owner, amount));
     }
@@ -27,7 +26,6 @@ impl Removal {
         self
     }
 
-    /// How many.
     pub fn owners(&self) -> usize {
         self.0.len()
     }

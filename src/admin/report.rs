@@ -3,12 +3,9 @@
 use std::fmt::Display;
 use std::io::Write;
 
-/// How a thing is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sign {
-    /// It works.
     Good,
-    /// It does not.
     Bad,
     /// It works, and somebody should look at it.
     Warning,
@@ -35,7 +32,6 @@ impl Report {
         }
     }
 
-    /// One line.
     pub fn line(&self, sign: Sign, what: impl Display) {
         // Whoever closes the pipe wants no more lines.
         let _ = writeln!(std::io::stdout(), "{} {what}", self.mark(sign));

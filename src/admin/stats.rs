@@ -15,7 +15,6 @@ use crate::store::{Amount, Owner};
 /// How many of the largest owners are named.
 const LARGEST: usize = 10;
 
-/// Prints it.
 pub fn run(config: &Config) -> ExitCode {
     match count(config) {
         Ok(text) => {

@@ -15,7 +15,6 @@ pub fn bytes(bytes: u64) -> String {
     format!("{amount:.1} {}", units[unit])
 }
 
-/// So many of them.
 pub fn count(number: u64, one: &str, more: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { more })
 }

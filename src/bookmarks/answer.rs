@@ -34,7 +34,6 @@ const MAX_GROWTH: usize = 64 * 1024;
 pub struct Answer {
     /// All of it but these.
     pub received: Received,
-    /// These.
     pub items: Items,
 }
 
@@ -46,11 +45,9 @@ pub struct Items {
     /// The longest piece of markup in them, in bytes. (The parser reserves as much for each
     /// reference.)
     longest_markup: usize,
-    /// Where they stand.
     reader: Option<Reader>,
 }
 
-/// What an item is.
 #[derive(Debug)]
 pub struct Read {
     /// Its id, as it is written.
@@ -101,7 +98,6 @@ impl Items {
         self.reader.is_some()
     }
 
-    /// How many there are.
     pub fn len(&self) -> usize {
         self.places.len()
     }

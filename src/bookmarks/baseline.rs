@@ -18,7 +18,6 @@ impl Digest {
         format!("{:016x}", self.0)
     }
 
-    /// Reads such digits.
     pub fn read(hex: &str) -> Option<Self> {
         u64::from_str_radix(hex, 16).ok().map(Self)
     }
@@ -129,7 +128,6 @@ impl Baseline {
         self.rooms.len()
     }
 
-    /// As text.
     pub fn write(&self) -> String {
         let at = self.gone.as_ref().map_or(0, |gone| gone.at);
         let mut text = format!("{} {at}", FORMATS[1]);

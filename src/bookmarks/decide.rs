@@ -18,7 +18,6 @@ use super::node::{Item, Node};
 use super::room::Room;
 use super::views::LastView;
 
-/// What is compared with.
 #[derive(Debug, Clone, Copy)]
 pub struct Before<'a> {
     /// The rooms when both sides were last in step; `None` if they never were.
@@ -29,7 +28,6 @@ pub struct Before<'a> {
     pub is_set: bool,
     /// How many items the node may be given.
     pub max_rooms: usize,
-    /// What time it is.
     pub now: SystemTime,
 }
 

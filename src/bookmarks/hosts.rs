@@ -69,7 +69,6 @@ struct Silent {
 /// Who is left alone for a while, and was not before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeftAlone {
-    /// Nobody.
     Nobody,
     /// The owner: their IQs alone have no answers.
     Owner,

@@ -16,7 +16,6 @@ use crate::xml::reader::Reader;
 const NAMESPACE: &str = BOOKMARKS.0;
 const STORAGE: &str = BOOKMARKS.1;
 
-/// What somebody has stored.
 #[derive(Debug, Default)]
 pub struct Legacy {
     /// The rooms, each once: of two with one address the first counts.
@@ -25,7 +24,6 @@ pub struct Legacy {
     text: String,
     /// What the first of them says in its start tag beside its namespace.
     attributes: Range<usize>,
-    /// What stands in them.
     pieces: Vec<Piece>,
     base: Baseline,
 }
@@ -47,7 +45,6 @@ pub struct Kept {
     pub key: String,
     /// What is said of it.
     pub room: Room,
-    /// Where its element stands.
     place: Range<usize>,
 }
 
@@ -110,7 +107,6 @@ impl Legacy {
         }
     }
 
-    /// As it is stored.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -120,7 +116,6 @@ impl Legacy {
         self.text.len()
     }
 
-    /// What the rooms say.
     pub fn base(&self) -> Baseline {
         self.base.clone()
     }
@@ -212,12 +207,9 @@ fn place(text: &str, part: &str) -> Range<usize> {
     begin..begin + part.len()
 }
 
-/// What is stored.
 #[derive(Debug)]
 pub enum List {
-    /// As it is stored.
     Text(String),
-    /// Read already.
     Read(Legacy),
 }
 

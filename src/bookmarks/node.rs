@@ -23,7 +23,6 @@ const OPTIONS: [(&str, &str); 4] = [
 /// The payload of an IQ. Many of them may wait, so it is written only when it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Payload {
-    /// Asks for all items.
     Fetch,
     /// Asks for the item with this id.
     FetchItem(String),
@@ -35,7 +34,6 @@ pub enum Payload {
     Configure,
 }
 
-/// What the node holds.
 #[derive(Debug, Default)]
 pub struct Node {
     /// The items that are about a room.
@@ -79,7 +77,6 @@ impl Payload {
         *self != Self::Fetch
     }
 
-    /// As XML.
     pub fn xml(&self) -> String {
         match self {
             Self::Fetch => format!("<pubsub xmlns='{PUBSUB}'><items node='{NODE}'/></pubsub>"),

@@ -33,7 +33,6 @@ pub const SHORT: usize = 4 * 1024;
 /// The IQs under way, and the hosts that they go to.
 #[derive(Debug)]
 pub struct Pep {
-    /// Our own domain.
     from: String,
     /// Begins the ids of all. Nobody can guess it.
     prefix: String,
@@ -63,12 +62,10 @@ pub struct Account<'a> {
     pub is_gone: &'a Cell<bool>,
 }
 
-/// What PEP has said.
 #[derive(Debug)]
 pub enum Said {
     /// It is done; for a fetch, with what it has found.
     Done(Node),
-    /// It is refused.
     Refused(Refusal),
 }
 

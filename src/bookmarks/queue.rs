@@ -11,7 +11,6 @@ use crate::store::Owner;
 /// How many bytes of stored text wait here, for one owner.
 const MAX_HELD_OF_OWNER: usize = 2 * 1024 * 1024;
 
-/// All of them.
 #[derive(Debug, Default)]
 pub struct Queues {
     owners: RefCell<HashMap<Owner, Rc<Queue>>>,

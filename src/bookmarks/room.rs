@@ -25,7 +25,6 @@ pub struct Room {
 pub struct Conference<'x> {
     namespace: Namespace,
     attributes: Vec<Attribute>,
-    /// What stands in it.
     content: &'x str,
 }
 

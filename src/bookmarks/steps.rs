@@ -43,7 +43,6 @@ pub struct View {
     /// What is shown in place of what is stored; `None` if nothing is stored, and there is nothing
     /// to show.
     pub text: Option<String>,
-    /// The rooms in it.
     pub rooms: Baseline,
 }
 
@@ -69,7 +68,6 @@ pub struct Changes {
     was_empty: bool,
 }
 
-/// Takes the steps.
 #[derive(Debug)]
 pub struct Steps {
     pep: Pep,
@@ -89,7 +87,6 @@ impl Steps {
         }
     }
 
-    /// The IQs.
     pub fn pep(&self) -> &Pep {
         &self.pep
     }

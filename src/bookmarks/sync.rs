@@ -28,7 +28,6 @@ use crate::store::{Owner, Storage};
 /// How it is set up.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Our own domain.
     pub from: String,
     /// Whether bookmarks are kept in step where a host lets us.
     pub active: bool,
@@ -42,17 +41,14 @@ pub struct Settings {
 /// Who asks, and where the reply goes.
 #[derive(Debug)]
 pub struct Ask {
-    /// Whose bookmarks.
     pub owner: Owner,
     /// The full address of who asks, as received.
     pub asker: String,
     /// What it costs to hold the request, in bytes.
     pub size: usize,
-    /// Where the reply goes.
     pub reply: Pending,
 }
 
-/// Keeps bookmarks in step.
 #[derive(Debug)]
 pub struct BookmarkSync {
     settings: RefCell<Settings>,
@@ -64,7 +60,6 @@ pub struct BookmarkSync {
     next: Cell<u64>,
 }
 
-/// A request.
 struct Request {
     owner: Owner,
     asker: String,
@@ -84,7 +79,6 @@ enum Content {
     Set {
         /// This; none once it is being brought into step.
         stored: RefCell<Option<Legacy>>,
-        /// The rooms in it.
         rooms: Baseline,
         /// What the client had been shown when it stored them. It may be shown other things before
         /// their turn comes.
@@ -382,7 +376,6 @@ impl BookmarkSync {
         }
     }
 
-    /// Shows this.
     fn show(&self, request: &Request, view: View) {
         let Content::Get(found) = &request.content else {
             return;

@@ -23,11 +23,9 @@ const STORE_ALONE: &str = "-";
 /// What a client has been shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastView {
-    /// The rooms.
     pub rooms: Baseline,
     /// Whether PEP had them all. What is missing there later was deleted.
     pub in_step: bool,
-    /// When it was.
     pub at: Instant,
 }
 
@@ -135,7 +133,6 @@ impl Views {
 }
 
 impl LastView {
-    /// One of this moment.
     pub fn new(rooms: Baseline, in_step: bool) -> Self {
         let at = Instant::now();
         Self { rooms, in_step, at }

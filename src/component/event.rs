@@ -11,13 +11,11 @@ use crate::service::Grant;
 pub enum Event {
     /// The login has come so far.
     Reached(Step),
-    /// It has logged in.
     Up,
     /// A served domain delegates private storage to it.
     Delegated(String),
     /// A served domain that had delegated on this link does so no more.
     DelegationEnded {
-        /// The domain.
         domain: String,
         /// Whether that is seen from its silence alone.
         silent: bool,
@@ -27,16 +25,12 @@ pub enum Event {
     /// A served domain lets it work on its users' PEP nodes, to this extent: told whenever the
     /// domain says so.
     Granted {
-        /// The domain.
         domain: String,
-        /// What it grants.
         grant: Grant,
     },
-    /// A question was answered.
     Replied(Reply),
     /// These served domains have not delegated a while after the login.
     Undelegated {
-        /// The domains.
         domains: Vec<String>,
         /// How soon a new login is tried, because some of them had on an earlier link.
         anew: Option<Duration>,
@@ -45,12 +39,10 @@ pub enum Event {
     Ungranted(Vec<String>),
     /// A link was given up in order to log in anew.
     Left {
-        /// How long until then.
         pause: Duration,
     },
     /// A login failed, or a link was lost.
     Down {
-        /// Why.
         why: String,
         /// Whether it is the stream itself that the router refused.
         stream: bool,

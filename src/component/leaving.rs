@@ -41,7 +41,6 @@ pub struct Leaving {
     pub farewell: &'static str,
     /// How long the router may take to read that, and to end its side.
     pub patience: Duration,
-    /// Why.
     pub ended: Ended,
 }
 

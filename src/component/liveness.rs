@@ -13,7 +13,6 @@ use crate::stanza;
 /// How soon replies that no ping has confirmed are followed by one.
 const CONFIRM: Duration = Duration::from_secs(1);
 
-/// Pings on one link.
 #[derive(Debug)]
 pub struct Liveness {
     /// How long the router may be silent before it is asked, and again until it is given up.
@@ -33,7 +32,6 @@ pub struct Liveness {
 /// What is to be done now.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nothing before this moment.
     Wait(Instant),
     /// The router has been silent for too long.
     Dead(Duration),

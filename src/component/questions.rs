@@ -5,16 +5,13 @@ use minidom::Element;
 use crate::link::{self, Outbox};
 use crate::stanza::{self, Received, Refusal, ns};
 
-/// A get of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
-    /// Whom it is for.
     pub to: String,
     /// What is asked: XML.
     pub payload: String,
 }
 
-/// What came back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     /// Which question it answers, in the order they were given.
@@ -31,7 +28,6 @@ pub struct Questions {
 }
 
 impl Questions {
-    /// These.
     pub fn new(all: Vec<Question>) -> Self {
         Self { all, asked: false }
     }

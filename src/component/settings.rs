@@ -9,7 +9,6 @@ use super::delegations::Delegations;
 use super::liveness::Liveness;
 use super::watch::Watch;
 
-/// How requests are served.
 pub fn requests(config: &Config) -> requests::Settings {
     requests::Settings {
         service: service(config),

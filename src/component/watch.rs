@@ -158,9 +158,7 @@ pub struct Anew {
     known: BTreeSet<String>,
     /// The domains whose delegation has ended, on this link or an earlier one, and is not back.
     ended: BTreeSet<String>,
-    /// Not before this.
     from: Option<Instant>,
-    /// The next pause.
     pause: Duration,
 }
 
@@ -191,7 +189,6 @@ impl Anew {
         some
     }
 
-    /// A domain delegates.
     pub fn delegated(&mut self, domain: &str) {
         self.known.insert(domain.to_owned());
         self.ended.remove(domain);

@@ -9,7 +9,6 @@ use super::table::{SETTINGS, Setting};
 use super::value::{Given, nearest};
 
 const PREFIX: &str = "PRIVATE_STORAGE_";
-/// Names the configuration file.
 pub(super) const CONFIG: &str = "PRIVATE_STORAGE_CONFIG";
 /// The folder of a service's secrets, as systemd sets it (`LoadCredential=`).
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";

@@ -41,14 +41,12 @@ pub struct Setting {
 pub enum Value {
     /// There is no default, and one has to be set.
     Required(&'static str),
-    /// The default.
     Default(&'static str),
     /// There is no default, and none has to be set.
     Sample(&'static str),
 }
 
 impl Setting {
-    /// The environment twin.
     pub fn variable(&self) -> String {
         format!("PRIVATE_STORAGE_{}_{}", self.section, self.name).to_uppercase()
     }

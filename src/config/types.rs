@@ -20,7 +20,6 @@ use crate::limits::Limits;
 pub struct Config {
     /// Who we are, and to which router we connect.
     pub component: Component,
-    /// Whom we serve.
     pub access: Access,
     /// How much one stanza, one namespace and one user may hold.
     pub limits: Limits,
@@ -82,7 +81,6 @@ pub enum Delegation {
     /// Any of [`Access::domains`]: somebody is served.
     #[default]
     Optional,
-    /// Every one of them.
     Required,
 }
 
@@ -136,14 +134,12 @@ pub struct Log {
     /// What is logged, in the syntax of `tracing_subscriber::filter::Targets`, which is known to
     /// parse it.
     pub level: String,
-    /// How it is written.
     pub format: LogFormat,
 }
 
 /// How a line of the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LogFormat {
-    /// For people.
     #[default]
     Text,
     /// One JSON object a line, for programs.

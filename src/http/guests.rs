@@ -24,7 +24,6 @@ const LEAST: usize = 4;
 pub enum Stage {
     /// It has not sent a whole request.
     Silent,
-    /// It is being answered.
     Asked,
     /// What it asks for takes long.
     AtWork,

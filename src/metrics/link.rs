@@ -4,7 +4,6 @@ use prometheus::{IntCounter, Registry};
 
 use super::counter;
 
-/// Links.
 #[derive(Debug, Clone)]
 pub struct Link {
     /// The router has let us in. All but the first are reconnects.

@@ -11,9 +11,7 @@ use super::{PREFIX, SECONDS, counter, opts, register};
 /// What came of a request to PEP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 pub enum PepOutcome {
-    /// It was carried out.
     Done,
-    /// PEP refused it.
     Refused,
     /// The host did not let us, or had no such user.
     Denied,

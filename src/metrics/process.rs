@@ -5,7 +5,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::clock;
 
-/// Seconds since 1970.
 pub fn now() -> f64 {
     clock::wall()
         .duration_since(UNIX_EPOCH)

@@ -115,7 +115,6 @@ impl Requests {
         }
     }
 
-    /// What is under way.
     pub fn under_way(&self, requests: usize, open_bytes: usize, unsent_bytes: usize) {
         let number = |size| i64::try_from(size).unwrap_or(i64::MAX);
         self.0.in_flight.set(number(requests));

@@ -116,13 +116,11 @@ impl Sound {
         Ok((Self(document), bad))
     }
 
-    /// What it is.
     #[must_use]
     pub fn document(&self) -> &Document {
         &self.0
     }
 
-    /// What it was.
     #[must_use]
     pub fn into_document(self) -> Document {
         self.0

@@ -16,10 +16,8 @@ use crate::threads::Workers;
 /// How many requests read at once, each until its reply is queued.
 const MAX_READS: usize = 256;
 
-/// Whatever serves requests.
 #[derive(Debug)]
 pub struct Handler {
-    /// Where it is stored.
     pub storage: Storage,
     /// What keeps bookmarks in step.
     pub bookmarks: BookmarkSync,

@@ -24,13 +24,10 @@ const MAX_GETS: usize = 32;
 /// What a request does with the data of its owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// It reads it.
     Get,
-    /// It changes it.
     Change,
 }
 
-/// All of them.
 #[derive(Debug)]
 pub struct Owners {
     queues: RefCell<HashMap<Owner, Queue>>,
@@ -87,12 +84,10 @@ impl Owners {
         self.limits.set(limits);
     }
 
-    /// What bounds them.
     pub fn limits(&self) -> Limits {
         self.limits.get()
     }
 
-    /// How many are open.
     pub fn count(&self) -> usize {
         self.open.get()
     }

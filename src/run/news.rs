@@ -8,7 +8,6 @@ use crate::component::Event;
 use crate::metrics::Link;
 use crate::status::Status;
 
-/// Takes the events in.
 pub struct News<'a> {
     status: &'a Status,
     links: &'a Link,

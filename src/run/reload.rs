@@ -22,13 +22,10 @@ const LONG: Duration = Duration::from_secs(10);
 pub struct Reload<L, O> {
     /// Reads it, from where it was read before.
     pub load: Arc<L>,
-    /// What runs.
     pub running: Config,
     /// Which log lines are written.
     pub levels: Levels,
-    /// To the component.
     pub component: UnboundedSender<Config>,
-    /// Tells everybody else.
     pub others: O,
 }
 

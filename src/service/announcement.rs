@@ -68,7 +68,6 @@ pub struct Announcement {
     served: bool,
     question: Question,
     node: String,
-    /// Our own domain.
     own: String,
     answer: Answer,
 }

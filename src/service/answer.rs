@@ -39,11 +39,9 @@ pub struct Answer {
 /// A finished answer, and what is counted of it once it is queued.
 #[derive(Debug)]
 pub struct Answered {
-    /// The answer itself.
     pub reply: Reply,
     /// When what it answers was read.
     pub asked: Instant,
-    /// What is counted.
     pub tally: Tally,
 }
 
@@ -186,7 +184,6 @@ impl Answer {
         self.answered(reply, None, None)
     }
 
-    /// This error.
     pub fn error(&self, error: &StanzaError) -> Answered {
         let mut reply = self.envelope.error(error, self.repeated.as_deref());
         if reply.len() > self.longest {

@@ -41,7 +41,6 @@ pub enum Step {
     Remove(Owner, Option<String>, String),
 }
 
-/// What can be executed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Command {
     Stored,

@@ -29,7 +29,6 @@ pub enum Condition {
     NotAcceptable,
     /// Over a quota, or no space left.
     ResourceConstraint,
-    /// Nothing here answers that.
     ServiceUnavailable,
 }
 
@@ -93,7 +92,6 @@ impl Limit {
 /// A stanza error: a condition, and a text that a person can act on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StanzaError {
-    /// The condition.
     pub condition: Condition,
     /// What happened and what to do, in English.
     pub text: Cow<'static, str>,

@@ -10,7 +10,6 @@ use super::error::{Condition, StanzaError};
 use crate::stanza::Element;
 use crate::store::Owner;
 
-/// Ours.
 pub const NAMESPACE: &str = "urn:xmpp-private-storage:0";
 
 /// Whose data is to go. Only a served host may say it, in its own name, of its own users.

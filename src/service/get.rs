@@ -17,7 +17,6 @@ const CLOSE: &str = "</query>";
 /// Where old clients keep their room bookmarks (XEP-0048): this namespace, under this name.
 pub const BOOKMARKS: (&str, &str) = ("storage:bookmarks", "storage");
 
-/// What to fetch.
 #[derive(Debug)]
 pub struct Get {
     query: Arc<Query>,

@@ -76,7 +76,6 @@ pub const DISCO_INFO: &str = xep::DISCO_INFO;
 /// What it takes to hold any request, however short: its addresses, its place in the queues.
 const HELD: usize = 1024;
 
-/// The service.
 #[derive(Debug)]
 pub struct Service {
     settings: Settings,

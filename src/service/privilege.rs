@@ -16,7 +16,6 @@ pub const NAMESPACE: &str = "urn:xmpp:privilege:2";
 
 /// PEP itself (XEP-0060).
 pub const PUBSUB: &str = "http://jabber.org/protocol/pubsub";
-/// The configuration of nodes.
 pub const PUBSUB_OWNER: &str = "http://jabber.org/protocol/pubsub#owner";
 
 /// What a host lets us do with its users' PEP nodes.

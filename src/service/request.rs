@@ -12,7 +12,6 @@ use crate::store::{Change, ChangeSet, Owner};
 pub enum Plan {
     /// Nothing: it asks for no answer, or cannot be answered.
     Nothing,
-    /// This is the answer.
     Reply(Answered),
     /// The store is asked first.
     Store(Request),
@@ -34,7 +33,6 @@ pub enum Plan {
     Granted {
         /// The domain, normalised.
         domain: String,
-        /// What it grants.
         grant: Grant,
     },
 }
@@ -50,7 +48,6 @@ pub struct Request {
     pub size: usize,
     /// What is to be done.
     pub action: Action,
-    /// How to answer it.
     pub answer: Answer,
 }
 

@@ -17,7 +17,6 @@ pub struct Settings {
     pub admins: Vec<Owner>,
     /// What becomes of reserved namespaces.
     pub reserved: Reserved,
-    /// The limits, as configured.
     pub limits: Limits,
 }
 
@@ -67,6 +66,5 @@ impl Settings {
 pub enum Reserved {
     /// As the specification has it: refused.
     Refuse,
-    /// Treated like any other.
     Accept,
 }

@@ -7,22 +7,16 @@ use super::error::{Condition, Limit};
 /// What was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 pub enum Kind {
-    /// Private storage, to fetch.
     Get,
-    /// Private storage, to store.
     Set,
-    /// Service discovery.
     Disco,
-    /// A ping.
     Ping,
     /// Whatever else, or what could not be read so far.
     Other,
 }
 
-/// How it came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 pub enum Via {
-    /// Addressed to us.
     Direct,
     /// A server handed it over.
     Delegated,
@@ -33,7 +27,6 @@ pub enum Via {
 pub struct Tally {
     /// What was asked for.
     pub kind: Kind,
-    /// How it came.
     pub via: Via,
     /// The error that was answered, if any.
     pub error: Option<Condition>,

@@ -6,7 +6,6 @@ use std::time::SystemTime;
 /// system's.
 pub use tokio::time::Instant;
 
-/// The time of day.
 #[expect(clippy::disallowed_methods, reason = "here it enters the program")]
 pub fn wall() -> SystemTime {
     SystemTime::now()

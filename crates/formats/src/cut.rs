@@ -21,7 +21,6 @@ const MAX_NAMES: usize = 4096;
 /// As much of a name is compared.
 const MAX_NAME: usize = 1024;
 
-/// Cuts one document.
 pub struct Cutter {
     input: Input,
     scanner: Scanner,
@@ -56,7 +55,6 @@ struct Keep {
     /// The depth at which something new begins: what is inside of it belongs to it.
     depth: usize,
     limit: usize,
-    /// What stands around it.
     around: &'static [u8],
     bytes: Vec<u8>,
     cut: bool,

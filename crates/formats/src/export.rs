@@ -19,7 +19,6 @@ pub struct Export<W> {
 }
 
 impl<W: Write> Export<W> {
-    /// Begins a document.
     pub fn new(mut out: W) -> io::Result<Self> {
         out.write_all(
             b"<?xml version='1.0' encoding='UTF-8'?>\n<server-data xmlns='urn:xmpp:pie:0'>",

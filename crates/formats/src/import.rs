@@ -13,7 +13,6 @@ use super::user::{Limits, User};
 use super::walk::{Found, Walk};
 use super::xep0227::{Document, Include, Next, Within};
 
-/// What an import brings.
 #[derive(Debug)]
 pub enum Item {
     /// A user. One without any private data is one, too.

@@ -70,7 +70,6 @@ impl Input {
         self.position
     }
 
-    /// A position in words.
     pub fn place(&self, position: Position) -> Place {
         let Position { line, column, byte } = position;
         Place {

@@ -8,11 +8,9 @@ mod strings;
 pub enum Value {
     /// `nil`, and what no data of ours is made of: booleans, and numbers that are no integers.
     Other,
-    /// An integer.
     Integer(i64),
     /// A string: any bytes.
     String(Vec<u8>),
-    /// A table.
     Table(Table),
 }
 
@@ -130,7 +128,6 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// White space and comments.
     fn blank(&mut self) -> Result<(), Error> {
         loop {
             let blanks = self.rest().iter().take_while(|byte| is_space(**byte));

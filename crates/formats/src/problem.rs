@@ -5,7 +5,6 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Where in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// The file, as it was named.
@@ -44,11 +43,9 @@ impl fmt::Display for Place {
 /// Something that was not taken.
 #[derive(Debug)]
 pub struct Problem {
-    /// Where it stands.
     pub place: Place,
     /// Whose data it is, where that is known.
     pub jid: Option<String>,
-    /// Why.
     pub reason: Reason,
 }
 
@@ -66,7 +63,6 @@ impl fmt::Display for Problem {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Reason {
-    /// The system refuses.
     #[error("it cannot be read: {0}")]
     Io(#[from] io::Error),
     /// Nothing that this room reads.
@@ -96,9 +92,7 @@ pub enum Reason {
     /// Another file that was not read.
     #[error("the file {href:?} was not included: {why}")]
     Include {
-        /// As it was named.
         href: String,
-        /// Why.
         why: String,
     },
     /// Of this user, nothing was taken.
@@ -109,7 +103,6 @@ pub enum Reason {
     Element {
         /// Its name, where it could be read.
         name: String,
-        /// Why.
         why: String,
     },
     /// Prosody could not read it either.

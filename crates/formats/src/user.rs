@@ -18,7 +18,6 @@ const MAX_PROBLEMS: usize = 20;
 pub struct Limits {
     /// Bytes of XML, as it would be stored.
     pub bytes: usize,
-    /// Elements.
     pub elements: usize,
     /// How deep an element may be nested. One that is deeper is left out.
     pub depth: usize,
@@ -33,9 +32,7 @@ pub struct Limits {
 pub struct User {
     /// The bare JID, normalised as those of requests are.
     pub jid: String,
-    /// Its domain.
     pub domain: String,
-    /// Where the user begins.
     pub place: Place,
     /// What the user has, in the order of the file. Without it where `problems` say so, or where
     /// there is nothing: most users have no private data at all.
@@ -49,11 +46,9 @@ pub struct User {
 pub struct Entry {
     /// The namespace, never empty.
     pub namespace: String,
-    /// The local name.
     pub name: String,
     /// The elements, one after another, each as self-contained XML.
     pub xml: String,
-    /// How many they are.
     pub elements: u32,
 }
 
@@ -91,7 +86,6 @@ impl Collector {
         }
     }
 
-    /// Whose data it is.
     pub fn jid(&self) -> &str {
         &self.user.jid
     }
@@ -191,7 +185,6 @@ impl Collector {
         self.problem(Reason::Element { name, why }, place);
     }
 
-    /// Notes a problem.
     pub fn problem(&mut self, reason: Reason, place: Place) {
         if self.user.problems.len() >= MAX_PROBLEMS {
             self.more += 1;
@@ -201,7 +194,6 @@ impl Collector {
         self.user.problems.push(Problem { place, jid, reason });
     }
 
-    /// All of it.
     pub fn finish(mut self) -> User {
         for (place, bare) in self.index.values() {
             if let Some(entry) = self.user.entries.get_mut(*place)

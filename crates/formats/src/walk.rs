@@ -10,7 +10,6 @@ use super::prosody::decoded;
 /// The folder of a host in which Prosody keeps private data.
 const PRIVATE: &str = "private";
 
-/// Something to read.
 #[derive(Debug)]
 pub enum Found {
     /// A file of XEP-0227. `folder`: which it must not lead out of.
@@ -24,7 +23,6 @@ pub enum Found {
         host: String,
         folder: Option<PathBuf>,
     },
-    /// What cannot be read.
     Problem { path: PathBuf, reason: Reason },
 }
 

@@ -33,25 +33,19 @@ pub enum Next {
     Problem(Problem),
     /// Another file, to be read here.
     Include(Include),
-    /// Nothing more.
     End,
 }
 
 /// Another file, as this one names it.
 #[derive(Debug)]
 pub struct Include {
-    /// Its name.
     pub href: String,
-    /// What it must hold.
     pub within: Within,
-    /// Where it is named.
     pub place: Place,
 }
 
-/// Where a document stands.
 #[derive(Debug, Clone)]
 pub enum Within {
-    /// It is the first.
     Nothing,
     /// In place of a host.
     ServerData,
@@ -76,13 +70,11 @@ pub struct Document {
 /// An element that holds something that means something.
 #[derive(Debug, Clone)]
 pub enum Level {
-    /// Of hosts.
     ServerData,
     /// Of users; its JID as the file has it.
     Host(String),
     /// Of private data, among other things.
     User,
-    /// Of the elements themselves.
     Private,
 }
 
@@ -112,7 +104,6 @@ impl Document {
         self.cutter.bytes()
     }
 
-    /// Reads on.
     pub fn next(&mut self) -> Next {
         while !self.ended {
             let markup = match self.cutter.next() {
@@ -202,7 +193,6 @@ impl Document {
         Next::Problem(Problem { place, jid, reason })
     }
 
-    /// An element has ended.
     fn leave(&mut self) -> Option<Next> {
         let depth = self.cutter.depth();
         if matches!(self.open.last(), Some((Level::Private, _))) && depth == self.open.len() {

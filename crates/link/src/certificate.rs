@@ -29,7 +29,6 @@ use super::security::Fingerprint;
 pub struct BadCertificate {
     /// What is wrong with it.
     pub fault: Fault,
-    /// Which one it is.
     pub fingerprint: Fingerprint,
 }
 
@@ -42,7 +41,6 @@ pub enum Fault {
     Name {
         /// The one that was expected.
         expected: String,
-        /// Those that it has.
         found: Vec<String>,
     },
     /// It is not valid any more, or not yet; as a date, if known.
@@ -56,7 +54,6 @@ pub enum Fault {
     SelfSigned,
     /// Nobody who is trusted has signed it.
     UnknownIssuer {
-        /// Who is trusted.
         trusted: String,
     },
     /// It is an authority's own, which must not stand for a server.
@@ -138,13 +135,10 @@ pub struct Judge {
 /// What a certificate is judged by.
 #[derive(Debug)]
 pub enum Measure {
-    /// It is this one.
     Pin(Fingerprint),
     /// One of these authorities has signed it, and name and dates are right.
     Authorities {
-        /// Those.
         by: Arc<WebPkiServerVerifier>,
-        /// The same in words.
         named: String,
     },
 }

@@ -27,7 +27,6 @@ pub enum ConnectError {
     /// The name has no address.
     #[error("cannot resolve {0}: {1}; is the name in component.server right?")]
     Resolve(String, io::Error),
-    /// Nothing accepts the connection.
     #[error(
         "cannot connect to {0}: {1}; is the router up, and does it listen there for components?"
     )]
@@ -78,7 +77,6 @@ pub enum ConnectError {
          its listener a certificate (ejabberd's `certfile`)?"
     )]
     ClosedTls(Endpoint),
-    /// Something else about TLS.
     #[error("no TLS with {0}: {1}")]
     Tls(Endpoint, String),
     /// The router said no to this domain.

@@ -55,7 +55,6 @@ pub struct Incoming {
 /// A long stanza that is being read elsewhere.
 type Reading = JoinHandle<Result<Option<Received>, NotXml>>;
 
-/// The reading half.
 #[derive(Debug)]
 pub struct Inbound {
     socket: ReadHalf,

@@ -47,9 +47,7 @@ pub struct Settings {
 /// A link that has logged in: what it reads and what it writes are independent of each other.
 #[derive(Debug)]
 pub struct Link {
-    /// What the router sends.
     pub inbound: Inbound,
-    /// What we send.
     pub outbound: Outbound,
 }
 

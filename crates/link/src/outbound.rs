@@ -18,7 +18,6 @@ const MAX_SENT: usize = 4 * 1024 * 1024;
 /// A flush up to this size arrives in one piece.
 const ONE_SEGMENT: usize = 1024;
 
-/// The writing half.
 #[derive(Debug)]
 pub struct Outbound {
     socket: WriteHalf,
@@ -143,14 +142,12 @@ struct Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Reply,
-    /// With its number.
     Ping(u64),
     /// An IQ of ours, whose answer would come too late.
     Request,
 }
 
 impl Outbox {
-    /// Queues a reply.
     pub fn push(&mut self, reply: Reply) {
         self.enqueue(reply, Kind::Reply);
     }

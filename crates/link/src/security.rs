@@ -44,7 +44,6 @@ pub enum Trust {
     File {
         /// The file they were read from, for messages.
         path: PathBuf,
-        /// The authorities.
         roots: Arc<RootCertStore>,
     },
     /// `tls_pin_sha256`: it is this one, whatever its name, its dates and whoever signed it.

@@ -44,7 +44,6 @@ impl ReadHalf {
     }
 }
 
-/// What is written to.
 #[derive(Debug)]
 pub enum WriteHalf {
     Tcp(tcp::OwnedWriteHalf),
@@ -102,7 +101,6 @@ pub fn local(socket: UnixStream) -> (ReadHalf, WriteHalf) {
     (ReadHalf::Unix(read), WriteHalf::Unix(write))
 }
 
-/// Parts an encrypted connection.
 pub fn encrypted(stream: TlsStream<TcpStream>) -> (ReadHalf, WriteHalf) {
     let (read, write) = async_io::split(stream);
     (ReadHalf::Tls(read), WriteHalf::Tls(write))

@@ -47,7 +47,6 @@ pub enum TlsError {
     NotTls,
     /// The router closed the connection, or it broke.
     Closed,
-    /// Something else, in words.
     Other(String),
 }
 

@@ -8,7 +8,6 @@ use stringprep::tables::unassigned_code_point;
 /// The longest part of an address, in bytes (RFC 7622 section 3).
 const MAX_PART: usize = 1023;
 
-/// Who sent a request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Sender {
     /// An account: its bare JID, and of that the domain, normalised.

@@ -48,7 +48,6 @@ pub mod ns {
 pub struct Attribute {
     /// Its namespace; empty for an attribute without a prefix.
     pub namespace: Namespace,
-    /// Its local name.
     pub name: NcName,
     /// Its value, references expanded.
     pub value: String,
@@ -59,7 +58,6 @@ pub struct Attribute {
 pub struct Element {
     /// Its namespace, after the rewriting of XEP-0044.
     pub namespace: Namespace,
-    /// Its local name.
     pub name: NcName,
     /// Its attributes, without namespace declarations.
     pub attributes: Vec<Attribute>,
@@ -95,7 +93,6 @@ pub struct Container {
     pub parent: &'static str,
     /// Its namespace, after the rewriting of XEP-0044.
     pub namespace: &'static str,
-    /// Its local name.
     pub name: &'static str,
 }
 
@@ -138,7 +135,6 @@ pub struct Unread {
     pub stream: Arc<[u8]>,
     /// The bytes, from `<` to `>`, or as many of them as `limits.max_stanza_bytes` allows.
     pub bytes: Vec<u8>,
-    /// Whether there were more.
     pub cut: bool,
     /// The longest piece of markup among them, in bytes.
     pub longest_markup: usize,

@@ -46,7 +46,6 @@ enum Progress {
 /// What is not counted yet.
 #[derive(Debug)]
 struct Rest {
-    /// Where it begins.
     next: Vec<u8>,
     /// The owner that the last slice ended in: what their keys begin with, and the bytes so far.
     half: Option<(Vec<u8>, u64)>,

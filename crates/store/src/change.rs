@@ -19,7 +19,6 @@ impl Owner {
         (fits && !address.contains('\0')).then(|| Self(address.into()))
     }
 
-    /// The address.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -60,7 +59,6 @@ pub enum Existing {
 /// Changes of one owner that take effect together or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangeSet {
-    /// Whose data changes.
     pub owner: Owner,
     /// What the state after the whole set is held to.
     pub quota: Quota,
@@ -84,7 +82,6 @@ pub struct Change {
 pub struct Value {
     /// Their self-contained XML, one after another.
     pub text: String,
-    /// How many they are.
     pub elements: u32,
 }
 

@@ -38,13 +38,11 @@ const CACHE_BYTES: usize = 16 * 1024 * 1024;
 /// attempt comes soon.
 const STEADY_AFTER: Duration = Duration::from_secs(60);
 
-/// A change under way.
 type Set = (Work, Done);
 
 /// What is to be written.
 pub(super) enum Work {
     Set(ChangeSet, Existing),
-    /// An owner's note.
     Note(Owner, Option<String>),
 }
 
@@ -53,7 +51,6 @@ pub(super) enum Request {
     Set(Work, Done),
     /// Nothing shall be left of an owner, or of one namespace of theirs.
     Remove(Owner, Option<String>, Done),
-    /// Somebody wants garbage gone.
     Compact(Asked),
     /// The engine broke, and was opened anew.
     Revived(Arc<dyn Engine>),
@@ -66,7 +63,6 @@ pub(super) enum Request {
     Close,
 }
 
-/// The writer thread's own.
 pub(super) struct Writer {
     shared: Arc<Shared>,
     /// `None` while broken.

@@ -45,7 +45,6 @@ const AGAIN_AFTER: Duration = Duration::from_secs(600);
 /// By how much the count of what lives may be behind after a crash.
 const COUNT_BYTES: u64 = 1024 * 1024;
 
-/// What a compaction brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Compacted {
     /// The bytes of the log before.

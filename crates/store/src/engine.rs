@@ -63,7 +63,6 @@ pub(super) trait Engine: Send + Sync {
 /// An engine in the making, beside the one whose place it may take. Unless it does, nothing of it
 /// is ever seen.
 pub(super) trait Successor: Send {
-    /// Applies one write.
     fn write(&self, write: Write) -> Result<(), EngineError>;
 
     /// Returns when everything written is on disk. It comes every so often, so that little is left

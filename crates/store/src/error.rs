@@ -13,11 +13,8 @@ pub enum SetError {
         "the namespace {namespace} would take {would_be} bytes, and at most {limit} are allowed"
     )]
     NamespaceBytes {
-        /// The namespace.
         namespace: String,
-        /// What it may hold.
         limit: u64,
-        /// What it would hold.
         would_be: u64,
     },
     /// The owner would hold more bytes than allowed.
@@ -93,14 +90,12 @@ impl From<EngineError> for CompactError {
 /// Why the store cannot be opened. Each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another process has it.
     #[error(
         "the store in {} is in use by another process{}; stop that one first, or give this one a folder of its own",
         folder.display(),
         pid.as_ref().map(|pid| format!(" (pid {pid})")).unwrap_or_default()
     )]
     InUse {
-        /// The folder.
         folder: PathBuf,
         /// The process, if it left its number.
         pid: Option<String>,
@@ -111,11 +106,8 @@ pub enum OpenError {
         folder.display()
     )]
     Newer {
-        /// The folder.
         folder: PathBuf,
-        /// The format found.
         found: String,
-        /// The newest format known.
         known: u32,
     },
     /// It holds data, but not of this program.
@@ -124,7 +116,6 @@ pub enum OpenError {
         folder.display()
     )]
     Foreign {
-        /// The folder.
         folder: PathBuf,
     },
     /// It cannot be read any more.
@@ -133,9 +124,7 @@ pub enum OpenError {
         folder.display()
     )]
     Damaged {
-        /// The folder.
         folder: PathBuf,
-        /// What was found.
         reason: String,
     },
     /// It is not as it was when it was closed.
@@ -144,17 +133,14 @@ pub enum OpenError {
         folder.display()
     )]
     Changed {
-        /// The folder.
         folder: PathBuf,
         /// What its log was like.
         closed: String,
-        /// What it is like.
         now: String,
     },
     /// There is no room on its disk to open it.
     #[error("no space left to open the store in {}; free at least 64 MiB on that disk", folder.display())]
     NoSpace {
-        /// The folder.
         folder: PathBuf,
     },
     /// It is not there any more, or not the one that was open before.
@@ -166,27 +152,19 @@ pub enum OpenError {
         path.display()
     )]
     Short {
-        /// What was tried.
         action: &'static str,
-        /// On what.
         path: PathBuf,
-        /// What the system said.
         reason: String,
     },
     /// The same, before the folder is reached.
     #[error("cannot start a thread: {source}; {SHORTAGE}")]
     NoThread {
-        /// What the system said.
         source: io::Error,
     },
-    /// The system refused something.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// What was tried.
         action: &'static str,
-        /// On what.
         path: PathBuf,
-        /// What the system said.
         source: io::Error,
     },
 }

@@ -11,7 +11,6 @@ pub trait Observer: Debug + Send + Sync {
     /// A sync took so long.
     fn synced(&self, took: Duration);
 
-    /// The store has failed.
     fn failed(&self);
 
     /// How many bytes are stored, and by how many owners, once that is known, and while it is.

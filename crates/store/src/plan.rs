@@ -132,7 +132,6 @@ impl<'a> Group<'a> {
         Ok(())
     }
 
-    /// What to write.
     pub(super) fn writes(&mut self) -> Writes {
         let writes = std::mem::take(&mut self.writes);
         if self.single {

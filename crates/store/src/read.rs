@@ -6,7 +6,6 @@ use super::change::Owner;
 use super::engine::{Engine, EngineError};
 use super::record::{self, Damage};
 
-/// Why reading stopped.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Trouble {
     #[error("{}", .0.0)]

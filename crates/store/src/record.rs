@@ -35,11 +35,8 @@ const FIRST_HEAD_BYTES: usize = HEAD_BYTES + 4 + 8;
 /// What a stored sequence takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Stored {
-    /// Bytes of text.
     pub(super) bytes: u64,
-    /// Elements.
     pub(super) elements: u64,
-    /// Records.
     pub(super) chunks: u32,
 }
 
@@ -199,7 +196,6 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// What this record adds.
     pub(super) fn weigh(&mut self, key: &[u8], record: &[u8]) -> Stored {
         let first = matches!(split_key(key), Some((_, 0)));
         if first {

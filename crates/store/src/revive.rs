@@ -99,7 +99,6 @@ impl Reviver {
         })
     }
 
-    /// Revives nothing.
     pub(super) fn none() -> Self {
         let ((broken, _), (stop, _), (_, ended)) = (mpsc::channel(), mpsc::channel(), mpsc::channel());
         Self {
@@ -109,7 +108,6 @@ impl Reviver {
         }
     }
 
-    /// Has this one revived.
     pub(super) fn revive(&self, broken: Broken) {
         // Its thread ends after us.
         let _ = self.broken.send(broken);
@@ -126,7 +124,6 @@ impl Reviver {
 /// What an attempt has come to.
 enum Outcome {
     Works(Arc<dyn Engine>),
-    /// We are to stop.
     Stopped,
     /// This process cannot go on: why.
     Lost(String),
@@ -191,7 +188,6 @@ impl Attempts {
         })
     }
 
-    /// Tries until it works.
     fn reopen(&self, mut pause: Duration, trouble: &mut Trouble) -> Outcome {
         let source = &*self.source;
         loop {

@@ -10,7 +10,6 @@ use xps_base::clock::Instant;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_AFTER_BYTES: usize = 8 * 1024 * 1024;
 
-/// Looks now and then.
 #[derive(Default)]
 pub(super) struct Room {
     last: Option<Look>,

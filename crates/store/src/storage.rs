@@ -25,7 +25,6 @@ const MAX_HELD: usize = 1024 * 1024;
 /// What is asked for.
 #[derive(Debug)]
 pub struct Query {
-    /// Whose it is.
     pub owner: Owner,
     /// The namespace of the elements.
     pub namespace: String,
@@ -38,18 +37,15 @@ pub struct Query {
 pub struct Elements {
     /// The elements as text, one behind the other.
     pub text: String,
-    /// Where they were found.
     pub under: Under,
 }
 
-/// Where something was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Under {
     /// Under the name that was asked for.
     Name,
     /// In the namespace, under other names: all that is there, ordered by name.
     Namespace,
-    /// Nowhere.
     Nothing,
 }
 
@@ -66,7 +62,6 @@ struct AllHeld {
     less: Notify,
 }
 
-/// The store.
 #[derive(Clone)]
 pub struct Storage(Rc<Inner>);
 

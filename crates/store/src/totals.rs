@@ -19,19 +19,15 @@ const SLICE: Duration = Duration::from_millis(1);
 /// How much all owners have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// How many they are.
     pub owners: u64,
-    /// What they have together.
     pub amount: Amount,
     /// Whether all were counted, and it is not more.
     pub whole: bool,
 }
 
-/// A count under way.
 #[derive(Debug)]
 pub(super) struct Count {
     totals: Totals,
-    /// Where it goes on.
     next: Vec<u8>,
     /// What the keys of the last owner begin with.
     last: Vec<u8>,

@@ -10,7 +10,6 @@ use super::change::Owner;
 use super::engine::{Engine, EngineError};
 use super::record::{self, Scale, Stored};
 
-/// What one owner uses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Usage {
     pub(super) bytes: u64,
@@ -20,7 +19,6 @@ pub(super) struct Usage {
 }
 
 impl Usage {
-    /// Counts it.
     pub(super) fn count(engine: &dyn Engine, owner: &Owner) -> Result<Self, EngineError> {
         let mut usage = Self::default();
         let mut scale = Scale::default();

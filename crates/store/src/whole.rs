@@ -11,11 +11,8 @@ use super::usage::Usage;
 /// The elements stored under one (namespace, name) of an owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Their namespace.
     pub namespace: String,
-    /// Their local name.
     pub name: String,
-    /// They themselves.
     pub value: Value,
 }
 
@@ -31,18 +28,14 @@ pub struct Belongings {
 /// How much an owner has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Amount {
-    /// Bytes of text.
     pub bytes: u64,
-    /// Elements.
     pub elements: u64,
 }
 
 /// How much an owner has in one namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holding {
-    /// The namespace.
     pub namespace: String,
-    /// What is in it.
     pub amount: Amount,
 }
 

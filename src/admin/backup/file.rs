@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 /// What stands for standard output.
 const STDOUT: &str = "-";
 
-/// Where a backup goes.
 pub enum Target {
     Stdout(Stdout),
     File(Unfinished),
@@ -36,7 +35,6 @@ pub fn may_be_made(path: &Path, force: bool) -> io::Result<()> {
 }
 
 impl Target {
-    /// Begins it.
     pub fn make(path: &Path) -> io::Result<Self> {
         if path == Path::new(STDOUT) {
             return Ok(Self::Stdout(io::stdout()));

@@ -27,7 +27,6 @@ const PRIVATE: usize = 0;
 const INFO: usize = 1;
 const VERSION: usize = 2;
 
-/// What came to light.
 #[derive(Debug)]
 pub struct Findings {
     domains: Vec<String>,
@@ -78,7 +77,6 @@ impl Findings {
         self.delegated.contains(domain)
     }
 
-    /// A question was answered.
     pub fn replied(&mut self, reply: &Reply) {
         let domain = self.domains.get(reply.number / PAYLOADS.len());
         if let (Some(domain), PRIVATE, Err(refusal)) =
@@ -149,7 +147,6 @@ struct Info {
     features: BTreeSet<String>,
 }
 
-/// What serves a domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Server {
     /// Prosody, of any version.

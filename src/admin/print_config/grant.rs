@@ -30,7 +30,6 @@ pub enum Support {
     No,
     /// It knows it, but with it serves no component any more.
     Harmful,
-    /// It works.
     Yes,
 }
 

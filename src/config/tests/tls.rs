@@ -5,7 +5,6 @@ use super::*;
 const LEAST: &str = "[component]\njid = \"private.example.org\"\nsecret = \"s3cret\"\n";
 const PIN: &str = "00112233445566778899AABBCCDDEEFF00112233445566778899AABBCCDDEEFF";
 
-/// An authority's certificate.
 fn authority() -> String {
     let key = rcgen::KeyPair::generate().expect("a key");
     let mut parameters = rcgen::CertificateParams::default();

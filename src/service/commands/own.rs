@@ -17,7 +17,6 @@ pub const NOT_CONFIRMED: &str = "Not confirmed, so nothing was deleted.";
 /// What is answered when it is done.
 pub const DELETED: &str = "Deleted.";
 
-/// All that somebody has.
 pub fn stored(head: &Head, owner: &Owner, listing: &Listing) -> String {
     if listing.is_empty() {
         return head.completed("info", NOTHING, None);
@@ -27,7 +26,6 @@ pub fn stored(head: &Head, owner: &Owner, listing: &Listing) -> String {
     head.completed("info", &format!("{}.", listing.sum), Some(result))
 }
 
-/// Which namespace to delete.
 pub fn choose(head: &Head, listing: &Listing) -> String {
     if listing.is_empty() {
         return head.completed("info", NOTHING, None);
@@ -54,7 +52,6 @@ pub fn confirm(head: &Head, listing: &Listing) -> String {
     head.executing(&["complete"], form)
 }
 
-/// A namespace was chosen.
 pub fn chosen(
     action: Action,
     head: Head,

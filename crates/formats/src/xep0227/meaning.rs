@@ -21,7 +21,6 @@ pub enum Meaning {
     User(Collector),
     /// It stands for another file.
     Include(Include),
-    /// It is skipped.
     Nothing,
 }
 

@@ -14,7 +14,6 @@ pub const ERROR: Container = Container {
     name: "error",
 };
 
-/// What an error says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// Its condition, such as `forbidden`.

@@ -93,7 +93,6 @@ impl FragmentWriter {
         Ok(begin)
     }
 
-    /// Character data.
     pub fn text(&mut self, text: &str) -> Result<(), TooLong> {
         if self.open.is_empty() || text.is_empty() {
             return Ok(()); // beside the payloads
@@ -112,7 +111,6 @@ impl FragmentWriter {
         self.check()
     }
 
-    /// An end tag.
     pub fn end(&mut self) -> Result<(), TooLong> {
         let Some((_, name)) = self.open.pop() else {
             return Ok(());
@@ -128,7 +126,6 @@ impl FragmentWriter {
         self.check()
     }
 
-    /// What was written.
     pub fn into_text(self) -> String {
         self.text
     }

@@ -17,7 +17,6 @@ pub enum Frame<'a> {
     Open(Cow<'a, [u8]>),
     /// One whole stanza.
     Stanza(Stanza<'a>),
-    /// The stream's end tag.
     Close,
 }
 

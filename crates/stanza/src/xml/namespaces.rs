@@ -32,7 +32,6 @@ impl Default for Declared {
 }
 
 impl Declared {
-    /// The default namespace.
     pub fn default_namespace(&self) -> &str {
         &self.default
     }
@@ -164,7 +163,6 @@ pub fn forbidden_declaration(prefix: Option<&NcName>, namespace: &str) -> Option
 /// Where in a stanza an element stands, as far as XEP-0044 asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// The stanza element itself.
     Stanza,
     /// A child of a stanza element, whose application namespace is this.
     ChildOf(Application),

@@ -22,7 +22,6 @@ pub struct NotXml(pub &'static str);
 
 #[derive(Debug, Clone, Copy)]
 enum State {
-    /// Between pieces of markup.
     Text,
     /// At `<`, or just behind it.
     Begin,
@@ -41,7 +40,6 @@ enum State {
 const COMMENT: &[u8] = b"--";
 const CDATA: &[u8] = b"[CDATA[";
 
-/// The scanner.
 #[derive(Debug)]
 pub struct Scanner {
     state: State,

@@ -15,7 +15,6 @@ use crate::format::LIVE;
 const BATCH_BYTES: usize = 64 * 1024;
 const FLUSH_BYTES: usize = 1024 * 1024;
 
-/// A copy under way.
 pub(super) struct Copy {
     pub(super) successor: Box<dyn Successor>,
     /// Who asked before it was begun.

@@ -13,7 +13,6 @@ use crate::plan::Writes;
 use crate::suite::{ROOMY, change, get, set, set_within};
 use crate::{CompactError, OpenError, Store};
 
-/// Where a successor fails.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum At {
     Nowhere,

@@ -147,7 +147,6 @@ fn recover(folder: &Path, cache_bytes: u64) -> Result<sled::Db, OpenError> {
     }
 }
 
-/// What sled fails over.
 pub(super) enum Trouble {
     Locked(std::io::Error),
     NoSpace,

@@ -51,11 +51,9 @@ impl From<&Metadata> for Identity {
 /// What was found in place of the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Displaced {
-    /// Nothing is there.
     Gone(PathBuf),
     /// It is another one, on another device.
     Covered(PathBuf),
-    /// It is another one.
     Replaced(PathBuf),
     /// It is empty, or another store's.
     Strange(PathBuf),
@@ -107,7 +105,6 @@ fn look_at(path: &Path) -> Result<Metadata, Displaced> {
 
 /// How a store is known again, from its first opening to the end of the process.
 pub(super) struct Known {
-    /// Its mark.
     mark: String,
     /// sled's settings: they never change, and without them a log is not taken for ours.
     settings: Mutex<Vec<u8>>,
@@ -133,7 +130,6 @@ struct Copy {
     looks: usize,
 }
 
-/// What was open last.
 #[derive(Default)]
 struct Last {
     folder: Option<Identity>,

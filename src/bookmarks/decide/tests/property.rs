@@ -38,7 +38,6 @@ enum Event {
 #[derive(Debug, Default)]
 struct World {
     stored: Rooms,
-    /// By which old client.
     stored_by: usize,
     node: Rooms,
     base: Option<Baseline>,

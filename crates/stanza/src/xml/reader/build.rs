@@ -29,7 +29,6 @@ struct Open {
     place_of_children: Place,
 }
 
-/// Builds one stanza.
 #[derive(Debug)]
 pub struct Builder<'s> {
     scope: Scope<'s>,
@@ -130,7 +129,6 @@ impl<'s> Builder<'s> {
         }
     }
 
-    /// Character data.
     pub fn text(&mut self, text: &str) {
         if text.is_empty() {
             return;
