@@ -18,7 +18,7 @@
 
 use std::io::{self, Read};
 
-use crate::store::{Belongings, Entry, Owner, Value};
+use crate::store::{OwnerData, Entry, Owner, Value};
 
 /// How a backup begins. The number is that of the format.
 pub const HEADER: &str = "xmpp-private-storage backup 2\n";
@@ -34,7 +34,7 @@ const HEADER_OF_ALL: &str = "xmpp-private-storage backup ";
 pub struct Document {
     pub owner: Owner,
     /// What they have, as of one moment.
-    pub belongings: Belongings,
+    pub owner_data: OwnerData,
     /// What is noted about them, as of that moment.
     pub note: Option<String>,
 }
@@ -69,7 +69,7 @@ pub enum BadArchive {
 pub fn write(document: &Document, out: &mut Vec<u8>) -> bool {
     let begin = out.len();
     out.extend_from_slice(&[0; 8]);
-    let Belongings { entries, damaged } = &document.belongings;
+    let OwnerData { entries, damaged } = &document.owner_data;
     let mut fits = string(document.owner.as_str(), out) & count(entries.len(), out);
     for entry in entries {
         fits &= string(&entry.namespace, out) & string(&entry.name, out);
@@ -227,14 +227,14 @@ impl<R: Read> Reader<R> {
 fn document(body: &[u8]) -> Option<Document> {
     let mut rest = body;
     let owner = Owner::new(read_string(&mut rest)?)?;
-    let mut belongings = Belongings::default();
+    let mut owner_data = OwnerData::default();
     for _ in 0..read_number(&mut rest)? {
         let namespace = read_string(&mut rest)?.to_owned();
         let name = read_string(&mut rest)?.to_owned();
         let elements = read_number(&mut rest)?;
         let text = read_string(&mut rest)?.to_owned();
         let value = Value { text, elements };
-        belongings.entries.push(Entry {
+        owner_data.entries.push(Entry {
             namespace,
             name,
             value,
@@ -243,7 +243,7 @@ fn document(body: &[u8]) -> Option<Document> {
     for _ in 0..read_number(&mut rest)? {
         let namespace = read_string(&mut rest)?.to_owned();
         let name = read_string(&mut rest)?.to_owned();
-        belongings.damaged.push((namespace, name));
+        owner_data.damaged.push((namespace, name));
     }
     let notes = match rest.is_empty() {
         true => 0, // version 1
@@ -256,7 +256,7 @@ fn document(body: &[u8]) -> Option<Document> {
     };
     rest.is_empty().then_some(Document {
         owner,
-        belongings,
+        owner_data,
         note,
     })
 }

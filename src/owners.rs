@@ -2,7 +2,7 @@
 //! removed, counted.
 //!
 //! sled lets one process open a store. So there are two ways to the same [`Owners`]: in this
-//! process ([`Here`]), or through the control socket of the service that runs (`wire` has both
+//! process ([`LocalStore`]), or through the control socket of the service that runs (`wire` has both
 //! ends), and whoever works with them sees no difference.
 
 pub mod sound;
@@ -14,7 +14,7 @@ use crate::archive::Document;
 use crate::config::Config;
 use crate::service::BOOKMARKS;
 use crate::store::{
-    Amount, Belongings, Change, ChangeSet, Compacted, Existing, Quota, Owner, ReadError, SetError,
+    Amount, OwnerData, Change, ChangeSet, Compacted, Existing, Quota, Owner, ReadError, SetError,
     Store,
 };
 use sound::Sound;
@@ -30,7 +30,7 @@ const PAGE_BYTES: u64 = 2 * 1024 * 1024;
 
 /// Why something was not done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Trouble {
+pub enum OwnersError {
     /// It was refused, for what it is; others may be taken.
     #[error("{0}")]
     Refused(String),
@@ -47,35 +47,35 @@ pub trait Owners {
     /// # Errors
     ///
     /// When the store cannot be read.
-    fn page(&self, after: Option<&Owner>) -> Result<Vec<(Owner, Amount)>, Trouble>;
+    fn page(&self, after: Option<&Owner>) -> Result<Vec<(Owner, Amount)>, OwnersError>;
 
     /// The same with all that they have.
     ///
     /// # Errors
     ///
     /// When the store cannot be read.
-    fn documents(&self, after: Option<&Owner>) -> Result<Vec<Document>, Trouble>;
+    fn documents(&self, after: Option<&Owner>) -> Result<Vec<Document>, OwnersError>;
 
     /// All that one owner has.
     ///
     /// # Errors
     ///
     /// When the store cannot be read.
-    fn document(&self, owner: &Owner) -> Result<Document, Trouble>;
+    fn document(&self, owner: &Owner) -> Result<Document, OwnersError>;
 
     /// Stores what is in a document, all of it or nothing, durably.
     ///
     /// # Errors
     ///
     /// When it is refused, by the configured limits say, or cannot be stored.
-    fn put(&self, sound: Sound, existing: Existing) -> Result<(), Trouble>;
+    fn put(&self, sound: Sound, existing: Existing) -> Result<(), OwnersError>;
 
     /// The same for many, of whom some may be stored when it fails.
     ///
     /// # Errors
     ///
     /// With the first trouble that there is.
-    fn put_all(&self, all: Vec<Sound>, existing: Existing) -> Result<(), Trouble> {
+    fn put_all(&self, all: Vec<Sound>, existing: Existing) -> Result<(), OwnersError> {
         all.into_iter()
             .try_for_each(|sound| self.put(sound, existing))
     }
@@ -85,25 +85,25 @@ pub trait Owners {
     /// # Errors
     ///
     /// When that fails.
-    fn remove(&self, owner: &Owner) -> Result<(), Trouble>;
+    fn remove(&self, owner: &Owner) -> Result<(), OwnersError>;
 
     /// Writes the store anew, so that nothing is left in its files of what was deleted.
     ///
     /// # Errors
     ///
     /// When that fails; then nothing has changed.
-    fn compact(&self) -> Result<Compacted, Trouble>;
+    fn compact(&self) -> Result<Compacted, OwnersError>;
 }
 
 /// Owners of a store that is open in this process. What it does may wait for the disk.
 #[derive(Debug, Clone)]
-pub struct Here {
+pub struct LocalStore {
     store: Store,
     /// What is put is held to these. They may change with a reload.
     quota: Arc<Mutex<Quota>>,
 }
 
-impl Here {
+impl LocalStore {
     /// The owners of this store.
     pub fn new(store: Store, config: &Config) -> Self {
         let quota = Arc::new(Mutex::new(config.limits.quota()));
@@ -124,13 +124,13 @@ impl Here {
     fn submit(&self, sound: Sound, existing: Existing, done: mpsc::Sender<Result<(), SetError>>) {
         let Document {
             owner,
-            belongings,
+            owner_data,
             note,
         } = sound.into_document();
-        let mut entries = belongings.entries.iter();
+        let mut entries = owner_data.entries.iter();
         // Of bookmarks that come anew nobody knows whether they are in step, unless they say it.
         let is_noted = note.is_some() || entries.any(|it| (&*it.namespace, &*it.name) == BOOKMARKS);
-        let changes = belongings.entries.into_iter().map(|entry| Change {
+        let changes = owner_data.entries.into_iter().map(|entry| Change {
             namespace: entry.namespace,
             name: entry.name,
             value: Some(entry.value),
@@ -155,7 +155,7 @@ impl Here {
     fn read(&self, owner: Owner) -> Document {
         self.read_whole(&owner).unwrap_or_else(|_| Document {
             owner,
-            belongings: Belongings {
+            owner_data: OwnerData {
                 entries: Vec::new(),
                 damaged: vec![(String::new(), String::new())],
             },
@@ -170,12 +170,12 @@ impl Here {
         let note = || self.store.note(owner).ok().flatten();
         let mut before = note();
         for _ in 0..TRIES {
-            let belongings = self.store.belongings(owner)?;
+            let owner_data = self.store.owner_data(owner)?;
             let after = note();
             if before == after {
                 return Ok(Document {
                     owner: owner.clone(),
-                    belongings,
+                    owner_data,
                     note: after,
                 });
             }
@@ -183,14 +183,14 @@ impl Here {
         }
         Ok(Document {
             owner: owner.clone(),
-            belongings: self.store.belongings(owner)?,
+            owner_data: self.store.owner_data(owner)?,
             note: None,
         })
     }
 }
 
-impl Owners for Here {
-    fn page(&self, after: Option<&Owner>) -> Result<Vec<(Owner, Amount)>, Trouble> {
+impl Owners for LocalStore {
+    fn page(&self, after: Option<&Owner>) -> Result<Vec<(Owner, Amount)>, OwnersError> {
         let owners = self.store.owners(after, PAGE).map_err(broken)?;
         let with_amount = |owner: Owner| {
             let amount = self.store.amount(&owner).unwrap_or_default();
@@ -199,12 +199,12 @@ impl Owners for Here {
         Ok(owners.into_iter().map(with_amount).collect())
     }
 
-    fn documents(&self, after: Option<&Owner>) -> Result<Vec<Document>, Trouble> {
+    fn documents(&self, after: Option<&Owner>) -> Result<Vec<Document>, OwnersError> {
         let mut documents = Vec::new();
         let mut bytes = 0;
         for owner in self.store.owners(after, PAGE).map_err(broken)? {
             let document = self.read(owner);
-            let texts = document.belongings.entries.iter();
+            let texts = document.owner_data.entries.iter();
             bytes += texts
                 .map(|entry| entry.value.text.len() as u64)
                 .sum::<u64>();
@@ -216,16 +216,16 @@ impl Owners for Here {
         Ok(documents)
     }
 
-    fn document(&self, owner: &Owner) -> Result<Document, Trouble> {
+    fn document(&self, owner: &Owner) -> Result<Document, OwnersError> {
         self.read_whole(owner).map_err(broken)
     }
 
-    fn put(&self, sound: Sound, existing: Existing) -> Result<(), Trouble> {
+    fn put(&self, sound: Sound, existing: Existing) -> Result<(), OwnersError> {
         self.put_all(vec![sound], existing)
     }
 
     /// They share syncs.
-    fn put_all(&self, all: Vec<Sound>, existing: Existing) -> Result<(), Trouble> {
+    fn put_all(&self, all: Vec<Sound>, existing: Existing) -> Result<(), OwnersError> {
         let (done, answers) = mpsc::channel();
         for sound in all {
             self.submit(sound, existing, done.clone());
@@ -235,42 +235,42 @@ impl Owners for Here {
         answers.into_iter().try_for_each(|answer| match answer {
             Ok(()) => Ok(()),
             Err(error @ (SetError::Failed | SetError::Full)) => Err(broken(error)),
-            Err(error) => Err(Trouble::Refused(error.to_string())),
+            Err(error) => Err(OwnersError::Refused(error.to_string())),
         })
     }
 
-    fn remove(&self, owner: &Owner) -> Result<(), Trouble> {
+    fn remove(&self, owner: &Owner) -> Result<(), OwnersError> {
         let (done, answer) = mpsc::channel();
         self.store.remove(owner.clone(), move |result| {
             let _ = done.send(result);
         });
         match answer.recv() {
             Ok(result) => result.map_err(broken),
-            Err(_) => Err(Trouble::Broken("the store was closed".into())),
+            Err(_) => Err(OwnersError::Broken("the store was closed".into())),
         }
     }
 
-    fn compact(&self) -> Result<Compacted, Trouble> {
+    fn compact(&self) -> Result<Compacted, OwnersError> {
         let (done, answer) = mpsc::channel();
         self.store.compact(move |result| {
             let _ = done.send(result);
         });
         match answer.recv() {
             Ok(result) => result.map_err(broken),
-            Err(_) => Err(Trouble::Broken("the store was closed".into())),
+            Err(_) => Err(OwnersError::Broken("the store was closed".into())),
         }
     }
 }
 
-fn broken(error: impl std::fmt::Display) -> Trouble {
-    Trouble::Broken(error.to_string())
+fn broken(error: impl std::fmt::Display) -> OwnersError {
+    OwnersError::Broken(error.to_string())
 }
 
 /// Every owner, one after another.
 pub fn for_each(
     owners: &dyn Owners,
-    mut work: impl FnMut(Owner, Amount) -> Result<(), Trouble>,
-) -> Result<(), Trouble> {
+    mut work: impl FnMut(Owner, Amount) -> Result<(), OwnersError>,
+) -> Result<(), OwnersError> {
     let mut last = None;
     loop {
         let page = owners.page(last.as_ref())?;
@@ -286,7 +286,7 @@ pub fn for_each(
 
 /// Every owner with all that they have, one after another; each as of one moment, which is not
 /// before the call.
-pub fn for_each_document<E: From<Trouble>>(
+pub fn for_each_document<E: From<OwnersError>>(
     owners: &dyn Owners,
     mut work: impl FnMut(Document) -> Result<(), E>,
 ) -> Result<(), E> {

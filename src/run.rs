@@ -1,9 +1,9 @@
 //! `run`: the service from its first log line to its last.
 
-mod doors;
+mod listeners;
 mod end;
-mod manager;
-mod news;
+mod systemd;
+mod events;
 mod reload;
 mod routes;
 
@@ -17,12 +17,12 @@ use crate::config::{BookmarksMode, Config, ConfigError, Delegation};
 use crate::exit;
 use crate::logs;
 use crate::metrics::Metrics;
-use crate::owners::Here;
+use crate::owners::LocalStore;
 use crate::start::{StartError, start};
 use crate::status::{Facts, Needs, Served, Status};
-use doors::Doors;
+use listeners::Listeners;
 use end::Asked;
-use news::News;
+use events::EventLog;
 use reload::Reload;
 use routes::Public;
 
@@ -42,7 +42,7 @@ pub fn run(
             return ExitCode::from(exit::STORE);
         }
     };
-    let doors = match Doors::open(config, runtime.handle()) {
+    let doors = match Listeners::open(config, runtime.handle()) {
         Ok(doors) => doors,
         Err(error) => {
             tracing::error!("{error}");
@@ -56,7 +56,7 @@ pub fn run(
         status: status.clone(),
         metrics: Arc::clone(&metrics),
     };
-    let owners = Here::new(store.clone(), config);
+    let owners = LocalStore::new(store.clone(), config);
     doors.serve(public, owners.clone(), runtime.handle());
     let component = match Component::new(config, store.clone(), &metrics) {
         Ok(component) => component,
@@ -97,16 +97,16 @@ pub fn run(
         tracing::info!("answers /livez, /readyz and /metrics on http://{address}");
     }
     let wanted = config.bookmarks.mode == BookmarksMode::Pep;
-    let mut news = News::new(&status, &metrics.link, wanted);
+    let mut news = EventLog::new(&status, &metrics.link, wanted);
     let stop = async {
         tracing::info!("stopping: {}", asked.wait().await);
         status.stopping();
-        manager::stopping();
+        systemd::stopping();
     };
     let unanswered = runtime.block_on(async {
         tokio::select! {
             unanswered = component.run(stop, |event| news.take(event)) => unanswered,
-            never = manager::keep_told(&status) => match never {},
+            never = systemd::keep_told(&status) => match never {},
         }
     });
     if unanswered > 0 {

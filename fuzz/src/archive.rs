@@ -2,7 +2,7 @@
 
 use xmpp_private_storage::archive::{self, Document, Reader};
 use xmpp_private_storage::owners::sound::Sound;
-use xmpp_private_storage::store::{Belongings, Entry, Owner, Value};
+use xmpp_private_storage::store::{OwnerData, Entry, Owner, Value};
 
 use super::{infoset, is_xml};
 
@@ -53,7 +53,7 @@ fn check(document: Document) {
     let (Some(sound), _) = Sound::of(document) else {
         return;
     };
-    for entry in &sound.document().belongings.entries {
+    for entry in &sound.document().owner_data.entries {
         let Entry {
             namespace,
             name,
@@ -88,7 +88,7 @@ fn written(values: &[(&str, (&str, &str), u32, &str)]) -> Vec<u8> {
         });
     let document = Document {
         owner: Owner::new(values[0].0).expect("an owner"),
-        belongings: Belongings {
+        owner_data: OwnerData {
             entries: entries.collect(),
             damaged: Vec::new(),
         },

@@ -336,7 +336,7 @@ impl Stage {
             true => Mood::any(&mut trees)?,
             false => Mood::Sound,
         };
-        let whole = self.users[user].pep.carry_out(&question.asked);
+        let whole = self.users[user].pep.execute(&question.asked);
         let items = self.users[user].pep.items.len();
         self.users[user].most_items = self.users[user].most_items.max(items);
         let pep = &self.users[user].pep;

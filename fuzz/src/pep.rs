@@ -163,7 +163,7 @@ pub struct Pep {
 
 impl Pep {
     /// Carries this out, as a sound host does; the answer's type and payload.
-    pub fn carry_out(&mut self, asked: &Asked) -> (&'static str, Tree) {
+    pub fn execute(&mut self, asked: &Asked) -> (&'static str, Tree) {
         let done = |what: Tree| ("result", Tree::new(PUBSUB, "pubsub").holding(what));
         match asked {
             Asked::Fetch | Asked::Reread(_) if !self.is_made => ("error", error("item-not-found")),

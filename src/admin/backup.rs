@@ -11,13 +11,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::progress::Progress;
-use super::words;
-use super::{data, words::count};
+use super::format;
+use super::{data, format::count};
 use crate::archive::{self, Document};
 use crate::config::Config;
 use crate::exit;
 use crate::owners::sound::Sound;
-use crate::owners::{Trouble, for_each_document};
+use crate::owners::{OwnersError, for_each_document};
 use file::Target;
 
 pub use restore::restore;
@@ -40,7 +40,7 @@ struct Sum {
 impl Sum {
     fn add(&mut self, document: &Document) {
         self.owners += 1;
-        for entry in &document.belongings.entries {
+        for entry in &document.owner_data.entries {
             self.elements += u64::from(entry.value.elements);
             self.bytes += entry.value.text.len() as u64;
         }
@@ -48,11 +48,11 @@ impl Sum {
 
     /// Names what cannot be read, and has not been since the backup.
     fn name_damage(&mut self, document: &Document, progress: &mut Progress) {
-        for (namespace, name) in &document.belongings.damaged {
+        for (namespace, name) in &document.owner_data.damaged {
             self.damaged += 1;
             progress.clear();
             let [owner, namespace, name] =
-                [document.owner.as_str(), namespace, name].map(words::shown);
+                [document.owner.as_str(), namespace, name].map(format::shown);
             eprintln!("damaged, and so left out: {owner} {namespace:?} {name:?}");
         }
     }
@@ -69,18 +69,18 @@ impl Sum {
     fn told(&self) -> String {
         let owners = count(self.owners, "owner", "owners");
         let elements = count(self.elements, "element", "elements");
-        format!("{owners}, {elements}, {}", words::bytes(self.bytes))
+        format!("{owners}, {elements}, {}", format::bytes(self.bytes))
     }
 }
 
 /// Why there is no backup.
 enum Failure {
-    Owners(Trouble),
+    Owners(OwnersError),
     File(io::Error),
 }
 
-impl From<Trouble> for Failure {
-    fn from(trouble: Trouble) -> Self {
+impl From<OwnersError> for Failure {
+    fn from(trouble: OwnersError) -> Self {
         Self::Owners(trouble)
     }
 }
@@ -106,9 +106,9 @@ fn back_up(config: &Config, file: &Path, force: bool) -> Result<u8, u8> {
         sum.add(&document);
         sum.name_damage(&document, &mut progress);
         if !archive::write(&document, &mut bytes) {
-            let owner = words::shown(document.owner.as_str());
+            let owner = format::shown(document.owner.as_str());
             let why = format!("{owner} has more than 4 GiB, which no backup can hold");
-            return Err(Failure::Owners(Trouble::Broken(why)));
+            return Err(Failure::Owners(OwnersError::Broken(why)));
         }
         target.write_all(&bytes)?;
         bytes.clear();

@@ -27,12 +27,12 @@ const ROUTER: [&str; 5] = ["name", "connection", "stream", "secret", "delegation
 /// tells what was wrong first.
 pub fn run(config: Result<Config, ConfigError>, connect: bool) -> ExitCode {
     let report = Report::from_environment();
-    let code = look(&report, config, connect).err().unwrap_or(0);
+    let code = check(&report, config, connect).err().unwrap_or(0);
     ExitCode::from(code)
 }
 
 /// `Err` with the exit code of what is wrong.
-fn look(report: &Report, config: Result<Config, ConfigError>, connect: bool) -> Result<(), u8> {
+fn check(report: &Report, config: Result<Config, ConfigError>, connect: bool) -> Result<(), u8> {
     let config = config.map_err(|error| {
         for message in error.messages() {
             report.line(Sign::Bad, format_args!("configuration: {message}"));
@@ -58,7 +58,7 @@ fn look(report: &Report, config: Result<Config, ConfigError>, connect: bool) -> 
         );
         report.line(Sign::Neutral, line);
         match Component::new(&config, store.clone(), &Metrics::new()) {
-            Ok(component) => runtime.block_on(router::look(report, component, &config)),
+            Ok(component) => runtime.block_on(router::check(report, component, &config)),
             Err(error) => {
                 report.line(Sign::Bad, StartError::Threads(error));
                 Err(exit::STORE)
@@ -108,7 +108,7 @@ fn open(report: &Report, config: &Config, connect: bool) -> Result<Option<(Runti
             // A second connection would be refused by Prosody, and would take the delegation from
             // the first on ejabberd as soon as it ends.
             if connect {
-                service::look(report, config)?;
+                service::check(report, config)?;
             }
             Ok(None)
         }

@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use super::{data, words};
+use super::{data, format};
 use crate::config::Config;
 use crate::store::Compacted;
 
@@ -13,7 +13,7 @@ pub fn run(config: &Config) -> ExitCode {
         data::open(config).and_then(|data| data.compact().map_err(|trouble| data::told(&trouble)));
     match compacted {
         Ok(Compacted { before, after }) => {
-            let [before, after] = [before, after].map(words::bytes);
+            let [before, after] = [before, after].map(format::bytes);
             println!("compacted: the database took {before}, and takes {after}");
             ExitCode::SUCCESS
         }

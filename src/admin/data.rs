@@ -13,8 +13,8 @@ use super::user::become_owner_of;
 use crate::clock::Instant;
 use crate::config::Config;
 use crate::exit;
-use crate::owners::wire::There;
-use crate::owners::{Here, Owners, Trouble};
+use crate::owners::wire::RemoteStore;
+use crate::owners::{LocalStore, Owners, OwnersError};
 use crate::start::{StartError, start};
 use crate::store::{OpenError, Store};
 
@@ -31,7 +31,7 @@ pub struct Data {
 }
 
 impl Data {
-    fn of(store: Store, here: Here) -> Self {
+    fn of(store: Store, here: LocalStore) -> Self {
         let owners = Box::new(here);
         let opened = Some(store);
         Self { owners, opened }
@@ -90,11 +90,11 @@ pub fn open_alone(config: &Config) -> Result<Data, u8> {
         return Err(exit::UNAVAILABLE);
     }
     let store = open_here(config)?.map_err(not_opened)?;
-    Ok(Data::of(store.clone(), Here::without_limits(store)))
+    Ok(Data::of(store.clone(), LocalStore::without_limits(store)))
 }
 
 /// Prints why something was not done; the exit code for it.
-pub fn told(trouble: &Trouble) -> u8 {
+pub fn told(trouble: &OwnersError) -> u8 {
     eprintln!("{trouble}");
     exit::STORE
 }
@@ -143,7 +143,7 @@ fn find(config: &Config, make: bool) -> Result<Data, u8> {
         }
         match open_here(config)? {
             Ok(store) => {
-                let here = Here::new(store.clone(), config);
+                let here = LocalStore::new(store.clone(), config);
                 return Ok(Data::of(store, here));
             }
             Err(StartError::Store(OpenError::InUse { .. })) if begun.elapsed() < PATIENCE => {
@@ -154,8 +154,8 @@ fn find(config: &Config, make: bool) -> Result<Data, u8> {
     }
 }
 
-fn ask(folder: &Path) -> Result<Option<There>, u8> {
-    There::find(folder).map_err(|trouble| {
+fn ask(folder: &Path) -> Result<Option<RemoteStore>, u8> {
+    RemoteStore::find(folder).map_err(|trouble| {
         eprintln!("{trouble}");
         exit::UNAVAILABLE
     })

@@ -31,10 +31,10 @@ impl Whose {
 
 /// Deletes it: `yes` without asking, `compact` from the store's files as well.
 pub fn run(config: &Config, whose: &Whose, yes: bool, compact: bool) -> ExitCode {
-    carry_out(config, whose, yes, compact).unwrap_or_else(ExitCode::from)
+    execute(config, whose, yes, compact).unwrap_or_else(ExitCode::from)
 }
 
-fn carry_out(config: &Config, whose: &Whose, yes: bool, compact: bool) -> Result<ExitCode, u8> {
+fn execute(config: &Config, whose: &Whose, yes: bool, compact: bool) -> Result<ExitCode, u8> {
     let removal;
     let data;
     match whose {
@@ -73,7 +73,7 @@ fn carry_out(config: &Config, whose: &Whose, yes: bool, compact: bool) -> Result
             }
         }
     }
-    Ok(removal.carry_out(&data, compact))
+    Ok(removal.execute(&data, compact))
 }
 
 /// A domain as the owners have it.
@@ -114,11 +114,11 @@ fn of_user(data: &Data, owner: Owner) -> Removal {
     let mut amount = Amount::default();
     let has_any = match data.document(&owner) {
         Ok(document) => {
-            for entry in &document.belongings.entries {
+            for entry in &document.owner_data.entries {
                 amount.bytes += entry.value.text.len() as u64;
                 amount.elements += u64::from(entry.value.elements);
             }
-            !document.belongings.entries.is_empty() || !document.belongings.damaged.is_empty()
+            !document.owner_data.entries.is_empty() || !document.owner_data.damaged.is_empty()
         }
         Err(_) => true,
     };

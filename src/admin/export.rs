@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use chrono::{DateTime, Utc};
 
 use super::data;
-use super::words::count;
+use super::format::count;
 use crate::address::{self, Sender};
 use crate::archive::Document;
 use crate::bookmarks;
@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::exit;
 use crate::formats::{self, Export};
 use crate::owners::sound::Sound;
-use crate::owners::{self, Owners, Trouble};
+use crate::owners::{self, Owners, OwnersError};
 use crate::service;
 use crate::store::Owner;
 
@@ -46,7 +46,7 @@ impl To {
 #[derive(Debug, thiserror::Error)]
 enum Stopped {
     #[error("{0}")]
-    Trouble(#[from] Trouble),
+    OwnersError(#[from] OwnersError),
     #[error("cannot write: {0}")]
     Write(#[from] io::Error),
 }
@@ -89,7 +89,7 @@ pub fn run(config: &Config, users: &[String], to: &To) -> ExitCode {
         Err(stopped) => {
             eprintln!("{stopped}; what was written so far is no whole export");
             ExitCode::from(match stopped {
-                Stopped::Trouble(_) => exit::STORE,
+                Stopped::OwnersError(_) => exit::STORE,
                 Stopped::Write(_) => exit::OUTPUT,
             })
         }
@@ -170,7 +170,7 @@ fn each(
 }
 
 fn write(export: &mut Export<impl Write>, document: &Document) -> Result<(), Stopped> {
-    let texts = document.belongings.entries.iter();
+    let texts = document.owner_data.entries.iter();
     export.user(
         document.owner.as_str(),
         texts.map(|entry| &entry.value.text),
@@ -189,18 +189,18 @@ impl Tally {
         }
         let mut document = sound?.into_document();
         self.leave_out_gone(&mut document);
-        let belongings = &document.belongings;
-        for (namespace, name) in &belongings.damaged {
+        let owner_data = &document.owner_data;
+        for (namespace, name) in &owner_data.damaged {
             self.problems += 1;
             eprintln!(
                 "{}: {name:?} in {namespace:?} is damaged and cannot be read",
                 document.owner.as_str()
             );
         }
-        let elements = belongings.entries.iter().map(|entry| entry.value.elements);
+        let elements = owner_data.entries.iter().map(|entry| entry.value.elements);
         self.elements += elements.map(u64::from).sum::<u64>();
-        self.users += u64::from(!belongings.entries.is_empty());
-        (!belongings.entries.is_empty()).then_some(document)
+        self.users += u64::from(!owner_data.entries.is_empty());
+        (!owner_data.entries.is_empty()).then_some(document)
     }
 
     /// Nobody is to join a room again that they have left, wherever they move, and its password is nobody
@@ -209,7 +209,7 @@ impl Tally {
         let Some(note) = &document.note else {
             return;
         };
-        for entry in &mut document.belongings.entries {
+        for entry in &mut document.owner_data.entries {
             let is_bookmarks = (&*entry.namespace, &*entry.name) == service::BOOKMARKS;
             let left = is_bookmarks.then(|| bookmarks::without_gone(note, &entry.value.text));
             if let Some(left) = left.flatten() {

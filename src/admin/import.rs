@@ -12,9 +12,9 @@ use crate::config::{Config, ReservedNamespaces};
 use crate::exit;
 use crate::formats::{self, Import, Item};
 use crate::owners::sound::{Bad, Sound};
-use crate::owners::{Owners, Trouble};
+use crate::owners::{Owners, OwnersError};
 use crate::service;
-use crate::store::{Belongings, Entry, Existing, Owner, Value};
+use crate::store::{OwnerData, Entry, Existing, Owner, Value};
 
 /// How it is to be done.
 #[derive(Debug, Clone, Copy)]
@@ -70,7 +70,7 @@ fn import(config: &Config, paths: Vec<PathBuf>, how: How) -> Result<Tally, u8> {
                 if !config.access.domains.contains(&user.domain) {
                     *tally.not_served.entry(user.domain).or_default() += 1;
                 } else if let Err(trouble) = take(&*data, config, &user, how, &mut tally) {
-                    let broken = matches!(trouble, Trouble::Broken(_));
+                    let broken = matches!(trouble, OwnersError::Broken(_));
                     tally.problems += 1;
                     let jid = &user.jid;
                     bar.line(format_args!("{}: {jid}: left out: {trouble}", user.place));
@@ -94,14 +94,14 @@ fn take(
     user: &formats::User,
     how: How,
     tally: &mut Tally,
-) -> Result<(), Trouble> {
+) -> Result<(), OwnersError> {
     let Some(owner) = Owner::new(&user.jid) else {
-        return Err(Trouble::Refused("the address is too long".to_owned()));
+        return Err(OwnersError::Refused("the address is too long".to_owned()));
     };
     if user.entries.is_empty() {
         return Ok(());
     }
-    let has = owners.document(&owner)?.belongings;
+    let has = owners.document(&owner)?.owner_data;
     let mut wanted = Vec::new();
     let (mut new, mut replaced, mut kept, mut same) = (0, 0, 0, 0);
     for entry in &user.entries {
@@ -135,16 +135,16 @@ fn take(
             // Whatever the user has set since we looked stays as well.
             Existing::Keep
         };
-        let belongings = Belongings {
+        let owner_data = OwnerData {
             entries: wanted,
             damaged: Vec::new(),
         };
         let sound = Sound::whole(Document {
             owner,
-            belongings,
+            owner_data,
             note: None,
         });
-        let refused = |bad: Bad| Trouble::Refused(bad.to_string());
+        let refused = |bad: Bad| OwnersError::Refused(bad.to_string());
         owners.put(sound.map_err(refused)?, existing)?;
     }
     tally.users += 1;

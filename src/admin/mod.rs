@@ -15,4 +15,4 @@ pub mod removal;
 pub mod report;
 pub mod stats;
 pub mod user;
-pub mod words;
+pub mod format;

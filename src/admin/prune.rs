@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::exit;
 
 /// The longest line of a list: an address of the longest parts.
-const LONGEST: u64 = 4096;
+const MAX_LINE_BYTES: u64 = 4096;
 
 /// How it is to be done.
 #[derive(Debug, Clone, Copy)]
@@ -34,10 +34,10 @@ pub struct How {
 
 /// Removes, or shows, the owners of `domain` that the list in `registered` does not have.
 pub fn run(config: &Config, domain: &str, registered: &Path, how: How) -> ExitCode {
-    carry_out(config, domain, registered, how).unwrap_or_else(ExitCode::from)
+    execute(config, domain, registered, how).unwrap_or_else(ExitCode::from)
 }
 
-fn carry_out(config: &Config, domain: &str, registered: &Path, how: How) -> Result<ExitCode, u8> {
+fn execute(config: &Config, domain: &str, registered: &Path, how: How) -> Result<ExitCode, u8> {
     let domain = delete::domain(domain)?;
     let data = data::open(config)?;
     let owners = delete::of_domain(&data, &domain)?;
@@ -84,7 +84,7 @@ fn carry_out(config: &Config, domain: &str, registered: &Path, how: How) -> Resu
              that is meant, say --force"
         )));
     }
-    Ok(gone.carry_out(&data, how.compact))
+    Ok(gone.execute(&data, how.compact))
 }
 
 /// The accounts of a domain that a list has, a name or a bare JID a line, as owners are written.
@@ -95,7 +95,7 @@ fn accounts(domain: &str, mut list: impl BufRead) -> Result<HashSet<String>, Str
     let mut line = Vec::new();
     for number in 1_u64.. {
         line.clear();
-        let taken = (&mut list).take(LONGEST).read_until(b'\n', &mut line);
+        let taken = (&mut list).take(MAX_LINE_BYTES).read_until(b'\n', &mut line);
         if taken.map_err(|error| error.to_string())? == 0 {
             break;
         }

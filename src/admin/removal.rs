@@ -6,7 +6,7 @@ use std::io::{IsTerminal, Write, stderr, stdin, stdout};
 use std::process::ExitCode;
 
 use super::data::{Data, told};
-use super::words::count;
+use super::format::count;
 use crate::exit;
 use crate::store::{Amount, Owner};
 
@@ -40,7 +40,7 @@ impl Removal {
     }
 
     /// Removes them, and what is left of them in the store's files if that is wanted; says so.
-    pub fn carry_out(&self, data: &Data, compact: bool) -> ExitCode {
+    pub fn execute(&self, data: &Data, compact: bool) -> ExitCode {
         for (done, (owner, _)) in self.0.iter().enumerate() {
             if let Err(trouble) = data.remove(owner) {
                 say(format_args!(

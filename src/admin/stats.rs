@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::{data, words};
+use super::{data, format};
 use crate::config::Config;
 use crate::owners::for_each;
 use crate::store::{Amount, Owner};
@@ -69,7 +69,7 @@ impl Stored {
             let Amount { bytes, elements } = amount;
             let numbers = [owners, *elements, *bytes].map(|number| number.to_string());
             let [owners, elements, bytes] = numbers;
-            [words::shown(name), owners, elements, bytes]
+            [format::shown(name), owners, elements, bytes]
         };
         for (domain, (owners, amount)) in &self.domains {
             rows.push(row(domain, *owners, amount));
@@ -125,11 +125,11 @@ fn files(folder: &Path, out: &mut String) {
     }
     files.sort_by(|one, other| other.cmp(one));
     let all = files.iter().map(|(bytes, _)| bytes).sum();
-    let mut rows = vec![["on the disk".to_owned(), words::bytes(all)]];
+    let mut rows = vec![["on the disk".to_owned(), format::bytes(all)]];
     rows.extend(
         files
             .iter()
-            .map(|(bytes, name)| [format!("  {name}"), words::bytes(*bytes)]),
+            .map(|(bytes, name)| [format!("  {name}"), format::bytes(*bytes)]),
     );
     out.push('\n');
     table(&rows, out);

@@ -13,7 +13,7 @@ fn document(owner: &str, entries: &[(&str, &str, u32, &str)]) -> Document {
         });
     Document {
         owner: Owner::new(owner).unwrap(),
-        belongings: Belongings {
+        owner_data: OwnerData {
             entries: entries.collect(),
             damaged: Vec::new(),
         },
@@ -32,7 +32,7 @@ fn documents() -> Vec<Document> {
         ),
         Document {
             owner: Owner::new("b@x").unwrap(),
-            belongings: Belongings {
+            owner_data: OwnerData {
                 entries: Vec::new(),
                 damaged: vec![("n".into(), "lost".into())],
             },

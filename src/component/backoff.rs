@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::random;
 
 const FIRST: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_secs(60);
+const MAX_PAUSE: Duration = Duration::from_secs(60);
 
 /// A login that lasted this long has worked.
 const WORKED: Duration = Duration::from_secs(60);
@@ -37,7 +37,7 @@ impl Backoff {
     /// The pause before the next attempt.
     pub fn next(&mut self) -> Duration {
         let pause = self.next;
-        self.next = (pause * 2).min(LONGEST);
+        self.next = (pause * 2).min(MAX_PAUSE);
         pause.mul_f64(0.5 + 0.5 * random::fraction())
     }
 }
@@ -51,10 +51,10 @@ mod tests {
         let mut backoff = Backoff::default();
         assert!(backoff.next() <= Duration::from_secs(1));
         for _ in 0..20 {
-            assert!(backoff.next() <= LONGEST);
+            assert!(backoff.next() <= MAX_PAUSE);
         }
         backoff.link_lasted(Duration::from_secs(59));
-        assert!(backoff.next() >= LONGEST / 2);
+        assert!(backoff.next() >= MAX_PAUSE / 2);
         backoff.link_lasted(Duration::from_secs(60));
         assert!(backoff.next() <= FIRST);
     }

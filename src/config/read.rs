@@ -12,7 +12,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 /// More than any configuration, secret or list of authorities needs, in bytes.
-const MOST: u64 = 1 << 20;
+const MAX_BYTES: u64 = 1 << 20;
 
 /// The text of a file, and who it belongs to.
 pub(super) struct Text {
@@ -32,9 +32,9 @@ pub(super) fn read(path: &Path) -> io::Result<Text> {
         return Err(expected_a_file(what));
     }
     let mut text = String::new();
-    file.take(MOST + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > MOST {
-        return Err(io::Error::other(format!("it is longer than {MOST} bytes")));
+    file.take(MAX_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_BYTES {
+        return Err(io::Error::other(format!("it is longer than {MAX_BYTES} bytes")));
     }
     Ok(Text {
         text,
@@ -153,7 +153,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("long");
         let file = File::create(&path).expect("a file");
-        file.set_len(MOST).expect("a length");
+        file.set_len(MAX_BYTES).expect("a length");
         assert!(read(&path).is_ok());
         file.set_len(1 << 40).expect("a length");
         assert_eq!(refusal(&path), "it is longer than 1048576 bytes");

@@ -10,7 +10,7 @@ use rustix::process::{Resource, getrlimit};
 use tokio::task::{AbortHandle, JoinSet};
 
 /// How many there are at once.
-const MOST: usize = 128;
+const MAX_GUESTS: usize = 128;
 
 /// Of the descriptors that the process may have, strangers take at most one part in so many.
 const SHARE: u64 = 8;
@@ -106,5 +106,5 @@ pub fn is_shortage(error: &io::Error) -> bool {
 fn most() -> usize {
     let descriptors = getrlimit(Resource::Nofile).current;
     let share = descriptors.and_then(|all| usize::try_from(all / SHARE).ok());
-    share.map_or(MOST, |share| share.clamp(LEAST, MOST))
+    share.map_or(MAX_GUESTS, |share| share.clamp(LEAST, MAX_GUESTS))
 }

@@ -73,7 +73,7 @@ impl Sound {
     fn read(document: Document) -> Result<(Self, Vec<Bad>), Bad> {
         let Document {
             owner,
-            mut belongings,
+            mut owner_data,
             note,
         } = document;
         if !is_an_account(&owner) {
@@ -82,7 +82,7 @@ impl Sound {
         }
         let mut bad = Vec::new();
         let mut seen = HashSet::new();
-        for mut entry in mem::take(&mut belongings.entries) {
+        for mut entry in mem::take(&mut owner_data.entries) {
             let key = (entry.namespace.clone(), entry.name.clone());
             let read = match seen.insert(key.clone()) {
                 true => normal_form(&entry),
@@ -91,7 +91,7 @@ impl Sound {
             match read {
                 Ok(text) => {
                     entry.value.text = text;
-                    belongings.entries.push(entry);
+                    owner_data.entries.push(entry);
                 }
                 Err(why) => bad.push(Bad {
                     owner: owner.clone(),
@@ -110,7 +110,7 @@ impl Sound {
         }
         let document = Document {
             owner,
-            belongings,
+            owner_data,
             note: note.filter(|_| is_readable),
         };
         Ok((Self(document), bad))

@@ -21,7 +21,7 @@ use tokio::runtime::Runtime;
 use tokio::task::spawn_blocking;
 
 use super::sound::Sound;
-use super::{Here, Owners, Trouble};
+use super::{LocalStore, Owners, OwnersError};
 use crate::archive::{self, Document};
 use crate::control;
 use crate::http::{Bytes, Method, Request, Response, StatusCode, answer};
@@ -31,13 +31,13 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const BINARY: &str = "application/octet-stream";
 
 /// The longest document that is taken: that of one owner.
-const LONGEST: usize = 1 << 30;
+const MAX_DOCUMENT_BYTES: usize = 1 << 30;
 
 /// What waits for the disk, and so is done on a thread of its own: a content type and a body.
-type Work = Box<dyn FnOnce() -> Result<(&'static str, Vec<u8>), Trouble> + Send>;
+type Work = Box<dyn FnOnce() -> Result<(&'static str, Vec<u8>), OwnersError> + Send>;
 
 /// Answers what is asked about owners; `None` where it is about something else.
-pub async fn serve(here: &Here, request: Request) -> Result<Response, Request> {
+pub async fn serve(here: &LocalStore, request: Request) -> Result<Response, Request> {
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let owner = match request.uri().query().unwrap_or_default() {
@@ -63,7 +63,7 @@ pub async fn serve(here: &Here, request: Request) -> Result<Response, Request> {
                 "/1/keep" => Existing::Keep,
                 _ => Existing::Replace,
             };
-            let body = Limited::new(request.into_body(), LONGEST).collect().await;
+            let body = Limited::new(request.into_body(), MAX_DOCUMENT_BYTES).collect().await;
             Box::new(move || {
                 let body = body.map_err(refused)?.to_bytes();
                 here.put_all(all_sound(&body)?, existing)?;
@@ -82,8 +82,8 @@ pub async fn serve(here: &Here, request: Request) -> Result<Response, Request> {
     let done = spawn_blocking(work).await;
     Ok(match done {
         Ok(Ok((kind, body))) => answer(StatusCode::OK, kind, body),
-        Ok(Err(Trouble::Refused(why))) => answer(StatusCode::UNPROCESSABLE_ENTITY, TEXT, why),
-        Ok(Err(Trouble::Broken(why))) => answer(StatusCode::INTERNAL_SERVER_ERROR, TEXT, why),
+        Ok(Err(OwnersError::Refused(why))) => answer(StatusCode::UNPROCESSABLE_ENTITY, TEXT, why),
+        Ok(Err(OwnersError::Broken(why))) => answer(StatusCode::INTERNAL_SERVER_ERROR, TEXT, why),
         Err(_) => answer(
             StatusCode::INTERNAL_SERVER_ERROR,
             TEXT,
@@ -93,7 +93,7 @@ pub async fn serve(here: &Here, request: Request) -> Result<Response, Request> {
 }
 
 /// All that is in an archive, if all of it may be stored.
-fn all_sound(archive: &[u8]) -> Result<Vec<Sound>, Trouble> {
+fn all_sound(archive: &[u8]) -> Result<Vec<Sound>, OwnersError> {
     let mut reader = archive::Reader::of_records(archive);
     let mut all = Vec::new();
     while let Some(document) = reader.next_document().map_err(refused)? {
@@ -102,8 +102,8 @@ fn all_sound(archive: &[u8]) -> Result<Vec<Sound>, Trouble> {
     Ok(all)
 }
 
-fn refused(why: impl std::fmt::Display) -> Trouble {
-    Trouble::Refused(why.to_string())
+fn refused(why: impl std::fmt::Display) -> OwnersError {
+    OwnersError::Refused(why.to_string())
 }
 
 fn lines(page: Vec<(Owner, Amount)>) -> Vec<u8> {
@@ -115,12 +115,12 @@ fn lines(page: Vec<(Owner, Amount)>) -> Vec<u8> {
     lines.into_bytes()
 }
 
-fn records(documents: &[Document]) -> Result<Vec<u8>, Trouble> {
+fn records(documents: &[Document]) -> Result<Vec<u8>, OwnersError> {
     let mut records = Vec::new();
     for document in documents {
         if !archive::write(document, &mut records) {
             let why = format!("{} has more than 4 GiB", document.owner.as_str());
-            return Err(Trouble::Broken(why));
+            return Err(OwnersError::Broken(why));
         }
     }
     archive::write_end(documents.len() as u64, &mut records);
@@ -138,22 +138,22 @@ fn encoded(owner: &Owner) -> String {
 
 /// The owners of the service that runs on a folder.
 #[derive(Debug)]
-pub struct There {
+pub struct RemoteStore {
     folder: PathBuf,
     runtime: Runtime,
 }
 
-impl There {
+impl RemoteStore {
     /// The service that runs on this folder; `None` where none does.
     ///
     /// # Errors
     ///
     /// When one runs and cannot be asked.
-    pub fn find(folder: &Path) -> Result<Option<Self>, Trouble> {
+    pub fn find(folder: &Path) -> Result<Option<Self>, OwnersError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|error| Trouble::Broken(error.to_string()))?;
+            .map_err(|error| OwnersError::Broken(error.to_string()))?;
         let there = Self {
             folder: folder.to_owned(),
             runtime,
@@ -166,7 +166,7 @@ impl There {
         }
     }
 
-    fn ask(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Bytes, Trouble> {
+    fn ask(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Bytes, OwnersError> {
         self.runtime.block_on(async {
             let asked = control::ask(&self.folder, method, path, body).await;
             let answer = asked.map_err(super::broken)?;
@@ -176,20 +176,20 @@ impl There {
             let why = || String::from_utf8_lossy(&body).trim_end().to_owned();
             match status {
                 StatusCode::OK => Ok(body),
-                StatusCode::UNPROCESSABLE_ENTITY => Err(Trouble::Refused(why())),
-                StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Err(Trouble::Broken(
+                StatusCode::UNPROCESSABLE_ENTITY => Err(OwnersError::Refused(why())),
+                StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Err(OwnersError::Broken(
                     "the service that runs is of another release than this command, and has \
                      changed nothing: restart the service, and try again"
                         .into(),
                 )),
-                _ => Err(Trouble::Broken(why())),
+                _ => Err(OwnersError::Broken(why())),
             }
         })
     }
 }
 
-impl Owners for There {
-    fn page(&self, after: Option<&Owner>) -> Result<Vec<(Owner, Amount)>, Trouble> {
+impl Owners for RemoteStore {
+    fn page(&self, after: Option<&Owner>) -> Result<Vec<(Owner, Amount)>, OwnersError> {
         let path = format!("/1/owners?{}", after.map(encoded).unwrap_or_default());
         let lines = self.ask(Method::GET, &path, Vec::new())?;
         let lines = String::from_utf8_lossy(&lines);
@@ -197,18 +197,18 @@ impl Owners for There {
         page.ok_or_else(strange)
     }
 
-    fn documents(&self, after: Option<&Owner>) -> Result<Vec<Document>, Trouble> {
+    fn documents(&self, after: Option<&Owner>) -> Result<Vec<Document>, OwnersError> {
         let path = format!("/1/documents?{}", after.map(encoded).unwrap_or_default());
         documents(&self.ask(Method::GET, &path, Vec::new())?)
     }
 
-    fn document(&self, owner: &Owner) -> Result<Document, Trouble> {
+    fn document(&self, owner: &Owner) -> Result<Document, OwnersError> {
         let path = format!("/1/document?{}", encoded(owner));
         let found = documents(&self.ask(Method::GET, &path, Vec::new())?)?;
         found.into_iter().next().ok_or_else(strange)
     }
 
-    fn put(&self, sound: Sound, existing: Existing) -> Result<(), Trouble> {
+    fn put(&self, sound: Sound, existing: Existing) -> Result<(), OwnersError> {
         let path = match existing {
             Existing::Keep => "/1/keep",
             Existing::Replace => "/1/replace",
@@ -217,12 +217,12 @@ impl Owners for There {
         self.ask(Method::POST, path, records).map(drop)
     }
 
-    fn remove(&self, owner: &Owner) -> Result<(), Trouble> {
+    fn remove(&self, owner: &Owner) -> Result<(), OwnersError> {
         let path = format!("/1/remove?{}", encoded(owner));
         self.ask(Method::POST, &path, Vec::new()).map(drop)
     }
 
-    fn compact(&self) -> Result<Compacted, Trouble> {
+    fn compact(&self) -> Result<Compacted, OwnersError> {
         let answer = self.ask(Method::POST, "/1/compact", Vec::new())?;
         let answer = String::from_utf8_lossy(&answer);
         let mut numbers = answer.split_whitespace().map(str::parse);
@@ -241,7 +241,7 @@ fn line(line: &str) -> Option<(Owner, Amount)> {
     Some((owner, Amount { bytes, elements }))
 }
 
-fn documents(bytes: &[u8]) -> Result<Vec<Document>, Trouble> {
+fn documents(bytes: &[u8]) -> Result<Vec<Document>, OwnersError> {
     let mut reader = archive::Reader::of_records(bytes);
     let mut all = Vec::new();
     while let Some(document) = reader.next_document().map_err(super::broken)? {
@@ -250,7 +250,7 @@ fn documents(bytes: &[u8]) -> Result<Vec<Document>, Trouble> {
     Ok(all)
 }
 
-fn strange() -> Trouble {
+fn strange() -> OwnersError {
     let why = "the service says something that this release does not understand";
-    Trouble::Broken(why.into())
+    OwnersError::Broken(why.into())
 }

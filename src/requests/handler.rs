@@ -82,7 +82,7 @@ impl Handler {
             }
             Action::Look(look) => {
                 let _reading = self.room_to_read().await;
-                let payload = look.carry_out(&self.storage).await;
+                let payload = look.execute(&self.storage).await;
                 reply.finish(|answer| answer.payload(payload));
             }
             Action::Set(set) => match (bookmarks_in(&set), asker) {

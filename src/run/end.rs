@@ -19,7 +19,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::threads;
 
 /// How long the process may take to end; with what is told then, 5 s.
-const LONGEST: Duration = Duration::from_millis(4900);
+const STOP_TIMEOUT: Duration = Duration::from_millis(4900);
 
 /// How long the last line of the log may take. Perhaps it is the log that hangs.
 const LAST_WORDS: Duration = Duration::from_millis(100);
@@ -85,7 +85,7 @@ fn watch(listening: Sender<()>) -> io::Result<Infallible> {
         let _ = listening.send(());
         asked.wait().await
     });
-    thread::sleep(LONGEST);
+    thread::sleep(STOP_TIMEOUT);
     // Without a thread to be had it ends without a word.
     let _ = threads::start("last-words", || {
         tracing::warn!(

@@ -37,7 +37,7 @@ where
     /// Reads it again with each signal.
     pub async fn whenever(mut self, mut asked: Signal) {
         while asked.recv().await.is_some() {
-            manager::reloading();
+            systemd::reloading();
             match read(Arc::clone(&self.load)).await {
                 Ok(new) => self.take(new),
                 Err(messages) => {
@@ -47,7 +47,7 @@ where
                     tracing::error!("not reloaded: all settings stay as they were");
                 }
             }
-            manager::reloaded();
+            systemd::reloaded();
         }
     }
 

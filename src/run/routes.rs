@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::http::{Method, Request, Response, Routes, StatusCode, answer};
 use crate::metrics::{Domain, Metrics, Now};
-use crate::owners::{Here, wire};
+use crate::owners::{LocalStore, wire};
 use crate::status::{Needs, Status};
 
 const PLAIN: &str = "text/plain; charset=utf-8";
@@ -39,7 +39,7 @@ impl Public {
 /// For whoever may use the control socket: that, and more.
 pub struct Control {
     pub public: Arc<Public>,
-    pub owners: Here,
+    pub owners: LocalStore,
 }
 
 impl Routes for Public {

@@ -66,7 +66,7 @@ fn features() -> BTreeSet<String> {
         commands::NAMESPACE,
         xep::PING,
         xep::VERSION,
-        super::small::LAST,
+        super::info::LAST,
         xep::TIME,
     ];
     let all = spoken.into_iter().chain(delegation::VERSIONS);

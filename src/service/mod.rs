@@ -18,7 +18,7 @@ mod private;
 pub mod privilege;
 mod request;
 mod settings;
-mod small;
+mod info;
 mod tally;
 mod typed;
 
@@ -74,7 +74,7 @@ const fn container(parent: &'static str, namespace: &'static str, name: &'static
 pub const DISCO_INFO: &str = xep::DISCO_INFO;
 
 /// What it takes to hold any request, however short: its addresses, its place in the queues.
-const HELD: usize = 1024;
+const OVERHEAD: usize = 1024;
 
 #[derive(Debug)]
 pub struct Service {
@@ -177,7 +177,7 @@ impl Service {
         {
             return self.announcement(question, node, from, answer);
         }
-        match self.small_service(iq, payload, from, is_set) {
+        match self.info_service(iq, payload, from, is_set) {
             Ok(result) => Plan::Reply(answer.result(&result)),
             Err(error) => refusal(&answer, &error),
         }
@@ -210,7 +210,7 @@ impl Service {
         Plan::Store(Request {
             owner,
             asker: is_about_bookmarks.then(|| answer.asker().to_owned()),
-            size: received.size + received.text.len() + HELD,
+            size: received.size + received.text.len() + OVERHEAD,
             action,
             answer,
         })
@@ -226,7 +226,7 @@ impl Service {
             Ok(owner) => Plan::Store(Request {
                 owner,
                 asker: None,
-                size: received.size + HELD,
+                size: received.size + OVERHEAD,
                 action: Action::Forget,
                 answer,
             }),
@@ -303,14 +303,14 @@ impl Service {
             Ok(Step::Look(owner, look)) => Plan::Store(Request {
                 owner,
                 asker: None,
-                size: received.size + received.text.len() + HELD,
+                size: received.size + received.text.len() + OVERHEAD,
                 action: Action::Look(look),
                 answer,
             }),
             Ok(Step::Remove(owner, namespace, done)) => Plan::Store(Request {
                 owner,
                 asker: None,
-                size: received.size + received.text.len() + HELD,
+                size: received.size + received.text.len() + OVERHEAD,
                 action: Action::Remove(namespace),
                 answer: answer.saying(done),
             }),
@@ -324,7 +324,7 @@ impl Service {
     }
 
     /// What we answer in our own name, at our own bare domain.
-    fn small_service(
+    fn info_service(
         &self,
         iq: &Element,
         payload: &Element,
@@ -349,9 +349,9 @@ impl Service {
                 }
             }
             (xep::PING, "ping") => Ok(String::new()),
-            (xep::VERSION, "query") => Ok(small::version(profile)),
-            (small::LAST, "query") => Ok(small::last(profile)),
-            (xep::TIME, "time") => Ok(small::time()),
+            (xep::VERSION, "query") => Ok(info::version(profile)),
+            (info::LAST, "query") => Ok(info::last(profile)),
+            (xep::TIME, "time") => Ok(info::time()),
             _ => Err(unavailable("This service does not know that request.")),
         }
     }

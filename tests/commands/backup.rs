@@ -83,10 +83,10 @@ fn a_backup_taken_under_load_has_all_that_was_acknowledged_before() {
     done(other.path(), &["restore", backup.to_str().expect("UTF-8")]);
     let restored = all_in(&other.path().join("data"));
     assert_eq!(restored.len(), USERS);
-    for (owner, belongings) in restored {
+    for (owner, owner_data) in restored {
         let user = owner.trim_start_matches("user").split('@').next();
         let user: usize = user.and_then(|it| it.parse().ok()).expect("a number");
-        let numbers = belongings.entries.iter().map(|entry| {
+        let numbers = owner_data.entries.iter().map(|entry| {
             let inner = entry.value.text.split(['>', '<']).nth(2);
             inner.and_then(|it| it.parse().ok()).expect("a number")
         });

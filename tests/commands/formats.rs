@@ -67,9 +67,9 @@ fn write_if_asked() {
 #[track_caller]
 fn holds_the_contents(folder: &Path) {
     let mut found = Vec::new();
-    for (owner, belongings) in all_in(folder) {
-        assert!(belongings.damaged.is_empty());
-        for entry in belongings.entries {
+    for (owner, owner_data) in all_in(folder) {
+        assert!(owner_data.damaged.is_empty());
+        for entry in owner_data.entries {
             found.push((owner.clone(), entry.value.text));
         }
     }

@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::Path;
 
-use xmpp_private_storage::store::Belongings;
+use xmpp_private_storage::store::OwnerData;
 
 use super::forged::{self, Record};
 use super::{
@@ -165,11 +165,11 @@ fn good(owner: &str) -> Record {
 #[track_caller]
 fn only_value(folder: &Path) -> String {
     let mut stored = all_in(&folder.join("data"));
-    let [(_, belongings)] = stored.as_mut_slice() else {
+    let [(_, owner_data)] = stored.as_mut_slice() else {
         panic!("{stored:?}");
     };
-    let [entry] = belongings.entries.as_mut_slice() else {
-        panic!("{belongings:?}");
+    let [entry] = owner_data.entries.as_mut_slice() else {
+        panic!("{owner_data:?}");
     };
     assert_eq!(entry.value.elements, 1);
     std::mem::take(&mut entry.value.text)
@@ -182,7 +182,7 @@ struct Attempt {
     /// What was said where the bad was left out.
     left_out: String,
     /// What is in the store then.
-    stored: Vec<(String, Belongings)>,
+    stored: Vec<(String, OwnerData)>,
 }
 
 impl Attempt {

@@ -20,7 +20,7 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 use xmpp_private_storage::store::{
-    Belongings, Change, ChangeSet, Quota, Options, Owner, Store, Value,
+    OwnerData, Change, ChangeSet, Quota, Options, Owner, Store, Value,
 };
 
 use crate::scripted::stage::{Stage, request};
@@ -133,12 +133,12 @@ fn put_past_everything(folder: &Path, all: &[(&str, (&str, &str), &str)]) {
 }
 
 /// What there is in a store that nobody has open.
-fn all_in(folder: &Path) -> Vec<(String, Belongings)> {
+fn all_in(folder: &Path) -> Vec<(String, OwnerData)> {
     let store = open(folder);
     let owners = store.owners(None, usize::MAX).expect("owners");
     let all = |owner: Owner| {
-        let belongings = store.belongings(&owner).expect("belongings");
-        (owner.as_str().to_owned(), belongings)
+        let owner_data = store.owner_data(&owner).expect("owner_data");
+        (owner.as_str().to_owned(), owner_data)
     };
     let all = owners.into_iter().map(all).collect();
     store.close();

@@ -11,9 +11,9 @@ use xmpp_private_storage::archive::{self, Document};
 use xmpp_private_storage::config::Config;
 use xmpp_private_storage::exit;
 use xmpp_private_storage::owners::sound::Sound;
-use xmpp_private_storage::owners::wire::There;
-use xmpp_private_storage::owners::{Here, Owners, for_each, for_each_document};
-use xmpp_private_storage::store::{Belongings, Entry, Existing, Owner, Value};
+use xmpp_private_storage::owners::wire::RemoteStore;
+use xmpp_private_storage::owners::{LocalStore, Owners, for_each, for_each_document};
+use xmpp_private_storage::store::{OwnerData, Entry, Existing, Owner, Value};
 
 use super::{data, open, place, post, put_past_everything, refused, send};
 use crate::fidelity::writing;
@@ -58,7 +58,7 @@ fn document(address: &str, entries: &[(&str, &str)]) -> Document {
     });
     Document {
         owner: owner(address),
-        belongings: Belongings {
+        owner_data: OwnerData {
             entries: entries.collect(),
             damaged: Vec::new(),
         },
@@ -118,7 +118,7 @@ fn exercise(owners: &dyn Owners) -> Vec<String> {
     });
     told("each", &each);
     assert_eq!(all.len(), MANY + ODD.len() + ODDER.len() + 1 - 6);
-    let each: Result<(), xmpp_private_storage::owners::Trouble> =
+    let each: Result<(), xmpp_private_storage::owners::OwnersError> =
         for_each_document(owners, |document| {
             told("document", &document);
             Ok(())
@@ -157,12 +157,12 @@ fn both_ways_tell_and_do_the_same() {
     put_odder(&data(&stage));
     stage.component.restart();
     stage.let_in_again();
-    let there = There::find(&data(&stage)).expect("an answer");
+    let there = RemoteStore::find(&data(&stage)).expect("an answer");
     let told_there = exercise(&there.expect("a running service"));
 
     let folder = tempfile::tempdir().expect("a folder");
     put_odder(folder.path());
-    let here = Here::new(open(folder.path()), &config(stage.component.folder()));
+    let here = LocalStore::new(open(folder.path()), &config(stage.component.folder()));
     let told_here = exercise(&here);
     for (there, here) in told_there.iter().zip(&told_here) {
         assert_eq!(there, here);
@@ -174,14 +174,14 @@ fn both_ways_tell_and_do_the_same() {
 #[test]
 fn users_and_administrators_see_the_same() {
     let mut stage = Stage::new();
-    let there = There::find(&data(&stage)).expect("an answer");
+    let there = RemoteStore::find(&data(&stage)).expect("an answer");
     let there = there.expect("a running service");
     let put = sound("alice@localhost", &[("urn:a", "put")]);
     there.put(put, Existing::Replace).expect("stored");
     stage.fetch("<e xmlns='urn:a'/>", "<e xmlns='urn:a'>put</e>");
     stage.store("<e xmlns='urn:b'>set</e>");
     let found = there.document(&owner("alice@localhost"));
-    let names = found.expect("an answer").belongings.entries;
+    let names = found.expect("an answer").owner_data.entries;
     let names: Vec<_> = names.iter().map(|entry| &*entry.namespace).collect();
     assert_eq!(names, ["urn:a", "urn:b"]);
     there.remove(&owner("alice@localhost")).expect("removed");
@@ -191,9 +191,9 @@ fn users_and_administrators_see_the_same() {
 #[test]
 fn where_no_service_runs_none_is_found() {
     let folder = tempfile::tempdir().expect("a folder");
-    assert!(There::find(folder.path()).expect("an answer").is_none());
+    assert!(RemoteStore::find(folder.path()).expect("an answer").is_none());
     let missing = folder.path().join("missing");
-    assert!(There::find(&missing).expect("an answer").is_none());
+    assert!(RemoteStore::find(&missing).expect("an answer").is_none());
 }
 
 #[test]
@@ -247,7 +247,7 @@ fn what_is_no_document_is_refused_and_changes_nothing() {
     }
     assert_eq!(send(&folder, b"nonsense\r\n\r\n").0, 400);
     stage.fetch("<a xmlns='urn:a'/>", "<a xmlns='urn:a'>stays</a>");
-    let there = There::find(&folder).expect("an answer");
+    let there = RemoteStore::find(&folder).expect("an answer");
     let owners = there.expect("a running service").page(None);
     assert_eq!(owners.expect("an answer").len(), 1);
 }

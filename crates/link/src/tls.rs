@@ -31,7 +31,7 @@ const READ: Duration = Duration::from_secs(10);
 const FILE: &str = "SSL_CERT_FILE";
 
 /// The longest such file, in bytes: systems have some 300 KiB.
-const LONGEST: u64 = 16 << 20;
+const MAX_FILE_BYTES: u64 = 16 << 20;
 
 /// Whether these bytes, which begin a connection, are TLS: an alert or a handshake, of any version.
 pub fn is_record(bytes: &[u8]) -> bool {
@@ -120,10 +120,10 @@ fn read_system() -> Result<RootCertStore, String> {
     // What follows would wait for a pipe, and read a device for ever.
     if let Some(path) = std::env::var_os(FILE).map(PathBuf::from)
         && let Ok(there) = path.metadata()
-        && !(there.is_file() && there.len() <= LONGEST)
+        && !(there.is_file() && there.len() <= MAX_FILE_BYTES)
     {
         return Err(format!(
-            "{FILE} in the environment names {}, expected a file of at most {LONGEST} bytes",
+            "{FILE} in the environment names {}, expected a file of at most {MAX_FILE_BYTES} bytes",
             path.display()
         ));
     }

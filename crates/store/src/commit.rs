@@ -17,7 +17,7 @@ use super::error::SetError;
 use super::observer::Observer;
 use super::plan::{Group, Refusal, Writes};
 use super::revive::{Broken, LONGEST_PAUSE, Reviver, SHORTEST_PAUSE};
-use super::room::Room;
+use super::space::FreeSpace;
 use super::shared::{Breakdown, Done, Shared};
 use super::usage::Cache;
 use super::whole;
@@ -69,7 +69,7 @@ pub(super) struct Writer {
     engine: Option<Arc<dyn Engine>>,
     requests: Receiver<Request>,
     cache: Cache,
-    room: Room,
+    space: FreeSpace,
     compactor: Compactor,
     /// `None` where nothing is measured.
     census: Option<Census>,
@@ -114,7 +114,7 @@ impl Writer {
             engine: Some(engine),
             requests,
             cache: Cache::new(CACHE_BYTES),
-            room: Room::default(),
+            space: FreeSpace::default(),
             compactor: Compactor::new(compact_above),
             census: None,
             unchecked: None,
@@ -165,7 +165,7 @@ impl Writer {
             Some(Request::Revived(engine)) => self.revived(engine),
             Some(Request::Reached(tell)) => {
                 // It comes every few seconds, also where nobody stores anything.
-                self.look();
+                self.check_place();
                 tell();
             }
             Some(Request::Remove(owner, namespace, done)) => {
@@ -254,8 +254,8 @@ impl Writer {
             return self.fail(displaced.into());
         }
         let mut planned = Vec::with_capacity(sets.len());
-        let carry_out = || self.carry_out(&*engine, sets, &mut planned);
-        let breakdown = match panics::caught(carry_out) {
+        let execute = || self.execute(&*engine, sets, &mut planned);
+        let breakdown = match panics::caught(execute) {
             Some(Ok(())) => None,
             Some(Err(breakdown)) => Some(breakdown.of(&*engine)),
             None => Some(Breakdown::panic()),
@@ -268,13 +268,13 @@ impl Writer {
         drop(planned);
     }
 
-    fn carry_out(
+    fn execute(
         &mut self,
         engine: &dyn Engine,
         sets: Vec<Set>,
         planned: &mut Vec<(Done, Result<(), SetError>, usize)>,
     ) -> Result<(), Breakdown> {
-        let has_room = self.room.look(engine);
+        let has_room = self.space.has_some(engine);
         let mut group = Group::new(engine, &mut self.cache, has_room);
         let plan = |(work, done): Set| {
             let owner = match &work {
@@ -320,7 +320,7 @@ impl Writer {
             census.report();
         }
         for (done, result, bytes) in planned.drain(..) {
-            self.room.taken(bytes);
+            self.space.taken(bytes);
             done.tell(result);
         }
         Ok(())
@@ -380,7 +380,7 @@ impl Writer {
 
     fn check(&mut self) {
         self.unchecked = None;
-        self.look();
+        self.check_place();
         if let Some(engine) = &self.engine
             && let Err(error) = engine.check()
         {
@@ -390,7 +390,7 @@ impl Writer {
     }
 
     /// Looks whether the store is still where it was.
-    fn look(&mut self) {
+    fn check_place(&mut self) {
         if let Some(engine) = &self.engine
             && let Err(displaced) = engine.in_place()
         {
@@ -417,7 +417,7 @@ impl Writer {
     /// written meanwhile.
     fn compact(&mut self, spent: Duration) {
         if self.compactor.is_busy() {
-            self.look();
+            self.check_place();
         }
         let Some(engine) = self.engine.clone() else {
             // Whoever has asked meanwhile is told that it failed.
@@ -450,7 +450,7 @@ impl Writer {
         self.shared.serve(None);
         self.unchecked = None;
         self.cache = Cache::new(CACHE_BYTES);
-        self.room = Room::default();
+        self.space = FreeSpace::default();
         let successor = self.compactor.abandon();
         if let Some(census) = &mut self.census {
             census.observer.failed();

@@ -100,12 +100,12 @@ impl Compactor {
             count = text.and_then(|text| text.parse().ok()).unwrap_or(0);
         })?;
         (self.live, self.counted, self.percent) = (count, count, PERCENT);
-        self.look(engine);
+        self.check_place(engine);
         Ok(())
     }
 
     /// Looks whether there is much garbage.
-    fn look(&mut self, engine: &dyn Engine) {
+    fn check_place(&mut self, engine: &dyn Engine) {
         let bound = self.live.saturating_mul(self.percent) / 100;
         let due = self.not_before.is_none_or(|then| then <= Instant::now());
         self.wanted |=
@@ -134,7 +134,7 @@ impl Compactor {
     /// To be told after each group by how much what lives has grown; writes that down now and then.
     pub(super) fn grew(&mut self, engine: &dyn Engine, by: i64) -> Result<(), EngineError> {
         self.live = self.live.saturating_add_signed(by);
-        self.look(engine);
+        self.check_place(engine);
         if self.live.abs_diff(self.counted) < COUNT_BYTES {
             return Ok(());
         }

@@ -50,7 +50,7 @@ mod plan;
 mod read;
 mod record;
 mod revive;
-mod room;
+mod space;
 mod shared;
 mod storage;
 #[cfg(test)]
@@ -71,14 +71,14 @@ pub use error::{CompactError, OpenError, ReadError, SetError};
 pub use observer::Observer;
 pub use storage::{Elements, Held, Query, Storage, Under};
 pub use totals::Totals;
-pub use whole::{Amount, Belongings, Entry, Holding};
+pub use whole::{Amount, OwnerData, Entry, NamespaceUsage};
 
 use xps_base::clock::Instant;
 use xps_base::panics;
 use xps_base::threads;
 use commit::{Request, Work, Writer};
 use engine::{Engine, EngineError, Source};
-use read::Trouble;
+use read::ReadFault;
 use shared::{Breakdown, Done, Shared, Told};
 
 /// How to open a store.
@@ -200,11 +200,11 @@ impl Store {
         })
     }
 
-    fn damaged(&self, what: std::fmt::Arguments<'_>, trouble: &Trouble) -> ReadError {
+    fn damaged(&self, what: std::fmt::Arguments<'_>, trouble: &ReadFault) -> ReadError {
         self.0.shared.damaged(what);
         match trouble {
-            Trouble::Damage(_) => ReadError::Damaged,
-            Trouble::Engine(_) => ReadError::Failed,
+            ReadFault::Damage(_) => ReadError::Damaged,
+            ReadFault::Engine(_) => ReadError::Failed,
         }
     }
 
@@ -223,15 +223,15 @@ impl Store {
     ///
     /// When the store has failed, or the owner's data is so damaged that not even its names can
     /// be read.
-    pub fn belongings(&self, owner: &Owner) -> Result<Belongings, ReadError> {
-        self.reading_whole(|engine| whole::belongings(engine, owner))
+    pub fn owner_data(&self, owner: &Owner) -> Result<OwnerData, ReadError> {
+        self.reading_whole(|engine| whole::owner_data(engine, owner))
     }
 
     /// How much an owner has.
     ///
     /// # Errors
     ///
-    /// As [`Store::belongings`].
+    /// As [`Store::owner_data`].
     pub fn amount(&self, owner: &Owner) -> Result<Amount, ReadError> {
         self.reading_whole(|engine| whole::amount(engine, owner))
     }
@@ -241,8 +241,8 @@ impl Store {
     /// # Errors
     ///
     /// When the store has failed.
-    pub fn holdings(&self, owner: &Owner) -> Result<Vec<Holding>, ReadError> {
-        self.reading_whole(|engine| whole::holdings(engine, owner))
+    pub fn namespace_usage(&self, owner: &Owner) -> Result<Vec<NamespaceUsage>, ReadError> {
+        self.reading_whole(|engine| whole::namespace_usage(engine, owner))
     }
 
     /// How much all owners have, counted for so long and no longer.

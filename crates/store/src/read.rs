@@ -7,7 +7,7 @@ use super::engine::{Engine, EngineError};
 use super::record::{self, Damage};
 
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Trouble {
+pub(super) enum ReadFault {
     #[error("{}", .0.0)]
     Damage(Damage),
     #[error(transparent)]
@@ -21,7 +21,7 @@ pub(super) fn read(
     namespace: &str,
     name: Option<&str>,
     out: &mut String,
-) -> Result<u64, Trouble> {
+) -> Result<u64, ReadFault> {
     // What cannot be a key was never stored, and a NUL would reach into another sequence.
     if !record::storable(owner, namespace, name.unwrap_or_default()) {
         return Ok(0);
@@ -41,7 +41,7 @@ pub(super) fn read(
 }
 
 /// An owner's note, if there is one; see `Store::note`.
-pub(super) fn note(engine: &dyn Engine, owner: &Owner) -> Result<Option<String>, Trouble> {
+pub(super) fn note(engine: &dyn Engine, owner: &Owner) -> Result<Option<String>, ReadFault> {
     let mut text = String::new();
     Reader::new(&mut text).sequence(engine, &record::note_prefix(owner))?;
     Ok(Some(text).filter(|text| !text.is_empty()))
@@ -73,15 +73,15 @@ impl<'a> Reader<'a> {
     }
 
     /// One sequence; nearly always one record, which a get finds faster than a scan.
-    fn sequence(&mut self, engine: &dyn Engine, prefix: &[u8]) -> Result<(), Trouble> {
+    fn sequence(&mut self, engine: &dyn Engine, prefix: &[u8]) -> Result<(), ReadFault> {
         let mut chunk = 0;
         loop {
             let key = record::key(prefix, chunk);
             let mut found = Ok(());
             engine
                 .get(&key, &mut |record| found = self.push(&key, record))
-                .map_err(Trouble::Engine)?;
-            found.map_err(Trouble::Damage)?;
+                .map_err(ReadFault::Engine)?;
+            found.map_err(ReadFault::Damage)?;
             // What is open tells where it goes on; a chunk that was not there leaves it as it is.
             match &self.open {
                 Some(open) if open.next > chunk => chunk = open.next,
@@ -90,7 +90,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn everything(&mut self, engine: &dyn Engine, prefix: &[u8]) -> Result<(), Trouble> {
+    fn everything(&mut self, engine: &dyn Engine, prefix: &[u8]) -> Result<(), ReadFault> {
         let mut found = Ok(());
         engine
             .scan(prefix, &mut |key, record| {
@@ -101,8 +101,8 @@ impl<'a> Reader<'a> {
                     ControlFlow::Break(())
                 }
             })
-            .map_err(Trouble::Engine)?;
-        found.map_err(Trouble::Damage)?;
+            .map_err(ReadFault::Engine)?;
+        found.map_err(ReadFault::Damage)?;
         self.finish()
     }
 
@@ -145,9 +145,9 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn finish(&mut self) -> Result<(), Trouble> {
+    fn finish(&mut self) -> Result<(), ReadFault> {
         match self.open {
-            Some(_) => Err(Trouble::Damage(Damage("a missing last chunk"))),
+            Some(_) => Err(ReadFault::Damage(Damage("a missing last chunk"))),
             None => Ok(()),
         }
     }

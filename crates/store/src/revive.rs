@@ -143,11 +143,11 @@ impl Attempts {
             reason,
             pause,
         } = broken;
-        let mut trouble = Trouble {
+        let mut trouble = Shortage {
             said: reason,
             short_since: None,
         };
-        let outcome = match self.let_go(engine, successor, &mut trouble) {
+        let outcome = match self.release(engine, successor, &mut trouble) {
             None => self.reopen(pause, &mut trouble),
             Some(outcome) => outcome,
         };
@@ -163,11 +163,11 @@ impl Attempts {
 
     /// Drops the engine, which waits for its threads, on yet another thread: it may never end.
     /// `None` when it has.
-    fn let_go(
+    fn release(
         &self,
         engine: Arc<dyn Engine>,
         successor: Option<Box<dyn Successor>>,
-        trouble: &mut Trouble,
+        trouble: &mut Shortage,
     ) -> Option<Outcome> {
         let (end, ended) = mpsc::channel::<()>();
         // Dropped in this order.
@@ -188,7 +188,7 @@ impl Attempts {
         })
     }
 
-    fn reopen(&self, mut pause: Duration, trouble: &mut Trouble) -> Outcome {
+    fn reopen(&self, mut pause: Duration, trouble: &mut Shortage) -> Outcome {
         let source = &*self.source;
         loop {
             self.shared.wants_space(!source.has_space());
@@ -222,12 +222,12 @@ impl Attempts {
 }
 
 /// What has kept the store from being opened so far.
-struct Trouble {
+struct Shortage {
     said: String,
     short_since: Option<Instant>,
 }
 
-impl Trouble {
+impl Shortage {
     /// Tells the log what is new; and when there is no point in going on.
     fn tell(&mut self, error: &OpenError) -> Option<Outcome> {
         let words = error.to_string();

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 
-use super::{ChangeSet, Holding, Owner, ReadError, SetError, Store, Totals};
+use super::{ChangeSet, NamespaceUsage, Owner, ReadError, SetError, Store, Totals};
 use xps_base::threads::Workers;
 
 /// How many threads read. A read may have to wait for the disk.
@@ -158,9 +158,9 @@ impl Storage {
     /// # Errors
     ///
     /// When the store has failed.
-    pub async fn holdings(&self, owner: &Owner) -> Result<Vec<Holding>, ReadError> {
+    pub async fn namespace_usage(&self, owner: &Owner) -> Result<Vec<NamespaceUsage>, ReadError> {
         let of = owner.clone();
-        self.read(owner, move |store| store.holdings(&of)).await
+        self.read(owner, move |store| store.namespace_usage(&of)).await
     }
 
     /// How much all owners have, counted for so long and no longer.

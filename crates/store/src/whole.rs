@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::change::{Owner, Value};
 use super::engine::{Engine, EngineError};
-use super::read::{self, Trouble};
+use super::read::{self, ReadFault};
 use super::record::{self, Scale};
 use super::usage::Usage;
 
@@ -18,7 +18,7 @@ pub struct Entry {
 
 /// All that an owner has, as of one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Belongings {
+pub struct OwnerData {
     /// In the order of namespaces and names.
     pub entries: Vec<Entry>,
     /// The (namespace, name)s that cannot be read any more: the disk has changed them.
@@ -34,7 +34,7 @@ pub struct Amount {
 
 /// How much an owner has in one namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holding {
+pub struct NamespaceUsage {
     pub namespace: String,
     pub amount: Amount,
 }
@@ -72,25 +72,25 @@ fn owner_in(key: &[u8]) -> Option<Owner> {
 }
 
 /// All that an owner has.
-pub(super) fn belongings(engine: &dyn Engine, owner: &Owner) -> Result<Belongings, EngineError> {
-    let mut belongings = Belongings::default();
+pub(super) fn owner_data(engine: &dyn Engine, owner: &Owner) -> Result<OwnerData, EngineError> {
+    let mut owner_data = OwnerData::default();
     for (namespace, name) in sequences(engine, owner, None)? {
         let mut text = String::new();
         match read::read(engine, owner, &namespace, Some(&name), &mut text) {
             Ok(elements) => {
                 let elements = u32::try_from(elements).unwrap_or(u32::MAX);
                 let value = Value { text, elements };
-                belongings.entries.push(Entry {
+                owner_data.entries.push(Entry {
                     namespace,
                     name,
                     value,
                 });
             }
-            Err(Trouble::Damage(_)) => belongings.damaged.push((namespace, name)),
-            Err(Trouble::Engine(error)) => return Err(error),
+            Err(ReadFault::Damage(_)) => owner_data.damaged.push((namespace, name)),
+            Err(ReadFault::Engine(error)) => return Err(error),
         }
     }
-    Ok(belongings)
+    Ok(owner_data)
 }
 
 /// The (namespace, name)s under which an owner has something: all, or those of one namespace.
@@ -123,26 +123,26 @@ pub(super) fn amount(engine: &dyn Engine, owner: &Owner) -> Result<Amount, Engin
 }
 
 /// The namespaces of an owner, in order, and how much is in each.
-pub(super) fn holdings(engine: &dyn Engine, owner: &Owner) -> Result<Vec<Holding>, EngineError> {
-    let mut holdings: Vec<Holding> = Vec::new();
+pub(super) fn namespace_usage(engine: &dyn Engine, owner: &Owner) -> Result<Vec<NamespaceUsage>, EngineError> {
+    let mut namespace_usage: Vec<NamespaceUsage> = Vec::new();
     let mut scale = Scale::default();
     let own = record::prefix(owner, None, None);
     engine.scan(&own, &mut |key, record| {
         let namespace = record::namespace_in(key, own.len()).unwrap_or_default();
-        if holdings.last().is_none_or(|it| it.namespace != namespace) {
-            holdings.push(Holding {
+        if namespace_usage.last().is_none_or(|it| it.namespace != namespace) {
+            namespace_usage.push(NamespaceUsage {
                 namespace: namespace.to_owned(),
                 amount: Amount::default(),
             });
         }
         let stored = scale.weigh(key, record);
-        if let Some(Holding { amount, .. }) = holdings.last_mut() {
+        if let Some(NamespaceUsage { amount, .. }) = namespace_usage.last_mut() {
             amount.bytes += stored.bytes;
             amount.elements += stored.elements;
         }
         ControlFlow::Continue(())
     })?;
-    Ok(holdings)
+    Ok(namespace_usage)
 }
 
 /// Every key of an owner, or of one namespace of theirs, whatever is wrong with what lies there.

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use super::Sum;
 use crate::admin::data;
 use crate::admin::progress::Progress;
-use crate::admin::words::count;
+use crate::admin::format::count;
 use crate::archive::{BadArchive, Reader};
 use crate::config::Config;
 use crate::exit;
@@ -76,7 +76,7 @@ fn put_back(config: &Config, file: &Path, leave_out_bad: bool) -> Result<u8, u8>
         put.add(sound.document());
         put.name_damage(sound.document(), &mut progress);
         progress.show(|| format!("{} of {}", put.told(), all.told()));
-        if sound.document().belongings.entries.is_empty() {
+        if sound.document().owner_data.entries.is_empty() {
             return Ok(());
         }
         match put_off.add(sound) {
@@ -159,8 +159,8 @@ fn read(
             Err(error) => return Err(error),
         };
         let something = |sound: &Sound| {
-            let belongings = &sound.document().belongings;
-            !belongings.entries.is_empty() || !belongings.damaged.is_empty()
+            let owner_data = &sound.document().owner_data;
+            !owner_data.entries.is_empty() || !owner_data.damaged.is_empty()
         };
         work(
             sound.filter(something),
@@ -179,7 +179,7 @@ struct Batch {
 impl Batch {
     /// Adds one; returns all of them when they are enough.
     fn add(&mut self, sound: Sound) -> Option<Vec<Sound>> {
-        let entries = sound.document().belongings.entries.iter();
+        let entries = sound.document().owner_data.entries.iter();
         self.bytes += entries.map(|entry| entry.value.text.len()).sum::<usize>();
         self.all.push(sound);
         let enough = self.all.len() >= 1024 || self.bytes >= 4 * 1024 * 1024;

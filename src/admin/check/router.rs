@@ -21,7 +21,7 @@ const GRANTS: Duration = Duration::from_millis(300);
 
 /// Logs in, and serves for real while it looks: a request that comes in meanwhile is answered as
 /// ever.
-pub async fn look(report: &Report, component: Component, config: &Config) -> Result<(), u8> {
+pub async fn check(report: &Report, component: Component, config: &Config) -> Result<(), u8> {
     // How long something new may take from now on.
     let (moved_on, mut moves) = watch::channel(PATIENCE);
     let stop = async move {

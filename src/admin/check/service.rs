@@ -7,7 +7,7 @@ use crate::exit;
 use crate::status::Known;
 
 /// Asks it, and says what it knows. `Err` where it is not ready.
-pub fn look(report: &Report, config: &Config) -> Result<(), u8> {
+pub fn check(report: &Report, config: &Config) -> Result<(), u8> {
     let unavailable = |line: String| {
         report.line(Sign::Bad, format_args!("service: {line}"));
         exit::UNAVAILABLE

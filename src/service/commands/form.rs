@@ -13,7 +13,7 @@ use super::{NAMESPACE, bad_payload};
 use crate::service::error::StanzaError;
 use crate::service::typed::xml_of;
 use crate::stanza::{NcName, escape_attribute, escape_text};
-use crate::store::Holding;
+use crate::store::NamespaceUsage;
 
 /// The longest command that is read, in bytes: any form of ours, filled in, is shorter.
 const MAX_COMMAND: usize = 16 * 1024;
@@ -174,24 +174,24 @@ pub struct Listing {
 }
 
 impl Listing {
-    pub fn new(mut holdings: Vec<Holding>) -> Self {
-        let bytes = holdings.iter().map(|it| it.amount.bytes).sum();
-        let elements = holdings.iter().map(|it| it.amount.elements).sum();
+    pub fn new(mut namespace_usage: Vec<NamespaceUsage>) -> Self {
+        let bytes = namespace_usage.iter().map(|it| it.amount.bytes).sum();
+        let elements = namespace_usage.iter().map(|it| it.amount.elements).sum();
         let sum = format!(
             "{} with {}",
-            count(holdings.len() as u64, "namespace"),
+            count(namespace_usage.len() as u64, "namespace"),
             amount(elements, bytes)
         );
-        holdings.sort_by(|a, b| {
+        namespace_usage.sort_by(|a, b| {
             let larger = b.amount.bytes.cmp(&a.amount.bytes);
             larger.then_with(|| a.namespace.cmp(&b.namespace))
         });
-        let (all, mut room) = (holdings.len(), MAX_LISTED);
+        let (all, mut room) = (namespace_usage.len(), MAX_LISTED);
         let mut shown = Vec::new();
-        for Holding {
+        for NamespaceUsage {
             namespace,
             amount: has,
-        } in holdings
+        } in namespace_usage
         {
             let mut written = String::new();
             escape_attribute(&namespace, &mut written);

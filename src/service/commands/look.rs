@@ -28,10 +28,10 @@ pub enum Look {
 
 impl Look {
     /// Reads the store: the payload of the answer.
-    pub async fn carry_out(&self, storage: &Storage) -> Result<String, StanzaError> {
+    pub async fn execute(&self, storage: &Storage) -> Result<String, StanzaError> {
         let listing = async |owner: &Owner| {
-            let holdings = storage.holdings(owner).await;
-            holdings
+            let namespace_usage = storage.namespace_usage(owner).await;
+            namespace_usage
                 .map(Listing::new)
                 .map_err(|_| unreadable())
         };

@@ -89,7 +89,7 @@ impl Load {
     }
 
     /// Carries it out, with several sets under way at a time.
-    pub fn carry_out(&self, session: &mut Session) {
+    pub fn execute(&self, session: &mut Session) {
         let mut answered = 0;
         for (number, set) in self.sets.iter().enumerate() {
             session.send(set.request(number));

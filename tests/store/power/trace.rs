@@ -81,7 +81,7 @@ impl Trace {
             before.component.kill();
         }
         let mut stage = stage(under);
-        load.carry_out(&mut stage.session);
+        load.execute(&mut stage.session);
         // strace writes a call down when it has seen it end.
         let deadline = Instant::now() + Duration::from_secs(120);
         loop {

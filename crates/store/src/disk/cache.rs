@@ -26,12 +26,12 @@ impl Cache {
             bytes,
             crowded: AtomicBool::new(false),
         };
-        cache.look(log_bytes);
+        cache.adjust(log_bytes);
         cache
     }
 
     /// To be told now and then how large the log is.
-    pub(super) fn look(&self, log_bytes: u64) {
+    pub(super) fn adjust(&self, log_bytes: u64) {
         let crowded = log_bytes > self.bytes.saturating_mul(CROWDED);
         self.crowded.store(crowded, Ordering::Relaxed);
     }

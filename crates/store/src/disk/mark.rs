@@ -73,7 +73,7 @@ impl Closing {
 impl Drop for Closing {
     fn drop(&mut self) {
         if *self.asked.get_mut()
-            && self.place.look().is_ok()
+            && self.place.check_place().is_ok()
             && let Err(error) = leave(&self.folder)
         {
             // It is a help, no duty: without it, the next start merely looks less closely.

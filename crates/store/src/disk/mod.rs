@@ -144,13 +144,13 @@ impl Engine for Disk {
     }
 
     fn in_place(&self) -> Result<(), Displaced> {
-        self.place.look()
+        self.place.check_place()
     }
 
     fn check(&self) -> Result<(), EngineError> {
         self.place.mend(&self.known);
         self.look_for_blobs();
-        self.cache.look(self.size());
+        self.cache.adjust(self.size());
         self.log
             .sync_data()
             .map_err(|error| EngineError(format!("the log did not sync: {error}")))
@@ -169,7 +169,7 @@ impl Engine for Disk {
 
     fn begin_successor(&self, bytes: u64) -> Result<Box<dyn Successor>, CompactError> {
         self.place
-            .look()
+            .check_place()
             .map_err(|displaced| CompactError::Stopped(displaced.to_string()))?;
         let beside = successor::Beside::begin(self, bytes)?;
         Ok(Box::new(beside))

@@ -105,7 +105,7 @@ fn open_in(
     }
     files::sync_all(folder, made)?;
     place
-        .look()
+        .check_place()
         .map_err(|displaced| OpenError::Displaced(displaced.to_string()))?;
     place.settle(known);
     let place = Arc::new(place);
@@ -137,17 +137,17 @@ fn recover(folder: &Path, cache_bytes: u64) -> Result<sled::Db, OpenError> {
             Err(trouble) => trouble,
         };
         match trouble {
-            Trouble::Locked(_) if begun.elapsed() < LINGER => {
+            OpenFault::Locked(_) if begun.elapsed() < LINGER => {
                 thread::sleep(Duration::from_millis(10));
             }
-            Trouble::NoSpace if files::give_up_ballast(folder) => {}
-            Trouble::Damage(_) if files::set_damaged_snapshots_aside(folder)? => {}
+            OpenFault::NoSpace if files::give_up_ballast(folder) => {}
+            OpenFault::Damage(_) if files::set_damaged_snapshots_aside(folder)? => {}
             trouble => return Err(trouble.into_error(folder)),
         }
     }
 }
 
-pub(super) enum Trouble {
+pub(super) enum OpenFault {
     Locked(std::io::Error),
     NoSpace,
     /// Of threads, memory or descriptors.
@@ -156,7 +156,7 @@ pub(super) enum Trouble {
     Io(std::io::Error),
 }
 
-impl Trouble {
+impl OpenFault {
     pub(super) fn into_error(self, folder: &Path) -> OpenError {
         let folder = folder.to_owned();
         match self {
@@ -176,7 +176,7 @@ impl Trouble {
     }
 }
 
-pub(super) fn attempt(folder: &Path, cache_bytes: u64) -> Result<sled::Db, Trouble> {
+pub(super) fn attempt(folder: &Path, cache_bytes: u64) -> Result<sled::Db, OpenFault> {
     let segment = usize::try_from(SEGMENT_BYTES).unwrap_or(usize::MAX);
     let config = sled::Config::new()
         .path(folder)
@@ -186,20 +186,20 @@ pub(super) fn attempt(folder: &Path, cache_bytes: u64) -> Result<sled::Db, Troub
     match catch_unwind(AssertUnwindSafe(|| config.open())) {
         Ok(Ok(db)) => Ok(db),
         Ok(Err(sled::Error::Io(error))) => Err(match error.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Trouble::NoSpace,
-            ErrorKind::UnexpectedEof | ErrorKind::InvalidData => Trouble::Damage(error.to_string()),
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => OpenFault::NoSpace,
+            ErrorKind::UnexpectedEof | ErrorKind::InvalidData => OpenFault::Damage(error.to_string()),
             // sled wraps it in a text.
             ErrorKind::Other if error.to_string().contains("acquire lock") => {
-                Trouble::Locked(error)
+                OpenFault::Locked(error)
             }
-            _ if shortage::is_told(&error.to_string()) => Trouble::Short(error.to_string()),
-            _ => Trouble::Io(error),
+            _ if shortage::is_told(&error.to_string()) => OpenFault::Short(error.to_string()),
+            _ => OpenFault::Io(error),
         }),
-        Ok(Err(error)) => Err(Trouble::Damage(error.to_string())),
+        Ok(Err(error)) => Err(OpenFault::Damage(error.to_string())),
         // So it does where it cannot start a thread.
         Err(panic) if shortage::is_told(message(&*panic)) => {
-            Err(Trouble::Short(message(&*panic).to_owned()))
+            Err(OpenFault::Short(message(&*panic).to_owned()))
         }
-        Err(panic) => Err(Trouble::Damage(message(&*panic).to_owned())),
+        Err(panic) => Err(OpenFault::Damage(message(&*panic).to_owned())),
     }
 }

@@ -244,7 +244,7 @@ impl Place {
     }
 
     /// Whether the path still leads here.
-    pub(super) fn look(&self) -> Result<(), Displaced> {
+    pub(super) fn check_place(&self) -> Result<(), Displaced> {
         self.look_at(&self.path, self.folder_is)?;
         self.look_at(&self.path.join(LOG), self.log_is)
     }

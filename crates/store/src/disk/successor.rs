@@ -122,7 +122,7 @@ impl Successor for Beside {
         let file = File::open(path.join("db")).map_err(trouble("open", &path.join("db")))?;
         let place = Place::of(folder, &file).map_err(trouble("look at", folder))?;
         let displaced = |displaced: Displaced| EngineError(displaced.to_string());
-        self.place.look().map_err(displaced)?;
+        self.place.check_place().map_err(displaced)?;
         files::remove_snapshots(folder).map_err(trouble("remove the snapshots in", folder))?;
         files::sync(folder).map_err(trouble("sync", folder))?;
         let log = folder.join("db");
@@ -133,7 +133,7 @@ impl Successor for Beside {
         for path in [path, folder.join("blobs")] {
             remove(&path).map_err(trouble("remove", &path))?;
         }
-        place.look().map_err(displaced)?;
+        place.check_place().map_err(displaced)?;
         place.settle(&self.known);
         let place = Arc::new(place);
         let log_bytes = file.metadata().map_or(0, |log| log.len());
@@ -152,7 +152,7 @@ impl Successor for Beside {
 
     fn give_up(self: Box<Self>) {
         let path = self.path();
-        let in_place = self.place.look().is_ok();
+        let in_place = self.place.check_place().is_ok();
         drop(self);
         if in_place && let Err(error) = remove(&path) {
             tracing::warn!(path = %path.display(), %error, "cannot remove what a compaction left");

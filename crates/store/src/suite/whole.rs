@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Rig, change, get, owner, set, set_within};
 use crate::record::CHUNK_BYTES;
-use crate::{Amount, ChangeSet, Existing, Holding, Quota, Store, Totals};
+use crate::{Amount, ChangeSet, Existing, NamespaceUsage, Quota, Store, Totals};
 
 /// Who there is, asked for two at a time.
 fn owners(store: &Store) -> Vec<String> {
@@ -66,8 +66,8 @@ pub fn all_that_an_owner_has_comes_at_once(rig: &impl Rig) {
         ],
     );
     set(&store, "a@xx", vec![change("n1", "c", Some("<c/>"))]);
-    let belongings = store.belongings(&owner("a@x")).unwrap();
-    let found: Vec<(&str, &str, &str)> = belongings
+    let owner_data = store.owner_data(&owner("a@x")).unwrap();
+    let found: Vec<(&str, &str, &str)> = owner_data
         .entries
         .iter()
         .map(|entry| (&*entry.namespace, &*entry.name, &*entry.value.text))
@@ -81,19 +81,19 @@ pub fn all_that_an_owner_has_comes_at_once(rig: &impl Rig) {
         ]
     );
     assert!(
-        belongings
+        owner_data
             .entries
             .iter()
             .all(|entry| entry.value.elements == 1)
     );
-    assert!(belongings.damaged.is_empty());
+    assert!(owner_data.damaged.is_empty());
     let amount = Amount {
         bytes: long.len() as u64 + 8,
         elements: 3,
     };
     assert_eq!(store.amount(&owner("a@x")), Ok(amount));
     assert_eq!(store.amount(&owner("b@x")), Ok(Amount::default()));
-    assert!(store.belongings(&owner("b@x")).unwrap().entries.is_empty());
+    assert!(store.owner_data(&owner("b@x")).unwrap().entries.is_empty());
 }
 
 pub fn of_who_is_removed_nothing_is_left(rig: &impl Rig) {
@@ -137,7 +137,7 @@ pub fn one_namespace_is_removed_alone(rig: &impl Rig) {
             ],
         );
     }
-    let holding = |namespace: &str, bytes: usize, elements: u64| Holding {
+    let holding = |namespace: &str, bytes: usize, elements: u64| NamespaceUsage {
         namespace: namespace.to_owned(),
         amount: Amount {
             bytes: bytes as u64,
@@ -145,7 +145,7 @@ pub fn one_namespace_is_removed_alone(rig: &impl Rig) {
         },
     };
     let all = [holding("n", long.len() + 4, 2), holding("nn", 4, 1)];
-    assert_eq!(store.holdings(&owner("a@x")).unwrap(), all);
+    assert_eq!(store.namespace_usage(&owner("a@x")).unwrap(), all);
 
     let (done, answer) = mpsc::channel();
     store.remove_some(owner("a@x"), Some("n".into()), move |result| {
@@ -153,10 +153,10 @@ pub fn one_namespace_is_removed_alone(rig: &impl Rig) {
     });
     assert_eq!(answer.recv().unwrap(), Ok(()));
     assert_eq!(
-        store.holdings(&owner("a@x")).unwrap(),
+        store.namespace_usage(&owner("a@x")).unwrap(),
         [holding("nn", 4, 1)]
     );
-    assert_eq!(store.holdings(&owner("b@x")).unwrap(), all);
+    assert_eq!(store.namespace_usage(&owner("b@x")).unwrap(), all);
     assert_eq!(get(&store, "a@x", "n", None), "");
 
     let patience = Duration::from_secs(60);

@@ -39,8 +39,8 @@ impl Rig {
         self.dir.path().join("aside")
     }
 
-    fn look(&self) -> Result<(), Displaced> {
-        self.place.as_ref().unwrap().0.look()
+    fn check_place(&self) -> Result<(), Displaced> {
+        self.place.as_ref().unwrap().0.check_place()
     }
 
     fn recognise(&self) -> Result<(), Displaced> {
@@ -48,7 +48,7 @@ impl Rig {
     }
 
     /// Nothing is held open any more, as when a store has failed.
-    fn let_go(&mut self) {
+    fn release(&mut self) {
         self.place = None;
     }
 }
@@ -64,10 +64,10 @@ fn copy(from: &Path, to: &Path) {
 #[test]
 fn what_was_moved_away_and_back_is_the_same() {
     let mut rig = Rig::new();
-    assert_eq!((rig.look(), rig.recognise()), (Ok(()), Ok(())));
+    assert_eq!((rig.check_place(), rig.recognise()), (Ok(()), Ok(())));
     fs::rename(rig.path(), rig.aside()).unwrap();
-    assert_eq!(rig.look(), Err(Displaced::Gone(rig.path())));
-    rig.let_go();
+    assert_eq!(rig.check_place(), Err(Displaced::Gone(rig.path())));
+    rig.release();
     assert_eq!(rig.recognise(), Err(Displaced::Gone(rig.path())));
     // Of its own inode, so with or without its mark.
     fs::remove_file(rig.aside().join("id")).unwrap();
@@ -85,8 +85,8 @@ fn an_empty_folder_or_another_stores_is_another() {
         } else {
             fs::create_dir(rig.path()).unwrap();
         }
-        assert_eq!(rig.look(), Err(Displaced::Replaced(rig.path())));
-        rig.let_go();
+        assert_eq!(rig.check_place(), Err(Displaced::Replaced(rig.path())));
+        rig.release();
         let strange = if other {
             Displaced::Strange(rig.path())
         } else {
@@ -100,7 +100,7 @@ fn an_empty_folder_or_another_stores_is_another() {
 #[test]
 fn what_was_made_anew_is_not_known_by_its_number() {
     let mut rig = Rig::new();
-    rig.let_go();
+    rig.release();
     fs::remove_dir_all(rig.path()).unwrap();
     fs::create_dir(rig.path()).unwrap();
     fs::write(rig.path().join("db"), "log").unwrap();
@@ -112,7 +112,7 @@ fn a_copy_that_bears_our_mark_counts_as_back() {
     let mut rig = Rig::new();
     copy(&rig.path(), &rig.aside());
     fs::remove_dir_all(rig.path()).unwrap();
-    rig.let_go();
+    rig.release();
     fs::rename(rig.aside(), rig.path()).unwrap();
     assert_eq!(rig.recognise(), Ok(()));
     fs::write(rig.path().join("id"), "another").unwrap();
@@ -124,10 +124,10 @@ fn another_log_in_the_same_folder_is_another_whatever_the_folder_says() {
     let mut rig = Rig::new();
     let log = rig.path().join("db");
     fs::rename(&log, rig.aside()).unwrap();
-    assert_eq!(rig.look(), Err(Displaced::Gone(log.clone())));
+    assert_eq!(rig.check_place(), Err(Displaced::Gone(log.clone())));
     fs::write(&log, "log").unwrap();
-    assert_eq!(rig.look(), Err(Displaced::Replaced(log.clone())));
-    rig.let_go();
+    assert_eq!(rig.check_place(), Err(Displaced::Replaced(log.clone())));
+    rig.release();
     assert_eq!(rig.recognise(), Err(Displaced::Replaced(log.clone())));
     fs::rename(rig.aside(), &log).unwrap();
     assert_eq!(rig.recognise(), Ok(()));
@@ -141,10 +141,10 @@ fn the_log_that_is_about_to_take_the_place_is_known_with_the_one_before() {
     let next = File::open(rig.aside()).unwrap();
     let next = Place::of(&rig.path(), &next).unwrap();
     next.may_settle(&rig.known);
-    assert_eq!((rig.look(), rig.recognise()), (Ok(()), Ok(())));
+    assert_eq!((rig.check_place(), rig.recognise()), (Ok(()), Ok(())));
     fs::rename(rig.aside(), rig.path().join("db")).unwrap();
-    assert_eq!((next.look(), rig.recognise()), (Ok(()), Ok(())));
-    rig.let_go();
+    assert_eq!((next.check_place(), rig.recognise()), (Ok(()), Ok(())));
+    rig.release();
 }
 
 #[test]

@@ -15,11 +15,11 @@ use tokio::time::sleep;
 use super::routes::{Control, Public};
 use crate::config::Config;
 use crate::control::{Guard, Socket};
-use crate::owners::Here;
+use crate::owners::LocalStore;
 use crate::{control, exit, http};
 
 /// How long a stranger's connection lasts at most.
-const LONGEST: Duration = Duration::from_secs(10);
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often it is looked whether the control socket is still there.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -44,13 +44,13 @@ impl NoPort {
 }
 
 /// The listeners, open and not served yet.
-pub struct Doors {
+pub struct Listeners {
     tcp: Option<TcpListener>,
     folder: PathBuf,
     control: Option<(UnixListener, Guard)>,
 }
 
-impl Doors {
+impl Listeners {
     /// Opens them. Without a control socket the service is as good as ever, but for the commands
     /// that ask it, so that is only told.
     pub fn open(config: &Config, runtime: &Handle) -> Result<Self, NoPort> {
@@ -68,10 +68,10 @@ impl Doors {
     }
 
     /// Serves them, for as long as the runtime lives. The control socket is removed with it.
-    pub fn serve(self, public: Public, owners: Here, runtime: &Handle) {
+    pub fn serve(self, public: Public, owners: LocalStore, runtime: &Handle) {
         let public = Arc::new(public);
         if let Some(tcp) = self.tcp {
-            runtime.spawn(http::serve(tcp, Arc::clone(&public), Some(LONGEST)));
+            runtime.spawn(http::serve(tcp, Arc::clone(&public), Some(CONNECTION_TIMEOUT)));
         }
         let routes = Arc::new(Control { public, owners });
         runtime.spawn(keep_control(self.folder, self.control, routes));

@@ -11,7 +11,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_AFTER_BYTES: usize = 8 * 1024 * 1024;
 
 #[derive(Default)]
-pub(super) struct Room {
+pub(super) struct FreeSpace {
     last: Option<Look>,
 }
 
@@ -21,9 +21,9 @@ struct Look {
     taken: usize,
 }
 
-impl Room {
+impl FreeSpace {
     /// Whether there was space a moment ago.
-    pub(super) fn look(&mut self, engine: &dyn Engine) -> bool {
+    pub(super) fn has_some(&mut self, engine: &dyn Engine) -> bool {
         if let Some(last) = &self.last
             && last.at.elapsed() < LOOK_EVERY
             && last.taken < LOOK_AFTER_BYTES

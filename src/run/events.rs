@@ -8,7 +8,7 @@ use crate::component::Event;
 use crate::metrics::Link;
 use crate::status::Status;
 
-pub struct News<'a> {
+pub struct EventLog<'a> {
     status: &'a Status,
     links: &'a Link,
     /// Since when there is no link that was there before.
@@ -18,7 +18,7 @@ pub struct News<'a> {
     granting: BTreeSet<String>,
 }
 
-impl<'a> News<'a> {
+impl<'a> EventLog<'a> {
     /// `wanted`: whether bookmarks are to be kept in step where a domain lets us.
     pub fn new(status: &'a Status, links: &'a Link, wanted: bool) -> Self {
         let lost = None;
