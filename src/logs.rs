@@ -50,7 +50,7 @@ impl Levels {
 }
 
 /// What once logged under another name: whoever has written the old one in `log.level` still means it.
-const MOVED: [(&str, &str); 8] = [
+const MOVED: [(&str, &str); 11] = [
     (PROGRAM, "xmpp_component_link"),
     (PROGRAM, "xmpp_stanza"),
     (PROGRAM, "xps_store"),
@@ -59,6 +59,9 @@ const MOVED: [(&str, &str); 8] = [
     ("xmpp_private_storage::store", "xps_store"),
     ("xmpp_private_storage::dispatch", "xmpp_private_storage::requests"),
     ("xmpp_private_storage::bookmarks::keeper", "xmpp_private_storage::bookmarks::sync"),
+    ("xmpp_private_storage::run::news", "xmpp_private_storage::run::events"),
+    ("xmpp_private_storage::run::manager", "xmpp_private_storage::run::systemd"),
+    ("xmpp_private_storage::run::doors", "xmpp_private_storage::run::listeners"),
 ];
 
 const PROGRAM: &str = "xmpp_private_storage";

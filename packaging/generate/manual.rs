@@ -13,6 +13,41 @@ use xmpp_private_storage::{cli, exit};
 
 const NAME: &str = env!("CARGO_PKG_NAME");
 
+/// What the program ends with, and when.
+pub const EXIT_CODES: &[(u8, &str)] = &[
+    (0, "It was stopped as asked, or nothing wrong was found."),
+    (
+        exit::INCOMPLETE,
+        "It was done, but for parts that were named: damaged ones, say.",
+    ),
+    (
+        exit::USAGE,
+        "The arguments are wrong, or a removal was not confirmed.",
+    ),
+    (
+        exit::INPUT,
+        "A file that is to be read cannot be, or is not what it should be.",
+    ),
+    (exit::NO_USER, "Nobody of that address has anything stored."),
+    (
+        exit::UNAVAILABLE,
+        "A running service or the server could not be reached, or is not as it should be. \
+         Serving never ends with this code: it tries again.",
+    ),
+    (
+        exit::OUTPUT,
+        "A file cannot be written, or is there already.",
+    ),
+    (
+        exit::STORE,
+        "The store cannot be opened, is missing, or cannot be made safe from a power loss.",
+    ),
+    (
+        exit::CONFIG,
+        "The configuration is wrong or missing, or its http.listen cannot be had.",
+    ),
+];
+
 /// Writes `xmpp-private-storage.8`.
 pub fn page(folder: &Path) -> Result<()> {
     let command = cli::definition();
@@ -215,39 +250,7 @@ fn files(roff: &mut Roff) {
 
 fn exit_status(roff: &mut Roff) {
     roff.control("SH", ["EXIT STATUS"]);
-    for (code, meaning) in [
-        (0, "It was stopped as asked, or nothing wrong was found."),
-        (
-            exit::INCOMPLETE,
-            "It was done, but for parts that were named: damaged ones, say.",
-        ),
-        (
-            exit::USAGE,
-            "The arguments are wrong, or a removal was not confirmed.",
-        ),
-        (
-            exit::INPUT,
-            "A file that is to be read cannot be, or is not what it should be.",
-        ),
-        (exit::NO_USER, "Nobody of that address has anything stored."),
-        (
-            exit::UNAVAILABLE,
-            "A running service or the server could not be reached, or is not as it should be. \
-             Serving never ends with this code: it tries again.",
-        ),
-        (
-            exit::OUTPUT,
-            "A file cannot be written, or is there already.",
-        ),
-        (
-            exit::STORE,
-            "The store cannot be opened, is missing, or cannot be made safe from a power loss.",
-        ),
-        (
-            exit::CONFIG,
-            "The configuration is wrong or missing, or its http.listen cannot be had.",
-        ),
-    ] {
+    for (code, meaning) in EXIT_CODES {
         told(roff, &[(&code.to_string(), meaning)]);
     }
 }

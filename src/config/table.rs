@@ -51,6 +51,11 @@ impl Setting {
         format!("PRIVATE_STORAGE_{}_{}", self.section, self.name).to_uppercase()
     }
 
+    /// Whether a running service takes a new value over when it is told to reload.
+    pub fn is_reloaded(&self) -> bool {
+        self.keep.is_none()
+    }
+
     /// Whether no message may ever repeat the value.
     pub(super) fn is_secret(&self) -> bool {
         self.id() == SECRET

@@ -3,6 +3,8 @@
 
 #[path = "../../packaging/generate/manual.rs"]
 mod manual;
+#[path = "../../packaging/generate/reference.rs"]
+mod reference;
 
 use std::ffi::OsString;
 use std::fs;
@@ -55,6 +57,17 @@ fn the_manual_page_renders_without_a_warning_and_tells_all() {
         assert!(
             page.contains(&format!("\n       {code} ")),
             "{code}: {page}"
+        );
+    }
+}
+
+#[test]
+fn the_reference_says_what_the_tables_say() {
+    for (name, page) in reference::pages() {
+        let written = read(&format!("docs/reference/{name}"));
+        assert!(
+            written == page,
+            "{name} is written by `cargo run --example generate -- --here`"
         );
     }
 }

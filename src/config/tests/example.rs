@@ -53,7 +53,7 @@ fn keys() -> Vec<(String, String, String)> {
 fn it_is_what_the_table_says() {
     assert!(
         EXAMPLE == example(),
-        "it is written by `cargo run --example generate -- --example`:\n{}",
+        "it is written by `cargo run --example generate -- --here`:\n{}",
         example()
     );
 }

@@ -1,0 +1,123 @@
+//! The pages of the book's reference, from the tables that the program uses.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use clap::Arg;
+use xmpp_private_storage::cli;
+use xmpp_private_storage::config::{SETTINGS, Value};
+use xmpp_private_storage::metrics::{Metrics, Now};
+
+use super::manual::EXIT_CODES;
+
+/// Each page below `docs/reference/`, and what is in it.
+pub fn pages() -> [(&'static str, String); 4] {
+    [
+        ("settings.md", settings()),
+        ("commands.md", commands()),
+        ("metrics.md", metrics()),
+        ("exit-codes.md", exit_codes()),
+    ]
+}
+
+fn settings() -> String {
+    let mut page = String::from(
+        "# Settings\n\nThe file is TOML. Each setting can also be given as an environment variable, which wins \
+         over the file; lists are\nseparated by commas there. `systemctl reload`, or SIGHUP, takes over what is \
+         marked with *reload*; everything else needs\na restart. Sizes are in bytes.\n",
+    );
+    let mut section = "";
+    for setting in SETTINGS {
+        if setting.section != section {
+            section = setting.section;
+            let _ = write!(page, "\n## [{section}]\n");
+        }
+        let value = match setting.value {
+            Value::Required("\"change me\"") => "must be set, or `secret_file`".to_owned(),
+            Value::Required(sample) => format!("for example `{sample}`"),
+            Value::Default(value) => format!("default `{value}`"),
+            Value::Sample(sample) => format!("not set; for example `{sample}`"),
+        };
+        let reload = if setting.is_reloaded() { ", *reload*" } else { "" };
+        let _ = write!(page, "\n### {setting}\n\n{value}{reload}; `{}`\n", setting.variable());
+        if !setting.about.is_empty() {
+            let _ = write!(page, "\n{}\n", setting.about);
+        }
+    }
+    page
+}
+
+fn commands() -> String {
+    let mut page = String::from(
+        "# Commands\n\n`xmpp-private-storage [--config FILE] [COMMAND]`; without a command it serves. \
+         Commands use the running service, or open the\nstore themselves.\n",
+    );
+    let mut program = cli::definition();
+    program.build();
+    for command in program.get_subcommands() {
+        if command.get_name() == "help" {
+            continue;
+        }
+        let about = command.get_about().map(ToString::to_string);
+        let _ = write!(page, "\n## {}\n\n{}\n", command.get_name(), about.unwrap_or_default());
+        let own = |it: &&Arg| !it.is_global_set() && it.get_id() != "help";
+        let arguments: Vec<&Arg> = command.get_arguments().filter(own).collect();
+        if arguments.is_empty() {
+            continue;
+        }
+        page.push_str("\n| argument | |\n| --- | --- |\n");
+        for argument in arguments {
+            let name = match argument.get_long() {
+                Some(long) => format!("--{long}"),
+                None => argument.get_id().as_str().to_uppercase(),
+            };
+            let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+            let values = argument.get_possible_values();
+            let values = values.iter().filter(|_| argument.get_action().takes_values());
+            let values: Vec<String> = values.map(|it| format!("`{}`", it.get_name())).collect();
+            let values = match values.is_empty() {
+                true => String::new(),
+                false => format!(": {}", values.join(", ")),
+            };
+            let _ = writeln!(page, "| `{name}` | {}{values} |", help.replace('|', "\\|"));
+        }
+    }
+    page
+}
+
+fn metrics() -> String {
+    let mut page = String::from(
+        "# Metrics\n\nOn `/metrics`, for Prometheus, in its text format 0.0.4. Alerts and a Grafana dashboard \
+         are in `packaging/prometheus` and\n`packaging/grafana`. Labels have few values, and never name users.\n\n\
+         | metric | type | |\n| --- | --- | --- |\n",
+    );
+    let text = Metrics::new().text(&Now {
+        ready: true,
+        link_up: true,
+        store_failed: false,
+        domains: Vec::new(),
+    });
+    let mut help = BTreeMap::new();
+    for line in text.lines() {
+        let mut words = line.splitn(4, ' ');
+        match (words.next(), words.next(), words.next(), words.next()) {
+            (Some("#"), Some("HELP"), Some(name), Some(about)) => {
+                help.insert(name, about);
+            }
+            (Some("#"), Some("TYPE"), Some(name), Some(kind)) => {
+                let about = help.get(name).copied().unwrap_or_default();
+                let _ = writeln!(page, "| `{name}` | {kind} | {about} |");
+            }
+            _ => {}
+        }
+    }
+    page
+}
+
+fn exit_codes() -> String {
+    let mut page = String::from("# Exit codes\n\n| code | |\n| --- | --- |\n");
+    for (code, meaning) in EXIT_CODES {
+        let _ = writeln!(page, "| {code} | {meaning} |");
+    }
+    page
+}
