@@ -43,7 +43,8 @@ impl Handler {
         }
     }
 
-    /// Serves a request: it is answered when this is done.
+    /// Serves a request: it is answered when this is done. Thousands may be open at once, so what only few
+    /// of them come to is boxed.
     pub async fn serve(&self, request: Request, open: &Open) {
         let Request {
             owner,
@@ -63,7 +64,9 @@ impl Handler {
             Action::Get(get) => {
                 let reading = self.room_to_read().await;
                 let found = match get.find(&self.storage).await {
-                    Ok(found) if found.has_bookmarks() => self.without_gone(&owner, found).await,
+                    Ok(found) if found.has_bookmarks() => {
+                        Box::pin(self.without_gone(&owner, found)).await
+                    }
                     Ok(found) => found,
                     Err(error) => return reply.finish(|answer| answer.error(&error)),
                 };
@@ -75,14 +78,14 @@ impl Handler {
                         size,
                         reply,
                     };
-                    return self.bookmarks.get(ask, found).await;
+                    return Box::pin(self.bookmarks.get(ask, found)).await;
                 }
                 self.replies.room().await;
                 reply.finish(|answer| answer.found(&found));
             }
             Action::Look(look) => {
                 let _reading = self.room_to_read().await;
-                let payload = look.execute(&self.storage).await;
+                let payload = Box::pin(look.execute(&self.storage)).await;
                 reply.finish(|answer| answer.payload(payload));
             }
             Action::Set(set) => match (bookmarks_in(&set), asker) {
@@ -92,7 +95,9 @@ impl Handler {
                     let result = stored.await;
                     reply.finish(|answer| answer.set(&result));
                 }
-                (Some(list), None) => self.set_alone(&owner, list, set, reply, turn).await,
+                (Some(list), None) => {
+                    Box::pin(self.set_alone(&owner, list, set, reply, turn)).await;
+                }
                 (Some(list), Some(asker)) => {
                     let ask = Ask {
                         owner,
@@ -100,7 +105,7 @@ impl Handler {
                         size,
                         reply,
                     };
-                    self.set_in_step(ask, list, set, turn).await;
+                    Box::pin(self.set_in_step(ask, list, set, turn)).await;
                 }
             },
             Action::Remove(namespace) => {
