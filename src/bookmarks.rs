@@ -18,6 +18,7 @@ mod legacy;
 mod node;
 mod pep;
 mod queue;
+mod request;
 mod room;
 mod steps;
 mod sync;

@@ -12,10 +12,11 @@ use tokio::time::sleep_until;
 use super::baseline::Baseline;
 use super::decide::{left_of, left_unseen};
 use super::legacy::{Legacy, List};
-use super::pep::{Account, Failure, PATIENCE, Pep, SHORT};
+use super::pep::{Account, Failure, PATIENCE, Pep};
 use super::queue::{Place, Queues};
-use super::steps::{Steps, Stored, View};
-use super::views::{LastView, Views};
+use super::request::{Content, Request};
+use super::steps::{Steps, Stored};
+use super::views::Views;
 use crate::address;
 use crate::clock::Instant;
 use crate::metrics;
@@ -58,32 +59,6 @@ pub struct BookmarkSync {
     queues: Queues,
     metrics: metrics::Pep,
     next: Cell<u64>,
-}
-
-struct Request {
-    owner: Owner,
-    asker: String,
-    /// Those that came later have higher ones.
-    number: u64,
-    reply: RefCell<Pending>,
-    content: Content,
-    /// Whether its turn has come.
-    has_begun: Cell<bool>,
-}
-
-/// What a request is about.
-enum Content {
-    /// They are read: this was found in the store.
-    Get(Found),
-    /// They were stored, durably.
-    Set {
-        /// This; none once it is being brought into step.
-        stored: RefCell<Option<Legacy>>,
-        rooms: Baseline,
-        /// What the client had been shown when it stored them. It may be shown other things before
-        /// their turn comes.
-        shown: Option<LastView>,
-    },
 }
 
 impl BookmarkSync {
@@ -248,7 +223,7 @@ impl BookmarkSync {
                 biased;
                 () = &mut in_turn => {}
                 () = sleep_until(Instant::now() + PATIENCE) => {
-                    self.reply_from_store(&request);
+                    request.reply_from_store(&self.views, &self.metrics);
                     // What it has begun goes on; what it has not is left to the next request.
                     if request.has_begun.get() || request.is_set() {
                         in_turn.await;
@@ -256,7 +231,7 @@ impl BookmarkSync {
                 }
             }
         } else {
-            self.reply_from_store(&request);
+            request.reply_from_store(&self.views, &self.metrics);
             if request.is_set() {
                 let _turn = place.turn().await;
                 let baseline = self.baseline(&owner).await;
@@ -273,14 +248,14 @@ impl BookmarkSync {
         let baseline = self.baseline(owner).await;
         match self.bring_into_step(request, place, baseline.clone()).await {
             Ok(note) => {
-                self.reply_in_step(request);
+                request.reply_in_step(&self.views);
                 if note.is_some() {
                     self.note(owner, place, note).await;
                 }
             }
             Err(failure) => {
                 self.tell(owner, &failure);
-                self.reply_from_store(request);
+                request.reply_from_store(&self.views, &self.metrics);
                 if request.is_set() {
                     self.is_left(request, place, baseline.as_ref()).await;
                 }
@@ -310,7 +285,7 @@ impl BookmarkSync {
         let stored = self.stored(request, baseline).ok_or(Failure::Gone)?;
         let compared = self.steps.compare(account, stored).await?;
         if let Some(view) = compared.view {
-            self.show(request, view);
+            request.show(&self.views, &self.metrics, view);
         }
         let changes = compared.changes;
         self.steps.make(account, changes, grant.owner).await?;
@@ -376,89 +351,10 @@ impl BookmarkSync {
         }
     }
 
-    fn show(&self, request: &Request, view: View) {
-        let Content::Get(found) = &request.content else {
-            return;
-        };
-        let mut fits = true;
-        let is_sent = request.reply.borrow_mut().send(|answer| {
-            let answered = answer.bookmarks(found, view.text.as_deref());
-            fits = answered.is_some();
-            answered.unwrap_or_else(|| answer.found(found))
-        });
-        if !is_sent {
-            return;
-        }
-        match fits {
-            true => {
-                let mut views = self.views.borrow_mut();
-                views.put(&request.asker, view.rooms, request.number);
-            }
-            false => self.is_shown_from_store(request, found),
-        }
-    }
-
-    /// Both sides are in step.
-    fn reply_in_step(&self, request: &Request) {
-        let mut views = self.views.borrow_mut();
-        views.is_in_step(&request.asker, request.number);
-        if request.is_set() {
-            let mut reply = request.reply.borrow_mut();
-            reply.send(|answer| answer.set(&Ok(())));
-        }
-    }
-
-    /// Answers from the store, unless it is answered.
-    fn reply_from_store(&self, request: &Request) {
-        let mut reply = request.reply.borrow_mut();
-        match &request.content {
-            Content::Get(found) => {
-                if reply.send(|answer| answer.found(found)) {
-                    self.is_shown_from_store(request, found);
-                }
-            }
-            Content::Set { .. } => {
-                if reply.send(|answer| answer.set(&Ok(()))) {
-                    self.metrics.did_without();
-                }
-            }
-        }
-    }
-
-    /// A client was shown what the store alone has.
-    fn is_shown_from_store(&self, request: &Request, found: &Found) {
-        self.metrics.did_without();
-        let mut views = self.views.borrow_mut();
-        // Where it takes long to see what the client is shown, nobody knows.
-        match found.shown() {
-            shown if shown.len() <= SHORT => {
-                let rooms = Legacy::read(shown).base();
-                views.put(&request.asker, rooms, request.number);
-            }
-            _ => views.forget(&request.asker),
-        }
-    }
-
     fn number(&self) -> u64 {
         let number = self.next.get();
         self.next.set(number + 1);
         number
-    }
-}
-
-impl Request {
-    fn is_set(&self) -> bool {
-        matches!(self.content, Content::Set { .. })
-    }
-}
-
-impl Content {
-    /// Bytes that are held beside what the request itself costs.
-    fn held(&self) -> usize {
-        match self {
-            Self::Get(found) => found.bytes(),
-            Self::Set { .. } => 0,
-        }
     }
 }
 

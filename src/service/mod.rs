@@ -8,6 +8,7 @@ mod access;
 mod announcement;
 mod answer;
 mod commands;
+mod containers;
 mod delegation;
 mod disco;
 mod envelope;
@@ -39,6 +40,7 @@ use envelope::Envelope;
 pub use access::accounts;
 pub use announcement::Announcement;
 pub use answer::{Answer, Answered};
+pub use containers::CONTAINERS;
 pub use delegation::delegation_mark;
 pub use error::{Condition, Limit, StanzaError};
 pub use get::{BOOKMARKS, Found};
@@ -47,28 +49,6 @@ pub use privilege::Grant;
 pub use request::{Action, Plan, Request, bookmarks_in};
 pub use settings::{Profile, Reserved, Settings};
 pub use tally::{Kind, Tally, Via};
-
-/// The elements of a stanza whose children decide what is done with it.
-pub const CONTAINERS: &[Container] = &[
-    container("iq", ns::PRIVATE, "query"),
-    container("iq", delegation::VERSIONS[0], "delegation"),
-    container("iq", delegation::VERSIONS[1], "delegation"),
-    container("message", delegation::VERSIONS[0], "delegation"),
-    container("message", delegation::VERSIONS[1], "delegation"),
-    container("delegation", ns::FORWARD, "forwarded"),
-    container("iq", privilege::NAMESPACE, "privilege"),
-    container("privilege", ns::FORWARD, "forwarded"),
-    container("forwarded", ns::ACCEPT, "iq"),
-    ERROR,
-];
-
-const fn container(parent: &'static str, namespace: &'static str, name: &'static str) -> Container {
-    Container {
-        parent,
-        namespace,
-        name,
-    }
-}
 
 /// The namespace of disco#info queries (XEP-0030).
 pub const DISCO_INFO: &str = xep::DISCO_INFO;
@@ -149,7 +129,7 @@ impl Service {
             let answer = answer.repeating(payload, received);
             return self.delegated(received, payload, from, is_set, answer);
         }
-        let answer = answer.to(kind_of(iq.children.first(), is_set));
+        let answer = answer.to(tally::kind_of(iq.children.first(), is_set));
         if let Err(error) = self.check_form(iq, received) {
             return refusal(&answer, &error);
         }
@@ -177,7 +157,15 @@ impl Service {
         {
             return self.announcement(question, node, from, answer);
         }
-        match self.info_service(iq, payload, from, is_set) {
+        if is_set {
+            return refusal(&answer, &unavailable("This service does not know that request."));
+        }
+        if !self.is_for_us(iq) {
+            let text = "This service does not answer that at this address.";
+            return refusal(&answer, &unavailable(text));
+        }
+        let asker = commands::Asker::new(&self.settings, from, self.linked);
+        match info::answer(&self.settings.profile, &asker, payload) {
             Ok(result) => Plan::Reply(answer.result(&result)),
             Err(error) => refusal(&answer, &error),
         }
@@ -260,7 +248,7 @@ impl Service {
         if !answer.fits() {
             return Plan::Nothing;
         }
-        let answer = answer.to(kind_of(inner.iq.children.first(), inner.is_set));
+        let answer = answer.to(tally::kind_of(inner.iq.children.first(), inner.is_set));
         if let Err(error) = self.check_form(inner.iq, received) {
             return refusal(&answer, &error);
         }
@@ -323,39 +311,6 @@ impl Service {
         iq.attribute("to").is_none_or(address::is_bare_domain)
     }
 
-    /// What we answer in our own name, at our own bare domain.
-    fn info_service(
-        &self,
-        iq: &Element,
-        payload: &Element,
-        from: &str,
-        is_set: bool,
-    ) -> Result<String, StanzaError> {
-        let profile = &self.settings.profile;
-        if is_set {
-            return Err(unavailable("This service does not know that request."));
-        }
-        if !self.is_for_us(iq) {
-            return Err(unavailable(
-                "This service does not answer that at this address.",
-            ));
-        }
-        match (&*payload.namespace, payload.name.as_str()) {
-            (xep::DISCO_INFO | xep::DISCO_ITEMS, "query") => {
-                let asker = commands::Asker::new(&self.settings, from, self.linked);
-                match &*payload.namespace {
-                    xep::DISCO_INFO => disco::info(payload, profile, &asker),
-                    _ => disco::items(payload, &asker),
-                }
-            }
-            (xep::PING, "ping") => Ok(String::new()),
-            (xep::VERSION, "query") => Ok(info::version(profile)),
-            (info::LAST, "query") => Ok(info::last(profile)),
-            (xep::TIME, "time") => Ok(info::time()),
-            _ => Err(unavailable("This service does not know that request.")),
-        }
-    }
-
     /// Messages get no answer. Those that matter come from a host itself and say that it delegates
     /// to us, or what it lets us do; whether it is one that is served may change later.
     fn message(&self, received: &Received) -> Plan {
@@ -407,20 +362,6 @@ impl Service {
                 "An iq of type get or set has exactly one child.",
             )),
         }
-    }
-}
-
-/// What a request is counted as, by its payload.
-fn kind_of(payload: Option<&Element>, is_set: bool) -> Kind {
-    let Some(payload) = payload else {
-        return Kind::Other;
-    };
-    match (&*payload.namespace, is_set) {
-        (ns::PRIVATE, false) => Kind::Get,
-        (ns::PRIVATE, true) => Kind::Set,
-        (xep::DISCO_INFO | xep::DISCO_ITEMS, _) => Kind::Disco,
-        (xep::PING, _) => Kind::Ping,
-        _ => Kind::Other,
     }
 }
 

@@ -2,7 +2,10 @@
 
 use enum_map::Enum;
 
+use xmpp_parsers::ns as xep;
+
 use super::error::{Condition, Limit};
+use crate::stanza::{Element, ns};
 
 /// What was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -54,5 +57,19 @@ impl Via {
             Self::Direct => "direct",
             Self::Delegated => "delegated",
         }
+    }
+}
+
+/// What a request is counted as, by its payload.
+pub fn kind_of(payload: Option<&Element>, is_set: bool) -> Kind {
+    let Some(payload) = payload else {
+        return Kind::Other;
+    };
+    match (&*payload.namespace, is_set) {
+        (ns::PRIVATE, false) => Kind::Get,
+        (ns::PRIVATE, true) => Kind::Set,
+        (xep::DISCO_INFO | xep::DISCO_ITEMS, _) => Kind::Disco,
+        (xep::PING, _) => Kind::Ping,
+        _ => Kind::Other,
     }
 }
