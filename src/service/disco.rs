@@ -13,6 +13,9 @@ use super::error::{Condition, StanzaError};
 use super::typed::xml_of;
 use crate::stanza::{Element, ns};
 
+/// The namespace of last activity (XEP-0012), which xmpp-parsers has not.
+pub const LAST: &str = "jabber:iq:last";
+
 /// The answer to a disco#info query: the payload, or why there is none.
 pub fn info(query: &Element, profile: &Profile, asker: &Asker<'_>) -> Result<String, StanzaError> {
     let node = query.attribute("node").filter(|node| !node.is_empty());
@@ -66,7 +69,7 @@ fn features() -> BTreeSet<String> {
         commands::NAMESPACE,
         xep::PING,
         xep::VERSION,
-        super::info::LAST,
+        LAST,
         xep::TIME,
     ];
     let all = spoken.into_iter().chain(delegation::VERSIONS);

@@ -9,15 +9,12 @@ use xmpp_parsers::time::TimeResult;
 use xmpp_parsers::version::VersionResult;
 
 use super::commands::Asker;
-use super::disco;
+use super::disco::{self, LAST};
 use super::error::{Condition, StanzaError};
 use super::settings::Profile;
 use crate::clock;
 use super::typed::xml_of;
 use crate::stanza::Element;
-
-/// The namespace of last activity, which xmpp-parsers has not.
-const LAST: &str = "jabber:iq:last";
 
 /// The payload of the answer to this get.
 pub fn answer(profile: &Profile, asker: &Asker<'_>, payload: &Element) -> Result<String, StanzaError> {
