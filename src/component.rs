@@ -6,7 +6,7 @@ mod event;
 mod leaving;
 mod liveness;
 mod questions;
-mod settings;
+pub mod settings;
 mod watch;
 
 use std::future::pending;

@@ -5,6 +5,7 @@
 
 mod chaos;
 mod commands;
+mod contract;
 mod corpus;
 mod fidelity;
 mod packaging;

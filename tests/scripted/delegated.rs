@@ -1,7 +1,6 @@
 //! Requests that a server hands over (XEP-0355), and those who only pretend to be one.
 
 use super::stage::Stage;
-use crate::support::router::PATIENCE;
 
 const V1: &str = "urn:xmpp:delegation:1";
 const V2: &str = "urn:xmpp:delegation:2";
@@ -247,33 +246,6 @@ fn white_space_between_the_wrappings_is_ignored() {
     let iq = wrapped(V2, "localhost", &inner("get", "", GET));
     stage.send(iq.replace("><", ">\n <"));
     stage.expect(&answer(V2, "result", "alice@localhost", GET));
-}
-
-#[test]
-fn an_advertisement_is_told_in_the_log_once_and_only_from_a_served_host() {
-    let mut stage = Stage::new();
-    for from in ["mallory@localhost/x", "localhost/x", "elsewhere.example"] {
-        stage.send(advertisement(from));
-    }
-    stage.expect_nothing();
-    assert!(!stage.component.log().concat().contains("delegat"));
-    stage.send(advertisement("localhost") + &advertisement("localhost"));
-    stage.expect_nothing();
-    stage
-        .component
-        .wait_for_log("delegation is active for localhost", PATIENCE);
-    let log = stage.component.log();
-    let told = log
-        .iter()
-        .filter(|line| line.contains("delegation is active for localhost"));
-    assert_eq!(told.count(), 1, "{log:?}");
-}
-
-fn advertisement(from: &str) -> String {
-    format!(
-        "<message to='private.localhost' from='{from}'><delegation xmlns='{V1}'>\
-         <delegated namespace='jabber:iq:private'/></delegation></message>"
-    )
 }
 
 #[test]

@@ -124,3 +124,28 @@ fn a_set_of_several_elements_is_on_the_disk_when_it_is_answered() {
         format!("<a xmlns='urn:x'>{number}</a><b xmlns='urn:y'>{large}</b>")
     });
 }
+
+/// However many sets are under way at once, and whatever happens in between.
+#[test]
+fn quotas_are_exact_and_survive_a_restart() {
+    let mut stage = Stage::with("[limits]\nmax_user_elements = 20\n");
+    let sets: String = (0..50)
+        .map(|n| set(&format!("{n}"), &format!("<a{n} xmlns='urn:x'>1</a{n}>")))
+        .collect();
+    stage.send(sets);
+    let answers: Vec<String> = (0..50).map(|_| stage.next()).collect();
+    let stored = answers.iter().filter(|a| a.contains("type='result'"));
+    assert_eq!(stored.count(), 20, "{answers:#?}");
+
+    stage.component.kill();
+    stage.component.restart();
+    stage.let_in_again();
+    stage.send(set("1", "<b xmlns='urn:x'>1</b>"));
+    let refused = stage.next();
+    assert!(refused.contains("limits.max_user_elements is 20"), "{refused}");
+    stage.store("<a0 xmlns='urn:x'/>");
+    stage.store("<b xmlns='urn:x'>1</b>");
+    stage.send(set("2", "<c xmlns='urn:x'>1</c>"));
+    let refused = stage.next();
+    assert!(refused.contains("limits.max_user_elements is 20"), "{refused}");
+}

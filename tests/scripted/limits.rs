@@ -175,26 +175,3 @@ fn a_get_of_too_many_names_is_told_not_to_wait() {
     stage.send(get("1", &names));
     stage.expect_error(&error_with("1", "", "modify", 406, "not-acceptable"));
 }
-
-/// However many sets are under way at once, and whatever happens in between.
-#[test]
-fn quotas_are_exact_and_survive_a_restart() {
-    let mut stage = Stage::with(SMALL);
-    let sets: String = (0..50)
-        .map(|n| set(&format!("{n}"), &format!("<a{n} xmlns='urn:x'>1</a{n}>")))
-        .collect();
-    stage.send(sets);
-    let answers: Vec<String> = (0..50).map(|_| stage.next()).collect();
-    let stored = answers.iter().filter(|a| a.contains("type='result'"));
-    assert_eq!(stored.count(), 20, "{answers:#?}");
-
-    stage.component.kill();
-    stage.component.restart();
-    stage.let_in_again();
-    stage.send(set("1", "<b xmlns='urn:x'>1</b>"));
-    assert!(text(&mut stage).contains("limits.max_user_elements is 20"));
-    stage.store("<a0 xmlns='urn:x'/>");
-    stage.store("<b xmlns='urn:x'>1</b>");
-    stage.send(set("2", "<c xmlns='urn:x'>1</c>"));
-    assert!(text(&mut stage).contains("limits.max_user_elements is 20"));
-}

@@ -258,3 +258,30 @@ fn a_host_that_delegates_again_by_itself_needs_no_new_login() {
     let line = format!("private_storage_delegated{{domain=\"{HOST}\"}} 1");
     eventually("it is served again", || watched.metric(&line));
 }
+
+#[test]
+fn an_advertisement_is_told_in_the_log_once_and_only_from_a_served_host() {
+    let mut stage = Stage::new();
+    for from in ["mallory@localhost/x", "localhost/x", "elsewhere.example"] {
+        stage.send(advertisement(from));
+    }
+    stage.expect_nothing();
+    assert!(!stage.component.log().concat().contains("delegat"));
+    stage.send(advertisement("localhost") + &advertisement("localhost"));
+    stage.expect_nothing();
+    stage
+        .component
+        .wait_for_log("delegation is active for localhost", PATIENCE);
+    let log = stage.component.log();
+    let told = log
+        .iter()
+        .filter(|line| line.contains("delegation is active for localhost"));
+    assert_eq!(told.count(), 1, "{log:?}");
+}
+
+fn advertisement(from: &str) -> String {
+    format!(
+        "<message to='private.localhost' from='{from}'><delegation xmlns='urn:xmpp:delegation:1'>\
+         <delegated namespace='jabber:iq:private'/></delegation></message>"
+    )
+}

@@ -343,7 +343,7 @@ pub fn parse(stanza: &str) -> Element {
 }
 
 /// An error without its `<text/>`, and that text.
-fn without_text(stanza: &str) -> (String, String) {
+pub fn without_text(stanza: &str) -> (String, String) {
     let begin = stanza.find("<text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas' xml:lang='en'>");
     let end = stanza.rfind("</text>");
     let (Some(begin), Some(end)) = (begin, end) else {

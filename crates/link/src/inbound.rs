@@ -81,7 +81,7 @@ impl Inbound {
             rest: 0..0,
             reading: None,
             framer: Framer::new(settings.max_stanza_bytes),
-            limits: limits(settings),
+            limits: settings.bounds(),
             reader: None,
             stream: None,
             ready: VecDeque::new(),
@@ -93,7 +93,7 @@ impl Inbound {
     /// Bounds the stanzas to come as these settings say.
     pub fn set_limits(&mut self, settings: &Settings) {
         self.framer.set_limit(settings.max_stanza_bytes);
-        self.limits = limits(settings);
+        self.limits = settings.bounds();
         if let Some(reader) = &mut self.reader {
             reader.set_bounds(self.limits);
         }
@@ -273,16 +273,5 @@ fn broken(head: Element) -> Received {
         fault: Some(Fault::Broken),
         size: 0,
         unread: None,
-    }
-}
-
-fn limits(settings: &Settings) -> Bounds {
-    Bounds {
-        // Stanzas become longer with their namespaces written out, and some that are made for it a
-        // thousand times as long.
-        text: settings.max_stanza_bytes.saturating_mul(2),
-        depth: settings.max_depth,
-        children: settings.max_children,
-        containers: settings.containers,
     }
 }

@@ -14,6 +14,7 @@ mod tls;
 use secrecy::SecretString;
 
 use xmpp_stanza::stanza::Container;
+use xmpp_stanza::xml::reader::Bounds;
 
 pub use certificate::{BadCertificate, Fault};
 pub use connect::{ConnectError, Step};
@@ -42,6 +43,21 @@ pub struct Settings {
     pub max_children: usize,
     /// The elements whose children are wanted apart.
     pub containers: &'static [Container],
+}
+
+impl Settings {
+    /// What bounds a stanza when it is read.
+    #[must_use]
+    pub fn bounds(&self) -> Bounds {
+        Bounds {
+            // Stanzas become longer with their namespaces written out, and some that are made for it a
+            // thousand times as long.
+            text: self.max_stanza_bytes.saturating_mul(2),
+            depth: self.max_depth,
+            children: self.max_children,
+            containers: self.containers,
+        }
+    }
 }
 
 /// A link that has logged in: what it reads and what it writes are independent of each other.
