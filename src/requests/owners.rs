@@ -118,23 +118,32 @@ impl Owners {
 }
 
 impl Open {
-    /// Waits for the turn of this request, behind those of its owner that have asked before this call.
-    pub fn turn(&self, access: Access) -> impl Future<Output = Turn> + use<> {
-        let (go, gone) = oneshot::channel();
-        let (owners, owner) = (Rc::clone(&self.owners), self.owner.clone());
-        if let Some(queue) = owners.queues.borrow_mut().get_mut(&owner) {
-            queue.waiting.push_back((access, go));
-            queue.start();
-        }
-        async move {
+    /// Waits for the turn of this request, behind those of its owner that have asked before.
+    pub async fn turn(&self, access: Access) -> Turn {
+        let gone = {
+            let mut queues = self.owners.queues.borrow_mut();
+            let queue = queues.entry(self.owner.clone()).or_default();
+            match queue.waiting.is_empty() && queue.may_begin(access) {
+                true => {
+                    queue.begin(access);
+                    None
+                }
+                false => {
+                    let (go, gone) = oneshot::channel();
+                    queue.waiting.push_back((access, go));
+                    Some(gone)
+                }
+            }
+        };
+        if let Some(gone) = gone {
             // Whoever has the queue lives as long as we do.
             let _ = gone.await;
-            Turn {
-                owners,
-                owner,
-                access,
-                holds: access == Access::Change,
-            }
+        }
+        Turn {
+            owners: Rc::clone(&self.owners),
+            owner: self.owner.clone(),
+            access,
+            holds: access == Access::Change,
         }
     }
 }
@@ -196,15 +205,18 @@ impl Queue {
             && let Some((access, go)) = self.waiting.pop_front()
         {
             // Who does not wait any more has no turn.
-            if go.send(()).is_err() {
-                continue;
+            if go.send(()).is_ok() {
+                self.begin(access);
             }
-            match access {
-                Access::Get => self.gets += 1,
-                Access::Change => {
-                    self.changes += 1;
-                    self.is_held = true;
-                }
+        }
+    }
+
+    fn begin(&mut self, access: Access) {
+        match access {
+            Access::Get => self.gets += 1,
+            Access::Change => {
+                self.changes += 1;
+                self.is_held = true;
             }
         }
     }
