@@ -116,11 +116,16 @@ say_servers() {
 
 # Puts `cargo NAME` at hand: the one that is installed, or one made under target/.
 cargo_tool() {
+  tool "cargo-$1"
+}
+
+# The same of any program that cargo can make. Further arguments go to `cargo install`.
+tool() {
   local tools=$target/tools
   PATH=$PATH:$tools/bin
-  command -v "cargo-$1" >/dev/null && return 0
-  say "Making cargo-$1 (some minutes)"
-  CARGO_TARGET_DIR=$tools/target cargo install --quiet --locked --root "$tools" "cargo-$1"
+  command -v "$1" >/dev/null && return 0
+  say "Making $1 (some minutes)"
+  CARGO_TARGET_DIR=$tools/target cargo install --quiet --locked --root "$tools" "$@"
   rm -rf "$tools/target"
 }
 

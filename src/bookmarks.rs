@@ -1,6 +1,6 @@
 //! Room bookmarks, kept in step with PEP: old clients have them in private storage (XEP-0048 in
 //! XEP-0049), modern ones in a node of their account's (XEP-0402), and both are to see the same
-//! rooms. docs/BOOKMARKS.md says what that means at the edges.
+//! rooms. docs/internals/bookmarks.md says what that means at the edges.
 //!
 //! `sync` takes a request, and `steps` brings both sides into step: fetch the node, [decide], change it;
 //! each by one of the IQs of `pep`. `legacy` and `node` read and write the two forms (`answer`: what PEP

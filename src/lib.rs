@@ -31,7 +31,7 @@
 //! `xml::reader` resolves names and normalises payloads; `component` hands each stanza to
 //! `requests::accept`, which asks `service::plan` and serves what needs the store in a task of its own;
 //! `store` reads, or writes in a group commit; the reply goes by `replies` to `link::outbound`.
-//! `docs/ARCHITECTURE.md` has the invariants.
+//! `docs/internals/architecture.md` has the invariants.
 
 pub mod admin;
 pub mod archive;

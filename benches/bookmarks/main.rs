@@ -1,5 +1,5 @@
 //! What keeping bookmarks in step with PEP costs. `scripts/bench-bookmarks` runs it;
-//! docs/PERFORMANCE.md says what came out.
+//! docs/internals/performance-bookmarks.md says what came out.
 //!
 //! `lone` asks one thing at a time through two real Prosodys side by side, one that grants PEP and
 //! one that does not (`place` sets them up); `first` brings many rooms into PEP at once, and watches

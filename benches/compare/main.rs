@@ -1,6 +1,6 @@
 //! How fast the component is, beside others and beside what the libraries, the disk and sled can
 //! do: all in one run, by turns, as ratios of medians. `scripts/bench` makes the others and runs
-//! this; docs/PERFORMANCE.md says what came out.
+//! this; docs/internals/performance.md says what came out.
 //!
 //! `plan` says what is asked, `load` plays the router and asks it (`requests` has the bytes),
 //! `contender` knows who is asked, `floor` is one of them, `disk` goes without XMPP, `real`

@@ -1,5 +1,5 @@
 //! What others wait beside users who ask for much. `scripts/prove-turns` runs it;
-//! docs/PERFORMANCE.md says what came out.
+//! docs/internals/performance-bookmarks.md says what came out.
 //!
 //! `beside` has a victim ask for little on a real ejabberd, beside eight attackers, by turns in what
 //! they do; `slices` plays the router, and looks at how long the thread that serves everybody

@@ -586,7 +586,7 @@ impl User {
         self.stored.get(&key).cloned().unwrap_or_default()
     }
 
-    /// The letter of docs/SEMANTICS.md.
+    /// The letter of docs/internals/contract.md.
     fn get(&self, namespace: &str, name: &str) -> Vec<Tree> {
         let key = (namespace.to_owned(), name.to_owned());
         if let Some(found) = self.stored.get(&key) {

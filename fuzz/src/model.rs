@@ -1,4 +1,4 @@
-//! What has to be answered, by the letter of docs/SEMANTICS.md, and what is then stored.
+//! What has to be answered, by the letter of docs/internals/contract.md, and what is then stored.
 
 use std::collections::{BTreeMap, BTreeSet};
 

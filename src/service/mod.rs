@@ -1,6 +1,6 @@
 //! What is done with a stanza: every request gets exactly one reply.
 //!
-//! [`Service::plan`] decides by `docs/SEMANTICS.md` and touches neither the store nor the
+//! [`Service::plan`] decides by `docs/internals/contract.md` and touches neither the store nor the
 //! network; what needs the store comes out as a [`Request`], which whoever runs the service
 //! carries out in the owner's order. One file per extension.
 

@@ -1,6 +1,6 @@
 //! Private XML storage (XEP-0049): what a query asks for.
 //!
-//! A stored element belongs to (owner, namespace, element name). `docs/SEMANTICS.md` has the
+//! A stored element belongs to (owner, namespace, element name). `docs/internals/contract.md` has the
 //! whole table; each row has a scenario in the tests.
 
 use std::collections::{HashMap, HashSet};

@@ -1,4 +1,4 @@
-//! Private storage asked for directly: the rows of the table in `docs/SEMANTICS.md`, in its order.
+//! Private storage asked for directly: the rows of the table in `docs/internals/contract.md`, in its order.
 
 use super::stage::{Stage, error, get, request, set};
 

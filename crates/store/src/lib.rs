@@ -26,7 +26,7 @@
 //! change; `usage` knows what the owner has) → `record` (how a record looks) → an `engine`: `disk`,
 //! which is sled, or `memory`. A read goes straight to the engine and through `read`.
 //! When the engine breaks, `revive` opens it anew; when it holds much garbage, `compact` has a copy
-//! of what lives take its place. docs/STORAGE.md says what sled is trusted with,
+//! of what lives take its place. docs/internals/storage.md says what sled is trusted with,
 //! and what not.
 //!
 //! `census` counts what is stored altogether, for whoever measures it; `totals` does for whoever asks once.

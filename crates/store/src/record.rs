@@ -1,7 +1,7 @@
 //! How a stored sequence lies in the database: its keys, and its versioned, checksummed records.
 //!
 //! A sequence is the text stored under one (owner, namespace, name). It is cut into chunks, one
-//! record each, because sled never syncs what outgrows its segments (docs/STORAGE.md).
+//! record each, because sled never syncs what outgrows its segments (docs/internals/storage.md).
 //!
 //! ```text
 //! key     owner 00 namespace 00 name 00 chunk number (u32, big endian)

@@ -169,7 +169,7 @@ pub fn judge(findings: &Findings, domain: &str, jid: &str) -> Vec<(Sign, String)
             let line = format!(
                 "until this login, mod_private of {domain} answered its clients: what they stored \
                  since ejabberd started is in there and not here; start the component together with \
-                 ejabberd (README, \"What delegation takes away\")"
+                 ejabberd (docs/operate/cut-over.md)"
             );
             lines.push((Sign::Warning, line));
         }

@@ -1,4 +1,4 @@
-//! sled, with the settings and the care that docs/STORAGE.md gives the reasons for.
+//! sled, with the settings and the care that docs/internals/storage.md gives the reasons for.
 
 mod cache;
 mod files;
