@@ -1,21 +1,18 @@
 //! The pages of the book's reference, from the tables that the program uses.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use clap::Arg;
 use xmpp_private_storage::cli;
 use xmpp_private_storage::config::{SETTINGS, Value};
-use xmpp_private_storage::metrics::{Metrics, Now};
 
 use super::manual::EXIT_CODES;
 
 /// Each page below `docs/reference/`, and what is in it.
-pub fn pages() -> [(&'static str, String); 4] {
+pub fn pages() -> [(&'static str, String); 3] {
     [
         ("settings.md", settings()),
         ("commands.md", commands()),
-        ("metrics.md", metrics()),
         ("exit-codes.md", exit_codes()),
     ]
 }
@@ -38,8 +35,11 @@ fn settings() -> String {
             Value::Default(value) => format!("default `{value}`"),
             Value::Sample(sample) => format!("not set; for example `{sample}`"),
         };
-        let reload = if setting.is_reloaded() { ", *reload*" } else { "" };
+        let reload = if setting.is_reloaded() { "; *reload*" } else { "" };
         let _ = write!(page, "\n### {setting}\n\n{value}{reload}; `{}`\n", setting.variable());
+        if let Some(accepts) = setting.accepts() {
+            let _ = write!(page, "\nExpects {accepts}.\n");
+        }
         if !setting.about.is_empty() {
             let _ = write!(page, "\n{}\n", setting.about);
         }
@@ -80,35 +80,6 @@ fn commands() -> String {
                 false => format!(": {}", values.join(", ")),
             };
             let _ = writeln!(page, "| `{name}` | {}{values} |", help.replace('|', "\\|"));
-        }
-    }
-    page
-}
-
-fn metrics() -> String {
-    let mut page = String::from(
-        "# Metrics\n\nOn `/metrics`, for Prometheus, in its text format 0.0.4. Alerts and a Grafana dashboard \
-         are in `packaging/prometheus` and\n`packaging/grafana`. Labels have few values, and never name users.\n\n\
-         | metric | type | |\n| --- | --- | --- |\n",
-    );
-    let text = Metrics::new().text(&Now {
-        ready: true,
-        link_up: true,
-        store_failed: false,
-        domains: Vec::new(),
-    });
-    let mut help = BTreeMap::new();
-    for line in text.lines() {
-        let mut words = line.splitn(4, ' ');
-        match (words.next(), words.next(), words.next(), words.next()) {
-            (Some("#"), Some("HELP"), Some(name), Some(about)) => {
-                help.insert(name, about);
-            }
-            (Some("#"), Some("TYPE"), Some(name), Some(kind)) => {
-                let about = help.get(name).copied().unwrap_or_default();
-                let _ = writeln!(page, "| `{name}` | {kind} | {about} |");
-            }
-            _ => {}
         }
     }
     page

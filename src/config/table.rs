@@ -51,6 +51,13 @@ impl Setting {
         format!("PRIVATE_STORAGE_{}_{}", self.section, self.name).to_uppercase()
     }
 
+    /// What a value has to be, in words; `None` where any text will do.
+    pub fn accepts(&self) -> Option<String> {
+        // No setting of another kind takes this.
+        let refused = (self.set)(&mut Draft::default(), &Given::Variable("?"));
+        refused.err().map(|wrong| wrong.expected)
+    }
+
     /// Whether a running service takes a new value over when it is told to reload.
     pub fn is_reloaded(&self) -> bool {
         self.keep.is_none()

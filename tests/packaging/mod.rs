@@ -6,6 +6,8 @@ mod manual;
 #[path = "../../packaging/generate/reference.rs"]
 mod reference;
 
+mod docs;
+
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
