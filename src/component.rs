@@ -114,33 +114,19 @@ impl Component {
         let mut stop = std::pin::pin!(stop);
         let mut backoff = Backoff::default();
         self.requests.begin().await;
-        let by = loop {
-            let connected = {
-                let settings = self.link.clone();
-                let told = |step| tell(&Event::Reached(step));
-                let mut connecting = std::pin::pin!(connect(&settings, told));
-                loop {
-                    tokio::select! {
-                        connected = &mut connecting => break Some(connected),
-                        () = &mut stop => break None,
-                        Some(config) = self.changes.recv() => {
-                            self.reconfigure(&config);
-                        }
-                    }
-                }
-            };
-            let Some(connected) = connected else {
-                break Instant::now() + DRAIN;
-            };
+        loop {
+            let connected = self.connect(stop.as_mut(), &mut tell).await;
             // Why, and whether the router refused the stream itself; `None` where that is on purpose.
             let lost = match connected {
-                Ok(link) => {
+                None => return self.end(Instant::now() + DRAIN).await,
+                Some(Err(error)) => Some((error.to_string(), error.is_about_the_stream())),
+                Some(Ok(link)) => {
                     let since = Instant::now();
                     tell(&Event::Up);
                     self.requests.logged_in();
                     self.forget_stale_replies();
                     let lost = match self.serve(link, stop.as_mut(), &mut tell).await {
-                        Ended::Stopped(by) => break by,
+                        Ended::Stopped(by) => return self.end(by).await,
                         Ended::Lost(why) => Some((why, false)),
                         Ended::Anew => None,
                     };
@@ -151,7 +137,6 @@ impl Component {
                     backoff.link_lasted(since.elapsed());
                     lost
                 }
-                Err(error) => Some((error.to_string(), error.is_about_the_stream())),
             };
             let pause = match lost {
                 None => {
@@ -164,18 +149,45 @@ impl Component {
                     pause
                 }
             };
-            let mut pause = std::pin::pin!(sleep(pause));
-            loop {
-                tokio::select! {
-                    () = &mut pause => break,
-                    () = &mut stop => return self.left_unanswered(Instant::now() + DRAIN).await,
-                    Some(config) = self.changes.recv() => {
-                        self.reconfigure(&config);
-                    }
-                }
+            if !self.pause(pause, stop.as_mut()).await {
+                return self.end(Instant::now() + DRAIN).await;
             }
-        };
-        self.left_unanswered(by).await
+        }
+    }
+
+    /// Connects and logs in; `None` where we are to stop.
+    async fn connect(
+        &mut self,
+        mut stop: Pin<&mut impl Future<Output = ()>>,
+        tell: &mut impl FnMut(&Event),
+    ) -> Option<Result<Link, ConnectError>> {
+        let settings = self.link.clone();
+        tracing::debug!("connecting to {}", settings.server);
+        let told = |step| tell(&Event::Reached(step));
+        let mut connecting = std::pin::pin!(Link::connect(&settings, told));
+        loop {
+            tokio::select! {
+                connected = &mut connecting => return Some(connected),
+                () = &mut stop => return None,
+                Some(config) = self.changes.recv() => drop(self.reconfigure(&config)),
+            }
+        }
+    }
+
+    /// Waits before the next attempt; `false` where we are to stop.
+    async fn pause(
+        &mut self,
+        pause: Duration,
+        mut stop: Pin<&mut impl Future<Output = ()>>,
+    ) -> bool {
+        let mut pause = std::pin::pin!(sleep(pause));
+        loop {
+            tokio::select! {
+                () = &mut pause => return true,
+                () = &mut stop => return false,
+                Some(config) = self.changes.recv() => drop(self.reconfigure(&config)),
+            }
+        }
     }
 
     /// Serves one link to its end.
@@ -340,8 +352,9 @@ impl Component {
         }
     }
 
-    /// At the very end: what has been read is carried out, answered or not.
-    async fn left_unanswered(self, by: Instant) -> usize {
+    /// At the very end: what has been read is carried out, answered or not. How many were left without an
+    /// answer.
+    async fn end(self, by: Instant) -> usize {
         let _ = timeout_at(by, async {
             while self.requests.count() > 0 {
                 self.requests.over().await;
@@ -392,12 +405,4 @@ async fn turn(
     } else {
         tokio::select! { biased; turn = write => turn, turn = read => turn }
     }
-}
-
-async fn connect(
-    settings: &link::Settings,
-    reached: impl FnMut(Step),
-) -> Result<Link, ConnectError> {
-    tracing::debug!("connecting to {}", settings.server);
-    Link::connect(settings, reached).await
 }
