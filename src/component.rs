@@ -7,22 +7,22 @@ mod leaving;
 mod liveness;
 mod questions;
 pub mod settings;
+mod turn;
 mod watch;
 
-use std::future::pending;
 use std::io;
 use std::pin::Pin;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::{LocalSet, yield_now};
+use tokio::task::LocalSet;
 use tokio::time::{sleep, sleep_until, timeout, timeout_at};
 
 use crate::clock::Instant;
 use crate::config::Config;
 pub use crate::link::Step;
-use crate::link::{self, ConnectError, Inbound, Incoming, Link, Outbound, Outbox};
+use crate::link::{self, ConnectError, Inbound, Incoming, Link, Outbox};
 use crate::metrics::{self, Metrics};
 use crate::replies::Replies;
 use crate::requests::{Notice, Requests};
@@ -38,6 +38,7 @@ use leaving::{DRAIN, Ended, Leaving};
 use liveness::{Liveness, Verdict};
 use questions::Questions;
 pub use questions::{Question, Reply};
+use turn::{Turn, turn};
 
 /// How long a reply may wait for a link before whoever asked has given up.
 const KEEP_REPLIES: Duration = Duration::from_secs(60);
@@ -230,29 +231,14 @@ impl Component {
                     return leaving.ended.clone();
                 }
                 Some(leaving) => leaving.deadline,
-                None => {
-                    self.liveness.lives(inbound.heard());
-                    if !reading && is_written {
-                        // It is we who are busy.
-                        self.liveness.lives(Instant::now());
-                    }
-                    if self.delegations.poll(&self.replies, tell) {
+                None => match self.poll(&inbound, !reading && is_written, tell) {
+                    Next::Wait(moment) => moment,
+                    Next::Lost(why) => return Ended::Lost(why),
+                    Next::Anew => {
                         leaving = Some(Leaving::anew());
                         continue;
                     }
-                    let now = Instant::now();
-                    let due = self.requests.due().into_iter();
-                    let due = due.chain(self.delegations.due(now));
-                    match self.replies.with(|outbox| self.liveness.poll(now, outbox)) {
-                        Verdict::Wait(moment) => due.fold(moment, Instant::min),
-                        Verdict::Dead(silent) => {
-                            let silent = silent.as_secs();
-                            return Ended::Lost(format!(
-                                "the router has been silent for {silent} s"
-                            ));
-                        }
-                    }
-                }
+                },
             };
             tokio::select! {
                 Some(config) = self.changes.recv() => self.take_over(&config, &mut inbound, tell),
@@ -277,23 +263,53 @@ impl Component {
                             return leaving.map_or(Ended::Lost(error.to_string()), |l| l.ended);
                         }
                         Turn::Read(incoming) => {
-                            // What was reloaded counts for what is read after it.
-                            while let Ok(config) = self.changes.try_recv() {
-                                self.take_over(&config, &mut inbound, tell);
-                            }
-                            for received in incoming.stanzas {
-                                self.accept(received, inbound.heard(), tell);
-                            }
-                            leaving = match incoming.end.map(Leaving::after) {
-                                None => None,
-                                Some(Ok(leaving)) => Some(leaving),
-                                Some(Err(lost)) => return lost,
+                            leaving = match self.take(incoming, &mut inbound, tell) {
+                                Ok(leaving) => leaving,
+                                Err(lost) => return lost,
                             };
                         }
                     }
                 }
             }
         }
+    }
+
+    /// Does what it is time for. With `is_busy` it is we who read nothing.
+    fn poll(&mut self, inbound: &Inbound, is_busy: bool, tell: &mut impl FnMut(&Event)) -> Next {
+        self.liveness.lives(inbound.heard());
+        if is_busy {
+            self.liveness.lives(Instant::now());
+        }
+        if self.delegations.poll(&self.replies, tell) {
+            return Next::Anew;
+        }
+        let now = Instant::now();
+        let due = self.requests.due().into_iter();
+        let due = due.chain(self.delegations.due(now));
+        match self.replies.with(|outbox| self.liveness.poll(now, outbox)) {
+            Verdict::Wait(moment) => Next::Wait(due.fold(moment, Instant::min)),
+            Verdict::Dead(silent) => Next::Lost(format!(
+                "the router has been silent for {} s",
+                silent.as_secs()
+            )),
+        }
+    }
+
+    /// Takes what was read. With how to leave, if nothing more will come.
+    fn take(
+        &mut self,
+        incoming: Incoming,
+        inbound: &mut Inbound,
+        tell: &mut impl FnMut(&Event),
+    ) -> Result<Option<Leaving>, Ended> {
+        // What was reloaded counts for what is read after it.
+        while let Ok(config) = self.changes.try_recv() {
+            self.take_over(&config, inbound, tell);
+        }
+        for received in incoming.stanzas {
+            self.accept(received, inbound.heard(), tell);
+        }
+        incoming.end.map(Leaving::after).transpose()
     }
 
     /// Takes over what of this configuration can change while it runs; returns the domains that
@@ -367,42 +383,12 @@ impl Component {
     }
 }
 
-/// What was done with the link.
-enum Turn {
-    Read(Incoming),
-    /// Something was written, or could not be.
-    Wrote(io::Result<()>),
-}
-
-/// Reads, if it is to be, or writes, if there is something to write. Where both can be done they have
-/// turns: long answers to some must not keep others from being heard.
-async fn turn(
-    wrote: bool,
-    inbound: &mut Inbound,
-    reading: bool,
-    outbound: &mut Outbound,
-    replies: &Replies,
-) -> Turn {
-    let writing = !(replies.is_empty() && outbound.is_done());
-    if wrote && writing {
-        // As long as something can be written nobody would look what has come.
-        yield_now().await;
-    }
-    let read = async {
-        match reading {
-            true => Turn::Read(inbound.read().await),
-            false => pending().await,
-        }
-    };
-    let write = async {
-        match writing {
-            true => Turn::Wrote(replies.write(outbound).await),
-            false => pending().await,
-        }
-    };
-    if wrote {
-        tokio::select! { biased; turn = read => turn, turn = write => turn }
-    } else {
-        tokio::select! { biased; turn = write => turn, turn = read => turn }
-    }
+/// What comes before something happens on the link.
+enum Next {
+    /// Nothing, until this moment.
+    Wait(Instant),
+    /// A new login, for delegation to come back.
+    Anew,
+    /// The end of the link: why.
+    Lost(String),
 }
