@@ -170,6 +170,7 @@ impl Component {
             tokio::select! {
                 connected = &mut connecting => return Some(connected),
                 () = &mut stop => return None,
+                () = self.requests.over() => self.requests.poll(),
                 Some(config) = self.changes.recv() => drop(self.reconfigure(&config)),
             }
         }
@@ -186,6 +187,7 @@ impl Component {
             tokio::select! {
                 () = &mut pause => return true,
                 () = &mut stop => return false,
+                () = self.requests.over() => self.requests.poll(),
                 Some(config) = self.changes.recv() => drop(self.reconfigure(&config)),
             }
         }

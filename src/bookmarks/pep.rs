@@ -37,6 +37,7 @@ pub struct Pep {
     /// Begins the ids of all. Nobody can guess it.
     prefix: String,
     next: Cell<u64>,
+    link: Cell<u64>,
     under_way: RefCell<HashMap<u64, UnderWay>>,
     hosts: RefCell<Hosts>,
     replies: Replies,
@@ -60,6 +61,8 @@ pub struct Account<'a> {
     pub address: &'a str,
     /// Whether all that they have is being removed.
     pub is_gone: &'a Cell<bool>,
+    /// The number of the link: on another one an answer would come too late.
+    pub link: u64,
 }
 
 #[derive(Debug)]
@@ -92,6 +95,8 @@ pub enum Failure {
     Forgotten,
     /// What the node holds cannot be read.
     Unreadable,
+    /// Reading or comparing it has met a bug, which is in the log.
+    Broken,
 }
 
 impl Pep {
@@ -106,12 +111,18 @@ impl Pep {
             from,
             prefix: format!("bookmarks-{:016x}-", random::number()),
             next: Cell::new(0),
+            link: Cell::new(0),
             under_way: RefCell::default(),
             hosts: RefCell::default(),
             replies,
             workers,
             metrics,
         }
+    }
+
+    /// The number of the link that is up, or of the next.
+    pub fn link(&self) -> u64 {
+        self.link.get()
     }
 
     /// The hosts that the IQs go to.
@@ -141,7 +152,10 @@ impl Pep {
             let (outcome, said) = read(answer, is_fetch);
             (outcome, said.map(then))
         };
-        let (outcome, result) = self.compute(bytes + length, work).await;
+        // Whatever is in a node, a set that is durable by now has to be noted.
+        let work = move || panics::caught(work);
+        let done = self.compute(bytes + length, work).await;
+        let (outcome, result) = done.ok_or(Failure::Broken)?;
         self.metrics.asked(outcome, took);
         result
     }
@@ -168,9 +182,14 @@ impl Pep {
             owner,
             address,
             is_gone,
+            link,
         } = account;
-        if is_gone.get() {
+        if is_gone.get() || link != self.link.get() {
             return Err(Failure::Gone);
+        }
+        // Others may have waited in vain meanwhile.
+        if !self.may_ask(owner) {
+            return Err(Failure::Ungranted);
         }
         let number = self.next.get();
         self.next.set(number + 1);
@@ -191,6 +210,7 @@ impl Pep {
                 self.under_way.borrow_mut().remove(&number);
                 self.metrics.asked(PepOutcome::Late, since.elapsed());
                 self.missed(owner);
+                tracing::debug!("no answer about the bookmarks of {}", owner.as_str());
                 Err(Failure::Late)
             }
         }
@@ -231,8 +251,16 @@ impl Pep {
         under_way.retain(|_, it| it.owner != *owner);
     }
 
-    /// No answer is expected any more, and nothing is known of hosts.
+    /// Whether the owner's host lets us ask, and answers.
+    fn may_ask(&self, owner: &Owner) -> bool {
+        let hosts = self.hosts.borrow();
+        let is_left_alone = hosts.is_left_alone(owner, Instant::now());
+        !is_left_alone && hosts.grant(address::domain_of(owner.as_str())).is_some()
+    }
+
+    /// The link is gone: no answer is expected any more, and nothing is known of hosts.
     pub fn clear(&self) {
+        self.link.set(self.link.get() + 1);
         self.hosts.borrow_mut().forget();
         self.under_way.borrow_mut().clear();
     }

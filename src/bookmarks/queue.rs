@@ -4,8 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::futures::Notified;
+use tokio::sync::{Mutex, MutexGuard, Notify};
 
+use super::baseline::Baseline;
+use super::views::LastView;
 use crate::store::Owner;
 
 /// How many bytes of stored text wait here, for one owner.
@@ -21,7 +24,20 @@ pub struct Queues {
 struct Queue {
     turn: Mutex<()>,
     is_gone: Cell<bool>,
+    gone: Notify,
     held: Cell<usize>,
+    /// The last set that did not wait for its turn.
+    passed: RefCell<Option<Passed>>,
+}
+
+/// What a set has stored of which PEP does not learn, and that did not wait for its turn. Whoever has the
+/// turn notes it.
+#[derive(Debug)]
+pub struct Passed {
+    /// The rooms that were stored.
+    pub rooms: Baseline,
+    /// What the client had been shown.
+    pub shown: Option<LastView>,
 }
 
 /// A place in an owner's queue, until it is dropped.
@@ -57,6 +73,7 @@ impl Queues {
         let queue = self.owners.borrow_mut().remove(owner);
         if let Some(queue) = &queue {
             queue.is_gone.set(true);
+            queue.gone.notify_waiters();
         }
         queue.is_some()
     }
@@ -68,6 +85,21 @@ impl Place<'_> {
         self.queue.turn.lock().await
     }
 
+    /// The turn, if nobody has it.
+    pub fn turn_at_once(&self) -> Option<MutexGuard<'_, ()>> {
+        self.queue.turn.try_lock().ok()
+    }
+
+    /// Leaves this to whoever has the turn, in place of what was left before.
+    pub fn pass(&self, passed: Passed) {
+        *self.queue.passed.borrow_mut() = Some(passed);
+    }
+
+    /// What was left.
+    pub fn passed(&self) -> Option<Passed> {
+        self.queue.passed.borrow_mut().take()
+    }
+
     /// Whether no more is held than may be: of the owner's, and so many bytes of all.
     pub fn has_room(&self, most: usize) -> bool {
         self.queue.held.get() <= MAX_HELD_OF_OWNER && self.queues.held.get() <= most
@@ -76,6 +108,11 @@ impl Place<'_> {
     /// Whether all that the owner has is being removed: nothing is to be noted any more.
     pub fn is_gone(&self) -> &Cell<bool> {
         &self.queue.is_gone
+    }
+
+    /// Waits for that.
+    pub fn gone(&self) -> Notified<'_> {
+        self.queue.gone.notified()
     }
 }
 

@@ -1,9 +1,10 @@
 //! Bringing one owner's bookmarks into step: their node is fetched, compared, and changed.
 //!
 //! Invariant: only few IQs are under way at once, and fewer that change something: whatever else is asked
-//! of Prosody waits while it carries one of those out.
+//! of Prosody waits while it carries one of those out. Changes do not wait behind fetches.
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::sleep_until;
 
 use super::baseline::Baseline;
@@ -17,9 +18,8 @@ use crate::clock::{self, Instant};
 use crate::panics;
 use crate::stanza::Refusal;
 
-/// How many IQs are under way at once, with the answers that are being compared, and how many of those
-/// are part of a change.
-const MAX_IQS: usize = 8;
+/// How many nodes are fetched at once, with those that are being compared, and how many are changed.
+const MAX_FETCHES: usize = 6;
 const MAX_CHANGES: usize = 2;
 
 /// What is to be compared with the node.
@@ -71,7 +71,7 @@ pub struct Changes {
 #[derive(Debug)]
 pub struct Steps {
     pep: Pep,
-    iqs: Semaphore,
+    fetches: Semaphore,
     changes: Semaphore,
     given_up: Notify,
 }
@@ -81,7 +81,7 @@ impl Steps {
     pub fn new(pep: Pep) -> Self {
         Self {
             pep,
-            iqs: Semaphore::new(MAX_IQS),
+            fetches: Semaphore::new(MAX_FETCHES),
             changes: Semaphore::new(MAX_CHANGES),
             given_up: Notify::new(),
         }
@@ -97,10 +97,14 @@ impl Steps {
         self.given_up.notify_waiters();
     }
 
+    /// Waits for that.
+    pub fn given_up(&self) -> Notified<'_> {
+        self.given_up.notified()
+    }
+
     /// Fetches the node, and compares.
     pub async fn compare(&self, account: Account<'_>, stored: Stored) -> Result<Compared, Failure> {
-        self.turn_of_large(account).await?;
-        let _iq = self.iqs.acquire().await;
+        let _fetch = self.turn_to_fetch(account).await?;
         let bytes = stored.list.bytes();
         let compare = move |said| compare(stored, said);
         let compared = self.pep.request(account, &Payload::Fetch, bytes, compare);
@@ -118,7 +122,6 @@ impl Steps {
         for change in changes.changes {
             // Nothing is to come between the reading of an item and its change.
             let _change = self.changes.acquire().await;
-            let _iq = self.iqs.acquire().await;
             self.make_one(account, change, &mut may_configure, &mut may_forget)
                 .await?;
         }
@@ -186,21 +189,30 @@ impl Steps {
         }
     }
 
-    /// Waits for the turn of a large node, but not for so long that the store would have to answer
-    /// anyway.
-    async fn turn_of_large(&self, account: Account<'_>) -> Result<(), Failure> {
+    /// Waits for a turn among those that fetch, and for that of a large node, but not for so long that the
+    /// store would have to answer anyway.
+    async fn turn_to_fetch(
+        &self,
+        account: Account<'_>,
+    ) -> Result<Option<SemaphorePermit<'_>>, Failure> {
         loop {
+            // It is never closed.
+            let fetch = self.fetches.acquire().await.ok();
             let now = Instant::now();
             let mut hosts = self.pep.hosts().borrow_mut();
             let wait = hosts.wait_to_fetch(account.owner, now);
             drop(hosts);
             match wait {
-                None => return Ok(()),
+                None => return Ok(fetch),
                 Some(until) if until > now + PATIENCE / 2 => return Err(Failure::TooSoon),
-                Some(until) => tokio::select! {
-                    () = sleep_until(until) => {}
-                    () = self.given_up.notified() => return Err(Failure::Gone),
-                },
+                Some(until) => {
+                    // Others need not wait for it, too.
+                    drop(fetch);
+                    tokio::select! {
+                        () = sleep_until(until) => {}
+                        () = self.given_up() => return Err(Failure::Gone),
+                    }
+                }
             }
         }
     }

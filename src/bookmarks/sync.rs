@@ -13,7 +13,7 @@ use super::baseline::Baseline;
 use super::decide::{left_of, left_unseen};
 use super::legacy::{Legacy, List};
 use super::pep::{Account, Failure, PATIENCE, Pep};
-use super::queue::{Place, Queues};
+use super::queue::{Passed, Place, Queues};
 use super::request::{Content, Request};
 use super::steps::{Steps, Stored};
 use super::views::Views;
@@ -22,7 +22,7 @@ use crate::clock::Instant;
 use crate::metrics;
 use crate::panics;
 use crate::replies::Pending;
-use crate::service::{Found, Grant};
+use crate::service::{Answer, Found, Grant};
 use crate::stanza::Received;
 use crate::store::{Owner, Storage};
 
@@ -217,25 +217,44 @@ impl BookmarkSync {
             content,
             has_begun: Cell::new(false),
         };
-        if place.has_room(self.settings.borrow().held) && self.keeps(&owner) {
-            let mut in_turn = std::pin::pin!(self.serve_in_turn(&request, &place));
-            tokio::select! {
-                biased;
-                () = &mut in_turn => {}
-                () = sleep_until(Instant::now() + PATIENCE) => {
-                    request.reply_from_store(&self.views, &self.metrics);
-                    // What it has begun goes on; what it has not is left to the next request.
-                    if request.has_begun.get() || request.is_set() {
-                        in_turn.await;
-                    }
-                }
-            }
-        } else {
+        if !(place.has_room(self.settings.borrow().held) && self.keeps(&owner)) {
             request.reply_from_store(&self.views, &self.metrics);
-            if request.is_set() {
-                let _turn = place.turn().await;
-                let baseline = self.baseline(&owner).await;
-                self.is_left(&request, &place, baseline.as_ref()).await;
+            return self.pass(request, &place).await;
+        }
+        let mut in_turn = std::pin::pin!(self.serve_in_turn(&request, &place));
+        tokio::select! {
+            biased;
+            () = &mut in_turn => return,
+            () = sleep_until(Instant::now() + PATIENCE) => {}
+            () = self.steps.given_up() => {}
+            () = place.gone() => {}
+        }
+        request.reply_from_store(&self.views, &self.metrics);
+        // What it has begun goes on; what it has not is left to the next request.
+        if request.has_begun.get() || request.is_set() {
+            in_turn.await;
+        }
+    }
+
+    /// A request that PEP does not learn of is over: nothing is to be held for it any more.
+    async fn pass(&self, request: Request, place: &Place<'_>) {
+        let Request { owner, content, .. } = request;
+        if let Content::Set { rooms, shown, .. } = content {
+            place.pass(Passed { rooms, shown });
+            if let Some(_turn) = place.turn_at_once() {
+                self.note_passed(&owner, place).await;
+            }
+        }
+    }
+
+    /// Notes what is left of what both sides had in common, after sets that did not wait for their turn.
+    async fn note_passed(&self, owner: &Owner, place: &Place<'_>) {
+        while let Some(Passed { rooms, shown }) = place.passed() {
+            if let Some(baseline) = self.baseline(owner).await {
+                let left = left_of(&baseline, &rooms, shown.as_ref());
+                if left != baseline {
+                    self.note(owner, place, Some(left.write())).await;
+                }
             }
         }
     }
@@ -255,12 +274,16 @@ impl BookmarkSync {
             }
             Err(failure) => {
                 self.tell(owner, &failure);
+                if failure == Failure::Broken {
+                    request.reply.borrow_mut().send(Answer::broken);
+                }
                 request.reply_from_store(&self.views, &self.metrics);
                 if request.is_set() {
                     self.is_left(request, place, baseline.as_ref()).await;
                 }
             }
         }
+        self.note_passed(owner, place).await;
     }
 
     /// Fetches the node, shows what is in it, and changes what is to be changed. What is to be noted
@@ -275,12 +298,9 @@ impl BookmarkSync {
             owner: &request.owner,
             address: address::bare(&request.asker),
             is_gone: place.is_gone(),
+            link: self.steps.pep().link(),
         };
-        let hosts = self.steps.pep().hosts().borrow();
-        let is_left_alone = hosts.is_left_alone(account.owner, Instant::now());
-        drop(hosts);
         let grant = self.grant(domain_of(account.owner));
-        let grant = grant.filter(|_| !is_left_alone);
         let grant = grant.ok_or(Failure::Ungranted)?;
         let stored = self.stored(request, baseline).ok_or(Failure::Gone)?;
         let compared = self.steps.compare(account, stored).await?;

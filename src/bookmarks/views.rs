@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn the_last_counts_and_what_is_kept_is_bounded() {
-        let mut views = Views::default();
+        let mut shown = Views::default();
         shown.put("a@b/c", base(1), 1);
         shown.put("a@b/c", base(2), 2);
         shown.is_in_step("a@b/c", 1);
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn what_is_written_down_is_known_again_and_in_the_same_order() {
-        let mut views = Views::default();
+        let mut shown = Views::default();
         assert_eq!(shown.write(None), None);
         shown.put("a@b/c", base(1), 1);
         shown.put("d@e/f", base(2), 2);

@@ -1,7 +1,6 @@
 //! What becomes of a request for the store, from its turn to its reply: told from top to bottom.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -80,6 +79,7 @@ impl Handler {
                     };
                     return Box::pin(self.bookmarks.get(ask, found)).await;
                 }
+                turn.in_order().await;
                 self.replies.room().await;
                 reply.finish(|answer| answer.found(&found));
             }
@@ -93,6 +93,7 @@ impl Handler {
                     let stored = self.storage.set(set);
                     turn.submitted();
                     let result = stored.await;
+                    turn.in_order().await;
                     reply.finish(|answer| answer.set(&result));
                 }
                 (Some(list), None) => {
@@ -115,6 +116,7 @@ impl Handler {
                 let removed = self.storage.remove(&owner, namespace);
                 turn.submitted();
                 let result = removed.await;
+                turn.in_order().await;
                 reply.finish(|answer| answer.set(&result));
             }
             Action::Forget => {
@@ -125,6 +127,7 @@ impl Handler {
                 if result.is_ok() {
                     tell_of_removal(&owner);
                 }
+                turn.in_order().await;
                 reply.finish(|answer| answer.set(&result));
             }
         }
@@ -179,15 +182,17 @@ impl Handler {
         let stored = self.storage.set(set);
         turn.submitted();
         let result = stored.await;
+        turn.in_order().await;
+        reply.finish(|answer| answer.set(&result));
+        // No get of the owner's comes between: it would not show what was added again.
         if result.is_ok() {
             self.bookmarks.stored_alone(owner, List::Text(list)).await;
         }
-        reply.finish(|answer| answer.set(&result));
     }
 
     /// Stores bookmarks, and brings PEP into step with them. A long list is read before it is stored, so
     /// that order stays.
-    async fn set_in_step(&self, ask: Ask, list: String, set: ChangeSet, mut turn: Turn) {
+    async fn set_in_step(&self, ask: Ask, list: String, set: ChangeSet, turn: Turn) {
         let list = match list.len() <= SHORT {
             true => Legacy::read(list),
             false => self.workers.run(move || Legacy::read(list)).await,
@@ -200,9 +205,8 @@ impl Handler {
         }
         // What else is stored with them does not wait for PEP.
         let at_once = set.changes.len() > 1;
-        let stored = self.storage.set(set);
-        turn.submitted();
-        let result = stored.await;
+        // Its owner's next does not begin meanwhile: they come to PEP in the order in which they were stored.
+        let result = self.storage.set(set).await;
         if result.is_err() {
             return ask.reply.finish(|answer| answer.set(&result));
         }
@@ -213,15 +217,15 @@ impl Handler {
     /// How many rooms somebody has, as far as the store knows: in the list, or when both sides were last
     /// in step.
     async fn rooms_before(&self, owner: &Owner) -> usize {
-        let query = Arc::new(Query {
+        let query = Query {
             owner: owner.clone(),
             namespace: BOOKMARKS.0.to_owned(),
             names: vec![BOOKMARKS.1.to_owned()],
-        });
-        let listed = self.storage.get(&query).await;
+        };
+        let listed = self.storage.look_up(query).await;
         let noted = self.storage.note(owner).await;
         let work = move || {
-            let listed = listed.map_or(0, |(lists, _)| {
+            let listed = listed.map_or(0, |lists| {
                 let lists = lists.into_iter();
                 lists.map(|it| Legacy::read(it.text).rooms.len()).sum()
             });

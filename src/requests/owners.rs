@@ -1,8 +1,8 @@
 //! The requests of each owner, in the order they came, and what they take.
 //!
 //! Invariants held here:
-//! - requests of one owner take effect in the order they came, and a get starts only when no change of
-//!   its owner is on its way to the disk: it shows nothing that a crash could take back;
+//! - requests of one owner take effect in the order they came, and are answered in it; a get starts only
+//!   when no change of its owner is on its way to the disk: it shows nothing that a crash could take back;
 //! - what is open is bounded in bytes, for each owner and for all (see [`Limits`]).
 
 use std::cell::{Cell, RefCell};
@@ -41,7 +41,10 @@ pub struct Owners {
 /// The requests of one owner.
 #[derive(Debug, Default)]
 struct Queue {
-    waiting: VecDeque<(Access, oneshot::Sender<()>)>,
+    waiting: VecDeque<(Access, oneshot::Sender<u64>)>,
+    /// The turns that have begun and not ended, by number; and whom to tell when one is the first.
+    begun: VecDeque<(u64, Option<oneshot::Sender<()>>)>,
+    next: u64,
     gets: usize,
     changes: usize,
     /// Whether the last change is not with the store yet. Nothing else is begun meanwhile.
@@ -64,6 +67,7 @@ pub struct Turn {
     owners: Rc<Owners>,
     owner: Owner,
     access: Access,
+    number: u64,
     holds: bool,
 }
 
@@ -124,25 +128,24 @@ impl Open {
             let mut queues = self.owners.queues.borrow_mut();
             let queue = queues.entry(self.owner.clone()).or_default();
             match queue.waiting.is_empty() && queue.may_begin(access) {
-                true => {
-                    queue.begin(access);
-                    None
-                }
+                true => Ok(queue.begin(access)),
                 false => {
                     let (go, gone) = oneshot::channel();
                     queue.waiting.push_back((access, go));
-                    Some(gone)
+                    Err(gone)
                 }
             }
         };
-        if let Some(gone) = gone {
+        let number = match gone {
+            Ok(number) => number,
             // Whoever has the queue lives as long as we do.
-            let _ = gone.await;
-        }
+            Err(gone) => gone.await.unwrap_or_default(),
+        };
         Turn {
             owners: Rc::clone(&self.owners),
             owner: self.owner.clone(),
             access,
+            number,
             holds: access == Access::Change,
         }
     }
@@ -158,6 +161,24 @@ impl Turn {
             queue.start();
         }
     }
+
+    /// Waits until all turns that have begun before are over: so that replies come in order.
+    pub async fn in_order(&self) {
+        let gone = {
+            let mut queues = self.owners.queues.borrow_mut();
+            let begun = queues.get_mut(&self.owner).map(|it| &mut it.begun);
+            let mut others = begun.into_iter().flatten().enumerate();
+            let own = others.find(|(_, (number, _))| *number == self.number);
+            own.filter(|(place, _)| *place > 0).map(|(_, (_, tell))| {
+                let (go, gone) = oneshot::channel();
+                *tell = Some(go);
+                gone
+            })
+        };
+        if let Some(gone) = gone {
+            let _ = gone.await;
+        }
+    }
 }
 
 impl Drop for Turn {
@@ -168,6 +189,13 @@ impl Drop for Turn {
                 Access::Change => queue.changes -= 1,
             }
             queue.is_held &= !self.holds;
+            queue.begun.retain(|(number, _)| *number != self.number);
+            if let Some((_, tell)) = queue.begun.front_mut()
+                && let Some(go) = tell.take()
+            {
+                // It may have been dropped.
+                let _ = go.send(());
+            }
             queue.start();
         }
     }
@@ -205,13 +233,16 @@ impl Queue {
             && let Some((access, go)) = self.waiting.pop_front()
         {
             // Who does not wait any more has no turn.
-            if go.send(()).is_ok() {
-                self.begin(access);
+            if !go.is_closed() {
+                let number = self.begin(access);
+                let _ = go.send(number);
             }
         }
     }
 
-    fn begin(&mut self, access: Access) {
+    fn begin(&mut self, access: Access) -> u64 {
+        self.next += 1;
+        self.begun.push_back((self.next, None));
         match access {
             Access::Get => self.gets += 1,
             Access::Change => {
@@ -219,6 +250,7 @@ impl Queue {
                 self.is_held = true;
             }
         }
+        self.next
     }
 
     fn may_begin(&self, access: Access) -> bool {

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::manager;
+use super::systemd;
 use crate::config::{Changes, Config, ConfigError};
 use crate::logs::Levels;
 

@@ -61,6 +61,7 @@ fn without_folder(file: &str) -> &str {
 /// Tests set `TEST_PANIC` to a stage, and then send something that contains `panic-here`. Nothing of
 /// this is in a program that was built without the feature.
 #[cfg(feature = "test-panics")]
+#[track_caller]
 #[expect(clippy::panic, reason = "that is what it is for")]
 pub fn test_at(stage: &str, content: &[u8]) {
     static STAGE: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();

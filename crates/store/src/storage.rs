@@ -15,8 +15,11 @@ use tokio::sync::{Notify, oneshot};
 use super::{ChangeSet, NamespaceUsage, Owner, ReadError, SetError, Store, Totals};
 use xps_base::threads::Workers;
 
-/// How many threads read. A read may have to wait for the disk.
+/// How many threads read for requests. A read may have to wait for the disk.
 const READERS: usize = 4;
+
+/// The place of one more, for what goes through many keys.
+const COUNTER: usize = READERS;
 
 /// How many bytes may have been read that nobody has sent on yet. Each thread may exceed it by what one
 /// query finds.
@@ -83,7 +86,7 @@ impl Storage {
     ///
     /// When the system refuses them.
     pub fn new(store: Store) -> io::Result<Self> {
-        let readers = (0..READERS).map(|_| Workers::start("reader", 1));
+        let readers = (0..=COUNTER).map(|_| Workers::start("reader", 1));
         Ok(Self::with(store, readers.collect::<io::Result<_>>()?))
     }
 
@@ -140,6 +143,16 @@ impl Storage {
         }
     }
 
+    /// The same, for whoever keeps nothing of it: it counts for nobody, and waits for nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Storage::get`].
+    pub async fn look_up(&self, query: Query) -> Result<Vec<Elements>, ReadError> {
+        let owner = query.owner.clone();
+        self.read(&owner, move |store| find(store, &query)).await
+    }
+
     /// What is noted about an owner.
     ///
     /// # Errors
@@ -160,7 +173,7 @@ impl Storage {
     /// When the store has failed.
     pub async fn namespace_usage(&self, owner: &Owner) -> Result<Vec<NamespaceUsage>, ReadError> {
         let of = owner.clone();
-        self.read(owner, move |store| store.namespace_usage(&of)).await
+        self.read_on(COUNTER, move |store| store.namespace_usage(&of)).await
     }
 
     /// How much all owners have, counted for so long and no longer.
@@ -169,7 +182,7 @@ impl Storage {
     ///
     /// When the store has failed.
     pub async fn totals(&self, patience: Duration) -> Result<Totals, ReadError> {
-        self.read_on(0, move |store| store.totals(patience)).await
+        self.read_on(COUNTER, move |store| store.totals(patience)).await
     }
 
     /// Changes what an owner has. It has its place among the owner's changes when this returns, and is
