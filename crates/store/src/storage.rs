@@ -6,11 +6,10 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
 use super::{ChangeSet, NamespaceUsage, Owner, ReadError, SetError, Store, Totals};
 use xps_base::threads::Workers;
@@ -18,8 +17,10 @@ use xps_base::threads::Workers;
 /// How many threads read for requests. A read may have to wait for the disk.
 const READERS: usize = 4;
 
-/// The place of one more, for what goes through many keys.
-const COUNTER: usize = READERS;
+/// The places of two more: for what must not wait behind [`Storage::get`], and for what goes through many
+/// keys.
+const ASIDE: usize = READERS;
+const COUNTER: usize = READERS + 1;
 
 /// How many bytes may have been read that nobody has sent on yet. Each thread may exceed it by what one
 /// query finds.
@@ -61,8 +62,8 @@ pub struct Held {
 
 #[derive(Debug, Default)]
 struct AllHeld {
-    bytes: AtomicUsize,
-    less: Notify,
+    bytes: Mutex<usize>,
+    less: Condvar,
 }
 
 #[derive(Clone)]
@@ -70,8 +71,8 @@ pub struct Storage(Rc<Inner>);
 
 struct Inner {
     store: Store,
-    /// Each reads for the same owners always: so what one owner asks for is answered in order. Without
-    /// any, whoever reads does it.
+    /// Each reads for the same owners always, so what one owner asks for is read in order. Without any,
+    /// whoever reads does it.
     readers: Vec<Workers>,
     held: Arc<AllHeld>,
     /// Whether a single request is open: then nobody waits for whoever reads at once, and changing
@@ -114,33 +115,32 @@ impl Storage {
     /// it, all that is in its namespace. (Real clients depend on that: nbxmpp stores `<roster
     /// xmlns='roster:delimiter'>` and asks for `<storage xmlns='roster:delimiter'/>`.)
     ///
-    /// It waits as long as too much has been read that is still [`Held`].
+    /// Where too much has been read that is still [`Held`], the thread that reads waits. Whoever holds
+    /// something may wait for whatever was asked before, which is read before, and for nothing that is
+    /// asked later.
     ///
     /// # Errors
     ///
     /// When what is stored is damaged, or the store has failed.
     pub async fn get(&self, query: &Arc<Query>) -> Result<(Vec<Elements>, Held), ReadError> {
-        loop {
-            let held = Arc::clone(&self.0.held);
-            held.room().await;
-            let asked = Arc::clone(query);
-            let work = move |store: &Store| {
-                // Others may have read so much meanwhile.
-                if held.is_full() {
-                    return Ok(None);
-                }
-                let elements = find(store, &asked)?;
-                let bytes = elements.iter().map(|it| it.text.len()).sum();
-                Ok(Some((elements, held.hold(bytes))))
-            };
-            let found = match self.0.is_alone.get() {
-                true => work(&self.0.store)?,
-                false => self.read(&query.owner, work).await?,
-            };
-            if let Some(found) = found {
-                return Ok(found);
-            }
+        let (held, asked) = (Arc::clone(&self.0.held), Arc::clone(query));
+        let work = move |store: &Store| {
+            let elements = find(store, &asked)?;
+            let bytes = elements.iter().map(|it| it.text.len()).sum();
+            Ok((elements, held.hold(bytes)))
+        };
+        if self.0.is_alone.get() || self.0.readers.is_empty() {
+            return work(&self.0.store);
         }
+        let held = Arc::clone(&self.0.held);
+        let in_turn = move |store: &Store| {
+            held.wait_for_room();
+            work(store)
+        };
+        let mut hash = DefaultHasher::new();
+        query.owner.hash(&mut hash);
+        let reader = usize::try_from(hash.finish() % READERS as u64).unwrap_or(0);
+        self.read_on(reader, in_turn).await
     }
 
     /// The same, for whoever keeps nothing of it: it counts for nobody, and waits for nothing.
@@ -149,8 +149,7 @@ impl Storage {
     ///
     /// As [`Storage::get`].
     pub async fn look_up(&self, query: Query) -> Result<Vec<Elements>, ReadError> {
-        let owner = query.owner.clone();
-        self.read(&owner, move |store| find(store, &query)).await
+        self.read_on(ASIDE, move |store| find(store, &query)).await
     }
 
     /// What is noted about an owner.
@@ -163,7 +162,7 @@ impl Storage {
             return self.0.store.note(owner);
         }
         let of = owner.clone();
-        self.read(owner, move |store| store.note(&of)).await
+        self.read_on(ASIDE, move |store| store.note(&of)).await
     }
 
     /// The namespaces in which an owner has something, and how much.
@@ -223,17 +222,6 @@ impl Storage {
     }
 
     /// Reads where it holds up nobody.
-    async fn read<T: Send + 'static>(
-        &self,
-        owner: &Owner,
-        work: impl FnOnce(&Store) -> Result<T, ReadError> + Send + 'static,
-    ) -> Result<T, ReadError> {
-        let mut hash = DefaultHasher::new();
-        owner.hash(&mut hash);
-        let reader = usize::try_from(hash.finish() % READERS as u64).unwrap_or(0);
-        self.read_on(reader, work).await
-    }
-
     async fn read_on<T: Send + 'static>(
         &self,
         reader: usize,
@@ -274,21 +262,14 @@ async fn answered(answer: oneshot::Receiver<Result<(), SetError>>) -> Result<(),
 }
 
 impl AllHeld {
-    fn is_full(&self) -> bool {
-        self.bytes.load(Ordering::Acquire) >= MAX_HELD
-    }
-
-    async fn room(&self) {
-        while self.is_full() {
-            let less = self.less.notified();
-            if self.is_full() {
-                less.await;
-            }
-        }
+    fn wait_for_room(&self) {
+        let bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = self.less.wait_while(bytes, |bytes| *bytes >= MAX_HELD);
+        drop(room);
     }
 
     fn hold(self: Arc<Self>, bytes: usize) -> Held {
-        self.bytes.fetch_add(bytes, Ordering::AcqRel);
+        *self.bytes.lock().unwrap_or_else(PoisonError::into_inner) += bytes;
         let all = Some(self);
         Held { bytes, all }
     }
@@ -297,9 +278,11 @@ impl AllHeld {
 impl Drop for Held {
     fn drop(&mut self) {
         if let Some(all) = &self.all {
-            let before = all.bytes.fetch_sub(self.bytes, Ordering::AcqRel);
-            if before >= MAX_HELD {
-                all.less.notify_waiters();
+            let mut bytes = all.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+            let was_full = *bytes >= MAX_HELD;
+            *bytes -= self.bytes;
+            if was_full && *bytes < MAX_HELD {
+                all.less.notify_all();
             }
         }
     }
