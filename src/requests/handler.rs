@@ -12,7 +12,7 @@ use crate::service::{Action, BOOKMARKS, Found, Request, bookmarks_in};
 use crate::store::{ChangeSet, Owner, Query, Storage};
 use crate::threads::Workers;
 
-/// How many requests read at once, each until its reply is queued.
+/// How many requests read at once.
 const MAX_READS: usize = 256;
 
 #[derive(Debug)]
@@ -62,7 +62,9 @@ impl Handler {
         match action {
             Action::Get(get) => {
                 let reading = self.room_to_read().await;
-                let found = match get.find(&self.storage).await {
+                let found = get.find(&self.storage).await;
+                drop(reading);
+                let found = match found {
                     Ok(found) if found.has_bookmarks() => {
                         Box::pin(self.without_gone(&owner, found)).await
                     }
@@ -70,7 +72,7 @@ impl Handler {
                     Err(error) => return reply.finish(|answer| answer.error(&error)),
                 };
                 if let Some(asker) = asker.filter(|_| found.has_bookmarks()) {
-                    drop((turn, reading));
+                    drop(turn);
                     let ask = Ask {
                         owner,
                         asker,
