@@ -159,6 +159,16 @@ impl Stage {
         ));
     }
 
+    /// So many users ask for their bookmarks.
+    fn many_ask(&self, users: usize) {
+        for user in 0..users {
+            self.hears(&format!(
+                "<iq type='get' id='{user}' from='u{user}@h/r' to='p.h'>\
+                 <query xmlns='jabber:iq:private'><storage xmlns='storage:bookmarks'/></query></iq>"
+            ));
+        }
+    }
+
     /// What was said, once nothing more can be done at once.
     async fn said(&self) -> Vec<String> {
         sleep(Duration::from_millis(1)).await;
@@ -431,5 +441,61 @@ fn an_answer_counts_for_the_request_that_has_asked_alone() {
         stage.hears(&answer);
         let seen = stage.plays(ALL).await;
         assert!(seen.contains("a@m") && !seen.contains("old@m"), "{seen}");
+    });
+}
+
+/// How many of these are IQs to PEP, and how many replies.
+fn iqs_and_replies(said: &[String]) -> (usize, usize) {
+    let iqs = said.iter().filter(|it| it.contains("<privileged_iq"));
+    let iqs = iqs.count();
+    (iqs, said.len() - iqs)
+}
+
+/// A host fell silent while many were asking: those who had waited for their turn asked it all the same,
+/// for minutes, and everybody else stood behind them.
+#[test]
+fn who_waits_does_not_ask_a_host_that_has_fallen_silent() {
+    played(async || {
+        let stage = Stage::new(&[]);
+        stage.many_ask(50);
+        let (first, _) = iqs_and_replies(&stage.said().await);
+        assert!((1..=8).contains(&first), "{first}");
+        sleep(Duration::from_secs(6)).await;
+        assert_eq!(iqs_and_replies(&stage.said().await), (0, 50));
+        assert_eq!(stage.requests.count(), 0);
+    });
+}
+
+/// Those who waited for their turn when the link was lost asked on the next, and had no answer.
+#[test]
+fn who_waits_when_the_link_is_lost_is_answered_at_once_and_asks_nothing_on_the_next() {
+    played(async || {
+        let stage = Stage::new(&[]);
+        stage.many_ask(50);
+        stage.said().await;
+        stage.requests.link_ended();
+        stage.logs_in();
+        assert_eq!(iqs_and_replies(&stage.said().await), (0, 50));
+        assert_eq!(stage.requests.count(), 0);
+    });
+}
+
+/// Sets that PEP was not to learn of stayed open until their turn, and what they took kept everything else
+/// from being read: the answers of PEP, too, that they waited for.
+#[test]
+fn a_set_that_does_not_wait_for_pep_is_over_when_it_is_answered() {
+    played(async || {
+        let mut stage = Stage::new(&["a@m"]);
+        stage.sends(None);
+        let iq = stage.iq().await;
+        stage.requests.reconfigure(settings(0));
+        for _ in 0..3 {
+            stage.sends(Some(&room("b@m")));
+        }
+        assert_eq!(iqs_and_replies(&stage.said().await), (0, 3));
+        assert_eq!(stage.requests.count(), 1, "the get alone");
+        let answer = stage.node_answers(&iq);
+        stage.hears(&answer);
+        stage.plays(ALL).await;
     });
 }
