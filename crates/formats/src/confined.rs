@@ -12,17 +12,17 @@ pub fn included(folder: &Path, href: &str) -> Result<PathBuf, String> {
     }
     let scheme = href.split(['/', '\\']).next().unwrap_or_default();
     if scheme.contains(':') {
-        return refuse("it is an address of the net; only files are read");
+        return refuse("it is a URL; only files are read");
     }
     if href.contains(['\\', '\0', '#', '?']) {
-        return refuse("its name has a character that is not allowed there");
+        return refuse("its name contains a character that is not allowed");
     }
     for part in Path::new(href).components() {
         match part {
             Component::Normal(_) | Component::CurDir => {}
-            Component::ParentDir => return refuse("it leads out of the folder, by .."),
+            Component::ParentDir => return refuse("it leads out of the folder through .."),
             Component::RootDir | Component::Prefix(_) => {
-                return refuse("it is an absolute path; only files of the same folder are read");
+                return refuse("it is an absolute path; only files in the same folder are read");
             }
         }
     }
@@ -34,7 +34,7 @@ pub fn below(folder: &Path, file: &Path) -> io::Result<PathBuf> {
     let file = fs::canonicalize(file)?;
     let refuse = |why| Err(io::Error::new(ErrorKind::PermissionDenied, why));
     if !file.starts_with(fs::canonicalize(folder)?) {
-        return refuse("it leads out of the folder, by a symbolic link");
+        return refuse("it leads out of the folder through a symbolic link");
     }
     if !fs::metadata(&file)?.is_file() {
         return refuse("it is not a file");

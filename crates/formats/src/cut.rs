@@ -173,7 +173,7 @@ impl Cutter {
         let text = self.scanner.text(input);
         let before = &input[..text];
         if depth == 0 && !before.iter().all(u8::is_ascii_whitespace) {
-            return Err(Reason::NotXml("text outside of the root element"));
+            return Err(Reason::NotXml("text outside the root element"));
         }
         if depth > self.keep.depth {
             self.keep.push(before);
@@ -228,7 +228,7 @@ impl Cutter {
             Markup::End if self.deeper > 0 => self.deeper -= 1,
             Markup::End => {
                 if self.names.pop() != Some(hash(name(&self.head, 2))) {
-                    return Err(Reason::NotXml("an end tag that matches no start tag"));
+                    return Err(Reason::NotXml("an end tag without a matching start tag"));
                 }
             }
             Markup::Other if self.head.starts_with(b"<?xml") => {

@@ -38,7 +38,7 @@ impl<W: Write> Export<W> {
         elements: impl IntoIterator<Item = X>,
     ) -> io::Result<()> {
         let (name, host) = parts(jid).ok_or_else(|| {
-            let what = format!("{jid:?} is no address of an account");
+            let what = format!("{jid:?} is not the address of an account");
             io::Error::new(io::ErrorKind::InvalidInput, what)
         })?;
         let mut text = String::new();

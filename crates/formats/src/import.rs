@@ -128,7 +128,7 @@ impl Import {
         let opened = match &folder {
             Some(folder) => confined::included(folder, &href)
                 .and_then(|path| self.open_included(&path, within).map_err(|e| e.to_string())),
-            None => Err("what is no file cannot include files".to_owned()),
+            None => Err("only a file can include other files".to_owned()),
         };
         opened.map_err(|why| Problem {
             place,
@@ -147,7 +147,7 @@ impl Import {
             return Err(io::Error::other("it includes itself"));
         }
         match self.seen.insert(identity, true) {
-            Some(true) => return Err(io::Error::other("it was read before")),
+            Some(true) => return Err(io::Error::other("it has been read already")),
             // It was there in the folder, and was read on its own.
             Some(false) => return Ok(()),
             None => {}

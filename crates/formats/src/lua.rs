@@ -81,7 +81,7 @@ pub fn parse(text: &[u8], memory: usize) -> Result<Table, Error> {
     }
     parser.blank()?;
     let Value::Table(table) = parser.value()? else {
-        return parser.fail("it returns no table");
+        return parser.fail("it does not return a table");
     };
     parser.blank()?;
     if parser.peek() == Some(b';') {
@@ -157,7 +157,7 @@ impl Parser<'_> {
             Some(quote @ (b'"' | b'\'')) => self.string(quote).map(Value::String),
             Some(b'[') => match self.long_bracket() {
                 Some(level) => self.long_string(level).map(Value::String),
-                None => self.fail("a [ where no key can stand"),
+                None => self.fail("a [ where no key is allowed"),
             },
             Some(b'0'..=b'9' | b'-' | b'.') => self.number(),
             // As Prosody writes infinities, and what is no number.
@@ -174,7 +174,7 @@ impl Parser<'_> {
                     b"true" | b"false" | b"nil" => Ok(Value::Other),
                     _ => {
                         self.at = begin;
-                        self.fail("something that is no plain data")
+                        self.fail("something that is not plain data")
                     }
                 }
             }
@@ -184,7 +184,7 @@ impl Parser<'_> {
     fn table(&mut self) -> Result<Table, Error> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return self.fail("tables nested too deep");
+            return self.fail("tables nested too deeply");
         }
         self.at += 1; // {
         let mut fields = Vec::new();

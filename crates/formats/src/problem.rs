@@ -71,23 +71,23 @@ pub enum Reason {
     )]
     Foreign,
     /// A file that belongs to another, which says whose host it is.
-    #[error("this file tells of a user without the host: import the file that includes it")]
+    #[error("this file describes a user without naming the host: import the file that includes it")]
     NoHost,
     /// Not UTF-8.
     #[error("the file is encoded in {0}: convert it first, with iconv -f {0} -t UTF-8")]
     Encoding(String),
     /// The file cannot be read on.
-    #[error("not well-formed XML: {0}. What follows in this file was not read")]
+    #[error("not well-formed XML: {0}. The rest of this file was not read")]
     NotXml(&'static str),
     /// The file has no end.
-    #[error("the file ends in the middle: is it whole? What comes after was not there to be read")]
+    #[error("the file ends too early: is it complete? Nothing after this point could be read")]
     Cut,
     /// An element of the format that says not enough, or not readably. It was left out with all
     /// that is inside.
-    #[error("left out, with all that is inside: {0}")]
+    #[error("left out, with everything inside: {0}")]
     Structure(&'static str),
     /// An address that is none.
-    #[error("left out, with all that is inside: {0:?} is no address")]
+    #[error("left out, with everything inside: {0:?} is not an address")]
     Address(String),
     /// Another file that was not read.
     #[error("the file {href:?} was not included: {why}")]
@@ -106,7 +106,7 @@ pub enum Reason {
         why: String,
     },
     /// Prosody could not read it either.
-    #[error("left out: no data of Prosody's internal storage: {0}")]
+    #[error("left out: not data of Prosody's internal storage: {0}")]
     NotLua(&'static str),
     /// Problems of the same user beside those that are listed.
     #[error("and {0} more like these")]

@@ -126,7 +126,7 @@ fn place(text: &[u8], at: usize, path: &Path) -> Place {
 fn element(user: &mut Collector, key: &[u8], value: &Value, limits: &Limits, place: &Place) {
     let mut writer = FragmentWriter::new(limits.bytes);
     let Value::Table(table) = value else {
-        return user.leave_out(None, "it is no table", place.clone());
+        return user.leave_out(None, "it is not a table", place.clone());
     };
     // `name:namespace`, for data without the namespace itself.
     let namespace = std::str::from_utf8(key).ok();
@@ -150,7 +150,7 @@ fn element(user: &mut Collector, key: &[u8], value: &Value, limits: &Limits, pla
     let opened = framer.next(&mut header.as_bytes());
     match (opened, framer.next(&mut around.as_bytes())) {
         (Ok(_), Ok(Some(Frame::Stanza(stanza)))) => user.take(&reader, &stanza, place.clone()),
-        _ => user.leave_out(None, "it is no element", place.clone()),
+        _ => user.leave_out(None, "it is not an element", place.clone()),
     }
 }
 
@@ -162,12 +162,12 @@ fn write(table: &Table, parent: &Namespace, writer: &mut FragmentWriter) -> Resu
     let none = Table::default();
     let attr = match table.get("attr") {
         Some(Value::Table(attr)) => attr,
-        Some(_) => return Err(Fault::Odd("attributes that are no table")),
+        Some(_) => return Err(Fault::Odd("attributes that are not a table")),
         None => &none,
     };
     let namespace = match attr.get("xmlns") {
         Some(Value::String(namespace)) => Namespace::from(text(namespace)?),
-        Some(_) => return Err(Fault::Odd("a namespace that is no string")),
+        Some(_) => return Err(Fault::Odd("a namespace that is not a string")),
         None => parent.clone(),
     };
     let mut attributes = Vec::new();
@@ -200,7 +200,7 @@ fn attribute(key: &str, value: &Value) -> Result<Attribute, Fault> {
         },
     };
     let Value::String(value) = value else {
-        return Err(Fault::Odd("an attribute that is no string"));
+        return Err(Fault::Odd("an attribute that is not a string"));
     };
     Ok(Attribute {
         namespace: namespace.into(),

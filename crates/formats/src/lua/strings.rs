@@ -22,14 +22,14 @@ impl Parser<'_> {
                     self.charge(1)?;
                     self.escape(&mut out)?;
                 }
-                _ => return self.fail("a string without its end"),
+                _ => return self.fail("a string without an end"),
             }
         }
     }
 
     fn escape(&mut self, out: &mut Vec<u8>) -> Result<(), Error> {
         let Some(letter) = self.text.get(self.at + 1).copied() else {
-            return self.fail("a string without its end");
+            return self.fail("a string without an end");
         };
         let begin = self.at;
         self.at += 2;
@@ -109,7 +109,7 @@ impl Parser<'_> {
         let close = [b"]", "=".repeat(level).as_bytes(), b"]"].concat();
         let rest = self.rest();
         let Some(length) = memchr::memmem::find(rest, &close) else {
-            return self.fail("a string without its end");
+            return self.fail("a string without an end");
         };
         self.charge(length)?;
         let text = self.rest().get(..length).unwrap_or_default();

@@ -91,7 +91,7 @@ fn in_a_folder_every_file_is_read_once_whether_included_or_not() {
     folder.write("z-user.xml", "<user xmlns='urn:xmpp:pie:0' name='d'/>");
     folder.write("orphan.xml", "<user xmlns='urn:xmpp:pie:0' name='e'/>");
     let lines = folder.import("");
-    assert!(lines[0].starts_with("! orphan.xml:1:1 (byte 0): this file tells of a user"));
+    assert!(lines[0].starts_with("! orphan.xml:1:1 (byte 0): this file describes a user"));
     assert_eq!(lines[1..], ["a@one", "c@two", "d@two", "u@h"]);
 }
 
@@ -110,16 +110,22 @@ fn nothing_outside_of_the_folder_is_included() {
     .expect("a link");
     symlink(folder.path(""), folder.path("in/up")).expect("a link");
     for (href, why) in [
-        ("../secret.xml", "it leads out of the folder, by .."),
-        ("x/../../secret.xml", "it leads out of the folder, by .."),
+        ("../secret.xml", "it leads out of the folder through .."),
+        (
+            "x/../../secret.xml",
+            "it leads out of the folder through ..",
+        ),
         (absolute, "it is an absolute path"),
-        ("link.xml", "it leads out of the folder, by a symbolic link"),
+        (
+            "link.xml",
+            "it leads out of the folder through a symbolic link",
+        ),
         (
             "up/secret.xml",
-            "it leads out of the folder, by a symbolic link",
+            "it leads out of the folder through a symbolic link",
         ),
-        ("file:secret.xml", "it is an address of the net"),
-        ("http://example.org/x.xml", "it is an address of the net"),
+        ("file:secret.xml", "it is a URL"),
+        ("http://example.org/x.xml", "it is a URL"),
         ("//example.org/x.xml", "it is an absolute path"),
         ("..\\secret.xml", "a character that is not allowed"),
         ("x#y", "a character that is not allowed"),
@@ -157,7 +163,7 @@ fn circles_and_repetitions_are_read_once() {
     assert_eq!(lines[3], "a@one");
     let said = |why: &str| lines.iter().filter(|line| line.ends_with(why)).count();
     assert_eq!(
-        (said("it includes itself"), said("it was read before")),
+        (said("it includes itself"), said("it has been read already")),
         (2, 1)
     );
 }
@@ -180,8 +186,8 @@ fn what_is_included_must_fit_its_place() {
         "{}",
         lines[0]
     );
-    assert!(lines[1].starts_with("! other.xml:1:") && lines[1].contains("in this place"));
-    assert!(lines[2].starts_with("! user.xml:1:") && lines[2].contains("in this place"));
+    assert!(lines[1].starts_with("! other.xml:1:") && lines[1].contains("included here"));
+    assert!(lines[2].starts_with("! user.xml:1:") && lines[2].contains("included here"));
     assert_eq!(lines[3], "a@one");
     for attribute in ["parse='text'", "xpointer='x'"] {
         let main = main_file(&["one.xml"]).replace("/></s", &format!(" {attribute}/></s"));
@@ -240,8 +246,8 @@ fn names_that_are_no_addresses_and_links_that_lead_out_are_refused() {
     let lines = folder.import("data");
     assert_eq!(lines.len(), 5, "{lines:#?}");
     let refused = |what: &str| lines.iter().filter(|line| line.contains(what)).count();
-    assert_eq!(refused("is no address"), 4);
-    assert_eq!(refused("by a symbolic link"), 1);
+    assert_eq!(refused("is not an address"), 4);
+    assert_eq!(refused("through a symbolic link"), 1);
 }
 
 #[test]

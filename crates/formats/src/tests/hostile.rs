@@ -16,7 +16,7 @@ const END: &str = "</host></server-data>";
 #[test]
 fn a_broken_file_ends_after_the_users_that_were_whole() {
     for (rest, why) in [
-        ("", "the file ends in the middle: is it whole?"),
+        ("", "the file ends too early: is it complete?"),
         (
             "<user name='b'><query xmlns='jabber:iq:private'><a xmlns='x'>1</a>",
             "h: the file ends",
@@ -27,11 +27,11 @@ fn a_broken_file_ends_after_the_users_that_were_whole() {
         ),
         (
             "<user name='b'></host>",
-            "b@h: not well-formed XML: an end tag that matches no start",
+            "b@h: not well-formed XML: an end tag without a matching start",
         ),
         (
             "<user name='b'><q><i></q></user></host>",
-            "an end tag that matches no start tag",
+            "an end tag without a matching start tag",
         ),
         (
             "<user name='b'/></host></server-data><x/>",
@@ -39,7 +39,7 @@ fn a_broken_file_ends_after_the_users_that_were_whole() {
         ),
         (
             "<user name='b'/></host></server-data>x",
-            "text outside of the root element",
+            "text outside the root element",
         ),
         ("<user name='b'>\0", "a control character"),
         ("<user name='b'><>", "a tag without a name"),
@@ -78,7 +78,7 @@ fn what_is_no_such_file_is_said_to_be_none() {
         );
     }
     let lines = lines("<user xmlns='urn:xmpp:pie:0' name='a'/>");
-    assert!(lines[0].contains("without the host"), "{lines:?}");
+    assert!(lines[0].contains("without naming the host"), "{lines:?}");
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn what_is_skipped_may_be_anything_of_any_size() {
     let lines = after_alice(&skipped.replace("<a b='<'/>", "<a b='&lt;'/>"));
     for line in &lines[..2] {
         assert!(
-            line.ends_with("with all that is inside: a start tag over 64 KiB"),
+            line.ends_with("with everything inside: a start tag over 64 KiB"),
             "{line}"
         );
     }
@@ -171,7 +171,7 @@ fn a_pipe_includes_no_files() {
     let include = "<xi:include xmlns:xi='http://www.w3.org/2001/XInclude' href='f'/>";
     let lines = after_alice(&format!("{include}<user name='b'>{include}</user>{END}"));
     assert!(
-        lines[0].contains("what is no file cannot include files"),
+        lines[0].contains("only a file can include other files"),
         "{}",
         lines[0]
     );

@@ -91,7 +91,7 @@ fn an_odd_element_costs_itself_alone() {
         lines[2].clone()
     };
     for (text, why) in [
-        ("['a:x'] = 'text'", "it is no table"),
+        ("['a:x'] = 'text'", "it is not a table"),
         (
             "['a:x'] = {}",
             "an element without a name, under the key \"a:x\"",
@@ -106,15 +106,15 @@ fn an_odd_element_costs_itself_alone() {
         ),
         (
             "['a:x'] = { name = 'a'; attr = 'x' }",
-            "attributes that are no table",
+            "attributes that are not a table",
         ),
         (
             "['a:x'] = { name = 'a'; attr = { xmlns = 1 } }",
-            "a namespace that is no string",
+            "a namespace that is not a string",
         ),
         (
             "['a:x'] = { name = 'a'; attr = { k = 1 } }",
-            "an attribute that is no string",
+            "an attribute that is not a string",
         ),
         (
             "['a:x'] = { name = 'a'; attr = { ['k k'] = '' } }",
@@ -178,7 +178,7 @@ fn a_file_that_lua_would_not_read_is_a_problem_with_its_place() {
     let lines = lines("return {\n  a = os.exit()\n}");
     assert_eq!(
         lines[1],
-        "  ! u.dat:2:7 (byte 15): u@h: left out: no data of Prosody's internal storage: \
-         something that is no plain data"
+        "  ! u.dat:2:7 (byte 15): u@h: left out: not data of Prosody's internal storage: \
+         something that is not plain data"
     );
 }

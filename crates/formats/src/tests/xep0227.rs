@@ -102,7 +102,7 @@ fn addresses_are_normalised_as_those_of_requests() {
     assert_eq!(users, ["strasse@example.org", "😀@example.org", "a@h"]);
     assert_eq!(problems.len(), 7, "{problems:#?}");
     assert!(
-        problems[0].ends_with("\"a b@Example.ORG\" is no address"),
+        problems[0].ends_with("\"a b@Example.ORG\" is not an address"),
         "{}",
         problems[0]
     );

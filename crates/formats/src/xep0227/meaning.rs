@@ -38,7 +38,7 @@ impl Document {
                 (Within::Host(host), "user") => self.user(host, element)?,
                 (Within::Nothing, "user") => return Err(Reason::NoHost),
                 (Within::ServerData | Within::Host(_), "server-data" | "host" | "user") => {
-                    return Err(Reason::Structure("it cannot be included in this place"));
+                    return Err(Reason::Structure("it cannot be included here"));
                 }
                 _ => return Err(Reason::Foreign),
             },

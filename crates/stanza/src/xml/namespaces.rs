@@ -152,7 +152,7 @@ pub fn forbidden_declaration(prefix: Option<&NcName>, namespace: &str) -> Option
     match (prefix, namespace) {
         (Some(p), _) if **p == *"xmlns" => Some("the prefix xmlns cannot be declared"),
         _ if is_xml != (namespace == ns::XML) => {
-            Some("the prefix xml and its namespace belong to each other alone")
+            Some("the prefix xml and its namespace belong only to each other")
         }
         (_, ns::XMLNS) => Some("the namespace of declarations cannot be bound"),
         (Some(_), "") => Some("a prefix cannot be undeclared"),

@@ -261,7 +261,7 @@ fn reason(error: &Error) -> &'static str {
         Error::InvalidUtf8Byte(_) => "invalid UTF-8",
         Error::UndeclaredEntity => "an entity that is not declared",
         Error::InvalidChar(..) => "a character that XML does not allow",
-        Error::ElementMismatch => "an end tag that matches no start tag",
+        Error::ElementMismatch => "an end tag without a matching start tag",
         Error::InvalidEof(_) => "the end in the middle of an element",
         _ => "not well-formed XML",
     }
