@@ -135,12 +135,12 @@ fn what_is_wrong_with_a_certificate_is_said_and_what_to_do_about_it() {
         (
             "foreign",
             ca("foreign.test"),
-            &["not among the authorities in /", "tls_ca_file", to_pin][..],
+            &["not among the CA certificates in /", "tls_ca_file", to_pin][..],
         ),
         (
             "former",
             ca("former.test"),
-            &["not among the authorities in /", "tls_ca_file", to_pin][..],
+            &["not among the CA certificates in /", "tls_ca_file", to_pin][..],
         ),
         (
             "good",

@@ -40,7 +40,7 @@ fn refusals_are_told_plainly() {
         ("host-unknown", "check component.jid"),
         ("conflict", "another instance"),
         ("invalid-namespace", "component port"),
-        ("undefined-condition", "see the router's own log"),
+        ("undefined-condition", "see the server's own log"),
     ] {
         let router = Router::new();
         let component = Component::start(Options::at(router.address()));
@@ -101,7 +101,7 @@ fn what_does_not_speak_xmpp_is_told_plainly() {
     }
 }
 
-/// Hazard 10: a router that comes up later than we do, and one that refuses at once: no busy loop.
+/// Hazard 10: a server that comes up later than we do, and one that refuses at once: no busy loop.
 #[test]
 fn it_waits_for_a_router_that_is_not_up_yet() {
     let router = Router::new();

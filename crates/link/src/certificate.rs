@@ -1,9 +1,9 @@
-//! Judging the router's certificate, and saying what to do about one that will not do.
+//! Judging the server's certificate, and saying what to do about one that will not do.
 //!
 //! Where a component's listener has a certificate at all, it is often one that nobody signed, or
 //! that is for another name than the address we connect to. The library says no more than "invalid
 //! peer certificate". So whoever judges keeps what an administrator needs to decide: what is wrong,
-//! and the fingerprint by which to tell whether it is the router's own.
+//! and the fingerprint by which to tell whether it is the server's own.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -70,17 +70,17 @@ impl fmt::Display for BadCertificate {
         match &self.fault {
             Fault::NotPinned => write!(
                 f,
-                "it is not the one in component.tls_pin_sha256; if the router has a new one, {PIN}"
+                "it is not the one in component.tls_pin_sha256; if the server has a new one, {PIN}"
             ),
             Fault::Name { expected, found } if found.is_empty() => write!(
                 f,
-                "it is not for {expected}, for it has no name at all (a common name does not \
+                "it is not for {expected}, since it names no host at all (a common name does not \
                  count); {PIN}"
             ),
             Fault::Name { expected, found } => write!(
                 f,
-                "it is not for {expected} but for {}; if that is your router, set \
-                 component.tls_name to its name",
+                "it is not for {expected} but for {}; if that is your server, set \
+                 component.tls_name to that name",
                 found.join(", ")
             ),
             Fault::Date {
@@ -88,7 +88,8 @@ impl fmt::Display for BadCertificate {
                 bound,
             } => write!(
                 f,
-                "it expired on {bound}; renew it on the router, and is this machine's clock right?"
+                "it expired on {bound}; renew it on the server, unless this machine's clock is \
+                 wrong"
             ),
             Fault::Date { early: true, bound } => write!(
                 f,
@@ -97,20 +98,23 @@ impl fmt::Display for BadCertificate {
             Fault::SelfSigned => write!(f, "it is self-signed; {PIN}"),
             Fault::UnknownIssuer { trusted } => write!(
                 f,
-                "whoever signed it is not among {trusted}; set component.tls_ca_file to a file with \
-                 that authority's certificate, or {PIN}"
+                "its signer is not among {trusted}; set component.tls_ca_file to a file with the \
+                 signer's CA certificate, or {PIN}"
             ),
             Fault::Authority => write!(
                 f,
-                "it says that it is an authority's own and not a server's, as one that \
-                 `openssl req -x509` signs itself; {PIN}"
+                "it is marked as a CA certificate and not as a server's, like one that `openssl \
+                 req -x509` makes; {PIN}"
             ),
             Fault::Version1 => write!(
                 f,
-                "it is of X.509 version 1, as `openssl x509 -req` makes it without -extfile; make \
-                 one of version 3, with subjectAltName"
+                "it is an X.509 version 1 certificate, as `openssl x509 -req` makes without \
+                 -extfile; make one of version 3, with subjectAltName"
             ),
-            Fault::Other(words) => write!(f, "{words}; see what it is, and renew it or {PIN}"),
+            Fault::Other(words) => write!(
+                f,
+                "{words}; look at the certificate, and renew it or {PIN}"
+            ),
         }?;
         write!(f, "; its SHA-256 fingerprint is {}", self.fingerprint)?;
         match &self.fault {
@@ -118,7 +122,7 @@ impl fmt::Display for BadCertificate {
             Fault::Date { .. } | Fault::Version1 => Ok(()),
             _ => f.write_str(
                 ": before you trust it, compare that with what `openssl x509 -noout -fingerprint \
-                 -sha256 -in FILE` says on the router's machine",
+                 -sha256 -in FILE` prints on the server's machine",
             ),
         }
     }

@@ -1,4 +1,4 @@
-//! Getting a connection to the router.
+//! Getting a connection to the server.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use super::{Settings, StreamError};
 /// How long one address may take to accept.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// How long the router may take for the TLS handshake.
+/// How long the server may take for the TLS handshake.
 const ENCRYPT: Duration = Duration::from_secs(30);
 
 /// Why there is no link.
@@ -28,28 +28,30 @@ pub enum ConnectError {
     #[error("cannot resolve {0}: {1}; is the name in component.server right?")]
     Resolve(String, io::Error),
     #[error(
-        "cannot connect to {0}: {1}; is the router up, and does it listen there for components?"
+        "cannot connect to {0}: {1}; is the server running, and does it listen there for \
+         components?"
     )]
     Connect(Endpoint, String),
     /// The socket is there, and not for us.
     #[error(
-        "cannot connect to {0}: {1}; this user must be able to write to the socket and to enter its \
-         folder: see its owner and mode (from ejabberd 23.10 on, its listener's unix_socket sets \
-         them)"
+        "cannot connect to {0}: {1}; this user must be able to write to the socket and to enter \
+         its folder: check the owner and mode of both (from ejabberd 23.10 on, unix_socket in the \
+         listener sets those of the socket)"
     )]
     Forbidden(Endpoint, io::Error),
-    /// The router accepted the connection and said nothing, or not enough.
+    /// The server accepted the connection and said nothing, or not enough.
     #[error(
         "{0} accepted the connection but did not {1} within {2} s; is this its component port?"
     )]
     Silent(Endpoint, &'static str, u64),
-    /// The router closed the connection before the login was complete.
+    /// The server closed the connection before the login was complete.
     #[error("{0} closed the connection before the login was complete; is this its component port?")]
     Closed(Endpoint),
-    /// The router closed the connection without a word, and TLS is off.
+    /// The server closed the connection without a word, and TLS is off.
     #[error(
         "{0} closed the connection before the login was complete, without a word; is this its \
-         component port? If that is for TLS (ejabberd's `tls: true`), component.tls must be \"on\""
+         component port? If that port expects TLS (ejabberd's `tls: true`), component.tls must be \
+         \"on\""
     )]
     ClosedPlain(Endpoint),
     /// What is there speaks something else.
@@ -57,30 +59,30 @@ pub enum ConnectError {
     NotXmpp(Endpoint, &'static str),
     /// What is there speaks XMPP, and not with components.
     #[error(
-        "{0} speaks XMPP with {1} and not with components: name the router's component port in \
+        "{0} speaks XMPP with {1} and not with components: name the server's component port in \
          component.server (Prosody: component_ports, 5347 by default; ejabberd: the listener of \
          ejabberd_service)"
     )]
     NotForComponents(Endpoint, &'static str),
-    /// The router's certificate will not do.
+    /// The server's certificate will not do.
     #[error("{0} showed a certificate that is not trusted: {1}")]
     Certificate(Endpoint, BadCertificate),
-    /// The router answered TLS in something else.
+    /// The server answered TLS in something else.
     #[error(
-        "{0} does not speak TLS, and component.tls is \"on\"; is this the port that the router \
-         listens on with TLS (ejabberd's `tls: true`)?"
+        "{0} does not speak TLS, and component.tls is \"on\"; is this the port on which the server \
+         expects TLS (ejabberd's `tls: true`)?"
     )]
     NotTls(Endpoint),
-    /// The router closed the connection during the TLS handshake.
+    /// The server closed the connection during the TLS handshake.
     #[error(
-        "{0} closed the connection during the TLS handshake; is this its component port, and has \
-         its listener a certificate (ejabberd's `certfile`)?"
+        "{0} closed the connection during the TLS handshake; is this its component port, and does \
+         its listener have a certificate (ejabberd's `certfile`)?"
     )]
     ClosedTls(Endpoint),
-    #[error("no TLS with {0}: {1}")]
+    #[error("cannot set up TLS with {0}: {1}")]
     Tls(Endpoint, String),
-    /// The router said no to this domain.
-    #[error("{0} does not let {1} in: {2}")]
+    /// The server said no to this domain.
+    #[error("{0} refused the login of {1}: {2}")]
     Refused(Endpoint, String, StreamError),
 }
 
@@ -91,7 +93,7 @@ impl ConnectError {
             if ["not-authorized", "host-unknown", "conflict"].contains(&error.condition.as_str()))
     }
 
-    /// Whether the router refused the stream itself: its kind, or the name that it is for. It says
+    /// Whether the server refused the stream itself: its kind, or the name that it is for. It says
     /// so behind a header that promises more.
     pub fn is_about_the_stream(&self) -> bool {
         match self {
@@ -112,7 +114,7 @@ pub enum Step {
     /// This address, or a socket of this machine, has accepted the connection; it is encrypted if
     /// it is to be.
     Connected(Option<SocketAddr>),
-    /// The router has opened a stream for our domain.
+    /// The server has opened a stream for our domain.
     Opened,
 }
 
@@ -150,7 +152,7 @@ pub async fn connect(
 }
 
 /// Connects to the first address of the host that accepts. The name is resolved anew each time: a
-/// router that comes back may have a new address.
+/// server that comes back may have a new address.
 async fn connect_tcp(
     server: &Endpoint,
     host: &str,

@@ -1,4 +1,4 @@
-//! `host:port` or `unix:/path`, where a router listens.
+//! `host:port` or `unix:/path`, where a server listens.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// The longest path that the system takes for a socket.
 const LONGEST_PATH: usize = 107;
 
-/// Where a router listens. `Display` gives it back as `host:port`, `[::1]:port` or `unix:/path`.
+/// Where a server listens. `Display` gives it back as `host:port`, `[::1]:port` or `unix:/path`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Endpoint {
     /// The host is kept as a name: it is resolved at each attempt to connect, because addresses
@@ -64,7 +64,7 @@ impl Endpoint {
         }
     }
 
-    /// Whether the router runs on this machine, as far as this alone tells.
+    /// Whether the server runs on this machine, as far as this alone tells.
     pub fn is_loopback(&self) -> bool {
         match self {
             Endpoint::Tcp { host, .. } => {

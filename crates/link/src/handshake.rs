@@ -11,10 +11,10 @@ use super::{ConnectError, Link, Settings, Step};
 use super::endpoint::Endpoint;
 use xmpp_stanza::stanza::{Element, escape_attribute, ns};
 
-/// How long the router may take for each step.
+/// How long the server may take for each step.
 const STEP: Duration = Duration::from_secs(30);
 
-/// Opens the stream and proves the secret. What the router sends right behind its `<handshake/>`
+/// Opens the stream and proves the secret. What the server sends right behind its `<handshake/>`
 /// stays with the link.
 pub async fn log_in(
     link: &mut Link,
@@ -43,7 +43,7 @@ pub async fn log_in(
             "its stream has another namespace",
         ));
     }
-    // A router may call the stream so and mean it well. One that lets nobody in speaks with others.
+    // A server may call the stream so and mean it well. One that lets nobody in speaks with others.
     let partners = match link.inbound.default_namespace() {
         Some("jabber:server") => Some("other servers"),
         Some(ns::CLIENT) => Some("clients"),

@@ -25,19 +25,19 @@ const LONG: usize = 16 * 1024;
 /// up to 70 µs.
 const TURN: usize = 32 * 1024;
 
-/// What both routers write at the very end.
+/// What both servers write at the very end.
 const END_OF_STREAM: &[u8] = b"</stream:stream>";
 
 /// Why nothing more will come.
 #[derive(Debug)]
 pub enum End {
-    /// The router closed the stream in an orderly way.
+    /// The server closed the stream in an orderly way.
     Closed,
-    /// The connection was closed without a word: what both routers do when they shut down.
+    /// The connection was closed without a word: what both servers do when they shut down.
     Eof,
     /// The connection broke.
     Io(io::Error),
-    /// The router ended the stream with an error.
+    /// The server ended the stream with an error.
     StreamError(StreamError),
     /// What came is not XML at all; the reason in words.
     NotXml(&'static str),
@@ -129,7 +129,7 @@ impl Inbound {
         }
     }
 
-    /// Reads to the end of the connection, and carries out none of it. Whether the router has ended
+    /// Reads to the end of the connection, and carries out none of it. Whether the server has ended
     /// its stream: then it has read ours to the end.
     pub async fn discard(&mut self) -> bool {
         let mut last = Vec::new();

@@ -27,11 +27,11 @@ pub use security::{Fingerprint, Tls, Trust, certificate_name};
 /// What a link needs to know.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The router's address; the name is resolved at each attempt.
+    /// The server's address; the name is resolved at each attempt.
     pub server: Endpoint,
     /// How the connection is encrypted, if it is.
     pub tls: Option<Tls>,
-    /// The component's own domain, as the router knows it.
+    /// The component's own domain, as the server knows it.
     pub domain: String,
     /// What the handshake proves to know.
     pub secret: SecretString,

@@ -117,7 +117,7 @@ impl Chunk {
 /// What waits to be written, and what has been written and may yet be lost. It outlives a link:
 /// what one link could not take whole, or took and perhaps never delivered, is sent on the next.
 ///
-/// A socket takes bytes that its peer never reads. So replies are kept until the router has
+/// A socket takes bytes that its peer never reads. So replies are kept until the server has
 /// answered a ping that was sent behind them; on a new link the others are sent again. At worst a
 /// reply comes twice, and the second is ignored; without it, a client may wait for ever.
 #[derive(Debug, Default)]
@@ -162,13 +162,13 @@ impl Outbox {
         self.enqueue(xml, Kind::Ping(number));
     }
 
-    /// Takes all that waits, in order, as if it had been written: for whoever is the router itself.
+    /// Takes all that waits, in order, as if it had been written: for whoever is the server itself.
     pub fn take(&mut self) -> Vec<String> {
         self.waiting_bytes = 0;
         self.waiting.drain(..).map(|entry| entry.xml).collect()
     }
 
-    /// The router has answered this ping: it has read all that was sent before.
+    /// The server has answered this ping: it has read all that was sent before.
     pub fn confirm(&mut self, number: u64) {
         let ping = self
             .sent
@@ -188,7 +188,7 @@ impl Outbox {
         self.sent.iter().any(|entry| entry.kind == Kind::Reply)
     }
 
-    /// The router has read all that was sent.
+    /// The server has read all that was sent.
     pub fn confirm_all(&mut self) {
         self.sent.clear();
         (self.sent_bytes, self.given_up) = (0, false);
@@ -271,7 +271,7 @@ impl Outbox {
 
 /// The longest tag in XML that we wrote, where `<` and `>` stand for tags alone.
 ///
-/// A router whose parser has seen part of a tag may wait until as much again has come before it
+/// A server whose parser has seen part of a tag may wait until as much again has come before it
 /// looks once more (expat since 2.6, and so Prosody 13): as many blanks as the longest tag make
 /// it look.
 fn longest_tag(xml: &[u8]) -> usize {

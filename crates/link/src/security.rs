@@ -1,4 +1,4 @@
-//! How the link is encrypted, and what makes the router's certificate a good one.
+//! How the link is encrypted, and what makes the server's certificate a good one.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 /// How the link is encrypted.
 #[derive(Debug, Clone)]
 pub struct Tls {
-    /// `tls_name`: the name that the router's certificate must have, and that the router is told so
+    /// `tls_name`: the name that the server's certificate must have, and that the server is told so
     /// that it shows the right one. Default: the host of `component.server`.
     pub name: ServerName<'static>,
     /// What makes the certificate a good one.

@@ -1,7 +1,7 @@
 //! The two halves of a connection, whatever kind it is.
 //!
 //! The reading and the writing half of a plain connection share nothing. Those of TLS share its
-//! state behind a lock that neither holds while it waits: so the link still reads while the router
+//! state behind a lock that neither holds while it waits: so the link still reads while the server
 //! takes nothing, and the other way round.
 
 use std::io::{self, ErrorKind};
@@ -19,12 +19,12 @@ pub enum ReadHalf {
 }
 
 impl ReadHalf {
-    /// Reads what is there, at least a byte; 0 when the router's side is closed.
+    /// Reads what is there, at least a byte; 0 when the server's side is closed.
     pub async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(half) => half.read(buffer).await,
             Self::Unix(half) => half.read(buffer).await,
-            // A router that shuts down closes the connection without TLS's own farewell. Nothing
+            // A server that shuts down closes the connection without TLS's own farewell. Nothing
             // can be cut off by that: the stream has an end of its own, and stanzas have theirs.
             Self::Tls(half) => match half.read(buffer).await {
                 Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(0),
@@ -33,7 +33,7 @@ impl ReadHalf {
         }
     }
 
-    /// Tells the router at once that what was read has come; the system would wait for 40 ms for
+    /// Tells the server at once that what was read has come; the system would wait for 40 ms for
     /// something to send that with. Where it cannot be told (TLS hides its socket), it waits.
     pub fn acknowledge(&self) {
         #[cfg(target_os = "linux")]

@@ -1,7 +1,7 @@
 //! TLS from the first byte, as ejabberd's listeners with `tls: true` have it.
 //!
 //! There is no way from here back to plain text, and none from plain text to here: what the
-//! configuration says is what happens, or the login fails and says what the router does instead.
+//! configuration says is what happens, or the login fails and says what the server does instead.
 
 use std::io;
 use std::path::PathBuf;
@@ -41,11 +41,11 @@ pub fn is_record(bytes: &[u8]) -> bool {
 /// Why there is no TLS.
 #[derive(Debug)]
 pub enum TlsError {
-    /// The router's certificate will not do.
+    /// The server's certificate will not do.
     Certificate(BadCertificate),
-    /// The router answered in something else.
+    /// The server answered in something else.
     NotTls,
-    /// The router closed the connection, or it broke.
+    /// The server closed the connection, or it broke.
     Closed,
     Other(String),
 }
@@ -79,11 +79,11 @@ async fn measure(trust: &Trust, provider: &Arc<CryptoProvider>) -> Result<Measur
         Trust::Pin(pin) => return Ok(Measure::Pin(*pin)),
         Trust::File { path, roots } => (
             roots.clone(),
-            format!("the authorities in {}", path.display()),
+            format!("the CA certificates in {}", path.display()),
         ),
         Trust::System => (
             Arc::new(system().await?),
-            "this system's trusted authorities".to_owned(),
+            "this system's trusted CA certificates".to_owned(),
         ),
     };
     let by = WebPkiServerVerifier::builder_with_provider(roots, provider.clone())
@@ -108,9 +108,9 @@ async fn system() -> Result<RootCertStore, String> {
         Ok(Ok(read)) => read,
         Ok(Err(fault)) => Err(format!("this is a bug, please report it: {fault}")),
         Err(_) => Err(format!(
-            "this system's trusted authorities have not been read within {} s; do they lie on a disk \
-             that hangs? See {FILE} and SSL_CERT_DIR in the environment, or set \
-             component.tls_ca_file or component.tls_pin_sha256",
+            "reading this system's trusted CA certificates has taken more than {} s; is the disk \
+             stuck? See {FILE} and SSL_CERT_DIR in the environment, or set component.tls_ca_file \
+             or component.tls_pin_sha256",
             READ.as_secs()
         )),
     }
@@ -133,7 +133,7 @@ fn read_system() -> Result<RootCertStore, String> {
     if roots.is_empty() {
         let why = found.errors.first().map(|error| format!(" ({error})"));
         return Err(format!(
-            "this system has no trusted authorities{}; install ca-certificates, or set \
+            "this system has no trusted CA certificates{}; install ca-certificates, or set \
              component.tls_ca_file or component.tls_pin_sha256",
             why.unwrap_or_default()
         ));
@@ -146,9 +146,9 @@ fn read(error: &io::Error) -> TlsError {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
     match inner {
         Some(Error::InvalidMessage(_)) => TlsError::NotTls,
-        Some(Error::AlertReceived(alert)) => {
-            TlsError::Other(format!("the router refused it with the alert {alert:?}"))
-        }
+        Some(Error::AlertReceived(alert)) => TlsError::Other(format!(
+            "the server refused the connection with the TLS alert {alert:?}"
+        )),
         Some(other) => TlsError::Other(other.to_string()),
         None => TlsError::Closed,
     }

@@ -17,7 +17,7 @@ use crate::Fingerprint;
 use crate::socket::{ReadHalf, WriteHalf, encrypted};
 use crate::{Outbound, Outbox};
 
-/// A connection that holds little; ours, and the router's.
+/// A connection that holds little; ours, and the server's.
 async fn connection() -> ((ReadHalf, WriteHalf), server::TlsStream<TcpStream>) {
     let key = KeyPair::generate().expect("a key");
     let certificate = CertificateParams::default().self_signed(&key);
@@ -108,7 +108,7 @@ async fn it_reads_while_it_cannot_write() {
     }
 }
 
-/// As routers close when they shut down.
+/// As servers close when they shut down.
 #[tokio::test]
 async fn a_connection_that_just_ends_is_at_its_end() {
     let ((mut read, _write), router) = connection().await;
