@@ -34,7 +34,7 @@ enum Command {
     Run,
     /// Look whether the configuration and the store are good.
     Check {
-        /// Log in to the router as well, and see which domains delegate.
+        /// Log in to the server as well, and see which domains delegate.
         #[arg(long)]
         connect: bool,
     },
@@ -68,9 +68,9 @@ enum Command {
         #[arg(long, value_name = "FOLDER", conflicts_with = "output")]
         folder: Option<PathBuf>,
     },
-    /// Print what the router's own configuration needs. It holds the secret.
+    /// Print what the server's own configuration needs. It holds the secret.
     PrintConfig {
-        /// Which router.
+        /// Which server.
         router: Router,
         /// For ejabberd: its version, such as 26.07. Without it, what not every version can take
         /// is only a comment.

@@ -69,7 +69,7 @@ impl Component {
     pub fn new(config: &Config, store: Store, metrics: &Metrics) -> io::Result<Self> {
         let settings = settings::requests(config);
         let replies = Replies::new(metrics.requests.clone(), config.limits.max_unsent_bytes);
-        // Half of the processors, so that they hold up neither us nor the router.
+        // Half of the processors, so that they hold up neither us nor the server.
         let processors = available_parallelism().map_or(1, usize::from);
         let workers = Workers::start("worker", processors / 2)?;
         let storage = Storage::new(store)?;
@@ -117,7 +117,7 @@ impl Component {
         self.requests.begin().await;
         loop {
             let connected = self.connect(stop.as_mut(), &mut tell).await;
-            // Why, and whether the router refused the stream itself; `None` where that is on purpose.
+            // Why, and whether the server refused the stream itself; `None` where that is on purpose.
             let lost = match connected {
                 None => return self.end(Instant::now() + DRAIN).await,
                 Some(Err(error)) => Some((error.to_string(), error.is_about_the_stream())),
@@ -223,7 +223,7 @@ impl Component {
             let wake = match &leaving {
                 Some(leaving) if self.requests.count() == 0 && is_written => {
                     // A socket that is closed with bytes unread takes back what it was given to
-                    // send, so the router's side is read to its end first.
+                    // send, so the server's side is read to its end first.
                     let farewell = async {
                         outbound.close(leaving.farewell).await.is_ok() && inbound.discard().await
                     };

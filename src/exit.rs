@@ -8,7 +8,7 @@ pub const USAGE: u8 = 64;
 pub const INPUT: u8 = 65;
 /// Nobody of that address has anything stored.
 pub const NO_USER: u8 = 67;
-/// A running service or the router could not be reached.
+/// A running service or the server could not be reached.
 pub const UNAVAILABLE: u8 = 69;
 /// A file cannot be written, or is there already.
 pub const OUTPUT: u8 = 73;

@@ -13,7 +13,7 @@
 //! | [`formats`] | files in which users' private XML comes and goes |
 //! | [`store`] | where elements are kept, durably |
 //! | [`config`] | one file and the environment → one checked `Config` |
-//! | [`link`] | one connection to a router: bytes → stanzas, replies → bytes |
+//! | [`link`] | one connection to a server: bytes → stanzas, replies → bytes |
 //! | [`service`] | what is done with a stanza: one file per extension |
 //! | [`bookmarks`] | room bookmarks, kept in step with PEP |
 //! | [`replies`] | what is answered, on its way to the link |

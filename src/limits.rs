@@ -17,12 +17,12 @@ pub struct Limits {
     pub max_user_elements: u64,
     /// How deep a stored element may nest, itself being level 1.
     pub max_depth: usize,
-    /// Requests that have no reply yet. Where there are more, nothing is read from the router, and TCP
+    /// Requests that have no reply yet. Where there are more, nothing is read from the server, and TCP
     /// makes it wait.
     pub max_open_bytes: usize,
     /// Those of one owner. What comes beyond is refused; one request is always taken.
     pub max_user_open_bytes: usize,
-    /// Replies that the router has not taken. Where there are more, nothing is read from it.
+    /// Replies that the server has not taken. Where there are more, nothing is read from it.
     pub max_unsent_bytes: usize,
 }
 

@@ -35,7 +35,7 @@ const SECONDS: [f64; 15] = [
 #[derive(Debug, Clone)]
 pub struct Now {
     pub ready: bool,
-    /// Whether the router has let us in.
+    /// Whether the server has let us in.
     pub link_up: bool,
     /// Whether nothing can be read or stored.
     pub store_failed: bool,

@@ -127,13 +127,13 @@ impl Requests {
         self.0.handler.bookmarks.reconfigure(bookmarks);
     }
 
-    /// The router has let us in.
+    /// The server has let us in.
     pub fn logged_in(&self) {
         self.0.service.borrow_mut().logged_in();
         self.0.announcements.borrow_mut().clear();
     }
 
-    /// Nothing more will be read from the router on this link.
+    /// Nothing more will be read from the server on this link.
     pub fn link_ended(&self) {
         self.0.handler.bookmarks.give_up();
     }

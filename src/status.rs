@@ -43,7 +43,7 @@ pub enum Needs {
     All,
 }
 
-/// The link to the router.
+/// The link to the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Link {
     /// The first attempt is under way.
@@ -61,7 +61,7 @@ pub enum Link {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
-    /// The link to the router.
+    /// The link to the server.
     pub link: Link,
     pub served: Served,
     /// The served domains that delegate, on this link.
@@ -182,7 +182,7 @@ impl Status {
         self.0.state.borrow().clone()
     }
 
-    /// Whether the router has let us in.
+    /// Whether the server has let us in.
     pub fn is_up(&self) -> bool {
         matches!(self.0.state.borrow().link, Link::Up { .. })
     }
@@ -287,7 +287,7 @@ impl Status {
 /// What a running service knows of itself, for other commands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
-    /// Whether the router has let it in.
+    /// Whether the server has let it in.
     pub is_up: bool,
     /// How the link is, in words.
     pub link: String,

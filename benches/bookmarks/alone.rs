@@ -1,5 +1,5 @@
 //! The component alone: what a get of bookmarks takes of its processor time, and how long a ping
-//! waits for that. The router is the benchmark's own, so PEP answers at once.
+//! waits for that. The server is the benchmark's own, so PEP answers at once.
 
 use std::time::{Duration, Instant};
 

@@ -3,7 +3,7 @@
 //!
 //! `lone` asks one thing at a time through two real Prosodys side by side, one that grants PEP and
 //! one that does not (`place` sets them up); `first` brings many rooms into PEP at once, and watches
-//! how long others wait; `alone` plays the router, and looks at the component's processor time.
+//! how long others wait; `alone` plays the server, and looks at the component's processor time.
 //!
 //! Arguments: `--rounds N`; `--only lone`, `first` or `alone`; and `--without-nagle`, for Prosodys that
 //! are set up so.

@@ -101,7 +101,7 @@ pub struct Contender {
 }
 
 impl Contender {
-    /// Starts it, for the router at this address; `None` where it has not been made.
+    /// Starts it, for the server at this address; `None` where it has not been made.
     pub fn start(who: Who, router: SocketAddr) -> io::Result<Option<Self>> {
         let Some(mut command) = who.command() else {
             return Ok(None);

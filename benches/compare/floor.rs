@@ -175,7 +175,7 @@ impl Input {
         }
     }
 
-    /// The next stanza, if it is whole. It trusts the router to send what it expects.
+    /// The next stanza, if it is whole. It trusts the server to send what it expects.
     fn stanza(&mut self) -> Option<&[u8]> {
         let begin = self.seen + memchr::memchr(b'<', &self.bytes[self.seen..])?;
         let rest = &self.bytes[begin..];

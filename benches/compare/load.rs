@@ -1,4 +1,4 @@
-//! The router's end of a component's socket, and the load on it.
+//! The server's end of a component's socket, and the load on it.
 //!
 //! One thread that sends what fits the window and looks for ids in what comes back. It reads
 //! nothing else of a reply, so that it needs far less time than who is measured.
@@ -37,7 +37,7 @@ pub struct Brought {
 }
 
 impl Router {
-    /// A router on a port of its own.
+    /// A server on a port of its own.
     pub fn new() -> io::Result<Self> {
         TcpListener::bind("127.0.0.1:0").map(Self)
     }

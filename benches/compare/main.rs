@@ -2,7 +2,7 @@
 //! do: all in one run, by turns, as ratios of medians. `scripts/bench` makes the others and runs
 //! this; docs/internals/performance.md says what came out.
 //!
-//! `plan` says what is asked, `load` plays the router and asks it (`requests` has the bytes),
+//! `plan` says what is asked, `load` plays the server and asks it (`requests` has the bytes),
 //! `contender` knows who is asked, `floor` is one of them, `disk` goes without XMPP, `real`
 //! through real servers, `report` prints.
 //!
@@ -108,7 +108,7 @@ fn measure_disk(extent: &Extent, report: &mut Report) -> io::Result<()> {
     Ok(())
 }
 
-/// A contender with the router that it is connected to.
+/// A contender with the server that it is connected to.
 struct Measured {
     contender: Contender,
     connection: Connection,

@@ -2,7 +2,7 @@
 //! docs/internals/performance-bookmarks.md says what came out.
 //!
 //! `beside` has a victim ask for little on a real ejabberd, beside eight attackers, by turns in what
-//! they do; `slices` plays the router, and looks at how long the thread that serves everybody
+//! they do; `slices` plays the server, and looks at how long the thread that serves everybody
 //! computes without another look at its sockets (`slices.c`). Both watch the memory.
 //!
 //! Arguments: `--binary NAME=PATH`, as often as there are builds to compare, in place of the one that

@@ -1,5 +1,5 @@
 //! How long the thread that serves everybody computes without another look at its sockets, while
-//! users ask for much of the bookmarks that a router, played here, answers at once.
+//! users ask for much of the bookmarks that a server, played here, answers at once.
 //!
 //! `slices.c`, loaded into the program, takes the processor time of each thread between any two calls
 //! by which it waits for its sockets or reads from them. So it does not matter how busy the machine
@@ -23,7 +23,7 @@ use super::support::router::{Router, Session};
 /// How often each of the users asks in a load.
 const TIMES: usize = 4;
 
-/// What the router lets through, and the component takes: an answer of PEP's, with what is around.
+/// What the server lets through, and the component takes: an answer of PEP's, with what is around.
 const MOST: usize = (1 << 20) - 1_000;
 
 struct Load {
@@ -182,7 +182,7 @@ fn print(build: &str, load: &Load, fetches: usize, thread: &Thread, busy: Durati
     );
 }
 
-/// The component, with a router that plays PEP.
+/// The component, with a server that plays PEP.
 struct Alone {
     component: Component,
     session: Session,

@@ -265,7 +265,7 @@ impl Stage {
         ));
     }
 
-    /// The router sends this.
+    /// The server sends this.
     fn hear(&mut self, stanzas: &str) {
         let (mut framer, mut rest) = (Framer::new(1 << 22), stanzas.as_bytes());
         framer.next(&mut HEADER.as_bytes()).expect("a header");

@@ -24,7 +24,7 @@ pub use frames::frames;
 pub use reader::reader;
 pub use service::service;
 
-/// A stream's header as routers send it.
+/// A stream's header as servers send it.
 const HEADER: &str = "<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' \
      xmlns:stream='http://etherx.jabber.org/streams' id='it' from='private.example.org'>";
 

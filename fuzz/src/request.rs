@@ -1,4 +1,4 @@
-//! Requests out of a fuzzer's choices: what users and routers send, and what forgers try.
+//! Requests out of a fuzzer's choices: what users and servers send, and what forgers try.
 
 use arbitrary::{Result, Unstructured};
 use xmpp_private_storage::stanza::{escape_attribute, escape_text};
@@ -192,7 +192,7 @@ impl Child {
 }
 
 impl Iq {
-    /// As a router would send it.
+    /// As a server would send it.
     pub fn write(&self, namespace: &str, out: &mut String) {
         out.push_str(&format!("<iq xmlns='{namespace}'"));
         let attributes = [

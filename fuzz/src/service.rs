@@ -184,7 +184,7 @@ fn generated(choices: &mut Unstructured<'_>) -> arbitrary::Result<()> {
     Ok(())
 }
 
-/// The reply as the router reads it: on the stream, without a namespace of its own.
+/// The reply as the server reads it: on the stream, without a namespace of its own.
 fn read(reply: &str) -> Vec<Token> {
     let stream = infoset::of(format!("{HEADER}{reply}{END}").as_bytes());
     let children = infoset::children(&stream);

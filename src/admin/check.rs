@@ -23,7 +23,7 @@ use crate::store::{OpenError, Store};
 /// What is looked at behind the store, in this order.
 const ROUTER: [&str; 5] = ["name", "connection", "stream", "secret", "delegation"];
 
-/// Looks at the configuration and the store; with `connect` at the router as well. The exit code
+/// Looks at the configuration and the store; with `connect` at the server as well. The exit code
 /// tells what was wrong first.
 pub fn run(config: Result<Config, ConfigError>, connect: bool) -> ExitCode {
     let report = Report::from_environment();

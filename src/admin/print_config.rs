@@ -1,11 +1,11 @@
-//! The block for a router's own configuration, filled in from ours and ready to paste.
+//! The block for a server's own configuration, filled in from ours and ready to paste.
 //!
-//! Delegation takes half a dozen lines in a router, and a client hangs or gets errors when one of
+//! Delegation takes half a dozen lines in a server, and a client hangs or gets errors when one of
 //! them is missing; nobody should have to put them together by hand. The comments say what becomes
-//! of what the router did before, for that is what surprises later.
+//! of what the server did before, for that is what surprises later.
 //!
-//! **The secret is printed**: the router needs it. What these functions return belongs into a
-//! router's configuration or before an administrator's eyes, never into a log.
+//! **The secret is printed**: the server needs it. What these functions return belongs into a
+//! server's configuration or before an administrator's eyes, never into a log.
 
 mod grant;
 
@@ -90,7 +90,7 @@ fn prosody_listener(component: &Component) -> String {
             .to_owned();
     };
     let mut lines = String::new();
-    // A name may mean another address on the router's machine than on ours.
+    // A name may mean another address on the server's machine than on ours.
     let (address, hint) = match server.address() {
         Some(address) => (address.to_string(), ""),
         None if server.is_loopback() => (Ipv4Addr::LOCALHOST.to_string(), ""),

@@ -44,7 +44,7 @@ pub enum Event {
     /// A login failed, or a link was lost.
     Down {
         why: String,
-        /// Whether it is the stream itself that the router refused.
+        /// Whether it is the stream itself that the server refused.
         stream: bool,
         /// How long until the next attempt.
         pause: Duration,

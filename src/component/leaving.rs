@@ -9,7 +9,7 @@ use crate::link::End;
 /// is closed after that, and the process is ended by force after 5 s.
 pub const DRAIN: Duration = Duration::from_millis(3000);
 
-/// How long a router may take to read our leave; with [`DRAIN`] it makes less than 5 s.
+/// How long a server may take to read our leave; with [`DRAIN`] it makes less than 5 s.
 const FAREWELL: Duration = Duration::from_millis(400);
 
 /// How long it may where we come back.
@@ -39,7 +39,7 @@ pub struct Leaving {
     pub deadline: Instant,
     /// What is written at the very end.
     pub farewell: &'static str,
-    /// How long the router may take to read that, and to end its side.
+    /// How long the server may take to read that, and to end its side.
     pub patience: Duration,
     pub ended: Ended,
 }
@@ -69,7 +69,7 @@ impl Leaving {
         Self::new(END_OF_STREAM, ended)
     }
 
-    /// How to leave after the router's side has ended like this. `Err` where nobody reads what we
+    /// How to leave after the server's side has ended like this. `Err` where nobody reads what we
     /// write any more: then it waits for the next link.
     pub fn after(end: End) -> Result<Self, Ended> {
         let lost = |why: &str| Ended::Lost(why.to_owned());

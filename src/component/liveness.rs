@@ -1,7 +1,7 @@
-//! Whether the router is still there, and has read what it was sent: pings (XEP-0199), and what
+//! Whether the server is still there, and has read what it was sent: pings (XEP-0199), and what
 //! follows from their answers.
 //!
-//! The served host is pinged, and not ourselves through the router: with mod_privilege, ejabberd
+//! The served host is pinged, and not ourselves through the server: with mod_privilege, ejabberd
 //! since 25.03 never answers that, and answers this.
 
 use std::time::Duration;
@@ -15,16 +15,16 @@ const CONFIRM: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub struct Liveness {
-    /// How long the router may be silent before it is asked, and again until it is given up.
+    /// How long the server may be silent before it is asked, and again until it is given up.
     patience: Duration,
     from: String,
     to: String,
-    /// When the router last showed that it lives.
+    /// When the server last showed that it lives.
     alive: Instant,
     /// The last ping, and whether it has its answer.
     last: Option<(u64, Instant, bool)>,
     number: u64,
-    /// Whether any ping was ever answered. There are routers that drop them all, and those must
+    /// Whether any ping was ever answered. There are servers that drop them all, and those must
     /// not be given up for it.
     answered: bool,
 }
@@ -33,7 +33,7 @@ pub struct Liveness {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
     Wait(Instant),
-    /// The router has been silent for too long.
+    /// The server has been silent for too long.
     Dead(Duration),
 }
 
@@ -64,7 +64,7 @@ impl Liveness {
         }
     }
 
-    /// A new link is up: the first ping shows whether this router answers any.
+    /// A new link is up: the first ping shows whether this server answers any.
     pub fn begin(&mut self, outbox: &mut Outbox) {
         self.alive = Instant::now();
         self.ping(outbox);
@@ -78,7 +78,7 @@ impl Liveness {
         }
     }
 
-    /// The router has shown at this moment that it lives.
+    /// The server has shown at this moment that it lives.
     pub fn lives(&mut self, moment: Instant) {
         self.alive = self.alive.max(moment);
     }

@@ -16,7 +16,7 @@ pub fn requests(config: &Config) -> requests::Settings {
     }
 }
 
-/// How the router is watched. Any host that is served will do; the first is as good as another.
+/// How the server is watched. Any host that is served will do; the first is as good as another.
 pub fn liveness(config: &Config) -> Liveness {
     let domain = config.component.jid.to_string();
     let host = config.access.domains.first().unwrap_or(&domain);

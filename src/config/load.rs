@@ -46,7 +46,7 @@ impl Config {
         load(explicit, &environment, &PLACES.map(Path::new), true)
     }
 
-    /// The same for what never logs in to a router: the secret is not looked for, and empty. An
+    /// The same for what never logs in to a server: the secret is not looked for, and empty. An
     /// administrator's shell has no credential of the service manager's.
     ///
     /// # Errors
@@ -190,7 +190,7 @@ fn no_jid(source: &Source, places: &[&Path]) -> String {
 fn domains(draft: &mut Draft, jid: &BareJid) -> Result<Vec<String>, String> {
     let own = jid.as_str();
     let domains = std::mem::take(&mut draft.access.domains);
-    // No router gives us a domain and keeps users of the same name; it is somebody's mistake.
+    // No server gives us a domain and keeps users of the same name; it is somebody's mistake.
     if domains.iter().any(|domain| domain == own) {
         let what = format!("found \"{own}\", which is component.jid, expected its users' domains");
         return Err(draft.told(DOMAINS, &what));

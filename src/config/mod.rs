@@ -6,7 +6,7 @@
 //! was expected there. All mistakes are told at once.
 //!
 //! `table` is the one table of what can be configured, and `types` what comes of it. `file` and
-//! `environment` are its two readers, `secret` finds the secret, `trust` what a router's certificate is
+//! `environment` are its two readers, `secret` finds the secret, `trust` what a server's certificate is
 //! judged by, `load` puts them together, and `reference` writes the table down for people.
 
 mod changes;

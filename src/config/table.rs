@@ -476,11 +476,11 @@ fn tls(config: &Config) -> Option<&Tls> {
     config.component.tls.as_ref()
 }
 
-/// Normalised as routers normalise it, so that it can be compared with what they send.
+/// Normalised as servers normalise it, so that it can be compared with what they send.
 fn domain(text: &str) -> Option<DomainPart> {
     // `jid` would take some of these, for it judges a domain that was cut out of an address.
     let stray = |c: char| c.is_whitespace() || c.is_control() || "\"&'/<>@\\".contains(c);
-    // The dot at the end of a domain's name in the DNS is no part of an address, and routers that
+    // The dot at the end of a domain's name in the DNS is no part of an address, and servers that
     // leave it there mean another domain: `jid` would take it off.
     if text.contains(stray) || text.ends_with('.') {
         return None;

@@ -1,4 +1,4 @@
-//! What the router's certificate is judged by, as it was given.
+//! What the server's certificate is judged by, as it was given.
 //!
 //! Who asks for a way to judge a certificate wants it judged: a setting that would have no effect is
 //! refused and never passed over in silence.

@@ -18,7 +18,7 @@ use crate::limits::Limits;
 /// `Debug` never shows the secret.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Who we are, and to which router we connect.
+    /// Who we are, and to which server we connect.
     pub component: Component,
     pub access: Access,
     /// How much one stanza, one namespace and one user may hold.
@@ -40,20 +40,20 @@ pub struct Config {
     pub warnings: Vec<String>,
 }
 
-/// `[component]`: who we are, and to which router we connect.
+/// `[component]`: who we are, and to which server we connect.
 #[derive(Debug, Clone)]
 pub struct Component {
-    /// Our own address as the router knows it: a domain, normalised, without local part and
+    /// Our own address as the server knows it: a domain, normalised, without local part and
     /// resource.
     pub jid: BareJid,
-    /// Where the router listens for components.
+    /// Where the server listens for components.
     pub server: Endpoint,
-    /// How the link is encrypted, and how the router proves who it is; `None`: in plain text.
+    /// How the link is encrypted, and how the server proves who it is; `None`: in plain text.
     pub tls: Option<Tls>,
-    /// `ping_seconds`: after so long without a word from the router it is asked whether it is still
+    /// `ping_seconds`: after so long without a word from the server it is asked whether it is still
     /// there, and after twice as long given up.
     pub ping: Duration,
-    /// What proves to the router that we are `jid`: from `secret`, from `secret_file`, or from
+    /// What proves to the server that we are `jid`: from `secret`, from `secret_file`, or from
     /// `$CREDENTIALS_DIRECTORY/secret`.
     pub secret: SecretString,
 }

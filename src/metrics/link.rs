@@ -1,4 +1,4 @@
-//! What is counted of links to the router.
+//! What is counted of links to the server.
 
 use prometheus::{IntCounter, Registry};
 
@@ -6,7 +6,7 @@ use super::counter;
 
 #[derive(Debug, Clone)]
 pub struct Link {
-    /// The router has let us in. All but the first are reconnects.
+    /// The server has let us in. All but the first are reconnects.
     pub logins: IntCounter,
     /// A link that was up was lost.
     pub losses: IntCounter,

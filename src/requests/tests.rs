@@ -1,4 +1,4 @@
-//! Requests about bookmarks, with a router and a node that are played, in time that is.
+//! Requests about bookmarks, with a server and a node that are played, in time that is.
 
 use std::borrow::Cow;
 use std::time::Duration;

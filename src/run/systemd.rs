@@ -53,7 +53,7 @@ async fn describe(status: &Status) -> Infallible {
     let mut told = String::new();
     loop {
         let line = one_line(&status.to_string());
-        // A router that is down, or slow, must not fail the start.
+        // A server that is down, or slow, must not fail the start.
         let attempted = status.now().link != Link::Connecting;
         if !ready && (attempted || begun.elapsed() >= FIRST_ATTEMPT) {
             // Each message takes a descriptor, and for this one the service manager waits.

@@ -156,8 +156,8 @@ impl Answer {
         self
     }
 
-    /// Whether any answer to this request would get through the router: one that is over the
-    /// router's own limit ends the link for everybody.
+    /// Whether any answer to this request would get through the server: one that is over the
+    /// server's own limit ends the link for everybody.
     pub(super) fn fits(&self) -> bool {
         // Nearly every envelope is far from the limit, and need not be written to see it.
         let fits = self.envelope.at_most() + MAX_ERROR <= self.longest

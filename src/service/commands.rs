@@ -97,12 +97,12 @@ impl Command {
 pub struct Asker<'s> {
     settings: &'s Settings,
     from: &'s str,
-    /// Since when the router has let us in.
+    /// Since when the server has let us in.
     linked: SystemTime,
 }
 
 impl<'s> Asker<'s> {
-    /// Whoever the router says that this is.
+    /// Whoever the server says that this is.
     pub fn new(settings: &'s Settings, from: &'s str, linked: SystemTime) -> Self {
         Self {
             settings,

@@ -5,7 +5,7 @@ use super::forget;
 use crate::address;
 use crate::stanza::{Element, Received, ns};
 
-/// The versions that routers speak: ejabberd the first, Prosody the second.
+/// The versions that servers speak: ejabberd the first, Prosody the second.
 pub const VERSIONS: [&str; 2] = ["urn:xmpp:delegation:1", "urn:xmpp:delegation:2"];
 
 /// Whether this element is a delegation, in either version.

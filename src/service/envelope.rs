@@ -28,7 +28,7 @@ struct Delegated {
 
 impl Envelope {
     /// The envelope for an answer to this IQ. `from` is our address as the sender wrote it, or
-    /// our own domain: routers close the link on a foreign one.
+    /// our own domain: servers close the link on a foreign one.
     pub fn to(iq: &Element, sender: &str, from: &str) -> Self {
         Self {
             outer: Header {
@@ -40,7 +40,7 @@ impl Envelope {
         }
     }
 
-    /// The same, around an answer to the IQ that was handed over inside of it. Routers compare
+    /// The same, around an answer to the IQ that was handed over inside of it. Servers compare
     /// its addresses and its id byte for byte.
     pub fn wrapping(mut self, inner: &Element, sender: &str, bare: &str, namespace: &str) -> Self {
         self.delegated = Some(Delegated {

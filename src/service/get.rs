@@ -20,7 +20,7 @@ pub const BOOKMARKS: (&str, &str) = ("storage:bookmarks", "storage");
 #[derive(Debug)]
 pub struct Get {
     query: Arc<Query>,
-    /// The longest answer, in bytes, that the router lets through.
+    /// The longest answer, in bytes, that the server lets through.
     limit: u64,
 }
 

@@ -59,7 +59,7 @@ const OVERHEAD: usize = 1024;
 #[derive(Debug)]
 pub struct Service {
     settings: Settings,
-    /// Since when the router has let us in.
+    /// Since when the server has let us in.
     linked: SystemTime,
 }
 
@@ -70,7 +70,7 @@ impl Service {
         Self { settings, linked }
     }
 
-    /// The router has let us in.
+    /// The server has let us in.
     pub fn logged_in(&mut self) {
         self.linked = clock::wall();
     }

@@ -3,7 +3,7 @@
 //!
 //! An IQ of ours goes to a user's bare address and holds the one that the host is to handle as if
 //! the user had sent it. The answer to that one comes inside the answer to ours, whose own type
-//! says nothing: some routers answer `result` around an error, others `error`. An error that is
+//! says nothing: some servers answer `result` around an error, others `error`. An error that is
 //! not wrapped is the host's own: it does not let us.
 
 use minidom::Element as Tree;

@@ -45,7 +45,7 @@ impl Settings {
     }
 
     /// The address that a stanza was sent to, if it is one of ours; or else our own domain:
-    /// routers close the link on any other sender.
+    /// servers close the link on any other sender.
     pub fn own_address<'e>(&'e self, stanza: &'e Element) -> &'e str {
         match stanza.attribute("to") {
             Some(to) if self.is_in_own_domain(to) => to,

@@ -36,7 +36,7 @@ pub fn live(play: &mut Play, life: &Life) {
     die(play, life.death);
 }
 
-/// A router that does no worse than pause: the component's memory must not grow.
+/// A server that does no worse than pause: the component's memory must not grow.
 pub fn endure(play: &mut Play, end: Instant) {
     until_up(play);
     while Instant::now() < end {
@@ -139,7 +139,7 @@ fn suffer(play: &mut Play, fault: Fault) {
     }
 }
 
-/// The router does not read for so long.
+/// The server does not read for so long.
 fn pause(play: &mut Play, time: u64) {
     play.reading = false;
     play.go_on(Duration::from_millis(time));
@@ -168,7 +168,7 @@ fn half_close(play: &mut Play) {
     });
 }
 
-/// The router says these last words and reads on until the component closes: no answer is lost.
+/// The server says these last words and reads on until the component closes: no answer is lost.
 /// `read` if the component must have read everything before it closes, and so answered it.
 fn end_stream(play: &mut Play, read: bool, last_words: impl FnOnce(&mut Line)) {
     let Some(line) = &mut play.line else { return };

@@ -6,7 +6,7 @@
 
 use super::dice::Dice;
 
-/// What the router does to the link, in milliseconds where it takes time.
+/// What the server does to the link, in milliseconds where it takes time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// Closes the connection; what it has not read is lost.

@@ -1,5 +1,5 @@
-//! The router's end of a link, as one that never waits: it reads what is there and writes what
-//! fits, so that one thread can play the router and all its users.
+//! The server's end of a link, as one that never waits: it reads what is there and writes what
+//! fits, so that one thread can play the server and all its users.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};

@@ -1,6 +1,6 @@
 //! Everything goes wrong while several users work, and no answer is wrong.
 //!
-//! Users with a model of their data send requests through a router that drops, stalls and refuses
+//! Users with a model of their data send requests through a server that drops, stalls and refuses
 //! the component at random, while the component is killed and stopped at random. All along:
 //! - no answer is wrong: another's, a second one, a value never sent, one that is older than what
 //!   was acknowledged, a set that happened in part;

@@ -1,4 +1,4 @@
-//! The play: the router, its users and the component, on one thread that never waits.
+//! The play: the server, its users and the component, on one thread that never waits.
 
 use std::time::{Duration, Instant};
 
@@ -36,7 +36,7 @@ pub struct Play {
     pub line: Option<Line>,
     /// What becomes of the next login.
     pub manners: Manners,
-    /// Whether the router reads, and whether the users ask.
+    /// Whether the server reads, and whether the users ask.
     pub reading: bool,
     pub asking: bool,
     /// How many requests were sent on this link, and since when it has worked.
@@ -89,7 +89,7 @@ impl Play {
         }
     }
 
-    /// The connection ends; `lossy` if the router did not read it to its end.
+    /// The connection ends; `lossy` if the server did not read it to its end.
     pub fn lost_link(&mut self, lossy: bool) {
         self.line = None;
         for user in &mut self.users {

@@ -30,7 +30,7 @@ fn connect(options: &Options) -> String {
     said
 }
 
-/// Checks a router that does this with the connection.
+/// Checks a server that does this with the connection.
 fn connect_to(play: impl FnOnce(Router) + Send + 'static) -> String {
     let router = Router::new();
     let options = Options::at(router.address());
@@ -142,7 +142,7 @@ fn the_port_of_a_web_server() {
     assert!(said.contains("component port?"), "{said}");
 }
 
-/// It said that the router speaks XMPP with components.
+/// It said that the server speaks XMPP with components.
 #[test]
 fn the_port_for_other_servers() {
     let said = connect_to(|router| {

@@ -133,7 +133,7 @@ fn logs_can_be_json() {
     assert!(line.contains("\"level\":\"INFO\""), "{line}");
 }
 
-/// Whoever forgot to configure the router learns of it from the log.
+/// Whoever forgot to configure the server learns of it from the log.
 #[test]
 fn a_domain_that_does_not_delegate_is_told_once() {
     let mut stage = Stage::new();

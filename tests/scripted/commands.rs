@@ -594,7 +594,7 @@ fn commands_are_at_the_component_itself_alone() {
     assert_eq!(error(&parse(&stage.next())), "service-unavailable");
 }
 
-/// However many namespaces there are: the list gets through the router.
+/// However many namespaces there are: the list gets through the server.
 #[test]
 fn a_long_list_is_cut_short() {
     let mut stage = Stage::configured(|options: &mut Options| {

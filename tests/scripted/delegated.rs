@@ -23,7 +23,7 @@ fn inner(kind: &str, attributes: &str, payload: &str) -> String {
     )
 }
 
-/// The answer that both routers accept, byte for byte but for the inner payload.
+/// The answer that both servers accept, byte for byte but for the inner payload.
 fn answer(version: &str, kind: &str, from: &str, payload: &str) -> String {
     format!(
         "<iq type='result' id='outer' from='private.localhost' to='localhost'>\

@@ -1,4 +1,4 @@
-//! TLS beside a router that does what real ones do rarely.
+//! TLS beside a server that does what real ones do rarely.
 
 use super::stage::{get, set};
 use crate::support::certificates::Authority;
@@ -6,7 +6,7 @@ use crate::support::component::{Component, Options};
 use crate::support::front::Front;
 use crate::support::router::{PATIENCE, Router, Session};
 
-/// The component, at a scripted router behind a front that speaks TLS.
+/// The component, at a scripted server behind a front that speaks TLS.
 struct Encrypted {
     session: Session,
     router: Router,
@@ -35,7 +35,7 @@ impl Encrypted {
     }
 }
 
-/// However late the router reads, it reads all.
+/// However late the server reads, it reads all.
 #[test]
 fn answers_wait_for_a_router_that_does_not_read() {
     let mut stage = Encrypted::new();
@@ -55,7 +55,7 @@ fn answers_wait_for_a_router_that_does_not_read() {
     }
 }
 
-/// It still reads while the router takes none of its answers: sets that come meanwhile are read.
+/// It still reads while the server takes none of its answers: sets that come meanwhile are read.
 #[test]
 fn it_reads_while_it_cannot_write() {
     let mut stage = Encrypted::new();
@@ -76,7 +76,7 @@ fn it_reads_while_it_cannot_write() {
     }
 }
 
-/// A router that dies, and one that shuts down, close the connection without TLS's own farewell.
+/// A server that dies, and one that shuts down, close the connection without TLS's own farewell.
 #[test]
 fn the_end_of_the_connection_is_the_end_of_the_link() {
     let mut stage = Encrypted::new();

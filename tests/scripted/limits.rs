@@ -142,7 +142,7 @@ fn names_and_namespaces_have_a_limit_of_their_own() {
     }
 }
 
-/// An answer over the router's own limit ends the link for everybody: what a get of a thousand
+/// An answer over the server's own limit ends the link for everybody: what a get of a thousand
 /// names asks for must stay below it too.
 #[test]
 fn no_answer_grows_beyond_what_a_namespace_may_hold() {

@@ -10,7 +10,7 @@ use crate::support::component::{Component, Options};
 use crate::support::router::{HEADER, PATIENCE, Router, ping_id};
 use crate::support::web;
 
-/// A router that is silent for 6 s is given up: seldom is a busy machine that slow to answer.
+/// A server that is silent for 6 s is given up: seldom is a busy machine that slow to answer.
 const SOON: &str = "ping_seconds = 3";
 
 #[test]
@@ -235,7 +235,7 @@ fn answers_that_a_dead_link_swallowed_are_sent_again() {
     assert!(answer.contains("type='result'"), "{answer}");
 }
 
-/// A user's result with the id of our ping says nothing about the router.
+/// A user's result with the id of our ping says nothing about the server.
 #[test]
 fn nobody_else_answers_for_the_router() {
     let mut stage = Stage::configured(|options| options.component = SOON.into());

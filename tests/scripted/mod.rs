@@ -1,4 +1,4 @@
-//! The program beside a router that does what the test tells it.
+//! The program beside a server that does what the test tells it.
 
 mod addresses;
 pub mod bookmarks;

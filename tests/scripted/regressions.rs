@@ -6,7 +6,7 @@ use super::stage::{Stage, error_with, get, request, set};
 use crate::support::clock::Ticks;
 use crate::support::router;
 
-/// Routers normalise addresses by Unicode 3.2 and let through what is newer; the `jid` crate
+/// Servers normalise addresses by Unicode 3.2 and let through what is newer; the `jid` crate
 /// normalises by today's Unicode and looks for what is newer only afterwards, when U+1D43 has
 /// become an `a`. So whoever registered `ᵃlice` beside `alice` read and wrote what was Alice's.
 #[test]
@@ -43,7 +43,7 @@ fn an_account_that_a_newer_unicode_would_call_alice_is_not_alice() {
     );
 }
 
-/// The end of the process waited for the answers twice: once on the link, for a router that no
+/// The end of the process waited for the answers twice: once on the link, for a server that no
 /// longer read them, and then once more for gets that could not even start, since their answers
 /// had nowhere to go. That made 9 seconds of the 5 that are promised.
 #[test]
@@ -129,7 +129,7 @@ fn long_text_costs_nobody_else_anything() {
 }
 
 /// A request was held for as many bytes as it had on the wire, when what is kept for its answer
-/// takes a kilobyte at least: 32 MiB of small ones took 180, for a router that did not read.
+/// takes a kilobyte at least: 32 MiB of small ones took 180, for a server that did not read.
 #[test]
 fn small_requests_are_held_for_what_they_cost() {
     let mut stage = Stage::new();

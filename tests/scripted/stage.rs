@@ -1,4 +1,4 @@
-//! A component that has logged in to a scripted router.
+//! A component that has logged in to a scripted server.
 
 use std::ops::{Deref, DerefMut};
 
@@ -42,7 +42,7 @@ impl Stage {
         }
     }
 
-    /// The router dies.
+    /// The server dies.
     pub fn lose_link(&mut self) {
         self.session.die();
     }

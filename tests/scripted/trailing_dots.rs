@@ -185,7 +185,7 @@ fn no_such_account_answers_for_pep() {
     assert_eq!(rooms(&answer), expected);
 }
 
-/// Whether it is the same room is the router's to say: neither is lost to the other, here or there.
+/// Whether it is the same room is the server's to say: neither is lost to the other, here or there.
 #[test]
 fn a_room_there_is_another_or_none() {
     let (tea, dot) = ("tea@muc.localhost", "tea@muc.localhost.");

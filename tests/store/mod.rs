@@ -33,7 +33,7 @@ fn keeping(folder: &Path) -> Vec<String> {
     vec!["env".to_owned(), variable]
 }
 
-/// A component started by way of these programs, and its router.
+/// A component started by way of these programs, and its server.
 fn stage(under: Vec<String>) -> Stage {
     Stage::configured(|options| {
         options.under = under;

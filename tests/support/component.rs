@@ -276,7 +276,7 @@ impl Component {
     }
 
     /// Waits until it has nothing left to do but wait, in all its threads: for more to read, say,
-    /// or for a router that does not.
+    /// or for a server that does not.
     #[track_caller]
     pub fn wait_until_idle(&mut self) {
         let deadline = Instant::now() + STOP;

@@ -1,4 +1,4 @@
-//! TLS in front of a listener that has none, as stunnel does it: it makes a scripted router one
+//! TLS in front of a listener that has none, as stunnel does it: it makes a scripted server one
 //! that speaks TLS.
 
 use std::net::SocketAddr;

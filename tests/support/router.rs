@@ -1,4 +1,4 @@
-//! A router that does what a test tells it: for what real ones do rarely, or never.
+//! A server that does what a test tells it: for what real ones do rarely, or never.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -24,7 +24,7 @@ pub struct Router {
 }
 
 impl Router {
-    /// A router on a port of its own.
+    /// A server on a port of its own.
     pub fn new() -> Router {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         listener.set_nonblocking(true).expect("non-blocking");
@@ -138,7 +138,7 @@ impl Session {
         self.stream.try_clone().expect("a second handle")
     }
 
-    /// Ends the connection as a router that dies does: what it has not read is lost.
+    /// Ends the connection as a server that dies does: what it has not read is lost.
     pub fn die(&mut self) {
         let _ = self.stream.shutdown(std::net::Shutdown::Both);
     }
@@ -308,7 +308,7 @@ impl Writer {
     }
 }
 
-/// How what the component asks of its own accord begins: whether the router lives, what a host that
+/// How what the component asks of its own accord begins: whether the server lives, what a host that
 /// delegates announces, and whether it has said what it grants.
 const OWN: [&str; 3] = [
     "<iq type='get' id='alive-",

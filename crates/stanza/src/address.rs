@@ -1,4 +1,4 @@
-//! Addresses as a router vouches for them or a file has them, and the owners they stand for.
+//! Addresses as a server vouches for them or a file has them, and the owners they stand for.
 
 use std::borrow::Cow;
 
@@ -21,7 +21,7 @@ pub enum Sender {
 /// Reads the address of a sender. Its resource decides nothing and is not looked at.
 ///
 /// Each part of an account's address is normalised, so that letter case and Unicode variants of one
-/// address are one owner. A part that the `jid` crate refuses although the router vouches for it
+/// address are one owner. A part that the `jid` crate refuses although the server vouches for it
 /// stays byte for byte: such accounts log in on Prosody. No normalised part can equal one that is
 /// refused, so nobody meets somebody else's data.
 pub fn sender(from: &str) -> Sender {
@@ -55,7 +55,7 @@ pub fn sender(from: &str) -> Sender {
 ///
 /// RFC 7622 (section 3.2) has the dot taken off before anything is routed or compared. Prosody does
 /// so, and no address of its own comes with one; ejabberd takes such a domain for another, on some
-/// other server. So it is the `jid` crate's taking it off that would make one of what a router keeps
+/// other server. So it is the `jid` crate's taking it off that would make one of what a server keeps
 /// apart.
 pub fn domain_name(domain: &str) -> Option<Cow<'_, str>> {
     if domain.is_empty()
@@ -76,7 +76,7 @@ pub fn domain_name(domain: &str) -> Option<Cow<'_, str>> {
 }
 
 /// A chat room's address without resource, normalised; `None` where it is no address, or one that
-/// routers may take for another.
+/// servers may take for another.
 pub fn room(address: &str) -> Option<String> {
     let room = Jid::new(address).ok()?.into_bare();
     let may_be_another = is_newer_than_routers(address) || bare(address).ends_with('.');
@@ -84,7 +84,7 @@ pub fn room(address: &str) -> Option<String> {
 }
 
 /// Whether an address holds a character that Unicode 3.2 does not have, and so stringprep leaves
-/// to each implementation: routers let it through as it is. The `jid` crate refuses it only where
+/// to each implementation: servers let it through as it is. The `jid` crate refuses it only where
 /// it survives the normalisation of today's Unicode, which makes `a` of U+1D43, and of one account
 /// another.
 fn is_newer_than_routers(address: &str) -> bool {
@@ -175,7 +175,7 @@ mod tests {
             }
             assert_eq!(room(&format!("tea@{domain}/alice")), None);
         }
-        // Other dots are none of ours to take off: they are other domains on every router.
+        // Other dots are none of ours to take off: they are other domains on every server.
         for dot in ['\u{3002}', '\u{ff0e}', '\u{ff61}'] {
             let domain = format!("example.org{dot}");
             assert_ne!(domain_name(&domain).as_deref(), Some("example.org"));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-/// Whose data it is: a normalised bare JID, or the address as the router vouched for it.
+/// Whose data it is: a normalised bare JID, or the address as the server vouched for it.
 ///
 /// Never empty and never with a NUL, because both delimit keys; cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

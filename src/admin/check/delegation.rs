@@ -1,5 +1,5 @@
 //! Whether the served domains delegate, and if one does not, why: as far as that can be told from
-//! outside of the router.
+//! outside of the server.
 //!
 //! Each domain is asked what it is and what it can do. ejabberd says whether it has mod_delegation;
 //! Prosody does not. Neither lets a component ask an account for its features, so what accounts

@@ -1,4 +1,4 @@
-//! The router: how far a login comes, and what the served domains say.
+//! The server: how far a login comes, and what the served domains say.
 
 use std::time::Duration;
 
@@ -95,7 +95,7 @@ struct Login<'r> {
     report: &'r Report,
     /// How many of the things in [`ROUTER`] are good.
     done: usize,
-    /// Whether the router has opened a stream. It may yet say that it is the wrong one.
+    /// Whether the server has opened a stream. It may yet say that it is the wrong one.
     opened: bool,
 }
 

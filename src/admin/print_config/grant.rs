@@ -1,4 +1,4 @@
-//! The grant (XEP-0356) that room bookmarks are kept in step by, for each router.
+//! The grant (XEP-0356) that room bookmarks are kept in step by, for each server.
 //!
 //! It opens more than bookmarks: privileges name namespaces, not PEP nodes. So it is printed with
 //! its price beside it. On ejabberd its place is a trap: before 25.03 one that is granted stops it

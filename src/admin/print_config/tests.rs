@@ -50,7 +50,7 @@ const EJABBERDS_GRANT: &str = r#"      mod_privilege:
             both: delegate_private
 "#;
 
-/// Without comments and empty lines: what the router reads.
+/// Without comments and empty lines: what the server reads.
 fn read(block: &str, comment: &str) -> String {
     let lines = block
         .lines()

@@ -22,7 +22,7 @@ pub enum Look {
     All(Head, Owner),
     /// What another user has, to delete all of it.
     User(Head, Owner),
-    /// What all have; the router has let us in since this moment.
+    /// What all have; the server has let us in since this moment.
     Totals(Head, SystemTime),
 }
 

@@ -95,7 +95,7 @@ fn who_stays_online_through_an_orderly_restart_deletes_what_it_drops(on: On) {
     modern.publish(&tea);
     old.set([&chess]);
     old.rooms();
-    // An answer of the last moment counts only if the router says in time that it has read it: after
+    // An answer of the last moment counts only if the server says in time that it has read it: after
     // a second it has been asked.
     Ticks::start().wait_for(Duration::from_secs(2));
 

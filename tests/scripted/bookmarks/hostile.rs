@@ -55,7 +55,7 @@ fn an_answer_of_2_mb_harms_nobody() {
     assert_eq!(rooms(&answer), named(&[(A, "A")]));
 }
 
-/// What fits into a stanza of ours may not fit into one of the router's.
+/// What fits into a stanza of ours may not fit into one of the server's.
 #[test]
 fn an_answer_that_would_not_fit_into_one_of_ours_harms_nobody() {
     let mut stage = granted();

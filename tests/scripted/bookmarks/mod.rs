@@ -1,4 +1,4 @@
-//! Bookmarks in step with PEP, beside a router that plays the granting host: what real ones never
+//! Bookmarks in step with PEP, beside a server that plays the granting host: what real ones never
 //! do, or too rarely.
 
 mod announced;

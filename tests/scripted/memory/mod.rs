@@ -1,4 +1,4 @@
-//! Memory does not grow with what strangers send, nor with what the router does not take.
+//! Memory does not grow with what strangers send, nor with what the server does not take.
 //!
 //! Seen from outside, in the resident memory of the process at its highest.
 

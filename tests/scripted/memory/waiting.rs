@@ -1,4 +1,4 @@
-//! Requests that wait for their turn, and answers that wait for a router that does not read.
+//! Requests that wait for their turn, and answers that wait for a server that does not read.
 
 use std::io::Read;
 use std::thread;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{PATIENCE, WORST, growth};
 use crate::scripted::stage::{Stage, get, request, set};
 
-/// What a router that does not read may cost: 8 MiB of replies (`MAX_UNSENT` in `dispatch.rs`),
+/// What a server that does not read may cost: 8 MiB of replies (`MAX_UNSENT` in `dispatch.rs`),
 /// four batches of 1 MiB that were under way by then, and the room that a growing text takes in
 /// advance, up to as much again, and what the allocator keeps.
 const UNREAD: u64 = 48 << 20;
@@ -15,7 +15,7 @@ const UNREAD: u64 = 48 << 20;
 /// What requests may cost that wait for their turn: 32 MiB (`MAX_OPEN`) beside what is unread.
 const WAITING: u64 = UNREAD + (40 << 20);
 
-/// How much of its answers a router takes that asks all the time: long after requests wait for
+/// How much of its answers a server takes that asks all the time: long after requests wait for
 /// their turn.
 const READ: usize = 1 << 30;
 
@@ -59,7 +59,7 @@ fn answers_that_the_router_does_not_take_wait_in_bounded_memory_and_in_order() {
     assert!(growth < UNREAD, "{growth} bytes");
 }
 
-/// The same for sets, of which the disk takes fewer than the router could send.
+/// The same for sets, of which the disk takes fewer than the server could send.
 #[test]
 fn sets_that_wait_for_the_disk_wait_in_bounded_memory() {
     const SETS: usize = 500;
@@ -91,7 +91,7 @@ fn sets_that_wait_for_the_disk_wait_in_bounded_memory() {
 }
 
 /// Small gets were held for their own bytes, and took five times as much: 150 MiB where 32 were
-/// meant, when a router took every answer and asked faster than they could be made.
+/// meant, when a server took every answer and asked faster than they could be made.
 #[test]
 fn gets_that_wait_their_turn_wait_in_bounded_memory() {
     let mut stage = Stage::new();

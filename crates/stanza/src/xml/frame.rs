@@ -1,6 +1,6 @@
 //! Cuts the byte stream into stanzas before any of it is parsed.
 //!
-//! A parser's errors are final, and a user can type stanzas that a router forwards and our
+//! A parser's errors are final, and a user can type stanzas that a server forwards and our
 //! parser refuses. So the stream is cut first, by markup alone, and each stanza is parsed by
 //! itself (see [`super::reader`]). For well-formed XML the cut is exact. Past the size limit a
 //! stanza is only counted, in constant memory, up to its end.

@@ -8,7 +8,7 @@ use crate::fidelity::writing;
 use crate::scripted::stage::{self, Stage};
 use crate::support::router::parse;
 
-/// A component, and the router as a host that grants and keeps its users' nodes.
+/// A component, and the server as a host that grants and keeps its users' nodes.
 pub struct Host {
     stage: Stage,
     /// By user: items by id, each whole.
