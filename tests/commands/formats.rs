@@ -113,7 +113,7 @@ fn a_store_of_a_newer_format_is_refused_and_left_as_it_is() {
             "{said}"
         );
         assert!(
-            said.contains("written by a newer release, so run that one"),
+            said.contains("written by a newer release, so run that release"),
             "{said}"
         );
     }

@@ -31,7 +31,7 @@ fn survives_and_comes_back(calls: &[&str], error: u32, words: &str) {
         .component
         .wait_for_log("the store has failed", PATIENCE);
     assert!(
-        line.contains(words) && line.contains("look at the disk"),
+        line.contains(words) && line.contains("check the disk"),
         "{line}"
     );
     std::thread::sleep(SOON);

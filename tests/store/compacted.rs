@@ -103,7 +103,9 @@ fn without_space_for_it_the_store_goes_on_and_says_so() {
     // Sets need 64 MiB, and a copy as much and twice what lives.
     disk.fill_up_to(70);
     let mut second = stage([disk.inside(), eager].concat());
-    let line = second.component.wait_for_log("is not compacted", PATIENCE);
+    let line = second
+        .component
+        .wait_for_log("could not be compacted", PATIENCE);
     assert!(line.contains("MiB of free space"), "{line}");
     second.store(&numbered(0, "less"));
     second.fetch(&numbered(1, ""), &numbered(1, &text(49)));

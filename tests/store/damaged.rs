@@ -252,5 +252,5 @@ fn a_value_damaged_while_the_service_runs_is_an_error_and_not_nothing() {
     let line = stage
         .component
         .wait_for_log("damaged", crate::support::router::PATIENCE);
-    assert!(line.contains("look at the disk"), "{line}");
+    assert!(line.contains("check the disk"), "{line}");
 }

@@ -509,7 +509,7 @@ fn small_files_that_are_deleted_cost_nothing() {
         }
     }
     scene.stage.store(&numbered(3, "anew"));
-    let line = scene.stage.component.wait_for_log("is put back", SOON);
+    let line = scene.stage.component.wait_for_log("was put back", SOON);
     assert!(line.contains("WARN"), "{line}");
     let folder = scene.folder.clone();
     scene.the_next_start_finds_it(keeping(&folder));

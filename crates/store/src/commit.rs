@@ -430,7 +430,7 @@ impl Writer {
             Some(Ok(Some(successor))) => successor,
             Some(Err(error)) => {
                 drop(engine);
-                let reason = format!("it cannot go on in its compacted log: {error}");
+                let reason = format!("it cannot go on in its compacted database file: {error}");
                 return self.fail(Breakdown::Broken(reason));
             }
             None => {

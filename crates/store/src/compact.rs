@@ -215,7 +215,8 @@ impl Compactor {
         match engine.begin_successor(needed) {
             Ok(successor) => {
                 tracing::info!(
-                    "compacting the store: its log takes {} MiB, for about {} MiB of data",
+                    "compacting the store: its database file takes {} MiB, for about {} MiB of \
+                     data",
                     before >> 20,
                     self.live >> 20
                 );
@@ -249,7 +250,7 @@ impl Compactor {
     }
 
     fn refuse(&mut self, asked: Vec<Asked>, error: CompactError) {
-        tracing::warn!("the store is not compacted, and goes on as it is: {error}");
+        tracing::warn!("the store could not be compacted, and goes on as it is: {error}");
         self.not_before = Some(Instant::now() + AGAIN_AFTER);
         for asked in asked {
             asked.tell(Err(error.clone()));

@@ -9,7 +9,7 @@
 #[derive(Debug, thiserror::Error)]
 #[error(
     "cannot make writes durable: {0}. The store needs a kernel with seccomp filters \
-     (CONFIG_SECCOMP_FILTER) and leave to install one: look whether a container runtime or a \
+     (CONFIG_SECCOMP_FILTER) and permission to install one: check whether a container runtime or a \
      sandbox forbids seccomp(2) or prctl(2), or hides /proc"
 )]
 pub struct NotDurable(String);
@@ -47,7 +47,8 @@ mod linux {
     /// When the filter cannot be installed, or cannot be seen to be there.
     pub fn make_syncs_real() -> Result<(), NotDurable> {
         let before = Seccomp::now()?;
-        let program = program().map_err(|error| failed("no filter for this machine", &error))?;
+        let program = program()
+            .map_err(|error| failed("there is no filter for this kind of machine", &error))?;
         seccompiler::apply_filter_all_threads(&program)
             .map_err(|error| failed("the seccomp filter was refused", &error))?;
         let after = Seccomp::now()?;

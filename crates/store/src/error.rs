@@ -43,7 +43,7 @@ pub enum SetError {
     #[error("the store has failed")]
     Failed,
     /// Working it out has panicked. Nothing of it is stored, and the store works.
-    #[error("a bug in the program: the log says where")]
+    #[error("a bug in the program; the service's log says where")]
     Broken,
 }
 
@@ -63,7 +63,7 @@ pub enum ReadError {
 pub enum CompactError {
     /// There is no space for what is to take the old database's place.
     #[error(
-        "compacting takes {} MiB of free space on the disk of the store, and {} MiB are free",
+        "compacting takes {} MiB of free space on the disk of the store, and only {} MiB are free",
         needed.div_ceil(1 << 20),
         free >> 20
     )]
@@ -91,7 +91,8 @@ impl From<EngineError> for CompactError {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     #[error(
-        "the store in {} is in use by another process{}; stop that one first, or give this one a folder of its own",
+        "the store in {} is in use by another process{}; stop that process first, or give this one \
+         a folder of its own",
         folder.display(),
         pid.as_ref().map(|pid| format!(" (pid {pid})")).unwrap_or_default()
     )]
@@ -102,7 +103,8 @@ pub enum OpenError {
     },
     /// A newer release wrote it.
     #[error(
-        "the store in {} has format {found}, and this release knows formats up to {known}: it was written by a newer release, so run that one",
+        "the store in {} has format {found}, and this release knows formats up to {known}: it was \
+         written by a newer release, so run that release",
         folder.display()
     )]
     Newer {
@@ -120,7 +122,8 @@ pub enum OpenError {
     },
     /// It cannot be read any more.
     #[error(
-        "the store in {} is damaged ({reason}); keep a copy of the folder, then put a backup in its place, or move it away to start empty",
+        "the store in {} is damaged ({reason}); keep a copy of the folder, then put a backup in \
+         its place, or move it away to start with an empty store",
         folder.display()
     )]
     Damaged {

@@ -168,7 +168,9 @@ impl Store {
         let work = move || {
             if panics::caught(|| writer.run()).is_none() {
                 known.fail(&Breakdown::panic());
-                known.lose("the thread that writes the store has ended in a fault of the program");
+                known.lose(
+                    "the thread that writes the store has ended because of a bug; please report it",
+                );
             }
         };
         let writer = threads::start("store", work)?;

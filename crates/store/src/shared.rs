@@ -82,13 +82,13 @@ impl Shared {
         match breakdown {
             Breakdown::Broken(reason) => tracing::error!(
                 "the store has failed: {reason}; until it can be opened again, which is tried \
-                 every few seconds, all requests are answered with errors; look at the disk and at \
-                 the system's log"
+                 every few seconds, all requests are answered with errors; check the disk and the \
+                 system's log"
             ),
             Breakdown::Displaced(displaced) => tracing::error!(
-                "the store has failed: {displaced}; move it back as a whole, and it is used again within \
-                 seconds; until then all requests are answered with errors; to go on with a backup or \
-                 an older copy, stop the service first"
+                "the store has failed: {displaced}; move it back as a whole, and it will be used \
+                 again within seconds; until then all requests are answered with errors; to go on \
+                 with a backup or an older copy, stop the service first"
             ),
         }
     }
@@ -117,7 +117,7 @@ impl Shared {
 
     /// This process cannot open the store again.
     pub(super) fn lose(&self, why: &str) {
-        tracing::error!("{why}; the process ends now, for the service manager to start it anew");
+        tracing::error!("{why}; the process ends now so that the service manager starts it again");
         let callback = self
             .when_lost
             .lock()
@@ -132,8 +132,8 @@ impl Shared {
     pub(super) fn damaged(&self, details: std::fmt::Arguments<'_>) {
         if !self.damage_seen.swap(true, Ordering::Relaxed) {
             tracing::error!(
-                "some stored data is damaged and cannot be read; look at the disk, and consider a \
-                 backup (the log at level debug says what is affected)"
+                "some stored data is damaged and cannot be read; check the disk, and consider \
+                 restoring a backup (at level debug, the log says what is affected)"
             );
         }
         tracing::debug!("damaged data: {details}");

@@ -35,7 +35,7 @@ impl FreeSpace {
         match (had_room, has_room) {
             (true, false) => tracing::error!(
                 "the disk of the store is nearly full: until there is space again, users can only \
-                 delete, or replace by less"
+                 delete data or replace it with less"
             ),
             (false, true) => tracing::info!("the disk of the store has space again"),
             _ => {}

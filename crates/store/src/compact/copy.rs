@@ -135,8 +135,8 @@ impl Report {
     /// Tells the log, when sets need not wait any more.
     pub(super) fn log(&self, after: u64) -> Compacted {
         tracing::info!(
-            "compacted the store: its log took {} MiB and takes {} MiB; that took {:.1} s, at the \
-             end of which sets waited for {} ms",
+            "compacted the store: its database file took {} MiB and now takes {} MiB; this took \
+             {:.1} s, at the end of which sets waited for {} ms",
             self.before >> 20,
             after >> 20,
             self.begun.elapsed().as_secs_f32(),

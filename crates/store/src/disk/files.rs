@@ -127,7 +127,8 @@ pub(super) fn set_damaged_snapshots_aside(folder: &Path) -> Result<bool, OpenErr
         aside.push(name);
         fs::rename(&path, folder.join(aside)).map_err(failed("rename", &path))?;
         tracing::warn!(
-            "the store's index {} was damaged; it is built anew from the log, and nothing is lost",
+            "the store's index {} was damaged; it is rebuilt from the database file, and nothing \
+             is lost",
             path.display()
         );
         any = true;
@@ -276,7 +277,8 @@ pub(super) fn lay_ballast(folder: &Path) {
         .open(&path);
     if let Err(error) = laid.and_then(fill) {
         tracing::warn!(
-            "cannot reserve {BALLAST_BYTES} bytes as {}, for the day when the disk is full: {error}",
+            "cannot reserve {BALLAST_BYTES} bytes in {}, to be given up when the disk is full: \
+             {error}",
             path.display()
         );
         let _ = fs::remove_file(&path);
@@ -308,7 +310,8 @@ pub(super) fn give_up_ballast(folder: &Path) -> bool {
     let given_up = fs::remove_file(folder.join(BALLAST)).is_ok();
     if given_up {
         tracing::warn!(
-            "the disk of {} is full: the space that was reserved for that is used now; free some",
+            "the disk of {} is full: the space that was reserved for this is now used; free some \
+             space",
             folder.display()
         );
     }

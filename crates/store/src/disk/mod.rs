@@ -153,7 +153,7 @@ impl Engine for Disk {
         self.cache.adjust(self.size());
         self.log
             .sync_data()
-            .map_err(|error| EngineError(format!("the log did not sync: {error}")))
+            .map_err(|error| EngineError(format!("the database file could not be synced: {error}")))
     }
 
     fn has_room(&self) -> bool {

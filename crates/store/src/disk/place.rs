@@ -71,27 +71,27 @@ impl fmt::Display for Displaced {
             }
             Self::Covered(path) => write!(
                 f,
-                "{} is not what was opened any more, but lies on another device: something was \
-                 mounted over it, or put in its place",
+                "{} is no longer what was opened, but lies on another device: something was \
+                 mounted over it or put in its place",
                 path.display()
             ),
             Self::Replaced(path) => write!(
                 f,
-                "{} is not what was opened any more: it was replaced",
+                "{} is no longer what was opened: it was replaced",
                 path.display()
             ),
             Self::Strange(path) => write!(
                 f,
-                "{} is not the store that was open: it is empty, or another store's",
+                "{} is not the store that was open: it is empty or belongs to another store",
                 path.display()
             ),
             Self::Changing(path) => write!(
                 f,
-                "{} bears the mark of the store that was open, and may still be being copied: it is \
-                 used once nothing there has changed for a while",
+                "{} bears the mark of the store that was open, and may still be being copied: it \
+                 will be used once nothing in it has changed for a while",
                 path.display()
             ),
-            Self::Unseen(path, why) => write!(f, "{} cannot be looked at: {why}", path.display()),
+            Self::Unseen(path, why) => write!(f, "{} cannot be examined: {why}", path.display()),
         }
     }
 }
@@ -292,8 +292,8 @@ impl Place {
             let missing = matches!(path.try_exists(), Ok(false));
             if missing && !content.is_empty() && write(&self.path, name, content).is_ok() {
                 tracing::warn!(
-                    "{} was missing from the open store, and is put back; nothing but this program \
-                     may touch the files there",
+                    "{} was missing from the open store and was put back; no other program may \
+                     change the files there",
                     path.display()
                 );
             }

@@ -127,7 +127,8 @@ impl Successor for Beside {
         files::sync(folder).map_err(trouble("sync", folder))?;
         let log = folder.join("db");
         place.may_settle(&self.known);
-        fs::rename(path.join("db"), &log).map_err(trouble("rename the new log to", &log))?;
+        fs::rename(path.join("db"), &log)
+            .map_err(trouble("rename the new database file to", &log))?;
         files::sync(folder).map_err(trouble("sync", folder))?;
         // Nothing of the old database must be left; what cannot be removed now is not needed.
         for path in [path, folder.join("blobs")] {
@@ -155,7 +156,11 @@ impl Successor for Beside {
         let in_place = self.place.check_place().is_ok();
         drop(self);
         if in_place && let Err(error) = remove(&path) {
-            tracing::warn!(path = %path.display(), %error, "cannot remove what a compaction left");
+            tracing::warn!(
+                path = %path.display(),
+                %error,
+                "cannot remove the files that a compaction left behind"
+            );
         }
     }
 }
