@@ -44,11 +44,11 @@ pub struct Document {
 pub enum BadArchive {
     #[error(transparent)]
     Io(#[from] io::Error),
-    #[error("this is no backup of xmpp-private-storage")]
+    #[error("this is not a backup of xmpp-private-storage")]
     Foreign,
     /// Another release has written it.
     #[error(
-        "this backup has a format that this release does not know: restore it with a newer one"
+        "this backup has a format that this release does not know: restore it with a newer release"
     )]
     Newer,
     /// It ends in the middle.
@@ -58,10 +58,10 @@ pub enum BadArchive {
     #[error("it is damaged at byte {0}")]
     Damaged(u64),
     /// A record was written as it is, and not by this program. The others can still be read.
-    #[error("what stands at byte {0} is no owner with elements")]
+    #[error("what is at byte {0} is not a user with elements")]
     Strange(u64),
     /// Something comes after its end.
-    #[error("it ends at byte {0}, and there is more behind: are these two files in one?")]
+    #[error("it ends at byte {0}, and more follows: are these two files in one?")]
     Longer(u64),
 }
 

@@ -67,7 +67,7 @@ impl Sum {
     }
 
     fn told(&self) -> String {
-        let owners = count(self.owners, "owner", "owners");
+        let owners = count(self.owners, "user", "users");
         let elements = count(self.elements, "element", "elements");
         format!("{owners}, {elements}, {}", format::bytes(self.bytes))
     }
@@ -107,7 +107,9 @@ fn back_up(config: &Config, file: &Path, force: bool) -> Result<u8, u8> {
         sum.name_damage(&document, &mut progress);
         if !archive::write(&document, &mut bytes) {
             let owner = format::shown(document.owner.as_str());
-            let why = format!("{owner} has more than 4 GiB, which no backup can hold");
+            let why = format!(
+                "{owner} has more than 4 GiB stored, which is more than a backup can hold"
+            );
             return Err(Failure::Owners(OwnersError::Broken(why)));
         }
         target.write_all(&bytes)?;
@@ -130,10 +132,10 @@ fn back_up(config: &Config, file: &Path, force: bool) -> Result<u8, u8> {
         eprintln!("{damaged} damaged and left out, as named above; the rest is in the backup");
     }
     if sum.bad > 0 {
-        let bad = count(sum.bad, "part of it is", "parts of it are");
+        let bad = count(sum.bad, "part is not as it should be", "parts are not as they should be");
         eprintln!(
-            "{bad} as named above: the backup has them as they are, and restore takes all but \
-             those with --leave-out-bad"
+            "{bad}, as named above; the backup contains everything as it is, and `restore \
+             --leave-out-bad` restores all the rest"
         );
     }
     Ok(match sum.damaged + sum.bad {

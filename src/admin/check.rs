@@ -52,9 +52,9 @@ fn check(report: &Report, config: Result<Config, ConfigError>, connect: bool) ->
     let looked = if connect {
         let jid = &config.component.jid;
         let line = format!(
-            "connecting: this logs in as {jid} for a moment. ejabberd hands private storage over \
-             with that, so its own mod_private answers nobody from then on; and where another \
-             instance is logged in to it, that loses its delegation, and logs in anew"
+            "connecting: this logs in as {jid} for a moment. On ejabberd, delegation begins with \
+             that: its own mod_private answers nobody from then on, and another instance that is \
+             logged in loses its delegation and logs in again"
         );
         report.line(Sign::Neutral, line);
         match Component::new(&config, store.clone(), &Metrics::new()) {
@@ -78,7 +78,7 @@ fn open(report: &Report, config: &Config, connect: bool) -> Result<Option<(Runti
     let path = folder.display();
     let is_new = !folder.exists();
     let became = become_owner_of(folder).map_err(|error| {
-        let why = format!("store: cannot look at {path} as the user it belongs to: {error}");
+        let why = format!("store: cannot open {path} as the user who owns it: {error}");
         report.line(Sign::Bad, format!("{why}; run this command as that user"));
         given_up(report, connect)
     })?;
@@ -93,7 +93,7 @@ fn open(report: &Report, config: &Config, connect: bool) -> Result<Option<(Runti
             }
             if is_new && rustix::process::geteuid().is_root() {
                 let line =
-                    format!("store: {path} was made just now and belongs to root; if the service");
+                    format!("store: {path} was just created and belongs to root; if the service");
                 let line = format!("{line} runs as another user: chown -R THAT-USER {path}");
                 report.line(Sign::Warning, line);
             }

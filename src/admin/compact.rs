@@ -14,7 +14,7 @@ pub fn run(config: &Config) -> ExitCode {
     match compacted {
         Ok(Compacted { before, after }) => {
             let [before, after] = [before, after].map(format::bytes);
-            println!("compacted: the database took {before}, and takes {after}");
+            println!("compacted: the database took {before} and now takes {after}");
             ExitCode::SUCCESS
         }
         Err(code) => ExitCode::from(code),

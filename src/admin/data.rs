@@ -84,7 +84,7 @@ pub fn open_alone(config: &Config) -> Result<Data, u8> {
     let folder = &config.storage.path;
     if ask(folder)?.is_some() {
         eprintln!(
-            "a service runs on {}: stop it first, and start it again afterwards",
+            "a service is running on {}: stop it first, and start it again afterwards",
             folder.display()
         );
         return Err(exit::UNAVAILABLE);
@@ -107,15 +107,14 @@ fn open_here(config: &Config) -> Result<Result<Store, StartError>, u8> {
     let is_new = !folder.exists();
     become_owner_of(folder).map_err(|error| {
         eprintln!(
-            "cannot work on {path} as the user it belongs to: {error}; run this command as that \
-             user"
+            "cannot work on {path} as the user who owns it: {error}; run this command as that user"
         );
         exit::STORE
     })?;
     let started = start(config);
     if is_new && started.is_ok() && rustix::process::geteuid().is_root() {
         eprintln!(
-            "{path} was made just now and belongs to root; if the service runs as another user: \
+            "{path} was just created and belongs to root; if the service runs as another user: \
              chown -R THAT-USER {path}"
         );
     }
@@ -133,9 +132,9 @@ fn find(config: &Config, make: bool) -> Result<Data, u8> {
         }
         if !make && !Store::is_in(folder) {
             eprintln!(
-                "there is no store in {}, where storage.path of {} has it; name another \
-                 configuration with --config, or run this in the service's working directory if \
-                 the path is relative",
+                "there is no store in {}, the storage.path of {}; name another configuration with \
+                 --config, or, if the path is relative, run this in the service's working \
+                 directory",
                 folder.display(),
                 config.source
             );
@@ -165,9 +164,9 @@ fn not_opened(error: StartError) -> u8 {
     if let StartError::Store(OpenError::InUse { folder, pid }) = error {
         let pid = pid.map_or(String::new(), |pid| format!(" (pid {pid})"));
         eprintln!(
-            "the store in {} is in use by another process{pid} that cannot be asked: if it is the \
-             service and it starts or stops just now, try again; else its log says why it has no \
-             control socket",
+            "the store in {} is in use by another process{pid} that cannot be asked: if that is \
+             the service and it is just starting or stopping, try again; otherwise its log says \
+             why it has no control socket",
             folder.display()
         );
         return exit::UNAVAILABLE;

@@ -44,7 +44,7 @@ fn execute(config: &Config, whose: &Whose, yes: bool, compact: bool) -> Result<E
                 _ => None,
             };
             let Some(owner) = owner else {
-                eprintln!("{jid:?} is no user's address; one looks like alice@example.org");
+                eprintln!("{jid:?} is not a user's address; one looks like alice@example.org");
                 return Err(exit::USAGE);
             };
             data = data::open(config)?;
@@ -59,7 +59,7 @@ fn execute(config: &Config, whose: &Whose, yes: bool, compact: bool) -> Result<E
     if removal.owners() == 0 {
         match whose {
             Whose::User(jid) => eprintln!("{jid} has nothing stored"),
-            Whose::Domain(domain) => eprintln!("nobody of {domain} has anything stored"),
+            Whose::Domain(domain) => eprintln!("no user of {domain} has anything stored"),
         }
         return Err(exit::NO_USER);
     }
@@ -85,7 +85,7 @@ pub fn domain(domain: &str) -> Result<String, u8> {
     address::domain_name(domain)
         .map(|domain| domain.into_owned())
         .ok_or_else(|| {
-            eprintln!("{domain:?} is no domain; one looks like example.org");
+            eprintln!("{domain:?} is not a domain; one looks like example.org");
             exit::USAGE
         })
 }

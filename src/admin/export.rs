@@ -63,7 +63,7 @@ pub fn run(config: &Config, users: &[String], to: &To) -> ExitCode {
     let owners = match owners {
         Ok(owners) => owners,
         Err(user) => {
-            eprintln!("{user:?} is no user's address: say user@domain");
+            eprintln!("{user:?} is not a user's address; one looks like alice@example.org");
             return ExitCode::from(exit::USAGE);
         }
     };
@@ -87,7 +87,7 @@ pub fn run(config: &Config, users: &[String], to: &To) -> ExitCode {
             })
         }
         Err(stopped) => {
-            eprintln!("{stopped}; what was written so far is no whole export");
+            eprintln!("{stopped}; what was written so far is not a complete export");
             ExitCode::from(match stopped {
                 Stopped::OwnersError(_) => exit::STORE,
                 Stopped::Write(_) => exit::OUTPUT,
@@ -233,8 +233,8 @@ impl Tally {
             false => format!("as of {} to {}", told(first), told(last)),
         };
         eprintln!(
-            "left out {} of {} that they have left with clients that keep rooms in PEP, {when}; \
-             what they have left since is not known here",
+            "left out {} that {} had left with clients that keep rooms in PEP, {when}; what was \
+             left since then is not known here",
             count(self.gone.rooms, "room", "rooms"),
             count(self.gone.users, "user", "users"),
         );
@@ -242,7 +242,10 @@ impl Tally {
 
     fn no_account(&mut self, document: &Document) -> Result<(), Stopped> {
         self.problems += 1;
-        eprintln!("{}: left out: no user's address", document.owner.as_str());
+        eprintln!(
+            "{}: left out: not a user's address",
+            document.owner.as_str()
+        );
         Ok(())
     }
 }

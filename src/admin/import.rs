@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::data;
+use super::format::count;
 use super::progress::Progress;
 use crate::archive::Document;
 use crate::config::{Config, ReservedNamespaces};
@@ -78,7 +79,7 @@ fn import(config: &Config, paths: Vec<PathBuf>, how: How) -> Result<Tally, u8> {
                         return Err(exit::STORE);
                     }
                 }
-                let users = format_args!("{} users", tally.users);
+                let users = count(tally.users, "user", "users");
                 bar.show_part(so_far.done(), so_far.total(), users);
             }
         }
@@ -169,27 +170,36 @@ impl Tally {
             "imported"
         };
         println!(
-            "{done} private data of {} users: {} new, {} replaced, {} kept as stored, {} the same \
-             already",
-            self.users, self.new, self.replaced, self.kept, self.same
+            "{done} private data of {}; elements: {} new, {} replaced, {} kept as stored, {} the \
+             same already",
+            count(self.users, "user", "users"),
+            self.new,
+            self.replaced,
+            self.kept,
+            self.same
         );
         if self.kept > 0 {
-            println!("what is kept as stored differs from the files: --replace takes theirs");
+            println!(
+                "what is kept as stored differs from the files: --replace takes what is in them"
+            );
         }
         for (domain, users) in &self.not_served {
             println!(
-                "left out {users} users of {}: access.domains does not name it",
+                "left out {} of {}: access.domains does not name it",
+                count(*users, "user", "users"),
                 domain.escape_debug()
             );
         }
         for (namespace, elements) in &self.reserved {
             println!(
-                "{elements} elements in the reserved namespace {namespace:?}: they are stored, and \
-                 can be read with access.reserved_namespaces = \"accept\""
+                "{} in the reserved namespace {namespace:?}: clients can read it only with \
+                 access.reserved_namespaces = \"accept\"",
+                count(*elements, "element", "elements")
             );
         }
         if self.problems > 0 {
-            println!("{} problems; each is named above", self.problems);
+            let problems = count(self.problems, "problem", "problems");
+            println!("{problems}; each is named above");
         }
     }
 }

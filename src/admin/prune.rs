@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use super::data;
 use super::delete;
+use super::format::count;
 use super::removal::say;
 use crate::address::{self, Sender};
 use crate::config::Config;
@@ -54,16 +55,17 @@ fn execute(config: &Config, domain: &str, registered: &Path, how: How) -> Result
     };
     let accounts = accounts(&domain, BufReader::new(list)).map_err(|why| refused(&why))?;
     if accounts.is_empty() {
-        let why = format!("no account of {domain} is in it");
+        let why = format!("it names no account of {domain}");
         return Err(refused(&format!(
-            "{why}. If the domain is gone: `delete --domain {domain}`"
+            "{why}. If the domain is gone, use `delete --domain {domain}`"
         )));
     }
 
     let gone = owners.without(&accounts);
     let of_all = format!(
-        "{gone}; {domain} has {} accounts, and {all} owners are in the store",
-        accounts.len()
+        "{gone}; {domain} has {}, and {} something stored",
+        count(accounts.len() as u64, "account", "accounts"),
+        count(all as u64, "user has", "users have")
     );
     if gone.owners() == 0 {
         say(format_args!("nothing to remove: {of_all}"));
@@ -74,14 +76,14 @@ fn execute(config: &Config, domain: &str, registered: &Path, how: How) -> Result
     if !how.yes {
         let force = if too_many { " --force" } else { "" };
         say(format_args!(
-            "would remove {of_all}. To do it, say --yes{force}"
+            "would remove {of_all}. To do it, add --yes{force}"
         ));
         return Ok(ExitCode::SUCCESS);
     }
     if too_many {
         return Err(refused(&format!(
-            "this would remove more than half of the owners ({of_all}). If the list is whole and \
-             that is meant, say --force"
+            "this would remove more than half of the users ({of_all}). If the list is complete and \
+             this is intended, add --force"
         )));
     }
     Ok(gone.execute(&data, how.compact))
@@ -102,7 +104,7 @@ fn accounts(domain: &str, mut list: impl BufRead) -> Result<HashSet<String>, Str
         let not_one = || {
             let told: String = String::from_utf8_lossy(&line).chars().take(60).collect();
             let told = told.trim();
-            format!("line {number} is no user name and no bare JID: {told:?}")
+            format!("line {number} is neither a user name nor a bare JID: {told:?}")
         };
         let text = std::str::from_utf8(&line).map_err(|_| not_one())?.trim();
         if text.is_empty() || is_of_the_shell(text) {
@@ -177,7 +179,7 @@ mod tests {
             "{\"registered\": []}\n",
         ] {
             let why = read(list).unwrap_err();
-            assert!(why.contains("is no user name"), "{why}");
+            assert!(why.contains("is neither a user name"), "{why}");
         }
         let long = "a".repeat(100_000);
         assert!(read(&long).is_err());

@@ -53,8 +53,8 @@ impl Removal {
         say(format_args!("removed {self}"));
         if !compact {
             say(format_args!(
-                "No user can read it any more. The store's files hold traces of it until the store \
-                 is compacted, which --compact does at once."
+                "No user can read it any more, but the store's files hold traces of it until the \
+                 store is compacted: run `xmpp-private-storage compact` to remove them now."
             ));
             return ExitCode::SUCCESS;
         }
@@ -79,7 +79,7 @@ impl Removal {
         }
         format!(
             "{}, {}",
-            count(owners.len() as u64, "owner", "owners"),
+            count(owners.len() as u64, "user", "users"),
             Size(all)
         )
     }
@@ -115,7 +115,8 @@ pub fn say(what: fmt::Arguments<'_>) {
 pub fn ask(what: fmt::Arguments<'_>) -> Result<(), u8> {
     if !stdin().is_terminal() {
         eprintln!(
-            "this would remove {what}; there is no terminal to ask at: say --yes if that is meant"
+            "this would remove {what}; there is no terminal to ask on: if this is intended, add \
+             --yes"
         );
         return Err(exit::USAGE);
     }

@@ -63,7 +63,7 @@ impl Stored {
     }
 
     fn told(&self) -> String {
-        let mut rows = vec![["", "owners", "elements", "bytes"].map(str::to_owned)];
+        let mut rows = vec![["", "users", "elements", "bytes"].map(str::to_owned)];
         let mut all = (0, Amount::default());
         let row = |name: &str, owners: u64, amount: &Amount| {
             let Amount { bytes, elements } = amount;
@@ -81,7 +81,8 @@ impl Stored {
         let mut text = String::new();
         table(&rows, &mut text);
         if !self.largest.is_empty() {
-            let mut rows = vec![["the largest owners", "elements", "bytes"].map(str::to_owned)];
+            let mut rows =
+                vec![["users with the most data", "elements", "bytes"].map(str::to_owned)];
             rows.extend(self.largest.iter().map(|(owner, amount)| {
                 let [name, _, elements, bytes] = row(owner.as_str(), 1, amount);
                 [name, elements, bytes]

@@ -86,7 +86,7 @@ impl Sound {
             let key = (entry.namespace.clone(), entry.name.clone());
             let read = match seen.insert(key.clone()) {
                 true => normal_form(&entry),
-                false => Err("it is there twice".to_owned()),
+                false => Err("it is there more than once".to_owned()),
             };
             match read {
                 Ok(text) => {
@@ -105,7 +105,7 @@ impl Sound {
             bad.push(Bad {
                 owner: owner.clone(),
                 element: None,
-                why: "what is noted about its bookmarks cannot be read".to_owned(),
+                why: "what is noted about this user's bookmarks cannot be read".to_owned(),
             });
         }
         let document = Document {
@@ -169,7 +169,7 @@ fn normal_form(entry: &Entry) -> Result<String, String> {
     // Where XML is well-formed these begin nothing else; a bare `<` is written as a reference.
     if text.contains("<!") || text.contains("<?") {
         let what = "a comment, a CDATA section, a declaration or an instruction";
-        return Err(format!("it holds {what}, which is never stored"));
+        return Err(format!("it contains {what}, which is never stored"));
     }
     let (mut reader, _) = Reader::open(AROUND.0.as_bytes(), limits(0)).map_err(not_xml)?;
     let mut cutter = Cutter::of(text).map_err(not_xml)?;
@@ -181,7 +181,7 @@ fn normal_form(entry: &Entry) -> Result<String, String> {
         elements = elements.saturating_add(1);
     }
     if elements != entry.value.elements || elements == 0 {
-        return Err("it holds another number of elements than it says".to_owned());
+        return Err("it does not contain as many elements as it says".to_owned());
     }
     Ok(normal)
 }
@@ -222,7 +222,7 @@ fn one(entry: &Entry, element: &Stanza<'_>, reader: &Reader) -> Result<String, S
     }
     match received.stanza.children.as_slice() {
         [child] if child.is(&entry.namespace, &entry.name) => Ok(received.text),
-        [_] => Err("it holds an element of another name or namespace".to_owned()),
+        [_] => Err("it contains an element with another name or namespace".to_owned()),
         _ => Err(not_whole()),
     }
 }
@@ -261,7 +261,7 @@ fn not_xml(NotXml(why): NotXml) -> String {
 }
 
 fn not_whole() -> String {
-    "it does not consist of whole elements alone".to_owned()
+    "it does not consist of whole elements only".to_owned()
 }
 
 #[cfg(test)]

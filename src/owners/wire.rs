@@ -87,7 +87,8 @@ pub async fn serve(here: &LocalStore, request: Request) -> Result<Response, Requ
         Err(_) => answer(
             StatusCode::INTERNAL_SERVER_ERROR,
             TEXT,
-            "this has hit a fault of the service",
+            "this request hit a bug in the service; details are in the service's log. Please \
+             report it.",
         ),
     })
 }
@@ -119,7 +120,7 @@ fn records(documents: &[Document]) -> Result<Vec<u8>, OwnersError> {
     let mut records = Vec::new();
     for document in documents {
         if !archive::write(document, &mut records) {
-            let why = format!("{} has more than 4 GiB", document.owner.as_str());
+            let why = format!("{} has more than 4 GiB stored", document.owner.as_str());
             return Err(OwnersError::Broken(why));
         }
     }
@@ -178,8 +179,8 @@ impl RemoteStore {
                 StatusCode::OK => Ok(body),
                 StatusCode::UNPROCESSABLE_ENTITY => Err(OwnersError::Refused(why())),
                 StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Err(OwnersError::Broken(
-                    "the service that runs is of another release than this command, and has \
-                     changed nothing: restart the service, and try again"
+                    "the running service is of another release than this command, and has changed \
+                     nothing: restart the service, and try again"
                         .into(),
                 )),
                 _ => Err(OwnersError::Broken(why())),

@@ -22,7 +22,7 @@ fn a_backup_of_a_stopped_service_is_the_whole_store() {
     let folder = stage.component.folder();
     let said = done(folder, &["backup", "all.backup"]);
     assert!(
-        said.starts_with("backed up 3 owners, 6 elements, "),
+        said.starts_with("backed up 3 users, 6 elements, "),
         "{said}"
     );
     assert_eq!(said.lines().count(), 1, "{said}");
@@ -32,7 +32,7 @@ fn a_backup_of_a_stopped_service_is_the_whole_store() {
     let backup = folder.join("all.backup");
     let backup = backup.to_str().expect("UTF-8");
     let said = done(other.path(), &["restore", backup]);
-    assert!(said.contains("restored 3 owners, 6 elements, "), "{said}");
+    assert!(said.contains("restored 3 users, 6 elements, "), "{said}");
     let restored = all_in(&other.path().join("data"));
     assert_eq!(restored.len(), 3);
     assert_eq!(restored, all_in(&data(&stage)));
@@ -48,7 +48,7 @@ fn a_backup_of_the_running_service_is_the_same_file() {
     done(&folder, &["backup", "running"]);
     let streamed = run(&folder, &["backup", "-"]);
     assert!(streamed.status.success());
-    assert!(text(&streamed.stderr).starts_with("backed up 3 owners"));
+    assert!(text(&streamed.stderr).starts_with("backed up 3 users"));
     let [stopped, running] = ["stopped", "running"].map(|name| fs::read(folder.join(name)));
     let running = running.expect("a backup");
     assert_eq!(stopped.expect("a backup"), running);
@@ -180,11 +180,11 @@ fn a_cut_or_damaged_backup_is_refused_and_no_store_is_made() {
         assert_eq!(said.lines().count(), 1, "{said}");
         assert!(!other.path().join("data").exists(), "a store was made");
     };
-    attempt(b"", "this is no backup");
-    attempt(&whole[..7], "this is no backup");
+    attempt(b"", "this is not a backup");
+    attempt(&whole[..7], "this is not a backup");
     attempt(
         b"PK\x03\x04 and so on, for longer than any header",
-        "this is no backup",
+        "this is not a backup",
     );
     let header = whole
         .iter()
@@ -219,7 +219,7 @@ fn damaged_entries_are_named_and_the_rest_is_backed_up() {
         said.contains("damaged, and so left out: jürgen@localhost \"urn:b\" \"b\""),
         "{said}"
     );
-    assert!(said.contains("backed up 3 owners, 5 elements"), "{said}");
+    assert!(said.contains("backed up 3 users, 5 elements"), "{said}");
     let other = place();
     let backup = folder.join("all.backup");
     let said = done(other.path(), &["restore", backup.to_str().expect("UTF-8")]);

@@ -92,7 +92,7 @@ fn a_store_and_a_backup_of_format_1_are_read() {
     let other = place();
     let backup = fixture("backup-1");
     let said = done(other.path(), &["restore", backup.to_str().expect("UTF-8")]);
-    assert!(said.contains("restored 2 owners, 4 elements"), "{said}");
+    assert!(said.contains("restored 2 users, 4 elements"), "{said}");
     holds_the_contents(&other.path().join("data"));
 }
 
@@ -127,6 +127,6 @@ fn a_backup_of_a_newer_format_is_refused() {
     let newer = "xmpp-private-storage backup 3\nwhatever that may be";
     fs::write(folder.path().join("newer"), newer).expect("a file");
     let said = refused(folder.path(), &["restore", "newer"], 65);
-    assert!(said.contains("restore it with a newer one"), "{said}");
+    assert!(said.contains("restore it with a newer release"), "{said}");
     assert!(!folder.path().join("data").exists());
 }

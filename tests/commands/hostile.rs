@@ -25,11 +25,11 @@ const DEEPEST: usize = 1024;
 
 /// A value under [`KEY`]: what is bad about it, the elements it says it has, its text.
 fn bad_values() -> Vec<(&'static str, u32, Vec<u8>)> {
-    let whole = "it does not consist of whole elements alone";
+    let whole = "it does not consist of whole elements only";
     let not_xml = "it is not XML as XMPP allows it";
     let never = "which is never stored";
     let another = "another name or namespace";
-    let count = "another number of elements";
+    let count = "not contain as many elements as it says";
     let sound = "<prefs xmlns='urn:bad'>hunter2</prefs>";
     let inside = |inner: &str| format!("<prefs xmlns='urn:bad'>hunter2{inner}</prefs>");
     let mut bad: Vec<(&str, u32, Vec<u8>)> = Vec::new();
@@ -238,7 +238,7 @@ fn what_is_no_sound_value_is_refused_by_name_and_nothing_is_restored() {
         attempt.says("bad: bert@localhost: \"prefs\" in \"urn:bad\": it ");
         attempt.says(why);
         let shown = String::from_utf8_lossy(&text).into_owned();
-        assert!(attempt.refused.contains("nothing is restored"), "{shown}");
+        assert!(attempt.refused.contains("nothing was restored"), "{shown}");
         assert!(
             attempt.left_out.contains("1 part of it is left out"),
             "{shown}"
@@ -365,7 +365,7 @@ fn what_comes_twice_is_refused() {
         .with(KEY, 1, two("first"))
         .with(KEY, 1, two(SECRET));
     let attempt = Attempt::with(&forged::backup(&[good("anna@localhost"), twice]));
-    attempt.says("bad: bert@localhost: \"prefs\" in \"urn:bad\": it is there twice");
+    attempt.says("bad: bert@localhost: \"prefs\" in \"urn:bad\": it is there more than once");
     attempt.restored(&["anna@localhost", "bert@localhost"]);
     assert!(attempt.texts().iter().any(|text| text.contains("first")));
 
@@ -375,7 +375,7 @@ fn what_comes_twice_is_refused() {
         [again("first"), good("carl@localhost"), again(SECRET)],
     ] {
         let attempt = Attempt::with(&forged::backup(&records));
-        attempt.says("bad: bert@localhost: the owner comes twice");
+        attempt.says("bad: bert@localhost: the user comes twice");
         assert_eq!(attempt.texts().len(), 2);
         assert!(attempt.texts().iter().any(|text| text.contains("first")));
     }
@@ -401,8 +401,8 @@ fn a_record_that_is_none_is_refused() {
     ] {
         let records = [good("anna@localhost"), strange, good("carl@localhost")];
         let attempt = Attempt::with(&forged::backup(&records));
-        attempt.says("bad: what stands at byte ");
-        attempt.says(" is no owner with elements");
+        attempt.says("bad: what is at byte ");
+        attempt.says(" is not a user with elements");
         attempt.restored(&["anna@localhost", "carl@localhost"]);
     }
 }
@@ -417,7 +417,7 @@ fn what_is_cut_or_too_long_is_never_restored() {
     for (bytes, why) in [
         (&whole[..whole.len() - 1], "cut off"),
         (&whole[..whole.len() - 17], "cut off"),
-        (&twice[..], "there is more behind"),
+        (&twice[..], "and more follows"),
     ] {
         let folder = place();
         fs::write(folder.path().join("bad"), bytes).expect("a file");
@@ -541,7 +541,7 @@ fn the_running_service_refuses_what_is_bad_and_goes_on() {
         refused(good(owner), "no account has this address");
     }
     let strange = Record::of("alice@localhost").with(KEY, 1, b"\xc0\xbc");
-    refused(strange, "is no owner with elements");
+    refused(strange, "is not a user with elements");
     stage.fetch("<a xmlns='urn:a'/>", "<a xmlns='urn:a'>stays</a>");
     stage.fetch("<prefs xmlns='urn:bad'/>", "<prefs xmlns='urn:bad'/>");
     stage.fetch("<e xmlns='urn:good'/>", "<e xmlns='urn:good'/>");
@@ -594,7 +594,10 @@ fn what_an_older_restore_let_in_is_named_and_not_exported() {
 
     let said = refused(folder, &["backup", "all.backup"], 1);
     assert!(said.contains(named) && said.contains(owner), "{said}");
-    assert!(said.contains("2 parts of it are as named above"), "{said}");
+    assert!(
+        said.contains("2 parts are not as they should be, as named above"),
+        "{said}"
+    );
     assert!(said.contains("--leave-out-bad"), "{said}");
     assert!(!said.contains(SECRET), "{said}");
     assert_eq!(mode(&folder.join("all.backup")), 0o600);
@@ -648,11 +651,11 @@ fn a_note_that_is_none_is_refused_and_left_out() {
     for note in notes {
         let records = [good("a@x").noting(note), good("b@x")];
         let attempt = Attempt::with(&forged::backup(&records));
-        attempt.says("a@x: what is noted about its bookmarks cannot be read");
+        attempt.says("a@x: what is noted about this user's bookmarks cannot be read");
         attempt.restored(&["a@x", "b@x"]);
     }
     let records = [good("a@x").noting("bookmarks-2 0").noting("bookmarks-2 0")];
     let attempt = Attempt::with(&forged::backup(&records));
-    attempt.says("is no owner with elements");
+    attempt.says("is not a user with elements");
     attempt.restored(&[]);
 }

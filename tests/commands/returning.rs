@@ -161,7 +161,7 @@ fn an_export_leaves_out_what_is_gone_and_says_as_of_when() {
         assert!(!file.contains(GONE) && !file.contains("planted"), "{file}");
         let expected = [
             "exported 1 user, 2 elements",
-            "left out 1 room of 1 user",
+            "left out 1 room that 1 user had left",
             &year,
         ];
         for part in expected {

@@ -19,13 +19,16 @@ fn stats_tell_domains_and_the_largest_owners() {
         .lines()
         .map(|it| it.split_whitespace().collect())
         .collect();
-    assert_eq!(lines[0], ["owners", "elements", "bytes"]);
+    assert_eq!(lines[0], ["users", "elements", "bytes"]);
     assert_eq!(lines[1][..3], ["localhost", "2", "4"], "{told}");
     assert_eq!(lines[2][..3], ["test2.localhost", "1", "2"], "{told}");
     assert_eq!(lines[3][..3], ["altogether", "3", "6"], "{told}");
     let bytes = |line: usize| lines[line][3].parse::<u64>().expect("a number");
     assert_eq!(bytes(3), bytes(1) + bytes(2));
-    assert_eq!(lines[5], ["the", "largest", "owners", "elements", "bytes"]);
+    assert_eq!(
+        lines[5],
+        ["users", "with", "the", "most", "data", "elements", "bytes"]
+    );
     // With the longest address, of which one element consists.
     assert_eq!(lines[6][..2], ["otto@test2.localhost", "2"], "{told}");
     assert_eq!(lines[8][..2], ["anna@localhost", "2"], "{told}");

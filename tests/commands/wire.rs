@@ -226,7 +226,7 @@ fn what_is_no_document_is_refused_and_changes_nothing() {
         ] {
             let (status, why) = post(&folder, path, body);
             assert_eq!(status, 422, "{path} {body:?}: {why}");
-            let known = ["cut off", "damaged", "is no owner"];
+            let known = ["cut off", "damaged", "is not a user"];
             assert!(known.iter().any(|it| why.contains(it)), "{why}");
         }
     }

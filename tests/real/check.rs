@@ -57,8 +57,8 @@ fn all_is_well(start: Start) {
         lines[3..8],
         [
             "✓ name: 127.0.0.1 is an address",
-            &format!("✓ connection: {address} accepts"),
-            "✓ stream: the router speaks XMPP with components",
+            &format!("✓ connection: {address} accepted the connection"),
+            "✓ stream: the server speaks XMPP with components",
             "✓ secret: accepted for private.localhost",
             "✓ delegation: localhost",
         ],
@@ -159,8 +159,8 @@ fn bookmarks_without_a_grant() {
         let (_, after) = rest.split_once("} } }\n").expect("its end");
         format!("{before}{after}")
     });
-    let line = "! bookmarks of localhost: not kept in step with PEP: no PEP is granted to us: add \
-                \"privilege\"";
+    let line = "! bookmarks of localhost: not kept in step with PEP: the component has no access \
+                to PEP (XEP-0356): add \"privilege\"";
     let parts = [line, "`print-config prosody`"];
     connect(&options, 0, &parts);
     let ticks = Ticks::start();
@@ -173,8 +173,8 @@ fn bookmarks_without_a_grant() {
 fn bookmarks_with_one_half_of_the_grant() {
     let owner = ",\n    [\"http://jabber.org/protocol/pubsub#owner\"] = \"both\"";
     let (_server, options) = prosody_with("", |printed| printed.replace(owner, ""));
-    let line = "! bookmarks of localhost: kept in step with PEP, but not those of users whose node \
-                has wrong options";
+    let line = "! bookmarks of localhost: kept in step with PEP, except for users whose node has \
+                wrong options";
     connect(&options, 0, &[line]);
 
     let (_server, options) = prosody_with("", |printed| {
@@ -192,12 +192,12 @@ fn bookmarks_that_are_meant_to_stay_apart() {
     let off = "[bookmarks]\nmode = \"off\"\n";
     let (_server, mut options) = prosody_with("", |printed| printed);
     options.extra = off.to_owned();
-    let line = "! bookmarks of localhost: not kept in step with PEP, as bookmarks.mode has it; but \
-                all that users keep in PEP is still open to private.localhost";
+    let line = "! bookmarks of localhost: not kept in step with PEP, as bookmarks.mode says; but \
+                private.localhost still has access to all that users keep in PEP";
     connect(&options, 0, &[line]);
 
     let (_server, options) = prosody_with(off, |printed| printed);
-    let line = "✓ bookmarks of localhost: not kept in step with PEP, as bookmarks.mode has it\n";
+    let line = "✓ bookmarks of localhost: not kept in step with PEP, as bookmarks.mode says\n";
     connect(&options, 0, &[line]);
 }
 
@@ -211,7 +211,7 @@ fn who_serves_clients_meanwhile() {
         server.ports.component
     ));
     let server = prosody::start(server);
-    let meanwhile = "a module of its own may serve its clients meanwhile";
+    let meanwhile = "a module of its own or another component may serve its clients meanwhile";
     let said = connect(&options(&server), 69, &[meanwhile]);
     assert_eq!(said.matches(meanwhile).count(), 1, "{said}");
 }

@@ -108,9 +108,9 @@ fn a_port_where_nothing_is_ever_said() {
     });
     let lines = router_lines(&said);
     assert!(lines[1].starts_with("✓ connection: 127.0.0.1:"), "{said}");
-    assert!(lines[1].ends_with(" accepts"), "{said}");
+    assert!(lines[1].ends_with(" accepted the connection"), "{said}");
     assert!(lines[2].starts_with("✗ stream: 127.0.0.1:"), "{said}");
-    assert!(lines[2].contains("said nothing: is this the router's component port?"));
+    assert!(lines[2].contains("said nothing: is this the server's component port?"));
     assert_eq!(lines[3..], ["· secret, delegation: not tried"]);
 }
 
@@ -173,7 +173,7 @@ fn a_login_that_is_never_answered() {
         session.expect_end();
     });
     let lines = router_lines(&said);
-    assert_eq!(lines[2], "✓ stream: the router speaks XMPP with components");
+    assert_eq!(lines[2], "✓ stream: the server speaks XMPP with components");
     assert!(lines[3].starts_with("✗ secret: "), "{said}");
     assert!(lines[3].contains("did not answer the login"), "{said}");
     assert_eq!(lines[4..], ["· delegation: not tried"]);
@@ -332,7 +332,7 @@ fn root_says_what_it_has_made_for_itself() {
         let said = output.expect("the program runs").stdout;
         let said = String::from_utf8_lossy(&said);
         let told =
-            said.contains("made just now and belongs to root; if the service runs as another");
+            said.contains("was just created and belongs to root; if the service runs as another");
         assert_eq!(told, root && is_new, "{said}");
     }
 }

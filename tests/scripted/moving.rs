@@ -58,7 +58,7 @@ fn an_import_beside_the_service_keeps_what_is_there_and_says_what_it_left_out() 
     let planned = run(&folder, &["import", "--dry-run", "in.xml"]);
     lines_with(
         &planned,
-        &["would import private data of 2 users: 2 new, 0 replaced, 1 kept"],
+        &["would import private data of 2 users; elements: 2 new, 0 replaced, 1 kept"],
         1,
     );
     let bookmarks = "<storage xmlns='storage:bookmarks'/>";
@@ -68,9 +68,9 @@ fn an_import_beside_the_service_keeps_what_is_there_and_says_what_it_left_out() 
     lines_with(
         &done,
         &[
-            "imported private data of 2 users: 2 new, 0 replaced, 1 kept as stored, 0 the same",
-            "left out 1 users of elsewhere.example: access.domains does not name it",
-            "1 elements in the reserved namespace \"jabber:iq:roster\"",
+            "imported private data of 2 users; elements: 2 new, 0 replaced, 1 kept as stored, 0 the same",
+            "left out 1 user of elsewhere.example: access.domains does not name it",
+            "1 element in the reserved namespace \"jabber:iq:roster\"",
             "access.reserved_namespaces = \"accept\"",
         ],
         1,
@@ -137,7 +137,7 @@ fn what_is_exported_by_the_service_is_imported_without_it() {
         fs::copy(folder.join("component.toml"), other.join("component.toml")).expect("copied");
         lines_with(
             &run(&other, &["import", &format!("../{from}")]),
-            &["imported private data of 1 users: 1 new"],
+            &["imported private data of 1 user; elements: 1 new"],
             0,
         );
         assert_eq!(run(&other, &["export"]).stdout, by_service.stdout);
@@ -153,7 +153,10 @@ fn a_broken_file_is_named_with_its_place_and_costs_nobody_else() {
     let done = run(&folder, &["import", "cut.xml"]);
     lines_with(
         &done,
-        &["cut.xml:", "imported private data of 1 users: 2 new"],
+        &[
+            "cut.xml:",
+            "imported private data of 1 user; elements: 2 new",
+        ],
         1,
     );
     lines_with(
@@ -175,7 +178,7 @@ fn a_user_over_the_limits_is_left_out_whole() {
         &[
             "alice@localhost",
             "left out",
-            "imported private data of 1 users",
+            "imported private data of 1 user;",
         ],
         1,
     );

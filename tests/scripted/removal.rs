@@ -62,10 +62,10 @@ fn a_user_is_deleted_however_the_address_is_written_and_nobody_else() {
     let (code, said) = run(&stage, &["delete", "ALICE@LocalHost", "--yes"], "");
     assert_eq!(code, 0, "{said}");
     assert!(
-        said.contains("removed 1 owner, 1 element, 25 bytes"),
+        said.contains("removed 1 user, 1 element, 25 bytes"),
         "{said}"
     );
-    assert!(said.contains("--compact"), "{said}");
+    assert!(said.contains("xmpp-private-storage compact"), "{said}");
     expect(
         &mut stage,
         &[("alice@localhost", false), ("bob@localhost", true)],
@@ -77,8 +77,8 @@ fn without_a_terminal_nothing_is_deleted_that_was_not_confirmed() {
     let mut stage = stage_with(&["alice@localhost"]);
     let (code, said) = run(&stage, &["delete", "alice@localhost"], "yes\n");
     assert_eq!(code, 64, "{said}");
-    assert!(said.contains("say --yes"), "{said}");
-    assert!(said.contains("1 owner, 1 element, 25 bytes"), "{said}");
+    assert!(said.contains("add --yes"), "{said}");
+    assert!(said.contains("1 user, 1 element, 25 bytes"), "{said}");
     expect(&mut stage, &[("alice@localhost", true)]);
 }
 
@@ -94,15 +94,23 @@ fn who_has_nothing_is_told_and_what_is_no_address_too() {
         (
             &["delete", "--domain", "elsewhere.example", "--yes"],
             67,
-            "nobody of elsewhere.example",
+            "no user of elsewhere.example",
         ),
-        (&["delete", "localhost", "--yes"], 64, "no user's address"),
+        (
+            &["delete", "localhost", "--yes"],
+            64,
+            "not a user's address",
+        ),
         (
             &["delete", "alice@localhost/x", "--yes"],
             64,
-            "no user's address",
+            "not a user's address",
         ),
-        (&["delete", "--domain", "a@b", "--yes"], 64, "no domain"),
+        (
+            &["delete", "--domain", "a@b", "--yes"],
+            64,
+            "is not a domain",
+        ),
         (&["delete", "--yes"], 64, "required"),
         (
             &["delete", "alice@localhost", "--domain", "localhost"],
@@ -126,7 +134,7 @@ fn a_domain_is_deleted_and_compacted_and_no_other_domain() {
     );
     assert_eq!(code, 0, "{said}");
     assert!(
-        said.contains("removed 2 owners, 2 elements, 50 bytes"),
+        said.contains("removed 2 users, 2 elements, 50 bytes"),
         "{said}"
     );
     assert!(said.contains("compacted the store"), "{said}");
@@ -180,7 +188,7 @@ fn who_has_no_account_is_shown_first_and_removed_with_yes() {
         "{said}"
     );
     assert!(
-        said.contains("would remove 1 owner, 1 element, 25 bytes;"),
+        said.contains("would remove 1 user, 1 element, 25 bytes;"),
         "{said}"
     );
     assert!(!said.contains("alice@"), "{said}");
@@ -189,7 +197,7 @@ fn who_has_no_account_is_shown_first_and_removed_with_yes() {
     let (code, said) = prune(&stage, &["--yes"], list);
     assert_eq!(code, 0, "{said}");
     assert!(
-        said.contains("removed 1 owner, 1 element, 25 bytes"),
+        said.contains("removed 1 user, 1 element, 25 bytes"),
         "{said}"
     );
     expect(

@@ -1,4 +1,4 @@
-//! `localhost.` is no domain, wherever it comes from: nobody meets the data of `localhost` by it, and
+//! `localhost.` is not a domain, wherever it comes from: nobody meets the data of `localhost` by it, and
 //! none of that domain's users gets a second owner.
 
 use std::fs;
@@ -228,12 +228,12 @@ fn commands_refuse_it() {
         (
             &["delete", "--yes", "alice@localhost."][..],
             64,
-            "is no user's address",
+            "is not a user's address",
         ),
         (
             &["delete", "--yes", "--domain", "localhost."],
             64,
-            "is no domain",
+            "is not a domain",
         ),
         (
             &[
@@ -246,7 +246,7 @@ fn commands_refuse_it() {
                 "list",
             ],
             64,
-            "is no domain",
+            "is not a domain",
         ),
         (
             &[
@@ -259,9 +259,13 @@ fn commands_refuse_it() {
                 "list",
             ],
             65,
-            "is no user name",
+            "is neither a user name",
         ),
-        (&["export", "alice@localhost."], 64, "is no user's address"),
+        (
+            &["export", "alice@localhost."],
+            64,
+            "is not a user's address",
+        ),
     ] {
         let (found, told) = run(folder, arguments);
         assert_eq!(found, Some(code), "{arguments:?}: {told}");

@@ -18,7 +18,7 @@ pub fn may_be_made(path: &Path, force: bool) -> io::Result<()> {
     if path == Path::new(STDOUT) {
         if io::stdout().is_terminal() {
             return Err(io::Error::other(
-                "it is a terminal, and a backup is no text: send it to a file or a pipe",
+                "it is a terminal, and a backup is not text: send it to a file or a pipe",
             ));
         }
         return Ok(());
@@ -26,7 +26,7 @@ pub fn may_be_made(path: &Path, force: bool) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Ok(found) if found.is_dir() => Err(io::Error::other("it is a folder: name a file in it")),
         Ok(_) if !force => Err(io::Error::other(
-            "it is there already: name another, or have it replaced with --force",
+            "it exists already: name another file, or replace it with --force",
         )),
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

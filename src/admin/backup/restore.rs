@@ -39,7 +39,7 @@ fn put_back(config: &Config, file: &Path, leave_out_bad: bool) -> Result<u8, u8>
     let bad = count(all.bad, "part of it is", "parts of it are");
     if all.bad > 0 && !leave_out_bad {
         eprintln!(
-            "cannot restore {}: {bad} not what this program stores, as named above, so nothing is \
+            "cannot restore {}: {bad} not what this program stores, as named above, so nothing was \
              restored. If you trust whoever wrote it, --leave-out-bad restores all the rest",
             file.display()
         );
@@ -50,8 +50,8 @@ fn put_back(config: &Config, file: &Path, leave_out_bad: bool) -> Result<u8, u8>
     let folder = config.storage.path.display();
     if !data.page(None).map_err(|it| data::told(&it))?.is_empty() {
         eprintln!(
-            "the store in {folder} is not empty: move its folder away first, so that nothing that \
-             is in it gets lost"
+            "the store in {folder} is not empty: move its folder away first, so that nothing in it \
+             is lost"
         );
         return Err(exit::STORE);
     }
@@ -68,7 +68,7 @@ fn put_back(config: &Config, file: &Path, leave_out_bad: bool) -> Result<u8, u8>
     let read = read(&source, |sound, bad| {
         put.bad += bad.len() as u64;
         if put.bad > all.bad || !bad.is_empty() && !leave_out_bad {
-            return Err(io::Error::other("it has changed since it was looked through").into());
+            return Err(io::Error::other("it has changed since it was checked").into());
         }
         let Some(sound) = sound else {
             return Ok(());
@@ -93,7 +93,7 @@ fn put_back(config: &Config, file: &Path, leave_out_bad: bool) -> Result<u8, u8>
     };
     if let Some(code) = failed {
         eprintln!(
-            "up to {} are restored, and the rest is not: move {folder} away, and begin again",
+            "up to {} were restored, and the rest was not: move {folder} away, and start again",
             put.told()
         );
         return Err(code);
@@ -102,7 +102,7 @@ fn put_back(config: &Config, file: &Path, leave_out_bad: bool) -> Result<u8, u8>
     Ok(match all.bad {
         0 => 0,
         _ => {
-            eprintln!("{bad} left out, as named above; the rest is restored");
+            eprintln!("{bad} left out, as named above; the rest was restored");
             exit::INCOMPLETE
         }
     })
@@ -122,7 +122,7 @@ fn look_through(file: &File, name_all: bool) -> Result<Sum, BadArchive> {
         if let Some(sound) = sound {
             sum.add(sound.document());
         }
-        progress.show(|| format!("looked through {}", sum.told()));
+        progress.show(|| format!("checked {}", sum.told()));
         Ok(())
     })?;
     progress.clear();
@@ -144,7 +144,8 @@ fn read(
         let (sound, bad) = match reader.next_document() {
             Ok(Some(document)) if last.as_ref().is_some_and(|last| document.owner <= *last) => {
                 // They come in order, so whoever comes again comes out of it.
-                let why = "the owner comes twice, or in another order than this program's";
+                let why =
+                    "the user comes twice, or not in the order in which this program writes users";
                 (None, vec![Bad::owner(document.owner, why)])
             }
             Ok(Some(document)) => {

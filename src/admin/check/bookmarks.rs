@@ -50,29 +50,29 @@ pub fn judge(
         (BookmarksMode::Pep, true, false) => (
             Sign::Warning,
             format!(
-                "kept in step with PEP, but not those of users whose node has wrong options, for \
-                 it cannot be mended: grant {OWNER} as well, {}",
+                "kept in step with PEP, except for users whose node has wrong options, which the \
+                 component may not correct: grant {OWNER} as well, {}",
                 as_printed(server)
             ),
         ),
         (BookmarksMode::Pep, false, _) => (
             Sign::Warning,
             format!(
-                "{APART}: {}; if that is meant, set bookmarks.mode = \"off\"",
+                "{APART}: {}; if this is intended, set bookmarks.mode = \"off\"",
                 why_not(server, owner, jid)
             ),
         ),
         (BookmarksMode::Off, false, false) => {
-            (Sign::Good, format!("{APART}, as bookmarks.mode has it"))
+            (Sign::Good, format!("{APART}, as bookmarks.mode says"))
         }
         (BookmarksMode::Off, ..) => (
             Sign::Warning,
             format!(
-                "{APART}, as bookmarks.mode has it; but all that users keep in PEP is still open to \
-                 {jid}: take {} out",
+                "{APART}, as bookmarks.mode says; but {jid} still has access to all that users \
+                 keep in PEP: take {} out",
                 match server {
                     Server::Prosody => "`privileged_entities`",
-                    _ => "what mod_privilege grants",
+                    _ => "what mod_privilege grants it",
                 }
             ),
         ),
@@ -103,12 +103,15 @@ fn why_not(server: Server, owner: bool, jid: &str) -> String {
         match version.support() {
             Support::Yes => {}
             Support::No => {
-                return format!("ejabberd {version} has no privilege for it; 25.03 or later has");
+                return format!(
+                    "ejabberd {version} cannot give a component access to PEP (XEP-0356); 25.03 or \
+                     later can"
+                );
             }
             Support::Harmful => {
                 return format!(
-                    "ejabberd {version} drops all that we send when mod_privilege is loaded; 25.03 or \
-                     later can do it"
+                    "ejabberd {version} drops everything that the component sends when \
+                     mod_privilege is loaded; 25.03 or later can give it access to PEP (XEP-0356)"
                 );
             }
         }
@@ -116,8 +119,8 @@ fn why_not(server: Server, owner: bool, jid: &str) -> String {
     let printed = as_printed(server);
     if owner {
         return format!(
-            "of the two namespaces only {OWNER} is granted: grant http://jabber.org/protocol/pubsub \
-             too, \"both\", {printed}"
+            "of the two namespaces only {OWNER} is granted: grant \
+             http://jabber.org/protocol/pubsub (\"both\") as well, {printed}"
         );
     }
     let place = match server {
@@ -126,9 +129,9 @@ fn why_not(server: Server, owner: bool, jid: &str) -> String {
              `privileged_entities` in the VirtualHost, "
         ),
         Server::Ejabberd(_) => "mod_privilege to that host, ".to_owned(),
-        Server::Unknown => "the grant, ".to_owned(),
+        Server::Unknown => "that access, ".to_owned(),
     };
-    format!("no PEP is granted to us: add {place}{printed}")
+    format!("the component has no access to PEP (XEP-0356): add {place}{printed}")
 }
 
 #[cfg(test)]

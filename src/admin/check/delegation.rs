@@ -189,8 +189,8 @@ pub fn judge(findings: &Findings, domain: &str, jid: &str) -> Vec<(Sign, String)
             "; meanwhile its own mod_private serves its clients"
         }
         _ if announces => {
-            "; it announces jabber:iq:private, so a module of its own may serve its clients \
-             meanwhile, or another component"
+            "; it announces jabber:iq:private, so a module of its own or another component may \
+             serve its clients meanwhile"
         }
         _ => "",
     };
@@ -201,10 +201,11 @@ pub fn judge(findings: &Findings, domain: &str, jid: &str) -> Vec<(Sign, String)
 fn why_not(findings: &Findings, domain: &str, jid: &str) -> String {
     let info = match findings.info(domain) {
         None => {
-            return "the server answers nothing that we ask about it: is it one of its hosts, and \
-                    spelled as there? If so, and it is ejabberd with mod_privilege on any host: \
-                    24.10 to 24.12: unload that; since 25.03: this host must grant us a privilege. \
-                    Else look at the server's own log"
+            return "the server does not answer questions about it: is it one of the server's \
+                    hosts, and spelled as there? If it is, and the server is ejabberd with \
+                    mod_privilege loaded on any host: on 24.10 to 24.12, unload mod_privilege; \
+                    from 25.03 on, give the component a privilege (XEP-0356) on this host too. \
+                    Otherwise, see the server's own log"
                 .to_owned();
         }
         Some(Err(refusal)) if is_about_a_foreign_host(&refusal.condition) => {

@@ -111,7 +111,7 @@ impl Login<'_> {
     /// That stream is the right one.
     fn opened(&mut self) {
         if std::mem::take(&mut self.opened) {
-            self.good("the router speaks XMPP with components");
+            self.good("the server speaks XMPP with components");
         }
     }
 
@@ -133,10 +133,10 @@ impl Login<'_> {
             Step::Connected(address) => {
                 let who = address.map_or(server.to_string(), |address| address.to_string());
                 let how = match &config.component.tls {
-                    Some(_) => " and is encrypted",
+                    Some(_) => ", which is encrypted",
                     None => "",
                 };
-                self.good(format!("{who} accepts{how}"));
+                self.good(format!("{who} accepted the connection{how}"));
             }
             Step::Opened => self.opened = true,
         }
@@ -151,12 +151,13 @@ fn silence(step: usize, config: &Config) -> String {
             "no name server answered for {server}: look at /etc/resolv.conf, or give an address"
         ),
         "connection" => format!(
-            "no answer from {server}: is the address right, and does no firewall stand between?"
+            "no answer from {server}: is the address right, and is there a firewall in between?"
         ),
         "stream" => format!(
-            "{server} accepted the connection and said nothing: is this the router's component port?"
+            "{server} accepted the connection and said nothing: is this the server's component \
+             port?"
         ),
-        _ => format!("{server} did not answer the login: look at the router's own log"),
+        _ => format!("{server} did not answer the login: see the server's own log"),
     };
     format!("{what} (waited {} s)", PATIENCE.as_secs())
 }

@@ -15,7 +15,7 @@ pub fn check(report: &Report, config: &Config) -> Result<(), u8> {
     let answer = control::ask_for_line(&config.storage.path, "/known");
     let answer = answer.map_err(|error| unavailable(error.to_string()))?;
     let Some(known) = Known::read(&answer.text).filter(|_| answer.status.is_success()) else {
-        let line = "it is of another release, and does not say how it is: see its log";
+        let line = "it is of another release, and does not report its state: see its log";
         return Err(unavailable(line.to_owned()));
     };
     let sign = if known.is_up { Sign::Good } else { Sign::Bad };
@@ -27,8 +27,8 @@ pub fn check(report: &Report, config: &Config) -> Result<(), u8> {
             false => report.line(
                 Sign::Warning,
                 format_args!(
-                    "delegation: none from {name}: stop the service, and let this command look for \
-                     the reason"
+                    "delegation: none from {name}: stop the service, and run this command again to \
+                     find out why"
                 ),
             ),
         }
@@ -37,7 +37,7 @@ pub fn check(report: &Report, config: &Config) -> Result<(), u8> {
                 true => (Sign::Good, "kept in step with PEP"),
                 false => (
                     Sign::Warning,
-                    "not kept in step with PEP: nothing is granted",
+                    "not kept in step with PEP: the component has no access to it (XEP-0356)",
                 ),
             };
             report.line(sign, format_args!("bookmarks of {name}: {how}"));

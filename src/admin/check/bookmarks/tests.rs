@@ -68,7 +68,7 @@ fn one_half_of_the_grant_asks_for_the_other() {
         let (sign, said) = line(&server, Some(items), BookmarksMode::Pep);
         assert_eq!(sign, Sign::Warning);
         assert!(
-            said.starts_with("bookmarks of example.org: kept in step with PEP, but not"),
+            said.starts_with("bookmarks of example.org: kept in step with PEP, except for"),
             "{said}"
         );
         assert!(
@@ -94,15 +94,23 @@ fn without_a_grant_each_server_and_version_has_its_own_remedy() {
         (
             "ejabberd",
             Some("23.01-1"),
-            "23.01 has no privilege for it; 25.03",
+            "23.01 cannot give a component access to PEP",
         ),
         (
             "ejabberd",
             Some("24.07"),
-            "24.07 has no privilege for it; 25.03",
+            "24.07 cannot give a component access to PEP",
         ),
-        ("ejabberd", Some("24.10"), "24.10 drops all that we send"),
-        ("ejabberd", Some("24.12"), "24.12 drops all that we send"),
+        (
+            "ejabberd",
+            Some("24.10"),
+            "24.10 drops everything that the component sends",
+        ),
+        (
+            "ejabberd",
+            Some("24.12"),
+            "24.12 drops everything that the component sends",
+        ),
         (
             "ejabberd",
             Some("25.03"),
@@ -113,7 +121,7 @@ fn without_a_grant_each_server_and_version_has_its_own_remedy() {
             None,
             "mod_privilege to that host, as `print-config ejabberd`",
         ),
-        ("MongooseIM", None, "the grant, as `print-config`"),
+        ("MongooseIM", None, "that access, as `print-config`"),
     ] {
         let server = server(name, number);
         for grant in [None, Some(Grant::default())] {
@@ -133,16 +141,19 @@ fn without_a_grant_each_server_and_version_has_its_own_remedy() {
 fn with_off_a_grant_is_one_too_many() {
     for (name, what) in [
         ("Prosody", "take `privileged_entities` out"),
-        ("ejabberd", "take what mod_privilege grants out"),
+        ("ejabberd", "take what mod_privilege grants it out"),
     ] {
         let server = server(name, None);
         let (sign, said) = line(&server, None, BookmarksMode::Off);
         assert_eq!(sign, Sign::Good);
-        assert!(said.ends_with("PEP, as bookmarks.mode has it"), "{said}");
+        assert!(said.ends_with("PEP, as bookmarks.mode says"), "{said}");
 
         let (sign, said) = line(&server, Some(ALL), BookmarksMode::Off);
         assert_eq!(sign, Sign::Warning);
-        assert!(said.contains("still open to private.example.org"), "{said}");
+        assert!(
+            said.contains("private.example.org still has access"),
+            "{said}"
+        );
         assert!(said.ends_with(what), "{said}");
     }
 }
