@@ -37,20 +37,20 @@ pub fn prosody(config: &Config) -> String {
     };
     let mut block = format!(
         "-- For Prosody's configuration. It needs {needs} from prosody-modules.\n\
-         -- Afterwards restart Prosody.\n",
+         -- Restart Prosody afterwards.\n",
     );
     block.push_str(&prosody_listener(&config.component));
     block.push_str(
         "\n\
-         -- These lines go INTO the block of each VirtualHost that is there already. Where that has a\n\
-         -- modules_enabled or a modules_disabled of its own, add to it what is in these.\n\
+         -- These lines go INTO the block of each VirtualHost that is there already. If it has a\n\
+         -- modules_enabled or a modules_disabled of its own, add what is in these to that.\n\
          --\n",
     );
     block.push_str(grant::prosody_comment(grants));
     block.push_str(
         "--\n\
-         -- Deleted accounts: with mod_private_storage_forget, which comes with this program, beside\n\
-         -- \"delegation\" in modules_enabled, what they had stored is removed with them.\n",
+         -- Deleted accounts: what they had stored is removed with them if modules_enabled also has\n\
+         -- \"private_storage_forget\", a module that comes with this program.\n",
     );
     for domain in &config.access.domains {
         block.push_str(&prosody_host(domain, modules, &jid));
@@ -61,7 +61,7 @@ pub fn prosody(config: &Config) -> String {
     let _ = write!(
         block,
         "\n\
-         -- This goes to the end of the file.\n\
+         -- This goes at the end of the file.\n\
          Component {jid}\n  \
            component_secret = {secret}\n  \
            modules_enabled = {{ {modules} }} -- on both sides, or clients get errors\n",
@@ -94,7 +94,10 @@ fn prosody_listener(component: &Component) -> String {
     let (address, hint) = match server.address() {
         Some(address) => (address.to_string(), ""),
         None if server.is_loopback() => (Ipv4Addr::LOCALHOST.to_string(), ""),
-        None => ("*".to_owned(), "better the one address that we reach it by"),
+        None => (
+            "*".to_owned(),
+            "better: the one address that the component connects to",
+        ),
     };
     let address = lua(&address);
     if component.tls.is_some() {
@@ -138,14 +141,14 @@ pub fn ejabberd(config: &Config, version: Option<EjabberdVersion>) -> String {
     let jid = yaml(config.component.jid.as_str());
     let secret = yaml(config.component.secret.expose_secret());
     let mut block = format!(
-        "# For ejabberd.yml. Where it has one of these keys already, at the same depth, what is below\n\
-         # the key goes below that one: no key may be there twice. Afterwards restart ejabberd.\n\
+        "# For ejabberd.yml. If it has one of these keys already, at the same depth, put what is below\n\
+         # the key below that one: no key may occur twice. Restart ejabberd afterwards.\n\
          listen:\n  \
            -\n\
          {listener}    \
              module: ejabberd_service\n    \
              access: all\n    \
-             global_routes: false   # else stanzas for other hosts may come to us\n    \
+             global_routes: false   # otherwise stanzas for other hosts may reach the component\n    \
              hosts:\n      \
                {jid}:\n        \
                  password: {secret}\n\
@@ -166,8 +169,9 @@ pub fn ejabberd(config: &Config, version: Option<EjabberdVersion>) -> String {
         }
     }
     block.push_str(
-        "# mod_private, before ejabberd 24.06: take it out, or it answers from its own store until we\n\
-         # first connect. Since 24.06: leave it in if you ever ban accounts, for bans are kept in it.\n",
+        "# mod_private, before ejabberd 24.06: take it out, or it answers from its own store until the\n\
+         # component first connects. Since 24.06: leave it in if you ever ban accounts, because it\n\
+         # keeps the bans.\n",
     );
     block.push_str(&match grants {
         true => grant::ejabberd_comment(version),
@@ -182,8 +186,8 @@ fn ejabberd_listener(component: &Component) -> String {
     let Endpoint::Tcp { port, .. } = server else {
         return format!(
             "    port: {}\n    \
-             # The user that we run as must be able to write to that socket. From 23.10 on this lets\n    \
-             # everybody who can enter its folder try the secret:\n    \
+             # The user that runs the component must be able to write to that socket. From 23.10 on,\n    \
+             # this lets everybody who can enter its folder try the secret:\n    \
              # unix_socket: {{mode: \"0666\"}}\n",
             yaml(&server.to_string())
         );
@@ -197,11 +201,11 @@ fn ejabberd_listener(component: &Component) -> String {
         None if server.is_loopback() => (Ipv4Addr::LOCALHOST.into(), ""),
         None if plain => (
             ANY,
-            "   # every address; better the one that we reach it by: the link is not encrypted",
+            "   # every address; better: the one that the component connects to. The link is not encrypted",
         ),
         None => (
             ANY,
-            "   # every address; better the one that we reach it by",
+            "   # every address; better: the one that the component connects to",
         ),
     };
     let mut lines = format!(
@@ -212,8 +216,8 @@ fn ejabberd_listener(component: &Component) -> String {
     if !plain {
         lines.push_str(
             "    tls: true\n    \
-             # Certificate and key in one file, which it needs here; this one is Debian's. Where\n    \
-             # certfiles has one for the very name in component.tls_name, that one is shown instead.\n    \
+             # One file with certificate and key, which is needed here; this one is Debian's. If\n    \
+             # certfiles has a certificate for the name in component.tls_name, that one is used.\n    \
              certfile: \"/etc/ejabberd/ejabberd.pem\"\n",
         );
     }

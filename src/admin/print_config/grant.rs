@@ -71,15 +71,15 @@ pub fn prosody(jid: &str) -> String {
 /// What is said to Prosody's administrator of bookmarks.
 pub fn prosody_comment(granted: bool) -> &'static str {
     if granted {
-        "-- Bookmarks: by mod_privilege the component keeps the rooms of old clients, in private storage,\n\
-         -- and of modern ones, in PEP, in step. That opens ALL that users keep in PEP to the component, to\n\
-         -- read and to write: there is no finer grain. bookmarks.mode = \"off\" leaves it out.\n\
-         -- Modern clients look whether accounts announce that. mod_bookmarks does; where it is not loaded, add\n\
-         -- [\"urn:xmpp:bookmarks:1#compat\"] to delegations, with the same jid.\n"
+        "-- Bookmarks: mod_privilege gives the component access to PEP (XEP-0356), so that it can keep the\n\
+         -- rooms of old clients, in private storage, and of modern ones, in PEP, in step. It can then read\n\
+         -- and write ALL that users keep in PEP: there is no finer grain. bookmarks.mode = \"off\" leaves it\n\
+         -- out. Modern clients check whether accounts announce this. mod_bookmarks does; where it is not\n\
+         -- loaded, add [\"urn:xmpp:bookmarks:1#compat\"] to delegations, with the same jid.\n"
     } else {
         "-- Bookmarks: bookmarks.mode is \"off\". Where mod_bookmarks is loaded, as in Debian's default\n\
-         -- file, rooms stay in PEP and modern clients see no change; old ones, which ask private storage,\n\
-         -- do not find them. With mod_private_bookmarks_here, which comes with this program, beside\n\
+         -- file, rooms stay in PEP and modern clients see no change; old ones, which look in private\n\
+         -- storage, do not find them. With mod_private_bookmarks_here, which comes with this program, beside\n\
          -- \"delegation\" in modules_enabled of the VirtualHost, mod_bookmarks goes on serving both.\n"
     }
 }
@@ -105,27 +105,33 @@ pub fn ejabberd(version: Option<EjabberdVersion>) -> String {
 
 /// What is said of it at the end of ejabberd's block.
 pub fn ejabberd_comment(version: Option<EjabberdVersion>) -> String {
-    let what = "# mod_privilege keeps the rooms of old clients, in private storage, and of modern ones, in PEP,\n\
-                # in step. It opens ALL that users keep in PEP to the component, to read and to write: there is\n\
-                # no finer grain. bookmarks.mode = \"off\" leaves it out.\n";
-    let announced = "# Modern clients look whether accounts announce that. mod_private does; where it is not loaded, add\n\
-                     # \"urn:xmpp:bookmarks:1#compat\" to namespaces, beside \"jabber:iq:private\" and like it.\n";
+    let what = "# mod_privilege gives the component access to PEP (XEP-0356), so that it can keep the rooms of old\n\
+                # clients, in private storage, and of modern ones, in PEP, in step. It can then read and write\n\
+                # ALL that users keep in PEP: there is no finer grain. bookmarks.mode = \"off\" leaves it out.\n";
+    let announced = "# Modern clients check whether accounts announce this. mod_private does; where it is not loaded,\n\
+                     # add \"urn:xmpp:bookmarks:1#compat\" to namespaces, beside \"jabber:iq:private\" and like it.\n";
     let instead = match version.map(|it| (it, it.support())) {
         None => {
             return format!(
                 "{what}{announced}\
-                 # It needs ejabberd {USABLE} or later: take the \"# \" out there, or print this with\n\
-                 # --server-version. Older ones do not start with it; 24.10 to 24.12 drop all that we send as\n\
-                 # soon as any host loads mod_privilege, and newer ones then delegate no host without it.\n"
+                 # It needs ejabberd {USABLE} or later: remove the \"# \" there, or print this with\n\
+                 # --server-version. Older versions do not start with it. As soon as any host loads\n\
+                 # mod_privilege, 24.10 to 24.12 drop everything that the component sends, and newer versions\n\
+                 # do not delegate a host without it.\n"
             );
         }
         Some((_, Support::Yes)) => {
             return format!("{what}{announced}# A host above without it gets no delegation.\n");
         }
         Some((version, Support::Harmful)) => {
-            format!("{version} drops all that we send as soon as any\n# host loads mod_privilege")
+            format!(
+                "{version} drops everything that the component\n# sends as soon as any host loads \
+                 mod_privilege"
+            )
         }
-        Some((version, Support::No)) => format!("{version} knows no privilege for it"),
+        Some((version, Support::No)) => {
+            format!("{version} cannot give a component\n# access to PEP (XEP-0356)")
+        }
     };
     format!(
         "# Bookmarks are not kept in step with PEP: ejabberd {instead}.\n\
@@ -134,5 +140,6 @@ pub fn ejabberd_comment(version: Option<EjabberdVersion>) -> String {
 }
 
 /// The same where nothing is to be granted.
-pub const EJABBERD_WITHOUT: &str = "# mod_privilege, if any host loads it: 24.10 to 24.12 then drop all that we send; from 25.03\n\
-     # on each host above must also grant us a privilege, or gets no delegation.\n";
+pub const EJABBERD_WITHOUT: &str = "# mod_privilege, if any host loads it: 24.10 to 24.12 then drop everything that the component\n\
+     # sends; from 25.03 on, each host above must also give the component a privilege, or it gets no\n\
+     # delegation.\n";

@@ -147,7 +147,7 @@ fn prosody_is_told_where_to_listen_if_it_would_not_by_itself() {
         listener("prosody:8888"),
         [
             port,
-            "component_interfaces = { \"*\" } -- better the one address that we reach it by; \
+            "component_interfaces = { \"*\" } -- better: the one address that the component connects to; \
              the link is not encrypted: keep it private"
         ]
     );
@@ -180,11 +180,11 @@ fn ejabberd_is_told_of_the_grant_what_its_version_can_take() {
         assert!(block.contains("ALL that users keep in PEP"), "{newer}");
     }
     for (older, why) in [
-        ("23.01-1+b1", "23.01 knows no privilege for it"),
-        ("24.07", "24.07 knows no privilege for it"),
-        ("24.10", "24.10 drops all that we send"),
-        ("24.12-3", "24.12 drops all that we send"),
-        ("25.02", "25.02 drops all that we send"),
+        ("23.01-1+b1", "23.01 cannot give a component"),
+        ("24.07", "24.07 cannot give a component"),
+        ("24.10", "24.10 drops everything that the component"),
+        ("24.12-3", "24.12 drops everything that the component"),
+        ("25.02", "25.02 drops everything that the component"),
     ] {
         let block = ejabberd(&pep, version(older));
         assert_eq!(read(&block, "# "), EJABBERD, "{older}");
@@ -200,7 +200,10 @@ fn ejabberd_grants_nothing_where_bookmarks_stay_apart() {
         let block = ejabberd(&off, version);
         assert_eq!(read(&block, "# "), EJABBERD);
         assert!(!block.contains("mod_privilege:"), "{block}");
-        assert!(block.contains("must also grant us a privilege"), "{block}");
+        assert!(
+            block.contains("must also give the component a privilege"),
+            "{block}"
+        );
     }
 }
 
@@ -259,7 +262,7 @@ fn prosody_is_told_how_to_encrypt() {
         let block = block(server);
         assert!(block.contains(&listener(ip)), "{block}");
     }
-    assert!(block("prosody:5348").contains("{ \"*\" } -- better the one address"));
+    assert!(block("prosody:5348").contains("{ \"*\" } -- better: the one address"));
 }
 
 #[test]
@@ -268,7 +271,7 @@ fn ejabberd_is_told_how_to_encrypt() {
         ("192.0.2.1:5348", "\"192.0.2.1\"\n"),
         (
             "ejabberd:5348",
-            "\"::\"   # every address; better the one that we reach it by\n",
+            "\"::\"   # every address; better: the one that the component connects to\n",
         ),
     ] {
         let more = format!("{SECRET}component.server = \"{server}\"\ncomponent.tls = \"on\"\n");
