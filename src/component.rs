@@ -291,7 +291,7 @@ impl Component {
         match self.replies.with(|outbox| self.liveness.poll(now, outbox)) {
             Verdict::Wait(moment) => Next::Wait(due.fold(moment, Instant::min)),
             Verdict::Dead(silent) => Next::Lost(format!(
-                "the router has been silent for {} s",
+                "the server has been silent for {} s",
                 silent.as_secs()
             )),
         }
@@ -361,9 +361,10 @@ impl Component {
             if dropped > 0 {
                 self.requests.replies_were_lost();
                 self.metrics.dropped(dropped);
+                let answers = if dropped == 1 { "answer" } else { "answers" };
                 tracing::warn!(
-                    "gave up {dropped} answers: no link took them within {} s, and nobody waits for \
-                     them any more",
+                    "dropped {dropped} {answers}: there was no connection to the server for {} s, \
+                     and the clients have stopped waiting",
                     KEEP_REPLIES.as_secs()
                 );
             }

@@ -111,7 +111,11 @@ pub fn listen(folder: &Path) -> io::Result<(UnixListener, Guard)> {
     let path = folder.join(NAME);
     match fs::symlink_metadata(&path) {
         Ok(left) if left.file_type().is_socket() => fs::remove_file(&path)?,
-        Ok(_) => return Err(io::Error::other("there is something that is not a socket")),
+        Ok(_) => {
+            return Err(io::Error::other(
+                "its name is taken by something that is not a socket",
+            ));
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }

@@ -110,7 +110,8 @@ pub fn run(
         }
     });
     if unanswered > 0 {
-        tracing::warn!("{unanswered} requests were left without an answer");
+        let requests = if unanswered == 1 { "request was" } else { "requests were" };
+        tracing::warn!("{unanswered} {requests} left without an answer");
     }
     runtime.shutdown_background();
     store.close();

@@ -262,7 +262,7 @@ impl Status {
     fn link_line(&self, state: &State) -> String {
         let Facts { jid, server } = &self.0.facts;
         match &state.link {
-            Link::Connecting => format!("connecting to the router at {server}"),
+            Link::Connecting => format!("connecting to the server at {server}"),
             Link::Down { why, pause } => {
                 format!("{why}; next attempt in {:.1} s", pause.as_secs_f32())
             }

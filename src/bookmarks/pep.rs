@@ -275,8 +275,8 @@ impl Pep {
                 owner.as_str()
             ),
             LeftAlone::Host => tracing::warn!(
-                "{} does not answer requests for its users' PEP nodes, which it has granted us: \
-                 for a minute bookmarks there come from the store alone",
+                "{} does not answer requests for its users' PEP nodes, although it lets the \
+                 component send them: for a minute, bookmarks there come from the store alone",
                 address::domain_of(owner.as_str())
             ),
         }

@@ -363,9 +363,10 @@ impl BookmarkSync {
         let mut hosts = self.steps.pep().hosts().borrow_mut();
         if *failure == Failure::Options && hosts.tell_once(domain_of(owner)) {
             tracing::warn!(
-                "a node for bookmarks at {} is open to others, or forgets some, and we may not \
-                 correct that: what is set there stays in the store alone. If it is not yet, grant \
-                 us http://jabber.org/protocol/pubsub#owner, as `print-config` has it",
+                "a user's PEP node for bookmarks on {} is open to others, or does not keep them \
+                 all, and the component may not correct that: what is set there stays in the store \
+                 alone. Unless the server does so already, have it grant \
+                 http://jabber.org/protocol/pubsub#owner, as `print-config` prints it",
                 domain_of(owner)
             );
         }

@@ -76,13 +76,13 @@ impl Leaving {
         match end {
             End::Closed => Ok(Self::new(
                 END_OF_STREAM,
-                lost("the router closed the stream"),
+                lost("the server closed the stream"),
             )),
             End::NotXml(what) => Ok(Self::new(
                 NOT_WELL_FORMED,
-                Ended::Lost(format!("what the router sent is not XML: {what}")),
+                Ended::Lost(format!("what the server sent is not XML: {what}")),
             )),
-            End::Eof => Err(lost("the router closed the connection")),
+            End::Eof => Err(lost("the server closed the connection")),
             End::Io(error) => Err(Ended::Lost(error.to_string())),
             End::StreamError(error) => Err(Ended::Lost(error.to_string())),
         }

@@ -38,8 +38,8 @@ impl Asked {
         let listening: io::Result<_> = listening();
         let listening = listening.inspect_err(|error| {
             tracing::error!(
-                "cannot listen for SIGTERM and SIGINT: {error}; the service runs, but will not end in \
-                 good order"
+                "cannot listen for SIGTERM and SIGINT: {error}; the service runs, but will not \
+                 stop cleanly"
             );
         });
         Self(listening.ok())
@@ -62,7 +62,7 @@ impl Asked {
 pub fn in_time() {
     let told = |error: &io::Error| {
         tracing::warn!(
-            "cannot see to it that the service ends within 5 s, should it hang when it is stopped: {error}"
+            "cannot make sure that the service ends within 5 s if it hangs while it stops: {error}"
         );
     };
     let (listening, listens) = mpsc::channel();
@@ -89,8 +89,8 @@ fn watch(listening: Sender<()>) -> io::Result<Infallible> {
     // Without a thread to be had it ends without a word.
     let _ = threads::start("last-words", || {
         tracing::warn!(
-            "not stopped in good order within 5 s, so ended by force; nothing that was acknowledged is \
-             lost"
+            "did not stop cleanly within 5 s, so the process was terminated; nothing that was \
+             acknowledged is lost"
         );
     });
     thread::sleep(LAST_WORDS);

@@ -51,7 +51,7 @@ impl<'a> EventLog<'a> {
                         true => "no longer answers anything on this link",
                         false => "no longer delegates private storage",
                     },
-                    format_args!("logging in anew{} to bring that back", in_seconds(*anew))
+                    format_args!("logging in again{} to bring it back", in_seconds(*anew))
                 );
                 self.status.delegation_ended(domain);
             }
@@ -62,25 +62,25 @@ impl<'a> EventLog<'a> {
                 }
             }
             Event::Ungranted(domains) if self.wanted => tracing::warn!(
-                "no grant from {}: room bookmarks there come from the store alone, and are not kept in \
-                 step with PEP; `print-config` prints what the router needs, and where it cannot do \
-                 that (ejabberd before 25.03), set bookmarks.mode = \"off\"",
+                "no access to PEP (XEP-0356) on {}: room bookmarks there come from the store \
+                 alone, and are not kept in step with PEP; `print-config` prints what the server \
+                 needs; if it cannot do that (ejabberd before 25.03), set bookmarks.mode = \"off\"",
                 domains.join(", ")
             ),
             Event::Ungranted(_) => {}
             Event::Left { pause } => {
-                tracing::debug!("the connection is closed, to log in anew");
+                tracing::debug!("the connection was closed in order to log in again");
                 self.lost = Some(Instant::now());
-                self.status.down("logging in anew", *pause);
+                self.status.down("logging in again", *pause);
             }
             Event::Undelegated { domains, anew } => tracing::warn!(
                 "no delegation from {}: clients there do not reach this service, except those that \
                  ask it by its address; {}",
                 domains.join(", "),
                 match anew {
-                    None => "`print-config` prints what the router needs".to_owned(),
+                    None => "`print-config` prints what the server needs".to_owned(),
                     Some(pause) => format!(
-                        "there was one before: logging in anew{} to bring that back",
+                        "there was one before: logging in again{} to bring it back",
                         in_seconds(*pause)
                     ),
                 }
@@ -105,12 +105,12 @@ impl<'a> EventLog<'a> {
         if !enough {
             if self.granting.remove(domain) {
                 tracing::info!(
-                    "{domain} no longer lets us keep room bookmarks in step with PEP: they come \
-                     from the store alone"
+                    "{domain} no longer lets the component keep room bookmarks in step with PEP: \
+                     they come from the store alone"
                 );
             }
         } else if self.granting.insert(domain.to_owned()) {
-            tracing::info!("{domain} lets us keep room bookmarks in step with PEP");
+            tracing::info!("{domain} lets the component keep room bookmarks in step with PEP");
         }
     }
 

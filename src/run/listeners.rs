@@ -112,7 +112,7 @@ async fn keep_control(
         }
         let path = folder.clone();
         if let Ok(Ok(made)) = spawn_blocking(move || control::listen(&path)).await {
-            tracing::info!("made the control socket in {} anew", folder.display());
+            tracing::info!("made the control socket in {} again", folder.display());
             control = Some(made);
         }
     }

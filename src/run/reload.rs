@@ -65,10 +65,10 @@ where
         // Whoever reads this can count on it.
         if !later.is_empty() {
             let later = later.join(", ");
-            tracing::warn!("{later} changed: takes effect at the next start");
+            tracing::warn!("{later} changed, but only in effect after a restart");
         }
         if now.is_empty() {
-            tracing::info!("reloaded {source}: nothing to change now");
+            tracing::info!("reloaded {source}: no setting changed that takes effect now");
         } else {
             tracing::info!("reloaded {source}: {} changed", now.join(", "));
         }
@@ -85,8 +85,8 @@ where
         Ok(read) => read,
         Err(_) => {
             tracing::warn!(
-                "the configuration, the secret and what else it names have not been read within {} s; \
-                 do they lie on a disk that hangs? The service goes on with its settings as they were",
+                "reading the configuration and the files that it names has taken more than {} s; \
+                 is the disk stuck? The service goes on with its current settings",
                 LONG.as_secs()
             );
             reading.await

@@ -84,7 +84,7 @@ async fn live(status: &Status) -> Infallible {
 /// Says whether that has worked; without a service manager it has.
 fn tell(what: &[NotifyState<'_>]) -> bool {
     sd_notify::notify(what)
-        .inspect_err(|error| tracing::debug!("the service manager cannot be told: {error}"))
+        .inspect_err(|error| tracing::debug!("cannot notify the service manager: {error}"))
         .is_ok()
 }
 

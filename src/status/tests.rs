@@ -17,7 +17,7 @@ fn the_line_follows_the_link() {
     let status = status(Needs::One);
     assert_eq!(
         status.to_string(),
-        "connecting to the router at 127.0.0.1:5347"
+        "connecting to the server at 127.0.0.1:5347"
     );
     status.up();
     assert_eq!(
@@ -34,10 +34,10 @@ fn the_line_follows_the_link() {
         status.to_string(),
         "logged in as private.example.org; delegated by example.net, example.org"
     );
-    status.down("the router closed the stream", Duration::from_millis(3500));
+    status.down("the server closed the stream", Duration::from_millis(3500));
     assert_eq!(
         status.to_string(),
-        "the router closed the stream; next attempt in 3.5 s"
+        "the server closed the stream; next attempt in 3.5 s"
     );
     status.up();
     assert!(status.to_string().ends_with("not delegated by any domain"));

@@ -82,7 +82,7 @@ fn the_end_of_the_connection_is_the_end_of_the_link() {
     let mut stage = Encrypted::new();
     stage.session.die();
     let line = stage.component.wait_for_log("next attempt in", PATIENCE);
-    assert!(line.contains("the router closed the connection"), "{line}");
+    assert!(line.contains("the server closed the connection"), "{line}");
     let mut session = stage.router.let_in();
     session.send(get("back", "<a xmlns='urn:x'/>"));
     session.next_with("id='back'");

@@ -100,7 +100,7 @@ fn the_component_can_be_stopped_while_a_router_never_reads() {
     assert!(ticks.passed() < PROMISED, "{:?}", ticks.passed());
     stage
         .component
-        .wait_for_log("were left without an answer", PATIENCE);
+        .wait_for_log("left without an answer", PATIENCE);
 }
 
 /// Whatever is still on its way to the component when it is stopped, the answers to what it has

@@ -65,7 +65,7 @@ fn it_is_ready_while_it_is_logged_in() {
     let mut session = router.accept();
     assert!(session.next().contains("<stream:stream"));
     assert_eq!(web::get(address, "/livez"), ok());
-    let connecting = format!("connecting to the router at {}", router.address());
+    let connecting = format!("connecting to the server at {}", router.address());
     assert_eq!(web::get(address, "/readyz"), told(503, &connecting));
     assert_unhealthy(&healthcheck(folder, &["--ready"]), &connecting);
     assert!(healthcheck(folder, &[]).status.success());
@@ -82,7 +82,7 @@ fn it_is_ready_while_it_is_logged_in() {
     assert_eq!(
         web::get(address, "/livez"),
         ok(),
-        "a router is no part of it"
+        "a server is no part of it"
     );
 }
 

@@ -60,7 +60,7 @@ fn after_a_link_that_worked_the_next_attempt_comes_within_a_second() {
     assert!(stage.component.pauses(1)[0] <= Duration::from_secs(1));
     let line = stage
         .component
-        .wait_for_log("the router closed the connection", PATIENCE);
+        .wait_for_log("the server closed the connection", PATIENCE);
     assert!(line.contains("next attempt in"), "{line}");
 }
 
@@ -193,7 +193,7 @@ fn a_router_that_falls_silent_is_asked_and_given_up() {
     assert!(ping_id(&asked).is_some(), "{asked}");
     stage
         .component
-        .wait_for_log("the router has been silent for ", PATIENCE);
+        .wait_for_log("the server has been silent for ", PATIENCE);
     assert!(
         ticks.passed() < Duration::from_secs(10),
         "{:?}",

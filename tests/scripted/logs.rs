@@ -103,7 +103,7 @@ fn it_tells_the_story_in_a_few_lines() {
         "delegation is active for test2.localhost",
         "lost the link: ",
         " again, after ",
-        "lost the link: what the router sent is not XML",
+        "lost the link: what the server sent is not XML",
         " again, after ",
         "stopping: SIGTERM",
         "stopped",

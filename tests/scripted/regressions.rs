@@ -64,7 +64,7 @@ fn a_router_that_stopped_reading_delays_the_end_by_5_seconds_at_most() {
     );
     stage
         .component
-        .wait_for_log("were left without an answer", router::PATIENCE);
+        .wait_for_log("left without an answer", router::PATIENCE);
 }
 
 /// How long one stanza of a megabyte may keep a processor busy before anybody else is answered. A

@@ -150,7 +150,10 @@ fn a_bad_file_is_refused_whole() {
     assert!(!log.contains("s3cret"), "{log}");
     // The same file as before: it is told that nothing is new.
     let line = stage.reload(|_| {});
-    assert!(line.ends_with("nothing to change now"), "{line}");
+    assert!(
+        line.ends_with("no setting changed that takes effect now"),
+        "{line}"
+    );
 }
 
 #[test]
@@ -164,8 +167,9 @@ fn what_needs_a_restart_is_named_and_stays() {
     });
     let line = stage
         .component
-        .wait_for_log("takes effect at the next start", PATIENCE);
-    let keys = "component.jid, component.secret, component.ping_seconds, log.format changed: takes";
+        .wait_for_log("only in effect after a restart", PATIENCE);
+    let keys =
+        "component.jid, component.secret, component.ping_seconds, log.format changed, but only";
     assert!(line.contains(keys), "{line}");
     assert!(!line.contains("another"), "{line}");
     stage.lose_link();

@@ -98,7 +98,7 @@ fn the_status_follows_the_link() {
     let (manager, router) = (Manager::new(), Router::new());
     let mut component = start(&manager, &router);
     manager.expect(&format!(
-        "STATUS=connecting to the router at {}\n",
+        "STATUS=connecting to the server at {}\n",
         router.address()
     ));
     let mut session = router.let_in();

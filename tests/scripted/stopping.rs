@@ -93,7 +93,9 @@ fn while_the_disk_hangs() {
     stage.component.terminate();
     stage.component.wait_for_log("stopping: SIGTERM", PATIENCE);
     assert!(stage.component.stop().success());
-    stage.component.wait_for_log("so ended by force", PATIENCE);
+    stage
+        .component
+        .wait_for_log("so the process was terminated", PATIENCE);
     disk.heal();
     stage.component.restart();
     stage.let_in_again();

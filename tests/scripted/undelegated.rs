@@ -141,7 +141,7 @@ fn it_is_noticed_told_and_mended_by_a_new_login() {
     let line = format!("{HOST} no longer delegates private storage");
     let told = watched.stage.component.wait_for_log(&line, PATIENCE);
     assert!(
-        told.contains(" WARN ") && told.contains("logging in anew"),
+        told.contains(" WARN ") && told.contains("logging in again"),
         "{told}"
     );
     watched.is_let_in_again();
@@ -153,7 +153,7 @@ fn it_is_noticed_told_and_mended_by_a_new_login() {
 
     // It ends once more: the next attempt has to wait, and meanwhile the other host is served.
     watched.hosts_say(2, &[HOST]);
-    let line = "logging in anew in ";
+    let line = "logging in again in ";
     watched.stage.component.wait_for_log(line, PATIENCE);
     let delegated =
         |host: &str, is: u8| format!("private_storage_delegated{{domain=\"{host}\"}} {is}");
@@ -168,7 +168,7 @@ fn it_is_noticed_told_and_mended_by_a_new_login() {
 fn a_host_that_has_shown_it_on_an_earlier_link_has_to_show_it_on_each() {
     let mut watched = Watched::let_in_again();
     watched.hosts_say(2, &[HOST]);
-    let line = "logging in anew in ";
+    let line = "logging in again in ";
     watched.stage.component.wait_for_log(line, PATIENCE);
     let is = format!("private_storage_delegated{{domain=\"{HOST}\"}} 0");
     assert!(watched.metric(&is));
@@ -184,7 +184,7 @@ fn a_host_that_has_delegated_on_an_earlier_link_and_does_not_on_this_is_asked_fo
     let line = format!("no delegation from {HOST}");
     let told = watched.stage.component.wait_for_log(&line, PATIENCE);
     assert!(
-        told.contains("there was one before: logging in anew to bring that back"),
+        told.contains("there was one before: logging in again to bring it back"),
         "{told}"
     );
     watched.is_let_in_again();
@@ -211,7 +211,7 @@ fn a_host_that_answers_nothing_any_more_has_ended_it() {
     let line = format!("{OTHER_HOST} no longer answers anything on this link");
     let told = watched.stage.component.wait_for_log(&line, PATIENCE);
     assert!(
-        told.contains(" WARN ") && told.contains("logging in anew"),
+        told.contains(" WARN ") && told.contains("logging in again"),
         "{told}"
     );
 }
@@ -253,7 +253,7 @@ fn a_host_that_delegates_again_by_itself_needs_no_new_login() {
     watched
         .stage
         .component
-        .wait_for_log("logging in anew in ", PATIENCE);
+        .wait_for_log("logging in again in ", PATIENCE);
     delegate(&mut watched.stage, HOST);
     let line = format!("private_storage_delegated{{domain=\"{HOST}\"}} 1");
     eventually("it is served again", || watched.metric(&line));

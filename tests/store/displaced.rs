@@ -521,7 +521,7 @@ fn a_control_socket_that_is_deleted_is_made_anew() {
     let mut scene = Scene::new();
     fs::remove_file(scene.folder.join("control.sock")).expect("a socket");
     let line = scene.stage.component.wait_for_log("control socket", SOON);
-    assert!(line.contains("anew"), "{line}");
+    assert!(line.contains("again"), "{line}");
     assert_eq!(web::control(&scene.folder, "/livez").status, 200);
     assert!(scene.stage.component.stop().success());
     assert!(!scene.folder.join("control.sock").exists());

@@ -111,7 +111,9 @@ pub fn delete(
             Ok(Step::Answer(answer))
         }
         Some(true) => {
-            tracing::info!("by command, an administrator deletes all that one user has stored");
+            tracing::info!(
+                "by ad-hoc command, an administrator deletes all that one user has stored"
+            );
             tracing::debug!("that user is {}", owner.as_str());
             let done = head.completed("info", own::DELETED, None);
             Ok(Step::Remove(owner, None, done))
