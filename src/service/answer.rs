@@ -97,7 +97,7 @@ impl Answer {
     pub fn too_many_rooms(&self, most: usize) -> Answered {
         let text = format!(
             "Too many rooms: bookmarks.max_rooms is {most}, and clients that keep bookmarks in PEP \
-             would lose some. What was stored stays."
+             would lose some. What was stored before is unchanged."
         );
         self.error(&StanzaError::new(Condition::ResourceConstraint, text).over(Limit::Rooms))
     }
@@ -121,7 +121,7 @@ impl Answer {
     pub fn too_much_at_once(&self, limit: usize) -> Answered {
         let text = format!(
             "Too much at once: limits.max_user_open_bytes is {limit}. Please wait for the answers \
-             to what you have asked before."
+             to your earlier requests."
         );
         let error = StanzaError::new(Condition::ResourceConstraint, text);
         self.error(&error.over(Limit::UserOpenBytes))
@@ -177,7 +177,7 @@ impl Answer {
         let reply = self.envelope.result(bytes, payload);
         panics::test_at("reply", reply.as_bytes());
         if reply.len() > self.longest {
-            let text = "The answer would be longer than the router lets through: the request asks \
+            let text = "The answer would be longer than the server lets through: the request asks \
                         for too many names, or its id and addresses are too long.";
             return self.error(&StanzaError::new(Condition::NotAcceptable, text));
         }

@@ -119,7 +119,7 @@ impl<'s> Asker<'s> {
         match access::account(self.from) {
             Some(owner) if self.settings.admins.contains(&owner) => Ok(owner),
             _ => {
-                let text = "This command is for the administrators in access.admins alone.";
+                let text = "This command is only for the administrators in access.admins.";
                 Err(StanzaError::new(Condition::Forbidden, text))
             }
         }
@@ -129,7 +129,9 @@ impl<'s> Asker<'s> {
     pub fn plan(&self, element: &Element, xml: &str) -> Result<Step, StanzaError> {
         let node = element
             .attribute("node")
-            .ok_or_else(|| StanzaError::new(Condition::BadRequest, "A command needs its node."))?;
+            .ok_or_else(|| {
+                StanzaError::new(Condition::BadRequest, "A command must name its node.")
+            })?;
         let command = Command::of(node).ok_or_else(|| {
             StanzaError::new(Condition::ItemNotFound, "There is no such command here.")
         })?;
@@ -142,7 +144,8 @@ impl<'s> Asker<'s> {
             };
         };
         if !session::fits(session, node, &asker) {
-            let text = "This session is not of this command, or not yours: begin anew.";
+            let text =
+                "This session belongs to another command or another user: please start again.";
             return Err(refusal("bad-sessionid", text));
         }
         let head = Head::new(command.names().0, session.to_owned());
@@ -156,7 +159,7 @@ impl<'s> Asker<'s> {
             Command::User => admin::named(action, head, &form_in(submitted)?),
             Command::DeleteUser => admin::delete(action, head, submitted),
             Command::Stored | Command::Statistics => {
-                Err(bad_action("This command has no further step: begin anew."))
+                Err(bad_action("This command has no further step: please start again."))
             }
         }
     }
@@ -227,7 +230,7 @@ fn must_complete(action: Action) -> Result<(), StanzaError> {
     match action {
         Action::Execute | Action::Complete => Ok(()),
         _ => Err(bad_action(
-            "This step takes the actions complete and cancel alone.",
+            "This step takes only the actions complete and cancel.",
         )),
     }
 }

@@ -158,7 +158,7 @@ pub fn fault_error(fault: Fault, limits: &Limits) -> StanzaError {
             Condition::NotAcceptable,
             Some(Limit::Depth),
             format!(
-                "The elements are nested too deep: limits.max_depth is {}.",
+                "The elements are nested too deeply: limits.max_depth is {}.",
                 limits.max_depth
             ),
         ),
@@ -191,7 +191,10 @@ pub fn unreadable() -> StanzaError {
 /// What to answer to a set that was not carried out.
 pub fn set_error(error: &SetError) -> StanzaError {
     let over = |key: &str, limit: u64, would_be: u64| {
-        format!("{key} is {limit}, and this would make it {would_be}. What was stored stays.")
+        format!(
+            "This would need {would_be}, and {key} allows {limit}. What was stored before is \
+             unchanged."
+        )
     };
     match error {
         SetError::NamespaceBytes {
@@ -217,19 +220,22 @@ pub fn set_error(error: &SetError) -> StanzaError {
         ),
         SetError::Full => StanzaError::new(
             Condition::ResourceConstraint,
-            "The storage is full. What was stored stays; please try again later.",
+            "The storage is full. What was stored before is unchanged; please try again later.",
         )
         .over(Limit::Disk),
         SetError::Broken => broken(),
-        SetError::Failed => {
-            failed("The storage has failed. Nothing of this request is known to be stored.")
-        }
+        SetError::Failed => failed(
+            "The storage has failed. It is not known whether anything in this request was stored.",
+        ),
     }
 }
 
 /// The answer where a request has met a bug.
 pub fn broken() -> StanzaError {
-    failed("This request has met a bug in the service, which is in its log. Please report it.")
+    failed(
+        "This request hit a bug in the service; details are in the service's log. Please report \
+         it.",
+    )
 }
 
 fn failed(text: &'static str) -> StanzaError {

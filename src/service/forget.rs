@@ -24,7 +24,7 @@ pub fn owner(
         Sender::Host(host) if address::is_bare_domain(from) => host,
         Sender::Host(_) | Sender::User(..) => {
             return Err(forbidden(
-                "Only a server may say who is gone, in its own name.",
+                "Only a server, in its own name, may say that an account was deleted.",
             ));
         }
     };
@@ -32,18 +32,18 @@ pub fn owner(
         return Err(not_served());
     }
     if !to.is_none_or(|to| settings.is_own_domain(to)) {
-        let text = "This is asked of the service itself.";
+        let text = "This request must be sent to the service itself.";
         return Err(StanzaError::new(Condition::ServiceUnavailable, text));
     }
     let Some(jid) = forget.attribute("jid") else {
-        let text = "It must say who is gone: jid='user@domain'.";
+        let text = "The request must name the deleted account: jid='user@domain'.";
         return Err(StanzaError::new(Condition::BadRequest, text));
     };
     match address::sender(jid) {
         Sender::User(owner, domain) if !jid.contains('/') => {
             if domain != host {
                 return Err(forbidden(
-                    "A server may say who is gone of its own users alone.",
+                    "A server may say this only of accounts of its own.",
                 ));
             }
             Owner::new(&owner).ok_or_else(not_bare)

@@ -198,7 +198,7 @@ fn write_empty(name: &str, namespace: &str, out: &mut String) {
 fn too_long(limit: u64) -> StanzaError {
     StanzaError::new(
         Condition::NotAcceptable,
-        format!("The answer would be over limits.max_namespace_bytes, {limit}."),
+        format!("The answer would be longer than limits.max_namespace_bytes, which is {limit}."),
     )
     .over(Limit::NamespaceBytes)
 }

@@ -237,7 +237,8 @@ impl Service {
             return refusal(&answer, &StanzaError::new(Condition::Forbidden, text));
         }
         if !is_set {
-            return refusal(&answer, &bad_request("A delegated request comes in a set."));
+            let text = "A delegated request must come in an iq of type set.";
+            return refusal(&answer, &bad_request(text));
         }
         let Some(inner) = delegation::unwrap(delegation) else {
             let text =

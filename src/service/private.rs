@@ -125,7 +125,10 @@ fn changes(query: &Element, received: &Received) -> Result<Vec<Change>, StanzaEr
         if namespace.len() > MAX_NAME_BYTES || name.len() > MAX_NAME_BYTES {
             return Err(StanzaError::new(
                 Condition::NotAcceptable,
-                format!("A namespace or an element's name is over {MAX_NAME_BYTES} bytes (fixed)."),
+                format!(
+                    "A namespace or an element's name is longer than {MAX_NAME_BYTES} bytes, which \
+                     is a fixed limit."
+                ),
             )
             .over(Limit::NameBytes));
         }

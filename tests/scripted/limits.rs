@@ -90,7 +90,7 @@ fn the_bytes_of_a_namespace_are_limited_inclusively() {
     stage.send(set("1", &over));
     stage.expect_error(&error("1", &over, "modify", 406, "not-acceptable"));
     stage.send(set("1", &over));
-    assert!(text(&mut stage).contains("limits.max_namespace_bytes is 2000"));
+    assert!(text(&mut stage).contains("limits.max_namespace_bytes allows 2000"));
     stage.fetch("<b xmlns='urn:x'/>", &fits);
 }
 
@@ -104,7 +104,7 @@ fn the_bytes_of_an_owner_are_limited_and_freed_by_deletes() {
     stage.expect_error(&error("1", &over, "wait", 500, "resource-constraint"));
     stage.store(&of_size("a", "urn:3", 1000));
     stage.send(set("2", "<b xmlns='urn:4'>1</b>"));
-    assert!(text(&mut stage).contains("limits.max_user_bytes is 5000"));
+    assert!(text(&mut stage).contains("limits.max_user_bytes allows 5000"));
     stage.store("<a xmlns='urn:1'/>");
     stage.store("<b xmlns='urn:4'>1</b>");
 }
@@ -120,7 +120,7 @@ fn the_elements_of_an_owner_are_limited() {
     stage.send(set("2", &many));
     stage.expect_error(&error_with("2", "", "wait", 500, "resource-constraint"));
     stage.send(set("3", one));
-    assert!(text(&mut stage).contains("limits.max_user_elements is 20"));
+    assert!(text(&mut stage).contains("limits.max_user_elements allows 20"));
     stage.store("<a xmlns='urn:x'/>");
     stage.store(one);
 }

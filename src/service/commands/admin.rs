@@ -35,9 +35,9 @@ pub fn statistics(head: &Head, linked: SystemTime, totals: &Totals) -> String {
     let title = "Statistics of private storage".to_owned();
     let form = form(DataFormType::Result_, title, "", fields);
     let note = if totals.whole {
-        "All was counted."
+        "Everything was counted."
     } else {
-        "There was no time to count all."
+        "There was not enough time to count everything."
     };
     head.completed("info", note, Some(form))
 }
@@ -101,10 +101,10 @@ pub fn delete(
             Ok(Step::Look(owner.clone(), Look::User(head, owner)))
         }
         None => Err(bad_action(
-            "This step takes the actions next and cancel alone.",
+            "This step takes only the actions next and cancel.",
         )),
         Some(_) if action == Action::Next => Err(bad_action(
-            "This step takes the actions complete, prev and cancel.",
+            "This step takes only the actions complete, prev and cancel.",
         )),
         Some(false) => {
             let answer = head.completed("warn", own::NOT_CONFIRMED, None);

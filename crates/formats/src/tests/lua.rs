@@ -123,8 +123,8 @@ fn what_is_no_plain_data_is_an_error_with_its_place() {
 fn depth_and_memory_are_bounded() {
     let deep = |n: usize| format!("return {}{}", "{".repeat(n), "}".repeat(n));
     table(&deep(190));
-    assert_eq!(error(&deep(191)).0, "tables nested too deep");
-    assert_eq!(error(&deep(1_000_000)).0, "tables nested too deep");
+    assert_eq!(error(&deep(191)).0, "tables nested too deeply");
+    assert_eq!(error(&deep(1_000_000)).0, "tables nested too deeply");
     assert_eq!(
         error(&format!("return {{{}}}", "{},".repeat(1000))).0,
         "too much data"
