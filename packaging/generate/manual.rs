@@ -18,7 +18,7 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
     (0, "It was stopped as asked, or nothing wrong was found."),
     (
         exit::INCOMPLETE,
-        "It was done, but for parts that were named: damaged ones, say.",
+        "It was done, except for parts that were named, such as damaged ones.",
     ),
     (
         exit::USAGE,
@@ -26,9 +26,12 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
     ),
     (
         exit::INPUT,
-        "A file that is to be read cannot be, or is not what it should be.",
+        "An input file cannot be read, or is not what it should be.",
     ),
-    (exit::NO_USER, "Nobody of that address has anything stored."),
+    (
+        exit::NO_USER,
+        "No user with that address has anything stored.",
+    ),
     (
         exit::UNAVAILABLE,
         "A running service or the server could not be reached, or is not as it should be. \
@@ -36,7 +39,7 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
     ),
     (
         exit::OUTPUT,
-        "A file cannot be written, or is there already.",
+        "An output file cannot be written, or exists already.",
     ),
     (
         exit::STORE,
@@ -44,7 +47,7 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
     ),
     (
         exit::CONFIG,
-        "The configuration is wrong or missing, or its http.listen cannot be had.",
+        "The configuration is wrong or missing, or http.listen cannot be listened on.",
     ),
 ];
 
@@ -111,7 +114,7 @@ fn description(roff: &mut Roff) {
          The server hands over the requests that clients send to their own account (namespace \
          delegation); what is answered as stored would survive a power loss.",
         "It stays in the foreground and logs to standard error. When the link to the server is \
-         lost or refused it tries again, for ever. SIGTERM and SIGINT stop it in good order.",
+         lost or refused, it keeps trying. SIGTERM and SIGINT stop it cleanly.",
     ] {
         roff.control("PP", []);
         roff.text([roman(paragraph)]);
@@ -174,19 +177,14 @@ fn settings(roff: &mut Roff) {
         "The file is TOML. Only component.jid and a secret must be set; the values below are the \
          defaults, or examples where there is none.",
     )]);
-    // A setting without words of its own is told of together with the one before.
-    for group in SETTINGS.chunk_by(|_, next| next.about.is_empty()) {
-        let [first, ..] = group else { continue };
-        if is_first_of_section(first) {
-            roff.control("SS", [format!("[{}]", first.section).as_str()]);
+    for setting in SETTINGS {
+        if is_first_of_section(setting) {
+            roff.control("SS", [format!("[{}]", setting.section).as_str()]);
         }
-        let lines = group.iter().map(|setting| {
-            let (Value::Required(value) | Value::Default(value) | Value::Sample(value)) =
-                setting.value;
-            vec![bold(setting.name), roman(format!(" = {value}"))]
-        });
-        term(roff, lines);
-        roff.text([roman(first.about)]);
+        let (Value::Required(value) | Value::Default(value) | Value::Sample(value)) = setting.value;
+        let line = vec![bold(setting.name), roman(format!(" = {value}"))];
+        term(roff, [line]);
+        roff.text([roman(setting.about)]);
     }
 }
 
@@ -201,9 +199,9 @@ fn environment(roff: &mut Roff) {
         let named = vec![bold("PRIVATE_STORAGE_"), italic("SECTION_KEY")];
         term(roff, [named]);
         roff.text([roman(format!(
-            "Each setting has a twin here, section and key in capitals ({setting}: {}), which wins over \
-             the file. Lists are separated by commas. A variable that is set to nothing counts as not \
-             set.",
+            "Each setting has a variable, named by section and key in capitals ({setting}: {}), \
+             which wins over the file. Lists are separated by commas. A variable that is empty \
+             counts as not set.",
             setting.variable()
         ))]);
     }
@@ -216,8 +214,8 @@ fn environment(roff: &mut Roff) {
             ),
             (
                 "CREDENTIALS_DIRECTORY",
-                "Set by systemd: a relative secret_file is looked for here first, and a credential of \
-             the name secret is found without any setting.",
+                "Set by systemd: a relative secret_file is looked for here first, and a credential \
+                 named secret is found without any setting.",
             ),
         ],
     );

@@ -19,9 +19,10 @@ pub fn pages() -> [(&'static str, String); 3] {
 
 fn settings() -> String {
     let mut page = String::from(
-        "# Settings\n\nThe file is TOML. Each setting can also be given as an environment variable, which wins \
-         over the file; lists are\nseparated by commas there. `systemctl reload`, or SIGHUP, takes over what is \
-         marked with *reload*; everything else needs\na restart. Sizes are in bytes.\n",
+        "# Settings\n\nThe file is TOML. Each setting can also be given as an environment \
+         variable, which wins over the file; lists are\nseparated by commas there. `systemctl \
+         reload`, or SIGHUP, applies what is marked with *reload*; everything else needs\na \
+         restart. Sizes are in bytes.\n",
     );
     let mut section = "";
     for setting in SETTINGS {
@@ -40,17 +41,15 @@ fn settings() -> String {
         if let Some(accepts) = setting.accepts() {
             let _ = write!(page, "\nExpects {accepts}.\n");
         }
-        if !setting.about.is_empty() {
-            let _ = write!(page, "\n{}\n", setting.about);
-        }
+        let _ = write!(page, "\n{}\n", setting.about);
     }
     page
 }
 
 fn commands() -> String {
     let mut page = String::from(
-        "# Commands\n\n`xmpp-private-storage [--config FILE] [COMMAND]`; without a command it serves. \
-         Commands use the running service, or open the\nstore themselves.\n",
+        "# Commands\n\n`xmpp-private-storage [--config FILE] [COMMAND]`; without a command, it \
+         serves. Commands use the running service, or open the\nstore themselves.\n",
     );
     let mut program = cli::definition();
     program.build();

@@ -91,7 +91,7 @@ impl Environment {
 fn take(draft: &mut Draft, setting: &Setting, name: &str, value: &OsStr) -> Result<(), String> {
     let value = value
         .to_str()
-        .ok_or_else(|| format!("{name}: found bytes that are no UTF-8, expected a text"))?;
+        .ok_or_else(|| format!("{name}: found bytes that are not UTF-8, expected text"))?;
     // White space around a secret is part of it; around anything else it is an accident.
     let value = match setting.is_secret() {
         true => value,
@@ -154,7 +154,7 @@ mod tests {
         let refused = Environment::new([(name, value)]).apply(&mut crate::config::table::defaults());
         assert_eq!(
             refused,
-            ["PRIVATE_STORAGE_COMPONENT_SECRET: found bytes that are no UTF-8, expected a text"]
+            ["PRIVATE_STORAGE_COMPONENT_SECRET: found bytes that are not UTF-8, expected text"]
         );
     }
 

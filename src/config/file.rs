@@ -68,7 +68,7 @@ fn unknown_section(name: &str, known: bool, found: &DeValue<'_>) -> String {
     if !matches!(found, DeValue::Table(_)) {
         return match SETTINGS.iter().find(|key| key.name == name) {
             Some(key) => format!("{name} belongs under [{}]", key.section),
-            None => format!("unknown key {name} outside of every section"),
+            None => format!("unknown key {name} outside any section"),
         };
     }
     let mut sections: Vec<&str> = SETTINGS.iter().map(|key| key.section).collect();

@@ -85,7 +85,7 @@ impl Text {
             (true, true) => "read and write",
         };
         let message = format!(
-            "{} holds the secret and everybody can {can} it (mode {:04o}); to mend it: {}",
+            "{} holds the secret and everybody can {can} it (mode {:04o}); to fix this: {}",
             self.path.display(),
             self.mode & 0o7777,
             self.mended(),

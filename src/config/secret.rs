@@ -95,7 +95,7 @@ fn handed_over(
         }
     }
     Err(
-        "component.secret is not set: expected the secret that the router has for this component, \
+        "component.secret is not set: expected the secret that the server has for this component, \
          as secret or secret_file under [component], or as PRIVATE_STORAGE_COMPONENT_SECRET or \
          PRIVATE_STORAGE_COMPONENT_SECRET_FILE"
             .to_owned(),
@@ -120,11 +120,11 @@ fn from_file(path: &Path, text: &Text, warnings: &mut Vec<String>) -> Result<Sec
 fn unfit(secret: &SecretString) -> Option<&'static str> {
     match secret.expose_secret() {
         "" => {
-            Some("found an empty secret, expected the one that the router has for this component")
+            Some("found an empty secret, expected the one that the server has for this component")
         }
         PLACEHOLDER => Some(
-            "found the example's \"change me\", \
-             expected the secret that the router has for this component",
+            "found the example's \"change me\", expected the secret that the server has for this \
+             component",
         ),
         _ => None,
     }

@@ -25,7 +25,7 @@ pub struct Setting {
     pub section: &'static str,
     /// As in `name = value`.
     pub name: &'static str,
-    /// What it is for; nothing where the setting before is told of together with this one.
+    /// What it is for, in words that stand by themselves.
     pub about: &'static str,
     /// Its value in the example.
     pub value: Value,
@@ -164,7 +164,7 @@ pub const SETTINGS: &[Setting] = &[
         component.jid,
         Value::Required("\"private.example.org\""),
         by |config| &config.component.jid,
-        "The name that the router knows this component by.",
+        "The name that the server knows this component by.",
         |given| {
             let expected = "the component's domain alone, such as \"private.example.org\"";
             Some(given.text(expected, domain)?.into())
@@ -174,7 +174,7 @@ pub const SETTINGS: &[Setting] = &[
         component.server,
         Value::Default("\"127.0.0.1:5347\""),
         by |config| &config.component.server,
-        "Where the router listens for components: host:port, or a socket on this machine, such as \
+        "Where the server listens for components: host:port, or a socket on this machine, such as \
          \"unix:/run/ejabberd/component.sock\".",
         |given| {
             let expected = "host:port, such as \"127.0.0.1:5347\" or \"[::1]:5347\", \
@@ -186,16 +186,18 @@ pub const SETTINGS: &[Setting] = &[
         component.tls,
         Value::Default("\"off\""),
         by |config| config.component.tls.is_some(),
-        "\"on\": the link is encrypted with TLS, where the router listens for that; one of the system's \
-         trusted authorities must have signed its certificate. \"off\": keep the link on one machine or \
-         one private network.",
+        "\"on\": the link is encrypted with TLS, which the server's port must expect; the server's \
+         certificate must be signed by a CA that the system trusts, or be as component.tls_ca_file \
+         or component.tls_pin_sha256 says. \"off\": the link is not encrypted: keep it on one \
+         machine or one private network.",
         |given| given.choice(&[("off", false), ("on", true)])?
     ),
     setting!(
         component.tls_ca_file,
         Value::Sample("\"/etc/xmpp-private-storage/ca.pem\""),
         by |config| tls(config).and_then(Tls::ca_file),
-        "With tls = \"on\": the authorities that must have signed it, in PEM, instead of the system's.",
+        "A file with CA certificates in PEM: with TLS, one of them must have signed the server's \
+         certificate, instead of one that the system trusts.",
         |given| Some(given.text("the path of a file", path)?)
     ),
     setting!(
@@ -204,8 +206,9 @@ pub const SETTINGS: &[Setting] = &[
             "\"00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF\""
         ),
         by |config| tls(config).and_then(Tls::pin),
-        "Or the one certificate that it must be, whatever its name and dates, by its fingerprint: \
-         openssl x509 -noout -fingerprint -sha256 -in FILE",
+        "The SHA-256 fingerprint of the one certificate that the server may have with TLS, \
+         whatever its name, dates and signer. This prints it: openssl x509 -noout -fingerprint \
+         -sha256 -in FILE",
         |given| {
             let expected = "the SHA-256 fingerprint of a certificate: 64 hexadecimal digits, \
                             with or without colons";
@@ -216,9 +219,10 @@ pub const SETTINGS: &[Setting] = &[
         component.tls_name,
         Value::Sample("\"example.org\""),
         by |config| tls(config).map(|tls| &tls.name),
-        "The name that it must have, where that is not the host of server.",
+        "The name that the server's certificate must have with TLS, if that is not the host in \
+         component.server.",
         |given| {
-            let expected = "the name that the router's certificate has, such as \"example.org\"";
+            let expected = "the name that the server's certificate has, such as \"example.org\"";
             Some(given.text(expected, link::certificate_name)?)
         }
     ),
@@ -226,10 +230,11 @@ pub const SETTINGS: &[Setting] = &[
         component.secret,
         Value::Required("\"change me\""),
         by |config| config.component.secret.expose_secret(),
-        "The same as in the router's configuration. Keep this file to yourself: chmod 600.",
+        "The secret that the server's configuration has for this component. Keep the file that it \
+         is in to yourself: chmod 600.",
         |given| {
             // Whether it will do is for `secret` to say, once it is known which one counts.
-            let expected = "the secret as a text in quotes";
+            let expected = "the secret as a string in quotes";
             Some(given.text(expected, |text| Some(text.into()))?)
         }
     ),
@@ -237,22 +242,24 @@ pub const SETTINGS: &[Setting] = &[
         component.secret_file,
         Value::Sample("\"secret\""),
         by |_config| "what counts is the secret, wherever it comes from",
-        "Or a file (no pipe) that holds it, instead; systemd's credentials are found by their name.",
+        "A file that holds the secret, in place of component.secret. It must not be a pipe; \
+         systemd's credentials are found by their name.",
         |given| Some(given.text("the path of a file", path)?)
     ),
     setting!(
         component.ping_seconds,
         Value::Default("60"),
         by |config| config.component.ping,
-        "After so many seconds without a word from the router, it is asked whether it is still there; \
-         after twice as many, the link is given up and made anew.",
+        "After this many seconds without a word from the server, it is asked whether it is still \
+         there; after twice as many, the connection is given up and a new one is made.",
         |given| given.whole(1..=3_600, "a number of seconds")?
     ),
     setting!(
         access.domains,
         Value::Required("[\"example.org\"]"),
         at once,
-        "Whose users are served. Without this: the users of the parent domain of jid.",
+        "The domains whose users are served. Without this, it is the parent domain of \
+         component.jid.",
         |given| {
             let list = "a list of domains, such as [\"example.org\"]";
             let mut domains: Vec<String> = Vec::new();
@@ -265,7 +272,10 @@ pub const SETTINGS: &[Setting] = &[
             if domains.is_empty() {
                 return Err(Wrong {
                     found: Some("an empty list".to_owned()),
-                    expected: format!("{list}, or no such key: the parent domain of component.jid"),
+                    expected: format!(
+                        "{list}, or this setting left out: then it is the parent domain of \
+                         component.jid"
+                    ),
                 });
             }
             domains
@@ -275,8 +285,8 @@ pub const SETTINGS: &[Setting] = &[
         access.admins,
         Value::Sample("[\"admin@example.org\"]"),
         at once,
-        "Who may see how much each user keeps, and delete it, by ad-hoc command in a client: addresses of \
-         accounts, of any domain.",
+        "The accounts, of any domain, that may see how much each user keeps, and delete it, by \
+         ad-hoc command in a client.",
         |given| {
             let list = "a list of addresses, such as [\"admin@example.org\"]";
             let item = "an account's address without a resource, such as \"admin@example.org\"";
@@ -290,9 +300,9 @@ pub const SETTINGS: &[Setting] = &[
         access.delegation,
         Value::Default("\"optional\""),
         at once,
-        "Which domains have to delegate their private storage to us, or else the service is not ready and \
-         `check --connect` fails: \"optional\": one of them; \"required\": every one; \"none\": no domain \
-         does, since users ask the component by its own address.",
+        "Which domains must delegate their private storage to the component, or else the service \
+         is not ready and `check --connect` fails: \"optional\": one of them; \"required\": every \
+         one; \"none\": none, because users send requests to the component's own address.",
         |given| given.choice(&[
             ("none", Delegation::None),
             ("optional", Delegation::Optional),
@@ -303,8 +313,8 @@ pub const SETTINGS: &[Setting] = &[
         access.reserved_namespaces,
         Value::Default("\"refuse\""),
         at once,
-        "\"accept\" for old clients that keep data in namespaces which XEP-0049 reserves (jabber:…, \
-         http://jabber.org/…, vcard-temp).",
+        "Whether clients may keep data in namespaces that XEP-0049 reserves (jabber:…, \
+         http://jabber.org/…, vcard-temp): some old clients need \"accept\".",
         |given| given.choice(&[
             ("refuse", ReservedNamespaces::Refuse),
             ("accept", ReservedNamespaces::Accept),
@@ -314,7 +324,7 @@ pub const SETTINGS: &[Setting] = &[
         limits.max_stanza_bytes,
         Value::Default("1048576"),
         at once,
-        "One stanza. Routers have limits of their own, usually lower.",
+        "The longest stanza that is accepted. Servers have limits of their own, usually lower.",
         // RFC 6120, section 13.12, asks for no less.
         |given| given.whole(10_000..=64 << 20, BYTES)?
     ),
@@ -322,29 +332,29 @@ pub const SETTINGS: &[Setting] = &[
         limits.max_namespace_bytes,
         Value::Default("393216"),
         at once,
-        "What one user keeps in one namespace. All of it is sent in one answer, which the router must let \
-         through: Prosody breaks the link over 524288.",
+        "How much one user may keep in one namespace. All of it is sent in one answer, which the \
+         server must let through: Prosody closes the connection if it is over 524288.",
         |given| given.whole(1 << 10..=64 << 20, BYTES)?
     ),
     setting!(
         limits.max_user_bytes,
         Value::Default("10485760"),
         at once,
-        "What one user keeps altogether, in bytes and in elements: so that nobody fills the disk.",
+        "How much one user may keep altogether, so that nobody fills the disk.",
         |given| given.whole(1 << 10..=1 << 40, BYTES)?
     ),
     setting!(
         limits.max_user_elements,
         Value::Default("1000"),
         at once,
-        "",
+        "How many elements one user may keep altogether.",
         |given| given.whole(1..=1_000_000, "a number of elements")?
     ),
     setting!(
         limits.max_depth,
         Value::Default("256"),
         at once,
-        "How deep an element may nest. No known client comes near.",
+        "How deeply elements may be nested. No known client comes near this.",
         // ejabberd itself dies of 3,500.
         |given| given.whole(16..=1_024, "a number of levels")?
     ),
@@ -352,69 +362,75 @@ pub const SETTINGS: &[Setting] = &[
         limits.max_open_bytes,
         Value::Default("33554432"),
         at once,
-        "What may be under way at once, in bytes: requests that have no answer yet (all of them, and one \
-         user's), and answers that the router has not taken. Over a user's share, requests are refused; \
-         over the others, nothing more is read from the router for a moment. Memory stays within these.",
+        "How much all requests that have no answer yet may take in memory. Over this, nothing more \
+         is read from the server for a moment.",
         |given| given.whole(1 << 20..=64 << 30, BYTES)?
     ),
     setting!(
         limits.max_user_open_bytes,
         Value::Default("4194304"),
         at once,
-        "",
+        "How much the requests of one user that have no answer yet may take in memory. Over this, \
+         more requests of that user are refused.",
         |given| given.whole(1 << 10..=64 << 30, BYTES)?
     ),
     setting!(
         limits.max_unsent_bytes,
         Value::Default("8388608"),
         at once,
-        "",
+        "How much the answers that the server has not taken yet may take in memory. Over this, \
+         nothing more is read from the server for a moment.",
         |given| given.whole(1 << 20..=64 << 30, BYTES)?
     ),
     setting!(
         bookmarks.mode,
         Value::Default("\"pep\""),
         at once,
-        "\"pep\": on each domain whose server grants us PEP (`print-config` prints how), the room bookmarks \
-         of old clients (storage:bookmarks) and those of modern ones (XEP-0402) are kept in step. Where it \
-         does not, and with \"off\": private storage stands alone.",
+        "\"pep\": on each domain whose server gives the component access to PEP (XEP-0356; \
+         `print-config` prints how), the room bookmarks of old clients (storage:bookmarks) and \
+         those of modern ones (XEP-0402) are kept in step. On other domains, and with \"off\", \
+         private storage stands alone.",
         |given| given.choice(&[("pep", BookmarksMode::Pep), ("off", BookmarksMode::Off)])?
     ),
     setting!(
         bookmarks.max_rooms,
         Value::Default("250"),
         at once,
-        "While they are kept in step, bookmarks with more rooms than this are refused: Prosody keeps 256 \
-         (its pep_max_items), ejabberd 1000, and then the oldest are dropped without a word.",
+        "Bookmarks with more rooms than this are refused while they are kept in step with PEP: \
+         Prosody keeps 256 (its pep_max_items), ejabberd 1000, and both drop the oldest beyond \
+         that without a word.",
         |given| given.whole(1..=10_000, "a number of rooms")?
     ),
     setting!(
         storage.path,
         Value::Default("\"data\""),
         at a start,
-        "The folder of the database, relative to the working directory. Must be on a local disk.",
+        "The folder of the database, relative to the working directory. It must be on a local \
+         disk.",
         |given| given.text("the path of a folder", path)?
     ),
     setting!(
         storage.cache_bytes,
         Value::Default("67108864"),
         at a start,
-        "Memory for what was read lately. More helps where many users come back all the time.",
+        "Memory for data that was read recently. More helps if many users come back all the time.",
         |given| given.whole(1 << 20..=64 << 30, BYTES)?
     ),
     setting!(
         storage.compact_above_bytes,
         Value::Default("134217728"),
         at a start,
-        "The database is written anew, in the background, when its file is larger than three times what \
-         lives in it, and this. Less saves space on a small disk; sets take a little longer meanwhile.",
+        "The database file is rewritten, in the background, when it is larger than this plus three \
+         times the data that is still in use. Less saves space on a small disk; while it is \
+         rewritten, sets take a little longer.",
         |given| given.whole(1 << 20..=1 << 40, BYTES)?
     ),
     setting!(
         log.level,
         Value::Default("\"info\""),
         at once,
-        "error, warn, info, debug or trace; or by part: \"info,xmpp_private_storage::link=debug\".",
+        "Which log lines are written: error, warn, info, debug or trace; or by part of the \
+         program: \"info,xmpp_private_storage::link=debug\".",
         |given| {
             let expected = "a level (\"error\", \"warn\", \"info\", \"debug\", \"trace\", \"off\") \
                             or target=level, several separated by commas";
@@ -425,15 +441,16 @@ pub const SETTINGS: &[Setting] = &[
         log.format,
         Value::Default("\"text\""),
         at a start,
-        "\"json\" for programs that collect logs.",
+        "How log lines are written: \"text\" for people, \"json\" for programs that collect logs.",
         |given| given.choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)])?
     ),
     setting!(
         http.listen,
         Value::Sample("\"127.0.0.1:9547\""),
         at a start,
-        "Where /livez, /readyz and /metrics (for Prometheus) are answered, to whoever can reach it: keep it \
-         on one machine or one private network. Nowhere, without this.",
+        "The address and port at which /livez, /readyz and /metrics (for Prometheus) are answered, \
+         to anybody who can reach it: keep it on one machine or one private network. Without this, \
+         there is none.",
         |given| {
             let expected = "address:port, such as \"127.0.0.1:9547\" or \"[::1]:9547\"";
             Some(given.text(expected, address)?)
@@ -453,8 +470,8 @@ pub const SETTINGS: &[Setting] = &[
         disco.os,
         Value::Sample("\"Debian 13\""),
         at once,
-        "The operating system that is told to whoever asks. Nobody needs it.",
-        |given| Some(given.text("a text of one line, such as \"Debian 13\"", line)?)
+        "The operating system that is named to anybody who asks. Nobody needs it.",
+        |given| Some(given.text("one line of text, such as \"Debian 13\"", line)?)
     ),
 ];
 

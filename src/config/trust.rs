@@ -21,16 +21,16 @@ pub(super) fn find(draft: &mut Draft) -> Result<Option<Tls>, String> {
     if !draft.component.tls {
         let idle = asked.iter().find(|id| draft.places.contains_key(*id));
         return idle.map_or(Ok(None), |id| {
-            let what = "found it while component.tls is \"off\", \
-                        expected component.tls = \"on\", or no such key";
+            let what = "found this setting while component.tls is \"off\", expected component.tls \
+                        = \"on\", or this setting left out";
             Err(draft.told(*id, what))
         });
     }
     let host = match &draft.component.server {
         Endpoint::Tcp { host, .. } => host.clone(),
         Endpoint::Unix(_) => {
-            let what = "found \"on\" while component.server is a socket of this machine, \
-                        expected \"off\": nothing of it leaves the machine";
+            let what = "found \"on\" while component.server is a socket on this machine, expected \
+                        \"off\": nothing leaves the machine";
             return Err(draft.told(TLS, what));
         }
     };
@@ -48,8 +48,8 @@ pub(super) fn find(draft: &mut Draft) -> Result<Option<Tls>, String> {
         Some(name) => name,
         None => {
             let what = format!(
-                "found the host \"{host}\", which no certificate can have for its name, \
-                 expected component.tls_name to say which name it has"
+                "found the host \"{host}\", which no certificate can be for, expected \
+                 component.tls_name to say which name the certificate has"
             );
             return Err(draft.told(SERVER, &what));
         }
@@ -75,8 +75,8 @@ fn authorities(path: &Path) -> Result<RootCertStore, String> {
     let file = read(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
     if file.is_writable_by_all() {
         return Err(format!(
-            "{shown}: everybody can write this file, and so decide who is trusted; \
-             to mend it: chmod o-w"
+            "{shown}: everybody can write this file, and so decide who is trusted; to fix this: \
+             chmod o-w {shown}"
         ));
     }
     let mut roots = RootCertStore::empty();
@@ -88,8 +88,8 @@ fn authorities(path: &Path) -> Result<RootCertStore, String> {
     }
     if roots.is_empty() {
         return Err(format!(
-            "{shown}: found no certificate, expected those of the authorities that sign the \
-             router's, in PEM (-----BEGIN CERTIFICATE-----)"
+            "{shown}: found no certificate, expected the CA certificates for the server's \
+             certificate, in PEM (-----BEGIN CERTIFICATE-----)"
         ));
     }
     Ok(roots)

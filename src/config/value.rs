@@ -126,7 +126,7 @@ impl Given<'_> {
     /// What sort of value it is: all that a message may say of a secret.
     pub fn kind(&self) -> &'static str {
         match self {
-            Given::Variable(_) | Given::File(DeValue::String(_)) => "a text",
+            Given::Variable(_) | Given::File(DeValue::String(_)) => "a string",
             Given::File(DeValue::Integer(_) | DeValue::Float(_)) => "a number",
             Given::File(DeValue::Boolean(_)) => "true or false",
             Given::File(DeValue::Datetime(_)) => "a date",

@@ -45,7 +45,7 @@ fn what_is_unknown_is_told_with_what_may_be_meant() {
         ),
         (
             "verbose = 1",
-            "1:1: unknown key verbose outside of every section",
+            "1:1: unknown key verbose outside any section",
         ),
         (
             "\n[limit]\nmax_depth = 7",
@@ -58,7 +58,7 @@ fn what_is_unknown_is_told_with_what_may_be_meant() {
         ),
         (
             "component = \"private.example.org\"",
-            "1:1: found a text named component, expected a section, [component]",
+            "1:1: found a string named component, expected a section, [component]",
         ),
         (
             "[[component]]\njid = \"private.example.org\"",
@@ -107,15 +107,15 @@ fn values_are_refused_with_what_was_found_and_what_was_expected() {
         (
             "component.tls_name = \"example.org:5347\"",
             "1:22: component.tls_name: found \"example.org:5347\", \
-                 expected the name that the router's certificate has, such as \"example.org\"",
+                 expected the name that the server's certificate has, such as \"example.org\"",
         ),
         (
             "component.secret = 123456",
-            "1:20: component.secret: found a number, expected the secret as a text in quotes",
+            "1:20: component.secret: found a number, expected the secret as a string in quotes",
         ),
         (
             "component.secret = [\"s3cret\"]",
-            "1:20: component.secret: found a list, expected the secret as a text in quotes",
+            "1:20: component.secret: found a list, expected the secret as a string in quotes",
         ),
         (
             "component.secret_file = \"\"",
@@ -133,7 +133,7 @@ fn values_are_refused_with_what_was_found_and_what_was_expected() {
         (
             "access.domains = []",
             "1:18: access.domains: found an empty list, expected a list of domains, \
-                 such as [\"example.org\"], or no such key: the parent domain of component.jid",
+                 such as [\"example.org\"], or this setting left out: then it is the parent domain of component.jid",
         ),
         (
             "access.admins = [\"admin@example.org\", \"admin@example.org/phone\"]",
@@ -232,7 +232,7 @@ fn values_are_refused_with_what_was_found_and_what_was_expected() {
         (
             "disco.os = \"two\\nlines\"",
             "1:12: disco.os: found \"two\\nlines\", \
-                 expected a text of one line, such as \"Debian 13\"",
+                 expected one line of text, such as \"Debian 13\"",
         ),
     ] {
         assert_eq!(refused(text), format!("component.toml:{message}"));

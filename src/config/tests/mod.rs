@@ -197,7 +197,7 @@ fn the_component_itself_is_no_domain_of_users() {
     assert_eq!(
         folder.told(refused),
         "PRIVATE_STORAGE_ACCESS_DOMAINS: found \"private.example.org\", which is component.jid, \
-         expected its users' domains"
+         expected the domains of its users"
     );
 }
 

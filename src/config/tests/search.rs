@@ -101,7 +101,7 @@ fn a_file_that_says_too_little_is_told_all_that_it_lacks() {
         folder.told(folder.load("", &[])),
         "component.toml: component.jid is not set: expected the component's domain as jid under \
          [component], or as PRIVATE_STORAGE_COMPONENT_JID\n\
-         component.secret is not set: expected the secret that the router has for this component, \
+         component.secret is not set: expected the secret that the server has for this component, \
          as secret or secret_file under [component], or as PRIVATE_STORAGE_COMPONENT_SECRET or \
          PRIVATE_STORAGE_COMPONENT_SECRET_FILE"
     );

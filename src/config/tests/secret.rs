@@ -94,18 +94,18 @@ fn a_secret_that_will_not_do_is_refused() {
     assert_eq!(
         folder.told(inline("")),
         "component.toml:2:20: component.secret: found an empty secret, \
-         expected the one that the router has for this component"
+         expected the one that the server has for this component"
     );
     assert_eq!(
         folder.told(inline("change me")),
         "component.toml:2:20: component.secret: found the example's \"change me\", \
-         expected the secret that the router has for this component"
+         expected the secret that the server has for this component"
     );
     let empty = folder.file("secret", "\n").display().to_string();
     assert_eq!(
         folder.told(by_file(&folder, &empty)),
         "PRIVATE_STORAGE_COMPONENT_SECRET_FILE: secret: found an empty secret, \
-         expected the one that the router has for this component"
+         expected the one that the server has for this component"
     );
 }
 
@@ -139,7 +139,7 @@ fn a_secret_that_everybody_can_write_is_refused() {
             folder.told(by_file(&folder, &path)),
             format!(
                 "PRIVATE_STORAGE_COMPONENT_SECRET_FILE: secret holds the secret and everybody can \
-                 {can} it (mode {shown}); to mend it: chmod o= secret"
+                 {can} it (mode {shown}); to fix this: chmod o= secret"
             )
         );
     }
@@ -152,7 +152,7 @@ fn a_secret_that_everybody_can_write_is_refused() {
     assert_eq!(
         folder.told(refused),
         "component.toml holds the secret and everybody can write it (mode 0622); \
-         to mend it: chmod o= component.toml"
+         to fix this: chmod o= component.toml"
     );
 }
 
@@ -167,7 +167,7 @@ fn a_secret_that_everybody_can_read_is_one_warning() {
         config.warnings,
         [format!(
             "{shown} holds the secret and everybody can read it (mode 0444); \
-             to mend it: chmod o= {shown}"
+             to fix this: chmod o= {shown}"
         )]
     );
     folder.mode("secret", 0o660);

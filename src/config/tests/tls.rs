@@ -39,7 +39,7 @@ fn the_name_is_that_of_the_server_unless_it_is_said() {
             "tls = \"on\"\nserver = \"[fe80::1%eth0]:5348\""
         )),
         "component.toml:5:10: component.server: found the host \"fe80::1%eth0\", which no \
-         certificate can have for its name, expected component.tls_name to say which name it has"
+         certificate can be for, expected component.tls_name to say which name the certificate has"
     );
 }
 
@@ -59,13 +59,13 @@ fn a_file_holds_authorities() {
     assert_eq!(
         folder.told(tls(&folder, &lines)),
         "component.toml:5:15: component.tls_ca_file: ca.pem: everybody can write this file, and so \
-         decide who is trusted; to mend it: chmod o-w"
+         decide who is trusted; to fix this: chmod o-w ca.pem"
     );
     for (content, told) in [
         (
             "",
-            "ca.pem: found no certificate, expected those of the authorities that sign the \
-             router's, in PEM (-----BEGIN CERTIFICATE-----)",
+            "ca.pem: found no certificate, expected the CA certificates for the server's \
+             certificate, in PEM (-----BEGIN CERTIFICATE-----)",
         ),
         (
             "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
@@ -124,8 +124,8 @@ fn contradictions_are_refused() {
         for tls_is_off in ["", "tls = \"off\"\n"] {
             let told = folder.told(tls(&folder, &format!("{line}\n{tls_is_off}")));
             let expected = format!(
-                "component.toml:4:{column}: component.{name}: found it while component.tls is \
-                 \"off\", expected component.tls = \"on\", or no such key"
+                "component.toml:4:{column}: component.{name}: found this setting while component.tls \
+                 is \"off\", expected component.tls = \"on\", or this setting left out"
             );
             assert_eq!(told, expected, "{value}");
         }
@@ -139,7 +139,7 @@ fn contradictions_are_refused() {
     let socket = "server = \"unix:/run/ejabberd/component.sock\"\ntls = \"on\"";
     assert_eq!(
         folder.told(tls(&folder, socket)),
-        "component.toml:5:7: component.tls: found \"on\" while component.server is a socket of \
-         this machine, expected \"off\": nothing of it leaves the machine"
+        "component.toml:5:7: component.tls: found \"on\" while component.server is a socket on \
+         this machine, expected \"off\": nothing leaves the machine"
     );
 }
