@@ -32,104 +32,105 @@ enum Command {
     /// Serve until SIGTERM or SIGINT (the default).
     #[default]
     Run,
-    /// Look whether the configuration and the store are good.
+    /// Check the configuration and the store.
     Check {
-        /// Log in to the server as well, and see which domains delegate.
+        /// Log in to the server as well, and show which domains delegate.
         #[arg(long)]
         connect: bool,
     },
-    /// Ask the running service whether it is alive; says nothing if it is.
+    /// Ask the running service whether it is alive; print nothing if it is.
     Healthcheck {
         /// Ask whether it is logged in and serves users.
         #[arg(long)]
         ready: bool,
     },
-    /// Take in what ejabberd or Prosody has kept: XEP-0227 files, or Prosody's data folder.
+    /// Import what ejabberd or Prosody has stored: XEP-0227 files, or Prosody's data folder.
     Import {
         /// Files and folders.
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
-        /// Say what would be done, and do nothing.
+        /// Only say what would be done.
         #[arg(long)]
         dry_run: bool,
-        /// Let what is stored make way where a file has something else; otherwise it stays.
+        /// Replace what is stored where a file has something else; otherwise it stays.
         #[arg(long)]
         replace: bool,
     },
     /// Write what is stored as XEP-0227, which ejabberd and Prosody read.
     Export {
-        /// These users alone.
+        /// Only these users.
         #[arg(value_name = "JID")]
         users: Vec<String>,
-        /// Into a new file, instead of standard output.
+        /// Write to this new file instead of standard output.
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
-        /// A file for each user into this folder, as Prosody's storage "xep0227" looks for them.
+        /// Write a file for each user to this folder, as Prosody's storage "xep0227" expects them.
         #[arg(long, value_name = "FOLDER", conflicts_with = "output")]
         folder: Option<PathBuf>,
     },
-    /// Print what the server's own configuration needs. It holds the secret.
+    /// Print what the server's own configuration needs. This includes the secret.
     PrintConfig {
         /// Which server.
+        #[arg(id = "server", value_name = "SERVER")]
         router: Router,
-        /// For ejabberd: its version, such as 26.07. Without it, what not every version can take
-        /// is only a comment.
+        /// For ejabberd: its version, such as 26.07. Without it, what only some versions accept is
+        /// printed as a comment.
         #[arg(long, value_name = "YY.MM", value_parser = ejabberd_version)]
         server_version: Option<EjabberdVersion>,
     },
-    /// Print who has how much: by domain, the largest owners, the files.
+    /// Print how much is stored: by domain, the users with the most data, the files.
     Stats,
     /// Write all that is stored to one file, also while the service runs.
     Backup {
-        /// The file; - is standard output.
+        /// The file, or - for standard output.
         file: PathBuf,
-        /// Replace the file if it is there.
+        /// Replace the file if it exists.
         #[arg(long)]
         force: bool,
     },
-    /// Put all of a backup into an empty store, with the service stopped.
+    /// Restore a backup into an empty store, with the service stopped.
     Restore {
         /// The backup.
         file: PathBuf,
-        /// Where something in it is not what this program stores: restore all but that, and name
-        /// it. Otherwise nothing is restored.
+        /// If something in it is not what this program stores, name that and restore all the rest.
+        /// Otherwise nothing is restored then.
         #[arg(long)]
         leave_out_bad: bool,
     },
-    /// Write the database anew, also while the service runs: nothing stays in it of what was
-    /// deleted.
+    /// Rewrite the database, also while the service runs, so that nothing that was deleted stays in
+    /// it.
     Compact,
-    /// Remove all that a user, or everybody of a domain, has stored.
+    /// Remove all that a user, or everybody in a domain, has stored.
     Delete {
-        /// Whose: the JID of a user.
+        /// The JID of the user.
         #[arg(required_unless_present = "domain", conflicts_with = "domain")]
         jid: Option<String>,
-        /// That of everybody of this domain.
+        /// Remove what everybody in this domain has stored.
         #[arg(long)]
         domain: Option<String>,
         /// Do not ask.
         #[arg(long)]
         yes: bool,
-        /// Remove it from the store's files as well, at once: writes the store anew.
+        /// Remove it from the store's files as well, now: this rewrites the database.
         #[arg(long)]
         compact: bool,
     },
     /// Show, or remove, what users without an account have stored.
     Prune {
-        /// The users of which domain.
+        /// The domain of these users.
         #[arg(long)]
         domain: String,
-        /// Who has an account there, a name or a bare JID a line, as the server lists them; - for
-        /// standard input. It is opened only when all owners are known.
+        /// A list of all accounts there, with a name or a bare JID in each line, as the server
+        /// prints it; - for standard input. It is opened only when all users in the store are known.
         #[arg(long, value_name = "FILE")]
         registered: PathBuf,
-        /// Remove, not only show.
+        /// Remove it instead of only showing it.
         #[arg(long)]
         yes: bool,
-        /// Even more than half of that domain's owners.
+        /// Remove it even if that concerns more than half of the domain's users.
         #[arg(long)]
         force: bool,
-        /// Remove it from the store's files as well, at once: writes the store anew.
+        /// Remove it from the store's files as well, now: this rewrites the database.
         #[arg(long)]
         compact: bool,
     },

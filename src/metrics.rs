@@ -107,7 +107,11 @@ impl Metrics {
                 "ready",
                 "Whether users are served, as /readyz says.",
             )?,
-            link_up: gauge(&registry, "link_up", "Whether the router has let us in.")?,
+            link_up: gauge(
+                &registry,
+                "link_up",
+                "Whether the component is logged in to the server.",
+            )?,
             store_failed: gauge(
                 &registry,
                 "store_failed",
@@ -125,7 +129,8 @@ impl Metrics {
                 IntGaugeVec::new(
                     opts(
                         "granted",
-                        "Whether this served domain lets us keep room bookmarks in step with PEP.",
+                        "Whether this served domain lets the component keep room bookmarks in step \
+                         with PEP.",
                     ),
                     &["domain"],
                 )?,

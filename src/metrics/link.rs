@@ -20,17 +20,17 @@ impl Link {
             logins: counter(
                 registry,
                 "logins_total",
-                "Logins to the router; all but the first are reconnects.",
+                "Logins to the server; all but the first are reconnects.",
             )?,
             losses: counter(
                 registry,
                 "link_losses_total",
-                "Links to the router that were lost.",
+                "Links to the server that were lost.",
             )?,
             failures: counter(
                 registry,
                 "login_failures_total",
-                "Attempts to log in to the router that failed.",
+                "Attempts to log in to the server that failed.",
             )?,
         })
     }

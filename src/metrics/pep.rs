@@ -53,7 +53,8 @@ impl Pep {
         let requests = register(registry, requests)?;
         let duration = HistogramOpts::new(
             "pep_request_duration_seconds",
-            "From the decision to send a request to PEP until its answer was read, or given up.",
+            "Time from the decision to send a request to PEP until its answer was read or given \
+             up.",
         );
         let duration = duration.namespace(PREFIX).buckets(SECONDS.to_vec());
         Ok(Self(Arc::new(Inner {
@@ -62,7 +63,8 @@ impl Pep {
             from_store: counter(
                 registry,
                 "bookmarks_from_store_total",
-                "Requests for bookmarks that were answered without PEP, though it is granted.",
+                "Requests for bookmarks that were answered without PEP although the domain gives \
+                 access to it.",
             )?,
         })))
     }

@@ -42,14 +42,17 @@ impl Requests {
         )?;
         let answered = register(registry, answered)?;
         let refused = IntCounterVec::new(
-            opts("refused_total", "Requests that were refused for a limit."),
+            opts(
+                "refused_total",
+                "Requests that were refused because of a limit.",
+            ),
             &["limit"],
         )?;
         let refused = register(registry, refused)?;
         let duration = prometheus::HistogramVec::new(
             HistogramOpts::new(
                 "request_duration_seconds",
-                "From reading a request off the socket until its answer is queued.",
+                "Time from reading a request off the socket until its answer is queued.",
             )
             .namespace(PREFIX)
             .buckets(SECONDS.to_vec()),
@@ -76,17 +79,20 @@ impl Requests {
             open_bytes: gauge(
                 registry,
                 "open_bytes",
-                "What those take; limits.max_open_bytes bounds it.",
+                "What the requests that have no answer yet take in memory; limits.max_open_bytes \
+                 bounds it.",
             )?,
             unsent_bytes: gauge(
                 registry,
                 "unsent_bytes",
-                "Answers that the router has not taken; limits.max_unsent_bytes bounds it.",
+                "What the answers that the server has not taken yet take in memory; \
+                 limits.max_unsent_bytes bounds it.",
             )?,
             dropped: counter(
                 registry,
                 "answers_dropped_total",
-                "Answers that no link took for too long.",
+                "Answers that were dropped because there was no connection to the server for too \
+                 long.",
             )?,
         })))
     }

@@ -32,7 +32,7 @@ impl Store {
         Ok(Self {
             syncs: histogram(
                 "store_sync_duration_seconds",
-                "How long the disk took to make a group of sets durable.",
+                "Time that the disk took to make a group of sets durable.",
                 SECONDS.to_vec(),
             )?,
             groups: histogram(
@@ -45,8 +45,12 @@ impl Store {
                 "store_failures_total",
                 "How often the store has failed.",
             )?,
-            bytes: gauge(registry, "stored_bytes", "What all users keep together.")?,
-            owners: gauge(registry, "stored_owners", "How many users keep anything.")?,
+            bytes: gauge(
+                registry,
+                "stored_bytes",
+                "Bytes that all users keep together.",
+            )?,
+            owners: gauge(registry, "stored_owners", "Users who keep anything.")?,
             known: Arc::default(),
         })
     }

@@ -133,7 +133,8 @@ fn values_are_refused_with_what_was_found_and_what_was_expected() {
         (
             "access.domains = []",
             "1:18: access.domains: found an empty list, expected a list of domains, \
-                 such as [\"example.org\"], or this setting left out: then it is the parent domain of component.jid",
+                 such as [\"example.org\"], or this setting left out: then it is the parent \
+                 domain of component.jid",
         ),
         (
             "access.admins = [\"admin@example.org\", \"admin@example.org/phone\"]",
