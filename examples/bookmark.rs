@@ -8,6 +8,12 @@
 //! user's own account, where every client sends them. Bookmarks that are there already are kept.
 //! At the end it says whether PEP has the room as well, where newer clients keep theirs.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "only in the program does time enter at one place"
+)]
+
 use std::error::Error;
 use std::process::ExitCode;
 use std::str::FromStr;

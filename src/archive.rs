@@ -18,7 +18,7 @@
 
 use std::io::{self, Read};
 
-use crate::store::{OwnerData, Entry, Owner, Value};
+use crate::store::{Entry, Owner, OwnerData, Value};
 
 /// How a backup begins. The number is that of the format.
 pub const HEADER: &str = "xmpp-private-storage backup 2\n";

@@ -342,10 +342,9 @@ impl Component {
         match self.requests.accept(received, at) {
             Some(Notice::Delegated(domain)) => self.delegations.delegated(domain, tell),
             Some(Notice::Granted { domain, grant }) => {
-                if self.delegations.granted(&domain, grant, tell) {
-                    let again = |outbox: &mut Outbox| self.liveness.granted(&domain, outbox);
-                    self.replies.with(again);
-                }
+                let is_served = self.delegations.granted(&domain, grant, tell);
+                let again = |outbox: &mut Outbox| self.liveness.granted(&domain, outbox);
+                is_served.then(|| self.replies.with(again));
             }
             Some(Notice::Answered { id, from }) => self
                 .replies

@@ -57,11 +57,26 @@ const MOVED: [(&str, &str); 11] = [
     (PROGRAM, "xps_base"),
     ("xmpp_private_storage::link", "xmpp_component_link"),
     ("xmpp_private_storage::store", "xps_store"),
-    ("xmpp_private_storage::dispatch", "xmpp_private_storage::requests"),
-    ("xmpp_private_storage::bookmarks::keeper", "xmpp_private_storage::bookmarks::sync"),
-    ("xmpp_private_storage::run::news", "xmpp_private_storage::run::events"),
-    ("xmpp_private_storage::run::manager", "xmpp_private_storage::run::systemd"),
-    ("xmpp_private_storage::run::doors", "xmpp_private_storage::run::listeners"),
+    (
+        "xmpp_private_storage::dispatch",
+        "xmpp_private_storage::requests",
+    ),
+    (
+        "xmpp_private_storage::bookmarks::keeper",
+        "xmpp_private_storage::bookmarks::sync",
+    ),
+    (
+        "xmpp_private_storage::run::news",
+        "xmpp_private_storage::run::events",
+    ),
+    (
+        "xmpp_private_storage::run::manager",
+        "xmpp_private_storage::run::systemd",
+    ),
+    (
+        "xmpp_private_storage::run::doors",
+        "xmpp_private_storage::run::listeners",
+    ),
 ];
 
 const PROGRAM: &str = "xmpp_private_storage";
@@ -93,7 +108,10 @@ mod tests {
         let debug = |level: &str, target: &str| targets(level).would_enable(target, &Level::DEBUG);
         for (old, new) in MOVED {
             assert!(debug(&format!("info,{old}=debug"), new), "{old}");
-            assert!(!debug(&format!("info,{old}=debug,{new}=info"), new), "{old}");
+            assert!(
+                !debug(&format!("info,{old}=debug,{new}=info"), new),
+                "{old}"
+            );
         }
         let store = "xps_store::commit";
         assert!(debug("info,xmpp_private_storage=debug", store));

@@ -14,7 +14,7 @@ use crate::archive::Document;
 use crate::config::Config;
 use crate::service::BOOKMARKS;
 use crate::store::{
-    Amount, OwnerData, Change, ChangeSet, Compacted, Existing, Quota, Owner, ReadError, SetError,
+    Amount, Change, ChangeSet, Compacted, Existing, Owner, OwnerData, Quota, ReadError, SetError,
     Store,
 };
 use sound::Sound;

@@ -122,7 +122,9 @@ impl Requests {
     pub fn reconfigure(&self, settings: Settings) {
         let Settings { service, bookmarks } = settings;
         self.0.owners.set_limits(service.limits);
-        self.0.replies.set_max_unsent(service.limits.max_unsent_bytes);
+        self.0
+            .replies
+            .set_max_unsent(service.limits.max_unsent_bytes);
         self.0.service.borrow_mut().reconfigure(service);
         self.0.handler.bookmarks.reconfigure(bookmarks);
     }

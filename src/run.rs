@@ -1,11 +1,11 @@
 //! `run`: the service from its first log line to its last.
 
-mod listeners;
 mod end;
-mod systemd;
 mod events;
+mod listeners;
 mod reload;
 mod routes;
+mod systemd;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -20,9 +20,9 @@ use crate::metrics::Metrics;
 use crate::owners::LocalStore;
 use crate::start::{StartError, start};
 use crate::status::{Facts, Needs, Served, Status};
-use listeners::Listeners;
 use end::Asked;
 use events::EventLog;
+use listeners::Listeners;
 use reload::Reload;
 use routes::Public;
 
@@ -110,7 +110,11 @@ pub fn run(
         }
     });
     if unanswered > 0 {
-        let requests = if unanswered == 1 { "request was" } else { "requests were" };
+        let requests = if unanswered == 1 {
+            "request was"
+        } else {
+            "requests were"
+        };
         tracing::warn!("{unanswered} {requests} left without an answer");
     }
     runtime.shutdown_background();

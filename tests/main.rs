@@ -3,6 +3,12 @@
 //! `real` runs it beside a real Prosody and a real ejabberd; `scripts/test` installs what that
 //! takes.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "only in the program does time enter at one place"
+)]
+
 mod chaos;
 mod commands;
 mod contract;

@@ -8,19 +8,113 @@ use std::path::{Path, PathBuf};
 const ROOMS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     ("cli", &["admin", "config", "exit", "run"]),
-    ("run", &["clock", "component", "config", "control", "exit", "http", "logs", "metrics", "owners", "start", "status", "threads"]),
-    ("admin", &["address", "archive", "bookmarks", "clock", "component", "config", "control", "exit", "formats", "metrics", "owners", "service", "start", "status", "store"]),
-    ("component", &["bookmarks", "clock", "config", "limits", "link", "metrics", "random", "replies", "requests", "service", "stanza", "store", "threads"]),
-    ("owners", &["address", "archive", "bookmarks", "config", "control", "http", "service", "stanza", "store", "xml"]),
+    (
+        "run",
+        &[
+            "clock",
+            "component",
+            "config",
+            "control",
+            "exit",
+            "http",
+            "logs",
+            "metrics",
+            "owners",
+            "start",
+            "status",
+            "threads",
+        ],
+    ),
+    (
+        "admin",
+        &[
+            "address",
+            "archive",
+            "bookmarks",
+            "clock",
+            "component",
+            "config",
+            "control",
+            "exit",
+            "formats",
+            "metrics",
+            "owners",
+            "service",
+            "start",
+            "status",
+            "store",
+        ],
+    ),
+    (
+        "component",
+        &[
+            "bookmarks",
+            "clock",
+            "config",
+            "limits",
+            "link",
+            "metrics",
+            "random",
+            "replies",
+            "requests",
+            "service",
+            "stanza",
+            "store",
+            "threads",
+        ],
+    ),
+    (
+        "owners",
+        &[
+            "address",
+            "archive",
+            "bookmarks",
+            "config",
+            "control",
+            "http",
+            "service",
+            "stanza",
+            "store",
+            "xml",
+        ],
+    ),
     ("archive", &["store"]),
     ("start", &["config", "exit", "store", "threads"]),
     ("control", &["http"]),
     ("http", &[]),
     ("status", &["clock", "store"]),
-    ("requests", &["address", "bookmarks", "clock", "limits", "link", "metrics", "panics", "replies", "service", "stanza", "store", "threads", "xml"]),
+    (
+        "requests",
+        &[
+            "address",
+            "bookmarks",
+            "clock",
+            "limits",
+            "link",
+            "metrics",
+            "panics",
+            "replies",
+            "service",
+            "stanza",
+            "store",
+            "threads",
+            "xml",
+        ],
+    ),
     ("replies", &["clock", "link", "metrics", "service"]),
-    ("bookmarks", &["address", "clock", "metrics", "panics", "random", "replies", "service", "stanza", "store", "threads", "xml"]),
-    ("service", &["address", "clock", "limits", "panics", "stanza", "store", "xml"]),
+    (
+        "bookmarks",
+        &[
+            "address", "clock", "metrics", "panics", "random", "replies", "service", "stanza",
+            "store", "threads", "xml",
+        ],
+    ),
+    (
+        "service",
+        &[
+            "address", "clock", "limits", "panics", "stanza", "store", "xml",
+        ],
+    ),
     ("metrics", &["clock", "panics", "service", "store"]),
     ("logs", &["config", "panics"]),
     ("config", &["limits", "link"]),
@@ -79,7 +173,9 @@ fn some_crates_belong_to_certain_rooms() {
 #[test]
 fn the_rooms_that_meet_strangers_do_not_unwrap() {
     for (file, room) in sources().chain(crates()) {
-        let trusted = ["main", "cli", "run", "admin", "config", "exit", "logs", "metrics", "start"];
+        let trusted = [
+            "main", "cli", "run", "admin", "config", "exit", "logs", "metrics", "start",
+        ];
         if trusted.contains(&room.as_str()) {
             continue;
         }
@@ -152,11 +248,13 @@ fn sources() -> impl Iterator<Item = (PathBuf, String)> {
 /// Every source file of the other crates that meet strangers, with its crate.
 fn crates() -> impl Iterator<Item = (PathBuf, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates");
-    ["stanza", "link", "formats"].into_iter().flat_map(move |name| {
-        let mut files = Vec::new();
-        collect(&folder.join(name).join("src"), &mut files);
-        files.into_iter().map(move |file| (file, name.to_owned()))
-    })
+    ["stanza", "link", "formats"]
+        .into_iter()
+        .flat_map(move |name| {
+            let mut files = Vec::new();
+            collect(&folder.join(name).join("src"), &mut files);
+            files.into_iter().map(move |file| (file, name.to_owned()))
+        })
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {

@@ -8,6 +8,12 @@
 //! Arguments: `--rounds N`; `--only lone`, `first` or `alone`; and `--without-nagle`, for Prosodys that
 //! are set up so.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "only in the program does time enter at one place"
+)]
+
 mod alone;
 mod asking;
 mod figures;

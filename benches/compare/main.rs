@@ -9,6 +9,12 @@
 //! Arguments: `--long`; and to look into one thing, `--only WHO[,WHO]`, `--match TEXT` (a part of
 //! a load's name in the table), `--no-servers`, `--no-disk`, `--plain` (values without markup).
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "only in the program does time enter at one place"
+)]
+
 mod contender;
 mod disk;
 mod floor;

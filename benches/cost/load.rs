@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use xmpp_private_storage::store::{
-    Change, ChangeSet, Quota, Options, Owner, SetError, Store, Value,
+    Change, ChangeSet, Options, Owner, Quota, SetError, Store, Value,
 };
 
 use super::support::memory::Memory;

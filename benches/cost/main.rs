@@ -4,6 +4,12 @@
 //! Each step runs in a process of its own, so that its memory is its own; `load` is what they do.
 //! Arguments: `--owners N`, `--keys N`, `--sets N`, and `--only large`, `overwritten` or `deleted`.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "only in the program does time enter at one place"
+)]
+
 mod load;
 #[allow(dead_code, reason = "the tests use all of it")]
 #[path = "../../tests/support/mod.rs"]

@@ -8,6 +8,12 @@
 //! Arguments: `--binary NAME=PATH`, as often as there are builds to compare, in place of the one that
 //! this was built with; `--rounds N`; `--only beside` or `slices`.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "only in the program does time enter at one place"
+)]
+
 #[path = "../bookmarks/asking.rs"]
 mod asking;
 mod beside;

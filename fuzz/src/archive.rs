@@ -2,7 +2,7 @@
 
 use xmpp_private_storage::archive::{self, Document, Reader};
 use xmpp_private_storage::owners::sound::Sound;
-use xmpp_private_storage::store::{OwnerData, Entry, Owner, Value};
+use xmpp_private_storage::store::{Entry, Owner, OwnerData, Value};
 
 use super::{infoset, is_xml};
 

@@ -4,6 +4,12 @@
 //! Input that begins with `<` is taken as XML, so that a hazard can be written down by hand;
 //! any other is a source of choices for [`generate`].
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "only in the program does time enter at one place"
+)]
+
 mod archive;
 mod bookmarks;
 mod formats;

@@ -36,8 +36,16 @@ fn settings() -> String {
             Value::Default(value) => format!("default `{value}`"),
             Value::Sample(sample) => format!("not set; for example `{sample}`"),
         };
-        let reload = if setting.is_reloaded() { "; *reload*" } else { "" };
-        let _ = write!(page, "\n### {setting}\n\n{value}{reload}; `{}`\n", setting.variable());
+        let reload = if setting.is_reloaded() {
+            "; *reload*"
+        } else {
+            ""
+        };
+        let _ = write!(
+            page,
+            "\n### {setting}\n\n{value}{reload}; `{}`\n",
+            setting.variable()
+        );
         if let Some(accepts) = setting.accepts() {
             let _ = write!(page, "\nExpects {accepts}.\n");
         }
@@ -58,7 +66,12 @@ fn commands() -> String {
             continue;
         }
         let about = command.get_about().map(ToString::to_string);
-        let _ = write!(page, "\n## {}\n\n{}\n", command.get_name(), about.unwrap_or_default());
+        let _ = write!(
+            page,
+            "\n## {}\n\n{}\n",
+            command.get_name(),
+            about.unwrap_or_default()
+        );
         let own = |it: &&Arg| !it.is_global_set() && it.get_id() != "help";
         let arguments: Vec<&Arg> = command.get_arguments().filter(own).collect();
         if arguments.is_empty() {
@@ -70,9 +83,14 @@ fn commands() -> String {
                 Some(long) => format!("--{long}"),
                 None => argument.get_id().as_str().to_uppercase(),
             };
-            let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+            let help = argument
+                .get_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
             let values = argument.get_possible_values();
-            let values = values.iter().filter(|_| argument.get_action().takes_values());
+            let values = values
+                .iter()
+                .filter(|_| argument.get_action().takes_values());
             let values: Vec<String> = values.map(|it| format!("`{}`", it.get_name())).collect();
             let values = match values.is_empty() {
                 true => String::new(),

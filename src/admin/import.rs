@@ -15,7 +15,7 @@ use crate::formats::{self, Import, Item};
 use crate::owners::sound::{Bad, Sound};
 use crate::owners::{Owners, OwnersError};
 use crate::service;
-use crate::store::{OwnerData, Entry, Existing, Owner, Value};
+use crate::store::{Entry, Existing, Owner, OwnerData, Value};
 
 /// How it is to be done.
 #[derive(Debug, Clone, Copy)]

@@ -97,7 +97,9 @@ fn accounts(domain: &str, mut list: impl BufRead) -> Result<HashSet<String>, Str
     let mut line = Vec::new();
     for number in 1_u64.. {
         line.clear();
-        let taken = (&mut list).take(MAX_LINE_BYTES).read_until(b'\n', &mut line);
+        let taken = (&mut list)
+            .take(MAX_LINE_BYTES)
+            .read_until(b'\n', &mut line);
         if taken.map_err(|error| error.to_string())? == 0 {
             break;
         }

@@ -200,7 +200,10 @@ mod tests {
             (Some(a), Some(b))
         );
         assert_eq!(again.get("go@muc"), None);
-        assert_eq!(Baseline::read(&Baseline::default().write()), Some(Baseline::default()));
+        assert_eq!(
+            Baseline::read(&Baseline::default().write()),
+            Some(Baseline::default())
+        );
         assert_eq!((base.gone_at(), again.is_gone("tea@muc", a)), (None, false));
 
         let at = UNIX_EPOCH + Duration::from_secs(1_800_000_000);

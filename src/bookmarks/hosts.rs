@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::clock::Instant;
 use crate::address;
+use crate::clock::Instant;
 use crate::service::Grant;
 use crate::store::Owner;
 

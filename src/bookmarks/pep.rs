@@ -300,7 +300,9 @@ fn read(answer: Option<Unread>, is_fetch: bool) -> (PepOutcome, Result<Said, Fai
         Outcome::Done(pubsub) => {
             let items = answer.as_ref().map(|it| &it.items);
             let node = match is_fetch {
-                true => pubsub.zip(items).and_then(|(it, items)| Node::read(it, items)),
+                true => pubsub
+                    .zip(items)
+                    .and_then(|(it, items)| Node::read(it, items)),
                 false => Some(Node::default()),
             };
             let done = node.map(Said::Done);

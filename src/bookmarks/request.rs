@@ -93,12 +93,7 @@ impl Request {
     }
 
     /// The client was shown what the store alone has.
-    fn is_shown_from_store(
-        &self,
-        views: &RefCell<Views>,
-        metrics: &metrics::Pep,
-        found: &Found,
-    ) {
+    fn is_shown_from_store(&self, views: &RefCell<Views>, metrics: &metrics::Pep, found: &Found) {
         metrics.did_without();
         let mut views = views.borrow_mut();
         // Where it takes long to see what the client is shown, nobody knows.

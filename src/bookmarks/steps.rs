@@ -146,7 +146,10 @@ impl Steps {
                 Said::Refused(refusal) if is_absent(&refusal) => Ok(made.over(&[])),
                 Said::Refused(refusal) => Err(Failure::Refused(refusal.condition)),
             };
-            let payload = self.pep.request(account, &change.fetch(), 0, over).await??;
+            let payload = self
+                .pep
+                .request(account, &change.fetch(), 0, over)
+                .await??;
             let Some(payload) = payload else {
                 return Ok(());
             };
@@ -172,7 +175,8 @@ impl Steps {
 
     /// Whether PEP has kept the first item of a node.
     async fn was_kept(&self, account: Account<'_>, change: &Change) -> Result<(), Failure> {
-        let said = self.pep.request(account, &change.fetch(), 0, |said| said);
+        let fetch = change.fetch();
+        let said = self.pep.request(account, &fetch, 0, |said| said);
         match said.await? {
             Said::Done(node) if node.total > 0 => Ok(()),
             Said::Done(_) => Err(Failure::Forgotten),
@@ -182,7 +186,9 @@ impl Steps {
 
     /// Makes the node what it must be.
     async fn configure(&self, account: Account<'_>) -> Result<(), Failure> {
-        let said = self.pep.request(account, &Payload::Configure, 0, |said| said);
+        let said = self
+            .pep
+            .request(account, &Payload::Configure, 0, |said| said);
         match said.await? {
             Said::Done(_) => Ok(()),
             Said::Refused(_) => Err(Failure::Options),
@@ -199,9 +205,10 @@ impl Steps {
             // It is never closed.
             let fetch = self.fetches.acquire().await.ok();
             let now = Instant::now();
-            let mut hosts = self.pep.hosts().borrow_mut();
-            let wait = hosts.wait_to_fetch(account.owner, now);
-            drop(hosts);
+            let wait = {
+                let mut hosts = self.pep.hosts().borrow_mut();
+                hosts.wait_to_fetch(account.owner, now)
+            };
             match wait {
                 None => return Ok(fetch),
                 Some(until) if until > now + PATIENCE / 2 => return Err(Failure::TooSoon),

@@ -168,10 +168,12 @@ impl BookmarkSync {
     pub async fn set(&self, mut ask: Ask, stored: Legacy, at_once: bool) {
         let number = self.number();
         let rooms = stored.base();
-        let shown = self.views.borrow().of(&ask.asker).cloned();
-        let mut views = self.views.borrow_mut();
-        views.put(&ask.asker, rooms.clone(), number);
-        drop(views);
+        let shown = {
+            let mut views = self.views.borrow_mut();
+            let before = views.of(&ask.asker).cloned();
+            views.put(&ask.asker, rooms.clone(), number);
+            before
+        };
         if at_once {
             ask.reply.send(|answer| answer.set(&Ok(())));
         }

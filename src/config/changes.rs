@@ -35,7 +35,6 @@ mod tests {
 
     use super::super::environment::Environment;
     use super::super::load::load;
-    use super::*;
 
     #[test]
     fn what_takes_effect_at_a_start_stays_as_it_was() {

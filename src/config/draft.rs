@@ -8,10 +8,10 @@ use jid::BareJid;
 use secrecy::SecretString;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use crate::link::Endpoint;
-use crate::link::Fingerprint;
 use super::types::{Access, Bookmarks, Disco, Http, Log, Storage};
 use crate::limits::Limits;
+use crate::link::Endpoint;
+use crate::link::Fingerprint;
 
 /// Section and name of a setting.
 pub(super) type Id = (&'static str, &'static str);

@@ -151,7 +151,8 @@ mod tests {
         use std::os::unix::ffi::OsStringExt;
         let name = OsString::from("PRIVATE_STORAGE_COMPONENT_SECRET");
         let value = OsString::from_vec(b"s3cret\xff".to_vec());
-        let refused = Environment::new([(name, value)]).apply(&mut crate::config::table::defaults());
+        let refused =
+            Environment::new([(name, value)]).apply(&mut crate::config::table::defaults());
         assert_eq!(
             refused,
             ["PRIVATE_STORAGE_COMPONENT_SECRET: found bytes that are not UTF-8, expected text"]

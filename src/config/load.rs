@@ -88,7 +88,11 @@ pub(super) fn load(
         None => (Source::Environment, None),
     };
     let mut warnings = Vec::from_iter(environment.warning());
-    let jid = draft.component.jid.take().ok_or_else(|| no_jid(&source, places));
+    let jid = draft
+        .component
+        .jid
+        .take()
+        .ok_or_else(|| no_jid(&source, places));
     if source == Source::Environment && jid.is_err() {
         // Nothing is configured yet: one thing to say, not three.
         wrong.extend(jid.err());
@@ -192,8 +196,10 @@ fn domains(draft: &mut Draft, jid: &BareJid) -> Result<Vec<String>, String> {
     let domains = std::mem::take(&mut draft.access.domains);
     // No server gives us a domain and keeps users of the same name; it is somebody's mistake.
     if domains.iter().any(|domain| domain == own) {
-        let what = format!("found \"{own}\", which is component.jid, expected the domains of its \
-                            users");
+        let what = format!(
+            "found \"{own}\", which is component.jid, expected the domains of its \
+                            users"
+        );
         return Err(draft.told(DOMAINS, &what));
     }
     if !domains.is_empty() {

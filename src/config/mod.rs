@@ -25,11 +25,11 @@ mod trust;
 mod types;
 mod value;
 
+pub use crate::link::{Endpoint, Fingerprint, Tls, Trust};
 pub use changes::Changes;
 pub use error::ConfigError;
 pub use reference::example;
 pub use table::{SETTINGS, Setting, Value};
-pub use crate::link::{Endpoint, Fingerprint, Tls, Trust};
 pub use types::{
     Access, Bookmarks, BookmarksMode, Component, Config, Delegation, Disco, Http, Log, LogFormat,
     ReservedNamespaces, Source, Storage,

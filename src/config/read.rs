@@ -34,7 +34,9 @@ pub(super) fn read(path: &Path) -> io::Result<Text> {
     let mut text = String::new();
     file.take(MAX_BYTES + 1).read_to_string(&mut text)?;
     if text.len() as u64 > MAX_BYTES {
-        return Err(io::Error::other(format!("it is longer than {MAX_BYTES} bytes")));
+        return Err(io::Error::other(format!(
+            "it is longer than {MAX_BYTES} bytes"
+        )));
     }
     Ok(Text {
         text,

@@ -22,7 +22,10 @@ pub(super) fn find(
     file: Option<&Text>,
     warnings: &mut Vec<String>,
 ) -> Result<SecretString, String> {
-    match (draft.component.secret.take(), draft.component.secret_file.take()) {
+    match (
+        draft.component.secret.take(),
+        draft.component.secret_file.take(),
+    ) {
         (Some(_), Some(_)) => Err(both(draft)),
         (Some(secret), None) => {
             if let Some(what) = unfit(&secret) {

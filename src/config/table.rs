@@ -14,10 +14,10 @@ use secrecy::ExposeSecret;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use super::draft::{Draft, Id, Place, SECRET, SECRET_FILE, refusal};
-use crate::link::Endpoint;
-use crate::link::{self, Fingerprint, Tls};
 use super::types::{BookmarksMode, Config, Delegation, LogFormat, ReservedNamespaces};
 use super::value::{Given, Wrong};
+use crate::link::Endpoint;
+use crate::link::{self, Fingerprint, Tls};
 
 /// One thing that can be configured.
 pub struct Setting {
@@ -163,7 +163,7 @@ pub const SETTINGS: &[Setting] = &[
     setting!(
         component.jid,
         Value::Required("\"private.example.org\""),
-        by |config| &config.component.jid,
+        by | config | &config.component.jid,
         "The name that the server knows this component by.",
         |given| {
             let expected = "the component's domain alone, such as \"private.example.org\"";
@@ -173,7 +173,7 @@ pub const SETTINGS: &[Setting] = &[
     setting!(
         component.server,
         Value::Default("\"127.0.0.1:5347\""),
-        by |config| &config.component.server,
+        by | config | &config.component.server,
         "Where the server listens for components: host:port, or a socket on this machine, such as \
          \"unix:/run/ejabberd/component.sock\".",
         |given| {
@@ -185,7 +185,7 @@ pub const SETTINGS: &[Setting] = &[
     setting!(
         component.tls,
         Value::Default("\"off\""),
-        by |config| config.component.tls.is_some(),
+        by | config | config.component.tls.is_some(),
         "\"on\": the link is encrypted with TLS, which the server's port must expect; the server's \
          certificate must be signed by a CA that the system trusts, or be as component.tls_ca_file \
          or component.tls_pin_sha256 says. \"off\": the link is not encrypted: keep it on one \
@@ -195,7 +195,7 @@ pub const SETTINGS: &[Setting] = &[
     setting!(
         component.tls_ca_file,
         Value::Sample("\"/etc/xmpp-private-storage/ca.pem\""),
-        by |config| tls(config).and_then(Tls::ca_file),
+        by | config | tls(config).and_then(Tls::ca_file),
         "A file with CA certificates in PEM: with TLS, one of them must have signed the server's \
          certificate, instead of one that the system trusts.",
         |given| Some(given.text("the path of a file", path)?)
@@ -205,7 +205,7 @@ pub const SETTINGS: &[Setting] = &[
         Value::Sample(
             "\"00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF\""
         ),
-        by |config| tls(config).and_then(Tls::pin),
+        by | config | tls(config).and_then(Tls::pin),
         "The SHA-256 fingerprint of the one certificate that the server may have with TLS, \
          whatever its name, dates and signer. This prints it: openssl x509 -noout -fingerprint \
          -sha256 -in FILE",
@@ -218,7 +218,7 @@ pub const SETTINGS: &[Setting] = &[
     setting!(
         component.tls_name,
         Value::Sample("\"example.org\""),
-        by |config| tls(config).map(|tls| &tls.name),
+        by | config | tls(config).map(|tls| &tls.name),
         "The name that the server's certificate must have with TLS, if that is not the host in \
          component.server.",
         |given| {
@@ -229,7 +229,7 @@ pub const SETTINGS: &[Setting] = &[
     setting!(
         component.secret,
         Value::Required("\"change me\""),
-        by |config| config.component.secret.expose_secret(),
+        by | config | config.component.secret.expose_secret(),
         "The secret that the server's configuration has for this component. Keep the file that it \
          is in to yourself: chmod 600.",
         |given| {
@@ -241,7 +241,7 @@ pub const SETTINGS: &[Setting] = &[
     setting!(
         component.secret_file,
         Value::Sample("\"secret\""),
-        by |_config| "what counts is the secret, wherever it comes from",
+        by | _config | "what counts is the secret, wherever it comes from",
         "A file that holds the secret, in place of component.secret. It must not be a pipe; \
          systemd's credentials are found by their name.",
         |given| Some(given.text("the path of a file", path)?)
@@ -249,7 +249,7 @@ pub const SETTINGS: &[Setting] = &[
     setting!(
         component.ping_seconds,
         Value::Default("60"),
-        by |config| config.component.ping,
+        by | config | config.component.ping,
         "After this many seconds without a word from the server, it is asked whether it is still \
          there; after twice as many, the connection is given up and a new one is made.",
         |given| given.whole(1..=3_600, "a number of seconds")?

@@ -11,8 +11,8 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 
 use super::draft::{Draft, Id, Place, SERVER, TLS, TLS_CA_FILE, TLS_NAME, TLS_PIN};
-use crate::link::Endpoint;
 use super::read::read;
+use crate::link::Endpoint;
 use crate::link::{Tls, Trust, certificate_name};
 
 /// What was said of TLS, if it makes sense together.
@@ -34,7 +34,10 @@ pub(super) fn find(draft: &mut Draft) -> Result<Option<Tls>, String> {
             return Err(draft.told(TLS, what));
         }
     };
-    let trust = match (draft.component.tls_ca_file.take(), draft.component.tls_pin_sha256) {
+    let trust = match (
+        draft.component.tls_ca_file.take(),
+        draft.component.tls_pin_sha256,
+    ) {
         (Some(_), Some(_)) => return Err(both(draft)),
         (Some(path), None) => {
             let roots = authorities(&path).map_err(|what| draft.told(TLS_CA_FILE, &what))?;
@@ -44,7 +47,12 @@ pub(super) fn find(draft: &mut Draft) -> Result<Option<Tls>, String> {
         (None, Some(pin)) => Trust::Pin(pin),
         (None, None) => Trust::System,
     };
-    let name = match draft.component.tls_name.take().or_else(|| certificate_name(&host)) {
+    let name = match draft
+        .component
+        .tls_name
+        .take()
+        .or_else(|| certificate_name(&host))
+    {
         Some(name) => name,
         None => {
             let what = format!(

@@ -9,9 +9,9 @@ use std::time::Duration;
 use jid::BareJid;
 use secrecy::SecretString;
 
+use crate::limits::Limits;
 use crate::link::Endpoint;
 use crate::link::Tls;
-use crate::limits::Limits;
 
 /// Everything that can be configured, checked.
 ///

@@ -1,7 +1,7 @@
 //! What is told of the process.
 
 use std::fs;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use crate::clock;
 

@@ -63,7 +63,9 @@ pub async fn serve(here: &LocalStore, request: Request) -> Result<Response, Requ
                 "/1/keep" => Existing::Keep,
                 _ => Existing::Replace,
             };
-            let body = Limited::new(request.into_body(), MAX_DOCUMENT_BYTES).collect().await;
+            let body = Limited::new(request.into_body(), MAX_DOCUMENT_BYTES)
+                .collect()
+                .await;
             Box::new(move || {
                 let body = body.map_err(refused)?.to_bytes();
                 here.put_all(all_sound(&body)?, existing)?;

@@ -52,7 +52,7 @@ impl Handler {
             action,
             answer,
         } = request;
-        let mut reply = self.replies.pending(answer);
+        let reply = self.replies.pending(answer);
         let asker = asker.filter(|asker| self.is_in_step(&owner, asker));
         let access = match action.is_change() {
             true => Access::Change,

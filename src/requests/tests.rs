@@ -237,9 +237,7 @@ impl Stage {
         let rooms = node.iter();
         let rooms = rooms.filter(|it| item.is_none() || item.as_ref() == Some(it));
         let items: String = rooms
-            .map(|it| {
-                format!("<item id='{it}'><conference xmlns='urn:xmpp:bookmarks:1'/></item>")
-            })
+            .map(|it| format!("<item id='{it}'><conference xmlns='urn:xmpp:bookmarks:1'/></item>"))
             .collect();
         let payload = format!(
             "<pubsub xmlns='http://jabber.org/protocol/pubsub'>\

@@ -71,7 +71,11 @@ impl Listeners {
     pub fn serve(self, public: Public, owners: LocalStore, runtime: &Handle) {
         let public = Arc::new(public);
         if let Some(tcp) = self.tcp {
-            runtime.spawn(http::serve(tcp, Arc::clone(&public), Some(CONNECTION_TIMEOUT)));
+            runtime.spawn(http::serve(
+                tcp,
+                Arc::clone(&public),
+                Some(CONNECTION_TIMEOUT),
+            ));
         }
         let routes = Arc::new(Control { public, owners });
         runtime.spawn(keep_control(self.folder, self.control, routes));

@@ -1,9 +1,9 @@
 //! Whose data a request is about, and whether it may be: nobody reads or writes another's.
 
 use super::delegation::Inner;
+use super::error::{Condition, StanzaError};
 use super::settings::Settings;
 use crate::address::{self, Sender};
-use super::error::{Condition, StanzaError};
 use crate::store::Owner;
 
 /// The owner with this address, normalised; `None` where it is no account's.

@@ -3,13 +3,13 @@
 use super::delegation::Inner;
 use super::envelope::Envelope;
 use super::error;
+use super::error::Limit;
+use super::error::{Condition, StanzaError};
 use super::get::Found;
+use super::tally::{Kind, Tally, Via};
 use crate::address;
 use crate::clock::Instant;
 use crate::panics;
-use super::error::{Condition, StanzaError};
-use super::error::Limit;
-use super::tally::{Kind, Tally, Via};
 use crate::stanza::{Element, Received, Reply};
 use crate::store::SetError;
 
@@ -88,7 +88,9 @@ impl Answer {
             return Some(self.found(found));
         };
         let (beside, bytes) = (found.beside(), found.beside() + instead.len());
-        let room = self.longest.saturating_sub(beside + self.envelope.at_most());
+        let room = self
+            .longest
+            .saturating_sub(beside + self.envelope.at_most());
         let write = |out: &mut String| found.write(Some(instead), out);
         (instead.len() <= room).then(|| self.result_of(bytes, write))
     }

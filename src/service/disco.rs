@@ -8,8 +8,8 @@ use xmpp_parsers::ns as xep;
 
 use super::commands::{self, Asker};
 use super::delegation;
-use super::settings::Profile;
 use super::error::{Condition, StanzaError};
+use super::settings::Profile;
 use super::typed::xml_of;
 use crate::stanza::{Element, ns};
 

@@ -3,10 +3,10 @@
 //! No specification has such a request, so its namespace is our own. On Prosody the module in
 //! `packaging/prosody` makes it.
 
-use super::settings::Settings;
 use super::access::{malformed, not_served};
-use crate::address::{self, Sender};
 use super::error::{Condition, StanzaError};
+use super::settings::Settings;
+use crate::address::{self, Sender};
 use crate::stanza::Element;
 use crate::store::Owner;
 

@@ -3,9 +3,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::error::Limit;
 use super::error::unreadable;
 use super::error::{Condition, StanzaError};
-use super::error::Limit;
 use crate::stanza::escape_attribute;
 use crate::store::{Elements, Held, Query, Storage, Under};
 use crate::xml::normal::{self, Node};

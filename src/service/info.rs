@@ -1,8 +1,6 @@
 //! What we say of ourselves, at our own address: disco (XEP-0030), ping (XEP-0199), version (XEP-0092),
 //! last activity (XEP-0012) and time (XEP-0202).
 
-use std::time::SystemTime;
-
 use chrono::{DateTime, Utc};
 use xmpp_parsers::ns as xep;
 use xmpp_parsers::time::TimeResult;
@@ -12,12 +10,16 @@ use super::commands::Asker;
 use super::disco::{self, LAST};
 use super::error::{Condition, StanzaError};
 use super::settings::Profile;
-use crate::clock;
 use super::typed::xml_of;
+use crate::clock;
 use crate::stanza::Element;
 
 /// The payload of the answer to this get.
-pub fn answer(profile: &Profile, asker: &Asker<'_>, payload: &Element) -> Result<String, StanzaError> {
+pub fn answer(
+    profile: &Profile,
+    asker: &Asker<'_>,
+    payload: &Element,
+) -> Result<String, StanzaError> {
     match (&*payload.namespace, payload.name.as_str()) {
         (xep::DISCO_INFO, "query") => disco::info(payload, profile, asker),
         (xep::DISCO_ITEMS, "query") => disco::items(payload, asker),

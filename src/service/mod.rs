@@ -15,11 +15,11 @@ mod envelope;
 mod error;
 mod forget;
 mod get;
+mod info;
 mod private;
 pub mod privilege;
 mod request;
 mod settings;
-mod info;
 mod tally;
 mod typed;
 
@@ -27,10 +27,10 @@ use std::time::SystemTime;
 
 use xmpp_parsers::ns as xep;
 
-use crate::clock::{self, Instant};
 use crate::address;
+use crate::clock::{self, Instant};
 use crate::panics;
-use crate::stanza::{Container, ERROR, Element, Fault, Received, ns};
+use crate::stanza::{Element, Fault, Received, ns};
 use crate::store::Owner;
 
 use announcement::Question;
@@ -135,7 +135,10 @@ impl Service {
         }
         let Some(payload) = iq.children.first() else {
             // Its beginning fitted the limit and its payload did not.
-            return refusal(&answer, &error::fault_error(Fault::TooLong, &self.settings.limits));
+            return refusal(
+                &answer,
+                &error::fault_error(Fault::TooLong, &self.settings.limits),
+            );
         };
         let answer = answer.repeating(payload, received);
         if payload.is(ns::PRIVATE, "query") {
@@ -158,7 +161,10 @@ impl Service {
             return self.announcement(question, node, from, answer);
         }
         if is_set {
-            return refusal(&answer, &unavailable("This service does not know that request."));
+            return refusal(
+                &answer,
+                &unavailable("This service does not know that request."),
+            );
         }
         if !self.is_for_us(iq) {
             let text = "This service does not answer that at this address.";
@@ -254,13 +260,17 @@ impl Service {
             return refusal(&answer, &error);
         }
         let Some(payload) = inner.iq.children.first() else {
-            return refusal(&answer, &error::fault_error(Fault::TooLong, &self.settings.limits));
+            return refusal(
+                &answer,
+                &error::fault_error(Fault::TooLong, &self.settings.limits),
+            );
         };
         let answer = answer.repeating(payload, received);
         if !payload.is(ns::PRIVATE, "query") {
-            return refusal(&answer, &unavailable(
-                "Only private storage is delegated to this service.",
-            ));
+            return refusal(
+                &answer,
+                &unavailable("Only private storage is delegated to this service."),
+            );
         }
         self.private(received, payload, inner.is_set, answer, || {
             access::delegated(&self.settings, &inner, from)

@@ -5,13 +5,13 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::error::Limit;
 use super::error::fault_error;
+use super::error::{Condition, StanzaError};
 use super::get::Get;
 use super::request::Action;
 use super::settings::Reserved;
 use crate::limits::Limits;
-use super::error::{Condition, StanzaError};
-use super::error::Limit;
 use crate::stanza::{Element, Fault, Received, ns};
 use crate::store::{Change, ChangeSet, Owner, Query, Value};
 

@@ -20,7 +20,7 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 use xmpp_private_storage::store::{
-    OwnerData, Change, ChangeSet, Quota, Options, Owner, Store, Value,
+    Change, ChangeSet, Options, Owner, OwnerData, Quota, Store, Value,
 };
 
 use crate::scripted::stage::{Stage, request};

@@ -13,7 +13,7 @@ use xmpp_private_storage::exit;
 use xmpp_private_storage::owners::sound::Sound;
 use xmpp_private_storage::owners::wire::RemoteStore;
 use xmpp_private_storage::owners::{LocalStore, Owners, for_each, for_each_document};
-use xmpp_private_storage::store::{OwnerData, Entry, Existing, Owner, Value};
+use xmpp_private_storage::store::{Entry, Existing, Owner, OwnerData, Value};
 
 use super::{data, open, place, post, put_past_everything, refused, send};
 use crate::fidelity::writing;
@@ -191,7 +191,11 @@ fn users_and_administrators_see_the_same() {
 #[test]
 fn where_no_service_runs_none_is_found() {
     let folder = tempfile::tempdir().expect("a folder");
-    assert!(RemoteStore::find(folder.path()).expect("an answer").is_none());
+    assert!(
+        RemoteStore::find(folder.path())
+            .expect("an answer")
+            .is_none()
+    );
     let missing = folder.path().join("missing");
     assert!(RemoteStore::find(&missing).expect("an answer").is_none());
 }
@@ -241,7 +245,12 @@ fn what_is_no_document_is_refused_and_changes_nothing() {
         let (status, _) = post(&folder, path, b"");
         assert_eq!(status, 405, "{path}");
     }
-    for path in ["/1/owners?ff", "/1/documents?610062", "/1/document", "/1/compact"] {
+    for path in [
+        "/1/owners?ff",
+        "/1/documents?610062",
+        "/1/document",
+        "/1/compact",
+    ] {
         let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
         assert_eq!(send(&folder, head.as_bytes()).0, 404, "{path}");
     }

@@ -1,6 +1,8 @@
 //! The rows of the contract without a process around them: a stanza goes in, and its reply comes out. They
 //! are the scenarios of `scripted`, which plays them through the socket.
 
+#![allow(clippy::duplicate_mod, reason = "the same rows, on another stage")]
+
 mod stage;
 
 #[path = "../scripted/addresses.rs"]

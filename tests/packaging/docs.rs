@@ -28,8 +28,8 @@ fn every_link_leads_somewhere() {
                 "" => page.clone(),
                 path => page.parent().expect("a folder").join(path),
             };
-            let is_there = target.exists()
-                && (anchor.is_empty() || anchors(&read(&target)).contains(anchor));
+            let is_there =
+                target.exists() && (anchor.is_empty() || anchors(&read(&target)).contains(anchor));
             if !is_there {
                 broken.push(format!("{}: {link}", page.display()));
             }
@@ -45,7 +45,11 @@ fn every_page_of_the_book_is_in_its_contents() {
     let docs = Path::new(ROOT).join("docs");
     let contents = read(&docs.join("SUMMARY.md"));
     for page in pages().into_iter().filter(|page| page.starts_with(&docs)) {
-        let name = page.strip_prefix(&docs).expect("inside").display().to_string();
+        let name = page
+            .strip_prefix(&docs)
+            .expect("inside")
+            .display()
+            .to_string();
         assert!(
             name == "SUMMARY.md" || contents.contains(&format!("({name})")),
             "{name}"
@@ -66,12 +70,21 @@ fn every_message_in_the_page_of_troubles_is_said_by_the_program() {
             is_of_messages = false;
             continue;
         }
-        let first = line.trim_start_matches('|').split(" |").next().unwrap_or_default();
+        let first = line
+            .trim_start_matches('|')
+            .split(" |")
+            .next()
+            .unwrap_or_default();
         if first.trim() == "message" {
             is_of_messages = true;
             continue;
         }
-        for quote in first.split('`').skip(1).step_by(2).filter(|_| is_of_messages) {
+        for quote in first
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|_| is_of_messages)
+        {
             quotes += 1;
             let quote = quote.trim_matches('…');
             if !said.iter().any(|literal| literal.contains(quote)) {
@@ -141,7 +154,12 @@ fn pages() -> Vec<PathBuf> {
     let root = Path::new(ROOT);
     let mut pages = Vec::new();
     collect(&root.join("docs"), "md", &mut pages);
-    for name in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"] {
+    for name in [
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "SECURITY.md",
+    ] {
         pages.push(root.join(name));
     }
     pages

@@ -371,5 +371,9 @@ fn what_is_packaged_uses_the_metrics_that_exist() {
     let tests = packaged("packaging/prometheus/xmpp-private-storage.rules.test.yml");
     promtool(&["test", "rules", &tests.display().to_string()], "");
 
-    assert_eq!(named(&read("docs/reference/metrics.md")), exist, "all are described");
+    assert_eq!(
+        named(&read("docs/reference/metrics.md")),
+        exist,
+        "all are described"
+    );
 }

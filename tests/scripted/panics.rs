@@ -54,7 +54,12 @@ fn goes_on(stage: &mut Stage, panics: usize) {
     let told = told();
     assert_eq!(told.len(), panics, "{told:#?}");
     for line in told {
-        assert!([" ERROR panic at src/", " ERROR panic at crates/"].iter().any(|it| line.contains(it)), "{line}");
+        assert!(
+            [" ERROR panic at src/", " ERROR panic at crates/"]
+                .iter()
+                .any(|it| line.contains(it)),
+            "{line}"
+        );
         assert!(
             !line.contains("panic-here") && !line.contains(env!("CARGO_MANIFEST_DIR")),
             "{line}"

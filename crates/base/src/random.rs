@@ -1,12 +1,12 @@
 //! Randomness: whatever is drawn is drawn here, so that a simulator can repeat it.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 
 /// A number that nobody can guess. The standard library draws the keys of its hashers from the system's
 /// randomness.
 #[expect(clippy::disallowed_types, reason = "here it enters the program")]
 pub fn number() -> u64 {
-    RandomState::new().hash_one(())
+    std::hash::RandomState::new().hash_one(())
 }
 
 /// From 0 up to 1.

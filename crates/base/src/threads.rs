@@ -67,7 +67,11 @@ impl Workers {
         for _ in 0..threads.max(1) {
             let jobs = Arc::clone(&jobs);
             // The queue ends with its sender.
-            start(name, move || while let Ok(job) = next(&jobs) { job() })?;
+            start(name, move || {
+                while let Ok(job) = next(&jobs) {
+                    job()
+                }
+            })?;
         }
         Ok(Self(Some(queue)))
     }

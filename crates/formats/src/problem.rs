@@ -91,10 +91,7 @@ pub enum Reason {
     Address(String),
     /// Another file that was not read.
     #[error("the file {href:?} was not included: {why}")]
-    Include {
-        href: String,
-        why: String,
-    },
+    Include { href: String, why: String },
     /// Of this user, nothing was taken.
     #[error("left out: the user has more than {0}")]
     TooMuch(String),

@@ -23,7 +23,10 @@ pub enum Found {
         host: String,
         folder: Option<PathBuf>,
     },
-    Problem { path: PathBuf, reason: Reason },
+    Problem {
+        path: PathBuf,
+        reason: Reason,
+    },
 }
 
 /// Walks; holds none of the names but those of the folders it stands in.

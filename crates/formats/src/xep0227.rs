@@ -13,11 +13,11 @@ use super::cut::{Cutter, MAX_TAG};
 use super::problem::{Place, Problem, Reason};
 use super::progress::Progress;
 use super::user::{Collector, Limits, User, reader_limits};
+use meaning::Meaning;
 use xmpp_stanza::xml::NotXml;
 use xmpp_stanza::xml::frame::Stanza;
 use xmpp_stanza::xml::reader::Reader;
 use xmpp_stanza::xml::scan::Markup;
-use meaning::Meaning;
 
 pub use meaning::account;
 

@@ -53,9 +53,7 @@ pub enum Fault {
     /// Nobody but itself has signed it.
     SelfSigned,
     /// Nobody who is trusted has signed it.
-    UnknownIssuer {
-        trusted: String,
-    },
+    UnknownIssuer { trusted: String },
     /// It is an authority's own, which must not stand for a server.
     Authority,
     /// It is of X.509's version 1, which cannot say what it is for.
@@ -111,10 +109,9 @@ impl fmt::Display for BadCertificate {
                 "it is an X.509 version 1 certificate, as `openssl x509 -req` makes without \
                  -extfile; make one of version 3, with subjectAltName"
             ),
-            Fault::Other(words) => write!(
-                f,
-                "{words}; look at the certificate, and renew it or {PIN}"
-            ),
+            Fault::Other(words) => {
+                write!(f, "{words}; look at the certificate, and renew it or {PIN}")
+            }
         }?;
         write!(f, "; its SHA-256 fingerprint is {}", self.fingerprint)?;
         match &self.fault {

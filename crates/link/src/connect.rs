@@ -9,10 +9,10 @@ use tokio::time::timeout;
 use tokio_xmpp::connect::DnsConfig;
 
 use super::certificate::BadCertificate;
-use super::socket::{self, ReadHalf, WriteHalf};
-use super::tls::{self, TlsError};
 use super::endpoint::Endpoint;
 use super::security::Tls;
+use super::socket::{self, ReadHalf, WriteHalf};
+use super::tls::{self, TlsError};
 use super::{Settings, StreamError};
 
 /// How long one address may take to accept.

@@ -6,9 +6,9 @@ use secrecy::ExposeSecret;
 use sha1::{Digest, Sha1};
 use tokio::time::timeout;
 
+use super::endpoint::Endpoint;
 use super::inbound::End;
 use super::{ConnectError, Link, Settings, Step};
-use super::endpoint::Endpoint;
 use xmpp_stanza::stanza::{Element, escape_attribute, ns};
 
 /// How long the server may take for each step.

@@ -8,12 +8,12 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::socket::ReadHalf;
 use super::{Settings, StreamError, tls};
-use xps_base::clock::Instant;
-use xps_base::panics;
 use xmpp_stanza::stanza::{ERROR, Element, Fault, Received};
 use xmpp_stanza::xml::NotXml;
 use xmpp_stanza::xml::frame::{Frame, Framer};
 use xmpp_stanza::xml::reader::{Bounds, Reader};
+use xps_base::clock::Instant;
+use xps_base::panics;
 
 /// How much is read at once: one read's stanzas are handed up together.
 const READ: usize = 64 * 1024;

@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use std::io;
 
 use super::socket::WriteHalf;
-use xps_base::clock::Instant;
-use xmpp_stanza::stanza::Reply;
 use memchr::memchr;
+use xmpp_stanza::stanza::Reply;
+use xps_base::clock::Instant;
 
 /// How much is gathered into one write.
 const WRITE: usize = 64 * 1024;

@@ -10,15 +10,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::census::Census;
-use super::change::{Change, ChangeSet, Existing, Quota, Owner};
+use super::change::{Change, ChangeSet, Existing, Owner, Quota};
 use super::compact::{Asked, Compactor};
 use super::engine::{Engine, Source};
 use super::error::SetError;
 use super::observer::Observer;
 use super::plan::{Group, Refusal, Writes};
 use super::revive::{Broken, LONGEST_PAUSE, Reviver, SHORTEST_PAUSE};
-use super::space::FreeSpace;
 use super::shared::{Breakdown, Done, Shared};
+use super::space::FreeSpace;
 use super::usage::Cache;
 use super::whole;
 use xps_base::clock::Instant;
@@ -184,7 +184,7 @@ impl Writer {
         true
     }
 
-    fn end(self) {
+    fn end(mut self) {
         self.compactor.end();
         // Readers never keep it, so with our own it is gone, and its lock with it.
         self.shared.serve(None);

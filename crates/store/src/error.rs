@@ -117,19 +117,14 @@ pub enum OpenError {
         "the folder {} holds a database that this program did not write; give the store a folder of its own",
         folder.display()
     )]
-    Foreign {
-        folder: PathBuf,
-    },
+    Foreign { folder: PathBuf },
     /// It cannot be read any more.
     #[error(
         "the store in {} is damaged ({reason}); keep a copy of the folder, then put a backup in \
          its place, or move it away to start with an empty store",
         folder.display()
     )]
-    Damaged {
-        folder: PathBuf,
-        reason: String,
-    },
+    Damaged { folder: PathBuf, reason: String },
     /// It is not as it was when it was closed.
     #[error(
         "the store in {} was damaged or changed since it was closed (its file `db` had {closed}, and has {now}), so something may be missing; put a backup in its place, or, to go on with what is left, keep a copy of the folder and then delete the file `closed` in it",
@@ -143,9 +138,7 @@ pub enum OpenError {
     },
     /// There is no room on its disk to open it.
     #[error("no space left to open the store in {}; free at least 64 MiB on that disk", folder.display())]
-    NoSpace {
-        folder: PathBuf,
-    },
+    NoSpace { folder: PathBuf },
     /// It is not there any more, or not the one that was open before.
     #[error("{0}")]
     Displaced(String),
@@ -161,9 +154,7 @@ pub enum OpenError {
     },
     /// The same, before the folder is reached.
     #[error("cannot start a thread: {source}; {SHORTAGE}")]
-    NoThread {
-        source: io::Error,
-    },
+    NoThread { source: io::Error },
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
         action: &'static str,

@@ -50,8 +50,8 @@ mod plan;
 mod read;
 mod record;
 mod revive;
-mod space;
 mod shared;
+mod space;
 mod storage;
 #[cfg(test)]
 mod suite;
@@ -65,21 +65,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-pub use change::{Change, ChangeSet, Existing, Quota, Owner, Value};
+pub use change::{Change, ChangeSet, Existing, Owner, Quota, Value};
 pub use compact::Compacted;
 pub use error::{CompactError, OpenError, ReadError, SetError};
 pub use observer::Observer;
 pub use storage::{Elements, Held, Query, Storage, Under};
 pub use totals::Totals;
-pub use whole::{Amount, OwnerData, Entry, NamespaceUsage};
+pub use whole::{Amount, Entry, NamespaceUsage, OwnerData};
 
-use xps_base::clock::Instant;
-use xps_base::panics;
-use xps_base::threads;
 use commit::{Request, Work, Writer};
 use engine::{Engine, EngineError, Source};
 use read::ReadFault;
 use shared::{Breakdown, Done, Shared, Told};
+use xps_base::clock::Instant;
+use xps_base::panics;
+use xps_base::threads;
 
 /// How to open a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -300,7 +300,8 @@ impl Store {
         existing: Existing,
         done: impl FnOnce(Result<(), SetError>) + Send + 'static,
     ) {
-        self.0.hand_over(Request::Set(Work::Set(set, existing), Done::new(done)));
+        self.0
+            .hand_over(Request::Set(Work::Set(set, existing), Done::new(done)));
     }
 
     /// What the service has noted about an owner: text of its own, which is no part of what the
@@ -327,7 +328,8 @@ impl Store {
         text: Option<String>,
         done: impl FnOnce(Result<(), SetError>) + Send + 'static,
     ) {
-        self.0.hand_over(Request::Set(Work::Note(owner, text), Done::new(done)));
+        self.0
+            .hand_over(Request::Set(Work::Note(owner, text), Done::new(done)));
     }
 
     /// Deletes all that an owner has, behind all sets that were submitted before. Never blocks;
@@ -344,7 +346,8 @@ impl Store {
         namespace: Option<String>,
         done: impl FnOnce(Result<(), SetError>) + Send + 'static,
     ) {
-        self.0.hand_over(Request::Remove(owner, namespace, Done::new(done)));
+        self.0
+            .hand_over(Request::Remove(owner, namespace, Done::new(done)));
     }
 
     /// Writes the store anew, so that nothing is left in its files of what was deleted before this

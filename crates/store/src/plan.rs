@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::census::Census;
-use super::change::{ChangeSet, Existing, Quota, Owner, Value};
+use super::change::{ChangeSet, Existing, Owner, Quota, Value};
 use super::engine::{Engine, EngineError, Write};
 use super::error::SetError;
 use super::record::{self, Record, Scale, Stored};

@@ -100,7 +100,8 @@ impl Reviver {
     }
 
     pub(super) fn none() -> Self {
-        let ((broken, _), (stop, _), (_, ended)) = (mpsc::channel(), mpsc::channel(), mpsc::channel());
+        let ((broken, _), (stop, _), (_, ended)) =
+            (mpsc::channel(), mpsc::channel(), mpsc::channel());
         Self {
             broken,
             stop,

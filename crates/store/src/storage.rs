@@ -172,7 +172,8 @@ impl Storage {
     /// When the store has failed.
     pub async fn namespace_usage(&self, owner: &Owner) -> Result<Vec<NamespaceUsage>, ReadError> {
         let of = owner.clone();
-        self.read_on(COUNTER, move |store| store.namespace_usage(&of)).await
+        self.read_on(COUNTER, move |store| store.namespace_usage(&of))
+            .await
     }
 
     /// How much all owners have, counted for so long and no longer.
@@ -181,7 +182,8 @@ impl Storage {
     ///
     /// When the store has failed.
     pub async fn totals(&self, patience: Duration) -> Result<Totals, ReadError> {
-        self.read_on(COUNTER, move |store| store.totals(patience)).await
+        self.read_on(COUNTER, move |store| store.totals(patience))
+            .await
     }
 
     /// Changes what an owner has. It has its place among the owner's changes when this returns, and is

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::{Arc, mpsc};
 
 use super::memory::Memory;
-use super::{Change, ChangeSet, Quota, Options, Owner, SetError, Store, Value};
+use super::{Change, ChangeSet, Options, Owner, Quota, SetError, Store, Value};
 
 pub(super) const OPTIONS: Options = Options {
     cache_bytes: 8 * 1024 * 1024,

@@ -98,7 +98,7 @@ impl Cache {
     pub(super) fn put(&mut self, owner: Owner, usage: Usage) {
         self.young_weight += usage.weight(&owner);
         self.young.insert(owner, usage);
-        if self.young_weight > self.space / 2 {
+        if self.young_weight > self.room / 2 {
             self.old = std::mem::take(&mut self.young);
             self.young_weight = 0;
         }

@@ -123,13 +123,19 @@ pub(super) fn amount(engine: &dyn Engine, owner: &Owner) -> Result<Amount, Engin
 }
 
 /// The namespaces of an owner, in order, and how much is in each.
-pub(super) fn namespace_usage(engine: &dyn Engine, owner: &Owner) -> Result<Vec<NamespaceUsage>, EngineError> {
+pub(super) fn namespace_usage(
+    engine: &dyn Engine,
+    owner: &Owner,
+) -> Result<Vec<NamespaceUsage>, EngineError> {
     let mut namespace_usage: Vec<NamespaceUsage> = Vec::new();
     let mut scale = Scale::default();
     let own = record::prefix(owner, None, None);
     engine.scan(&own, &mut |key, record| {
         let namespace = record::namespace_in(key, own.len()).unwrap_or_default();
-        if namespace_usage.last().is_none_or(|it| it.namespace != namespace) {
+        if namespace_usage
+            .last()
+            .is_none_or(|it| it.namespace != namespace)
+        {
             namespace_usage.push(NamespaceUsage {
                 namespace: namespace.to_owned(),
                 amount: Amount::default(),

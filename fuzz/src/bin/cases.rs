@@ -6,6 +6,12 @@
 //! cases TARGET FILE                   one case, from a file
 //! ```
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "only in the program does time enter at one place"
+)]
+
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -11,8 +11,8 @@ use std::process::ExitCode;
 
 use super::Sum;
 use crate::admin::data;
-use crate::admin::progress::Progress;
 use crate::admin::format::count;
+use crate::admin::progress::Progress;
 use crate::archive::{BadArchive, Reader};
 use crate::config::Config;
 use crate::exit;

@@ -43,8 +43,7 @@ fn rooms_are_told_from_the_rest() {
 fn what_says_the_same_stays_as_it_was_written() {
     let legacy = Legacy::read(STORED);
     let view = without(&legacy, &[]).unwrap();
-    let tea =
-        "<conference jid='tea@muc' name='Tea'><nick>al</nick><x xmlns='urn:x'/></conference>";
+    let tea = "<conference jid='tea@muc' name='Tea'><nick>al</nick><x xmlns='urn:x'/></conference>";
     assert!(view.contains(tea), "{view}");
     assert!(view.contains("<conference jid='go@muc'/>"), "{view}");
 }

@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use super::form::{Head, Listing};
 use super::{admin, own};
-use crate::service::error::unreadable;
 use crate::service::error::StanzaError;
+use crate::service::error::unreadable;
 use crate::store::{Owner, Storage};
 
 /// How long is counted for the statistics. A thread of those that read is taken meanwhile.
@@ -31,9 +31,7 @@ impl Look {
     pub async fn execute(&self, storage: &Storage) -> Result<String, StanzaError> {
         let listing = async |owner: &Owner| {
             let namespace_usage = storage.namespace_usage(owner).await;
-            namespace_usage
-                .map(Listing::new)
-                .map_err(|_| unreadable())
+            namespace_usage.map(Listing::new).map_err(|_| unreadable())
         };
         Ok(match self {
             Self::Stored(head, owner) => own::stored(head, owner, &listing(owner).await?),

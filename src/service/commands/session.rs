@@ -3,7 +3,7 @@
 //! They are no secret and grant nothing, for each step looks again at who asks: they tell a form
 //! that was mixed up from one that fits.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use sha2::{Digest, Sha256};
 

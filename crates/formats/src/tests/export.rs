@@ -124,9 +124,7 @@ fn read(document: String) -> Vec<(String, Vec<crate::Entry>)> {
     let import = Import::from_reader(document, "f".as_ref(), super::LIMITS);
     import
         .map(|item| match item {
-            crate::Item::User(user) if user.problems.is_empty() => {
-                (user.jid, user.entries)
-            }
+            crate::Item::User(user) if user.problems.is_empty() => (user.jid, user.entries),
             other => panic!("{:?}", shown([other].into_iter())),
         })
         .collect()

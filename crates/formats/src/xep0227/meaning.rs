@@ -1,9 +1,9 @@
 //! What the elements of XEP-0227 mean, standing where they stand.
 
 use super::{Document, Include, Level, Within};
-use xmpp_stanza::address::{self, Sender};
 use crate::problem::{Reason, abridged};
 use crate::user::Collector;
+use xmpp_stanza::address::{self, Sender};
 use xmpp_stanza::stanza::{Element, ns};
 
 /// The format's namespace, and that of its first versions.

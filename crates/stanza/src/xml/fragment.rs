@@ -45,7 +45,7 @@ impl FragmentWriter {
     }
 
     /// How many bytes have been written. At the end of an element, where it ends.
-    pub fn len(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.text.len()
     }
 

@@ -17,9 +17,9 @@ use rxml::{Error, Options, Parse, RawEvent, RawParser, WithOptions};
 use super::frame::Stanza;
 use super::namespaces::{Declared, Place, Scope};
 use super::scan::{NotXml, Scanner};
-use xps_base::panics;
 use crate::stanza::{Container, Element, Fault, Received, Unread, ns};
 use build::Builder;
+use xps_base::panics;
 
 /// What bounds the reading of one stanza.
 #[derive(Debug, Clone, Copy)]

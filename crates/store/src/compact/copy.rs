@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Asked, Compacted};
-use xps_base::clock::Instant;
 use crate::engine::{Engine, EngineError, Successor, Write};
 use crate::error::CompactError;
 use crate::format::LIVE;
+use xps_base::clock::Instant;
 
 /// How much is copied before there is a look at the clock, and before it is flushed: the engine
 /// would keep in memory what a slow disk does not take.

@@ -16,8 +16,8 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::files::{failed, sync};
 use super::place::Place;
-use xps_base::clock::Instant;
 use crate::error::OpenError;
+use xps_base::clock::Instant;
 
 const NAME: &str = "closed";
 

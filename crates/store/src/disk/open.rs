@@ -13,10 +13,10 @@ use super::cache::Cache;
 use super::mark::{self, Closing};
 use super::place::{Known, Place};
 use super::{Disk, LEAST_FREE_BYTES, SEGMENT_BYTES, files, message, shortage, successor};
-use xps_base::clock::Instant;
 use crate::engine::{Engine, Source};
 use crate::error::OpenError;
 use crate::format;
+use xps_base::clock::Instant;
 
 /// sled's background thread also frees segments, so it must run; it is no part of durability.
 const FLUSH_EVERY_MS: u64 = 1000;
@@ -187,7 +187,9 @@ pub(super) fn attempt(folder: &Path, cache_bytes: u64) -> Result<sled::Db, OpenF
         Ok(Ok(db)) => Ok(db),
         Ok(Err(sled::Error::Io(error))) => Err(match error.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => OpenFault::NoSpace,
-            ErrorKind::UnexpectedEof | ErrorKind::InvalidData => OpenFault::Damage(error.to_string()),
+            ErrorKind::UnexpectedEof | ErrorKind::InvalidData => {
+                OpenFault::Damage(error.to_string())
+            }
             // sled wraps it in a text.
             ErrorKind::Other if error.to_string().contains("acquire lock") => {
                 OpenFault::Locked(error)

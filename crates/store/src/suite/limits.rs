@@ -1,9 +1,10 @@
 //! No more than the limits allow, and exactly as much.
 
 use std::sync::{Arc, Barrier, mpsc};
-use std::thread;
 
 use super::{ROOMY, Rig, change, get, owner, set, set_within};
+use xps_base::threads;
+
 use crate::{ChangeSet, Quota, SetError};
 
 pub(super) fn a_refused_set_changes_nothing(rig: &dyn Rig) {
@@ -188,7 +189,7 @@ pub(super) fn quotas_are_exact_however_many_submit_at_once(rig: &dyn Rig) {
     let threads: Vec<_> = (0..THREADS)
         .map(|thread| {
             let (store, barrier, done) = (store.clone(), Arc::clone(&barrier), done.clone());
-            thread::spawn(move || {
+            let work = move || {
                 barrier.wait();
                 for number in 0..EACH {
                     let changes = vec![change(
@@ -204,7 +205,8 @@ pub(super) fn quotas_are_exact_however_many_submit_at_once(rig: &dyn Rig) {
                     };
                     store.submit(set, move |result| done.send(result).unwrap());
                 }
-            })
+            };
+            threads::start("submits", work).unwrap()
         })
         .collect();
     threads

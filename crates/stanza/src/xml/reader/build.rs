@@ -251,7 +251,7 @@ impl<'s> Builder<'s> {
             self.fault(Fault::TooDeep);
         }
         if self.fault.is_some() || self.depth == 1 {
-            return self.writer.len();
+            return self.writer.bytes();
         }
         match self.writer.start(namespace, name, attributes, whole) {
             Ok(begin) => begin,
@@ -304,7 +304,7 @@ impl<'s> Builder<'s> {
         let Some(Open { mut element, .. }) = self.skeleton.pop() else {
             return;
         };
-        element.range.end = self.writer.len();
+        element.range.end = self.writer.bytes();
         match self.skeleton.last_mut() {
             Some(parent) => parent.element.children.push(element),
             None => self.stanza = Some(element),
