@@ -25,7 +25,7 @@
 //! A set goes `commit` (the writer thread groups what waits) → `plan` (limits, and which records
 //! change; `usage` knows what the owner has) → `record` (how a record looks) → an `engine`: `disk`,
 //! which is sled, or `memory`. A read goes straight to the engine and through `read`.
-//! When the engine breaks, `revive` opens it anew; when it holds much garbage, `compact` has a copy
+//! When the engine breaks, `revive` opens it again; when it holds much garbage, `compact` has a copy
 //! of what lives take its place. docs/internals/storage.md says what sled is trusted with,
 //! and what not.
 //!
@@ -347,7 +347,7 @@ impl Store {
         self.0.hand_over(Request::Remove(owner, namespace, Done::new(done)));
     }
 
-    /// Writes the store anew, so that nothing is left in its files of what was deleted before this
+    /// Rewrites the store, so that nothing is left in its files of what was deleted before this
     /// call; meanwhile it is read and written as ever. Never blocks.
     ///
     /// `done` is called exactly once: with `Ok` when the old files are gone, with an error when
@@ -357,7 +357,7 @@ impl Store {
         self.0.hand_over(Request::Compact(Told::new(done)));
     }
 
-    /// Whether the store is broken. Nothing is read or stored then; it is opened anew by itself
+    /// Whether the store is broken. Nothing is read or stored then; it is opened again by itself
     /// as soon as that works.
     #[must_use]
     pub fn failed(&self) -> bool {
