@@ -31,7 +31,7 @@
 //!
 //! `census` counts what is stored altogether, for whoever measures it; `totals` does for whoever asks once.
 //!
-//! Architecture invariants: this room knows no XMPP and no async runtime. One thread writes. A
+//! Architecture invariants: this crate knows no XMPP and no async runtime. One thread writes. A
 //! read sees every set wholly or not at all, but it may see one that is not durable yet: the
 //! caller keeps reads of an owner back while that owner's sets are under way.
 
