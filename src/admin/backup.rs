@@ -107,9 +107,8 @@ fn back_up(config: &Config, file: &Path, force: bool) -> Result<u8, u8> {
         sum.name_damage(&document, &mut progress);
         if !archive::write(&document, &mut bytes) {
             let owner = format::shown(document.owner.as_str());
-            let why = format!(
-                "{owner} has more than 4 GiB stored, which is more than a backup can hold"
-            );
+            let why =
+                format!("{owner} has more than 4 GiB stored, which is more than a backup can hold");
             return Err(Failure::Owners(OwnersError::Broken(why)));
         }
         target.write_all(&bytes)?;
@@ -132,7 +131,11 @@ fn back_up(config: &Config, file: &Path, force: bool) -> Result<u8, u8> {
         eprintln!("{damaged} damaged and left out, as named above; the rest is in the backup");
     }
     if sum.bad > 0 {
-        let bad = count(sum.bad, "part is not as it should be", "parts are not as they should be");
+        let bad = count(
+            sum.bad,
+            "part is not as it should be",
+            "parts are not as they should be",
+        );
         eprintln!(
             "{bad}, as named above; the backup contains everything as it is, and `restore \
              --leave-out-bad` restores all the rest"

@@ -127,11 +127,9 @@ impl<'s> Asker<'s> {
 
     /// What comes of this step; `xml` is all of the command's element.
     pub fn plan(&self, element: &Element, xml: &str) -> Result<Step, StanzaError> {
-        let node = element
-            .attribute("node")
-            .ok_or_else(|| {
-                StanzaError::new(Condition::BadRequest, "A command must name its node.")
-            })?;
+        let node = element.attribute("node").ok_or_else(|| {
+            StanzaError::new(Condition::BadRequest, "A command must name its node.")
+        })?;
         let command = Command::of(node).ok_or_else(|| {
             StanzaError::new(Condition::ItemNotFound, "There is no such command here.")
         })?;
@@ -159,7 +157,7 @@ impl<'s> Asker<'s> {
             Command::User => admin::named(action, head, &form_in(submitted)?),
             Command::DeleteUser => admin::delete(action, head, submitted),
             Command::Stored | Command::Statistics => {
-                Err(bad_action("This command has no further step: please start again."))
+                Err(bad_action("This command is over: please start again."))
             }
         }
     }

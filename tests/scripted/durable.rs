@@ -142,10 +142,16 @@ fn quotas_are_exact_and_survive_a_restart() {
     stage.let_in_again();
     stage.send(set("1", "<b xmlns='urn:x'>1</b>"));
     let refused = stage.next();
-    assert!(refused.contains("limits.max_user_elements allows 20"), "{refused}");
+    assert!(
+        refused.contains("limits.max_user_elements allows 20"),
+        "{refused}"
+    );
     stage.store("<a0 xmlns='urn:x'/>");
     stage.store("<b xmlns='urn:x'>1</b>");
     stage.send(set("2", "<c xmlns='urn:x'>1</c>"));
     let refused = stage.next();
-    assert!(refused.contains("limits.max_user_elements allows 20"), "{refused}");
+    assert!(
+        refused.contains("limits.max_user_elements allows 20"),
+        "{refused}"
+    );
 }

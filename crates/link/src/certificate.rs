@@ -111,10 +111,9 @@ impl fmt::Display for BadCertificate {
                 "it is an X.509 version 1 certificate, as `openssl x509 -req` makes without \
                  -extfile; make one of version 3, with subjectAltName"
             ),
-            Fault::Other(words) => write!(
-                f,
-                "{words}; look at the certificate, and renew it or {PIN}"
-            ),
+            Fault::Other(words) => {
+                write!(f, "{words}; look at the certificate, and renew it or {PIN}")
+            }
         }?;
         write!(f, "; its SHA-256 fingerprint is {}", self.fingerprint)?;
         match &self.fault {
