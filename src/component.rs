@@ -43,7 +43,7 @@ use turn::{Turn, turn};
 /// How long a reply may wait for a link before whoever asked has given up.
 const KEEP_REPLIES: Duration = Duration::from_secs(60);
 
-/// How long there is no link where one is made anew on purpose: the server has to see that the last is
+/// How long there is no link where one is made again on purpose: the server has to see that the last is
 /// gone.
 const BETWEEN: Duration = Duration::from_secs(1);
 

@@ -3,7 +3,7 @@
 //! The program is [`cli::main`]; the rest is public for tests, fuzzers and benches. From the
 //! bottom up:
 //!
-//! | room | what lives there |
+//! | module | what is in it |
 //! | --- | --- |
 //! | [`stanza`] | the vocabulary: what was received, what is answered |
 //! | [`metrics`] | what is counted |

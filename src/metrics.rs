@@ -1,4 +1,4 @@
-//! Counters and histograms, which the other rooms are handed, and their text for Prometheus.
+//! Counters and histograms, which the other modules are handed, and their text for Prometheus.
 //!
 //! What stands on the path of a request is resolved beforehand: to count is to add to an atomic
 //! number, without a lock, an allocation or a look-up of labels. Labels have few values, all known

@@ -87,7 +87,7 @@ pub trait Owners {
     /// When that fails.
     fn remove(&self, owner: &Owner) -> Result<(), OwnersError>;
 
-    /// Writes the store anew, so that nothing is left in its files of what was deleted.
+    /// Rewrites the store, so that nothing is left in its files of what was deleted.
     ///
     /// # Errors
     ///
@@ -128,7 +128,7 @@ impl LocalStore {
             note,
         } = sound.into_document();
         let mut entries = owner_data.entries.iter();
-        // Of bookmarks that come anew nobody knows whether they are in step, unless they say it.
+        // Of bookmarks that come again nobody knows whether they are in step, unless they say it.
         let is_noted = note.is_some() || entries.any(|it| (&*it.namespace, &*it.name) == BOOKMARKS);
         let changes = owner_data.entries.into_iter().map(|entry| Change {
             namespace: entry.namespace,

@@ -110,10 +110,9 @@ pub fn run(
         }
     });
     if unanswered > 0 {
-        let requests = if unanswered == 1 {
-            "request was"
-        } else {
-            "requests were"
+        let requests = match unanswered {
+            1 => "request was",
+            _ => "requests were",
         };
         tracing::warn!("{unanswered} {requests} left without an answer");
     }

@@ -138,7 +138,7 @@ fn every_room_imports_only_what_stands_below_it() {
         let (_, allowed) = ROOMS
             .iter()
             .find(|(name, _)| *name == room)
-            .unwrap_or_else(|| panic!("{} stands in no known room", file.display()));
+            .unwrap_or_else(|| panic!("{} is in no known module", file.display()));
         for used in imports(&file, "crate::").chain(imports(&file, "xmpp_private_storage::")) {
             assert!(
                 used == room || allowed.contains(&used.as_str()),
@@ -148,7 +148,7 @@ fn every_room_imports_only_what_stands_below_it() {
         }
         seen.insert(room);
     }
-    assert_eq!(seen.len(), ROOMS.len(), "a room is empty: {seen:?}");
+    assert_eq!(seen.len(), ROOMS.len(), "a module is empty: {seen:?}");
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn imports(file: &Path, prefix: &str) -> impl Iterator<Item = String> {
     names.into_iter()
 }
 
-/// Every source file with the room it stands in.
+/// Every source file with the module it is in.
 fn sources() -> impl Iterator<Item = (PathBuf, String)> {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();

@@ -133,7 +133,7 @@ impl Contender {
         (ticks(12).unwrap_or(0.0) + ticks(13).unwrap_or(0.0)) / 100.0
     }
 
-    /// Begins to look for the most memory it has anew.
+    /// Begins again to look for the most memory it has.
     pub fn forget_peak(&mut self) {
         // Where that is not allowed, the peak is that of the whole run.
         let _ = fs::write(self.proc("clear_refs"), "5");

@@ -28,7 +28,7 @@ impl Idle {
         component: &mut Component,
         load: impl FnOnce(&mut Component) -> T,
     ) -> (T, Grown) {
-        // Has the kernel begin anew with what is the highest.
+        // Has the kernel begin again with what is the highest.
         let _ = fs::write(process(component).join("clear_refs"), "5");
         let done = load(component);
         let highest = component.memory().expect("it runs").peak;

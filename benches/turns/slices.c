@@ -27,7 +27,7 @@ struct thread {
     uint64_t by_length[STEPS]; /* so many of less than 2^n microseconds */
 };
 struct page {
-    uint64_t round; /* whoever measures counts it up: figures begin anew */
+    uint64_t round; /* whoever measures counts it up: figures begin again */
     uint64_t threads;
     uint64_t unused[30];
     struct thread thread[THREADS];

@@ -73,7 +73,7 @@ module:hook("iq/host", function (event)
 	end
 	local _, condition, text = iq:get_error();
 	if condition == "remote-server-timeout" then
-		module:log("info", "%s is not connected: it is told of a deleted account when it is", component);
+		module:log("info", "%s is not connected: it will be told of a deleted account when it is", component);
 		return true;
 	end
 	module:log("warn", "%s has not forgotten a deleted account, and is told again: %s (%s)",
@@ -89,7 +89,7 @@ module:hook("user-registering", function (event)
 	event.allowed = false;
 	event.error = {
 		type = "wait", condition = "conflict",
-		text = "This name was given up just now and is not free yet; please try again later.",
+		text = "This name was given up a moment ago and is not free yet; please try again later.",
 	};
 	return true;
 end);

@@ -1,4 +1,4 @@
-//! `compact`: writes the store anew, now. Afterwards nothing is left in its files of what was
+//! `compact`: rewrites the store, now. Afterwards nothing is left in its files of what was
 //! deleted.
 
 use std::process::ExitCode;

@@ -271,7 +271,7 @@ impl Pep {
         match left_alone {
             LeftAlone::Nobody => {}
             LeftAlone::Owner => tracing::debug!(
-                "{} is left alone for a minute: its bookmarks come from the store alone",
+                "PEP is not asked about {} for a minute: its bookmarks come from the store alone",
                 owner.as_str()
             ),
             LeftAlone::Host => tracing::warn!(

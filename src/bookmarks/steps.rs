@@ -111,7 +111,7 @@ impl Steps {
         compared.await?
     }
 
-    /// Changes the node, one item after the other; it may be configured anew for that or not.
+    /// Changes the node, one item after the other; it may be configured again for that or not.
     pub async fn make(
         &self,
         account: Account<'_>,

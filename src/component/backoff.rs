@@ -13,7 +13,7 @@ const WORKED: Duration = Duration::from_secs(60);
 /// Growing pauses, each of them shortened at random, so that many components do not come back to
 /// a server in the same moment.
 ///
-/// They start anew only after a login that lasted: two instances of one name that throw each
+/// They start again only after a login that lasted: two instances of one name that throw each
 /// other out must not do so every second.
 #[derive(Debug)]
 pub struct Backoff {

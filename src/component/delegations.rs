@@ -121,7 +121,7 @@ impl Delegations {
     }
 
     /// Asks the domains if it is time to, and tells what there is to be told. `true` if it is time to log in
-    /// anew, for one of them.
+    /// again, for one of them.
     pub fn poll(&mut self, replies: &Replies, tell: &mut impl FnMut(&Event)) -> bool {
         let now = Instant::now();
         let silent = replies.with(|outbox| self.watch.poll(now, outbox));

@@ -37,7 +37,7 @@ pub enum Event {
     },
     /// These delegate, and do not let us work on their users' PEP nodes.
     Ungranted(Vec<String>),
-    /// A link was given up in order to log in anew.
+    /// A link was given up in order to log in again.
     Left {
         pause: Duration,
     },

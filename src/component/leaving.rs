@@ -28,7 +28,7 @@ pub enum Ended {
     Lost(String),
     /// We are to stop; by when at the latest.
     Stopped(Instant),
-    /// We log in anew, because a domain has ended its delegation.
+    /// We log in again, because a domain has ended its delegation.
     Anew,
 }
 
@@ -54,7 +54,7 @@ impl Leaving {
         }
     }
 
-    /// How to leave in order to log in anew. The server must have seen the end of this connection before
+    /// How to leave in order to log in again. The server must have seen the end of this connection before
     /// it sees the next: else ejabberd takes delegation from both.
     pub fn anew() -> Self {
         Self {

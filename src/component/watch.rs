@@ -5,7 +5,7 @@
 //! disco#info. Where it was once, and is no more, delegation has ended, whatever the domain says: Prosody
 //! goes on saying that it delegates, at each login, after its mod_delegation was unloaded. So it has where a
 //! domain that has shown it answers nothing any more while the link lives: ejabberd (26.07) drops all that we
-//! send when its mod_privilege is loaded anew.
+//! send when its mod_privilege is loaded again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -200,13 +200,13 @@ impl Anew {
         self.ended.retain(|domain| served.contains(domain));
     }
 
-    /// When to log in anew, if there is a reason to: now or later.
+    /// When to log in again, if there is a reason to: now or later.
     pub fn due(&self, now: Instant) -> Option<Instant> {
         let due = self.from.map_or(now, |from| from.max(now));
         (!self.ended.is_empty()).then_some(due)
     }
 
-    /// Whether to log in anew now, for which this is the time then.
+    /// Whether to log in again now, for which this is the time then.
     pub fn begins(&mut self, now: Instant) -> bool {
         if self.due(now) != Some(now) {
             return false;

@@ -196,10 +196,8 @@ fn domains(draft: &mut Draft, jid: &BareJid) -> Result<Vec<String>, String> {
     let domains = std::mem::take(&mut draft.access.domains);
     // No server gives us a domain and keeps users of the same name; it is somebody's mistake.
     if domains.iter().any(|domain| domain == own) {
-        let what = format!(
-            "found \"{own}\", which is component.jid, expected the domains of its \
-                            users"
-        );
+        let what =
+            format!("found \"{own}\", which is component.jid, expected the domains of its users");
         return Err(draft.told(DOMAINS, &what));
     }
     if !domains.is_empty() {

@@ -123,7 +123,7 @@ pub struct Storage {
     pub path: PathBuf,
     /// How much memory the database may use for its cache, in bytes.
     pub cache_bytes: u64,
-    /// The database is written anew when its file is larger than three times what lives in it, and
+    /// The database is rewritten when its file is larger than three times what lives in it, and
     /// this, in bytes.
     pub compact_above_bytes: u64,
 }

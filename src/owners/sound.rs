@@ -3,7 +3,7 @@
 //! What a store has is sliced into answers without being read again. A text in it that ends where
 //! it should not would end the answer around it, and speak in our name from then on. So nothing is
 //! put that is not [`Sound`], and here is the one place where something comes to be that. Users'
-//! requests need none of it: their elements were read, and written anew, when they came.
+//! requests need none of it: their elements were read, and written again, when they came.
 
 use std::collections::HashSet;
 use std::fmt;

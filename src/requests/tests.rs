@@ -276,7 +276,7 @@ fn both_see_the_same_rooms() {
     });
 }
 
-/// The server was set up anew, and with the node all rooms were gone from the old clients too.
+/// The server was set up again, and with the node all rooms were gone from the old clients too.
 #[test]
 fn where_there_is_no_node_all_that_is_stored_is_published() {
     for set in [None, Some(room("a@m"))] {

@@ -94,7 +94,7 @@ fn open_control(folder: &Path) -> Option<(UnixListener, Guard)> {
         .ok()
 }
 
-/// Serves the control socket, and makes it anew where it is gone, or could not be made.
+/// Serves the control socket, and makes it again where it is gone, or could not be made.
 async fn keep_control(
     folder: PathBuf,
     mut control: Option<(UnixListener, Guard)>,

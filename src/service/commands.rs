@@ -156,9 +156,9 @@ impl<'s> Asker<'s> {
             Command::DeleteAll => own::confirmed(action, head, asker, &form_in(submitted)?),
             Command::User => admin::named(action, head, &form_in(submitted)?),
             Command::DeleteUser => admin::delete(action, head, submitted),
-            Command::Stored | Command::Statistics => Err(bad_action(
-                "This command has no further step: please start again.",
-            )),
+            Command::Stored | Command::Statistics => {
+                Err(bad_action("This command is over: please start again."))
+            }
         }
     }
 

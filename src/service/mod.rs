@@ -75,7 +75,7 @@ impl Service {
         self.linked = clock::wall();
     }
 
-    /// Sets it up anew, for the stanzas to come. It has been up for as long as before.
+    /// Sets it up again, for the stanzas to come. It has been up for as long as before.
     pub fn reconfigure(&mut self, mut settings: Settings) {
         settings.profile.started = self.settings.profile.started;
         self.settings = settings;

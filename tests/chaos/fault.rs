@@ -1,6 +1,6 @@
 //! All that goes wrong, and in which order.
 //!
-//! A process of the component waits longer after each link it loses, and starts anew only after a
+//! A process of the component waits longer after each link it loses, and starts again only after a
 //! login that lasted a minute. So it loses a few, and is then ended and started again: most of
 //! the time goes into faults, and not into waiting.
 
@@ -102,7 +102,7 @@ impl Fault {
         }
     }
 
-    /// How many times the component has to connect anew because of it.
+    /// How many times the component has to connect again because of it.
     fn attempts(self) -> u64 {
         match self {
             Fault::Stall(_) => 0,

@@ -42,7 +42,7 @@ fn sees(host: &mut Host, expected: &[&str]) {
     assert_eq!(seen, expected);
 }
 
-/// The store is made anew from a backup, of this version.
+/// The store is made again from a backup, of this version.
 fn come_back(host: &mut Host, version: u32) {
     let folder = host.component.folder().to_owned();
     done(&folder, &["backup", "--force", "all"]);

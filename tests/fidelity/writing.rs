@@ -31,7 +31,7 @@ pub fn write(item: &Item, styles: &[u8]) -> String {
 }
 
 /// Writes what another parser has read. (minidom's own writer fails where a child declares a prefix
-/// anew.)
+/// again.)
 pub fn plain(element: &minidom::Element) -> String {
     write(&super::infoset::of(element), &[1])
 }
@@ -118,7 +118,7 @@ impl<I: Iterator<Item = u8>> Writer<I> {
         self.prefixes.truncate(in_scope);
     }
 
-    /// A prefix for this namespace: one in scope, or one declared here, perhaps anew.
+    /// A prefix for this namespace: one in scope, or one declared here, perhaps again.
     fn prefix(&mut self, namespace: &str, declarations: &mut String) -> String {
         let known = self
             .prefixes
@@ -131,7 +131,7 @@ impl<I: Iterator<Item = u8>> Writer<I> {
                 return prefix;
             }
         }
-        // Few names, so that they are often bound anew further in; but never twice in one tag.
+        // Few names, so that they are often bound again further in; but never twice in one tag.
         let mut number = self.choose(3);
         while declarations.contains(&format!(" xmlns:p{number}=")) {
             number += 1;

@@ -1,4 +1,4 @@
-//! Delegation that ends while the link lives: the server's module is loaded anew or taken away, or an old
+//! Delegation that ends while the link lives: the server's module is loaded again or taken away, or an old
 //! connection ends late. Clients got errors, and nothing said so, until somebody restarted the component.
 
 use std::cell::RefCell;

@@ -297,7 +297,7 @@ fn what_is_under_way_is_told() {
     stage.next();
 }
 
-/// What a broken store holds nobody knows, so it is not told until it was counted anew.
+/// What a broken store holds nobody knows, so it is not told until it was counted again.
 #[test]
 fn a_store_that_fails_is_told_and_counted_anew() {
     let disk = FaultyDisk::new();

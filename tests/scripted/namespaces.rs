@@ -207,7 +207,7 @@ fn long_attributes_are_stored() {
     stage.fetch("<a xmlns='urn:x'/>", &element);
 }
 
-/// Hazard 4: prefixes that are bound anew further in.
+/// Hazard 4: prefixes that are bound again further in.
 #[test]
 fn rebound_prefixes_are_understood() {
     let mut stage = Stage::new();

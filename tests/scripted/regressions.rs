@@ -91,7 +91,7 @@ fn costs(payload: &str) -> Duration {
 }
 
 /// Names are looked up by their hash, which is of no use where the names are long: a namespace of
-/// half a megabyte was hashed anew for each of its 40,000 attributes, and one user's stanza held
+/// half a megabyte was hashed again for each of its 40,000 attributes, and one user's stanza held
 /// up all others for five seconds.
 #[test]
 fn long_namespaces_cost_nobody_else_anything() {

@@ -194,7 +194,7 @@ fn a_host_that_has_delegated_on_an_earlier_link_and_does_not_on_this_is_asked_fo
     });
 }
 
-/// ejabberd's mod_privilege was loaded anew: it drops all that we send to that host, and answers go on
+/// ejabberd's mod_privilege was loaded again: it drops all that we send to that host, and answers go on
 /// coming from the other.
 #[test]
 fn a_host_that_answers_nothing_any_more_has_ended_it() {

@@ -1,4 +1,4 @@
-//! The process is killed while it writes its database anew. What was acknowledged must be there,
+//! The process is killed while it rewrites its database. What was acknowledged must be there,
 //! whichever of both databases is found; and nothing of the other one is left.
 
 use std::path::Path;

@@ -91,7 +91,7 @@ fn a_disk_that_fills_up_under_our_hands_costs_nothing_that_was_acknowledged() {
     assert_eq!(fs::metadata(&ballast).expect("ballast").len(), 24 << 20);
 
     let mut acknowledged = Vec::new();
-    // Where the machine is so busy that it is looked anew before the last page is taken, growth is
+    // Where the machine is so busy that there is another look before the last page is taken, growth is
     // refused and nothing happens: once more.
     let mut attempts = 0..20;
     while !fills_up_in_time(&mut disk, &mut stage, &mut acknowledged) {

@@ -34,7 +34,7 @@
 //! here as it does there. What a set would refuse for its shape is a problem with its place; what
 //! only the configuration refuses (reserved namespaces, quotas) is handed over.
 //!
-//! Architecture invariants: this room knows neither store nor network. It holds one user's private
+//! Architecture invariants: this crate knows neither store nor network. It holds one user's private
 //! data at a time, up to [`Limits`], however large the files are. It opens nothing outside of the
 //! folders it was given, and runs nothing it reads.
 

@@ -65,7 +65,7 @@ impl fmt::Display for Problem {
 pub enum Reason {
     #[error("it cannot be read: {0}")]
     Io(#[from] io::Error),
-    /// Nothing that this room reads.
+    /// Nothing that this crate reads.
     #[error(
         "this is neither an XEP-0227 file (server-data) nor a folder of Prosody's internal storage"
     )]

@@ -151,7 +151,7 @@ pub async fn connect(
     }
 }
 
-/// Connects to the first address of the host that accepts. The name is resolved anew each time: a
+/// Connects to the first address of the host that accepts. The name is resolved again each time: a
 /// server that comes back may have a new address.
 async fn connect_tcp(
     server: &Endpoint,

@@ -50,7 +50,7 @@ pub enum TlsError {
     Other(String),
 }
 
-/// Encrypts a connection. All is made anew each time, so that authorities that the system has
+/// Encrypts a connection. All is made again each time, so that authorities that the system has
 /// learned of meanwhile count.
 pub async fn encrypt(socket: TcpStream, tls: &Tls) -> Result<TlsStream<TcpStream>, TlsError> {
     let provider = Arc::new(ring::default_provider());

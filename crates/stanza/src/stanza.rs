@@ -19,7 +19,7 @@ pub use write::{PING, escape_attribute, escape_text, get, write_attribute};
 /// A namespace name; the empty string stands for "no namespace".
 pub type Namespace = Arc<str>;
 
-/// The namespaces this crate names in more than one room.
+/// The namespaces this crate names in more than one module.
 pub mod ns {
     /// The application namespace of a component's stream (XEP-0114).
     pub const ACCEPT: &str = "jabber:component:accept";

@@ -76,7 +76,7 @@ impl Census {
         }
     }
 
-    /// Begins anew, if it had begun: nobody knows what the next engine will find.
+    /// Begins again, if it had begun: nobody knows what the next engine will find.
     pub(super) fn restart(&mut self) {
         let asked = !matches!(self.progress, Progress::NotAsked);
         *self = Self::new(Arc::clone(&self.observer));

@@ -2,7 +2,7 @@
 //!
 //! Invariants: a set is answered `Ok` only after a sync that followed it; sets take effect in the
 //! order they were submitted; every set is answered exactly once, whatever fails; after an error
-//! nothing is read or written until the engine has been opened anew.
+//! nothing is read or written until the engine has been opened again.
 
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
@@ -52,7 +52,7 @@ pub(super) enum Request {
     /// Nothing shall be left of an owner, or of one namespace of theirs.
     Remove(Owner, Option<String>, Done),
     Compact(Asked),
-    /// The engine broke, and was opened anew.
+    /// The engine broke, and was opened again.
     Revived(Arc<dyn Engine>),
     /// To be measured from now on.
     Measure(Arc<dyn Observer>),
@@ -443,7 +443,7 @@ impl Writer {
         self.compactor.switched(engine, &*successor);
     }
 
-    /// Gives the engine up, and has it opened anew.
+    /// Gives the engine up, and has it opened again.
     fn fail(&mut self, breakdown: Breakdown) {
         // What a failed commit left behind may be gone after a crash, so nobody gets to see it.
         self.shared.fail(&breakdown);

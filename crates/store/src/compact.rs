@@ -1,7 +1,7 @@
 //! Compaction: what lives is copied into a new database, which then takes the old one's place.
 //!
 //! The engine uses space again that has become free, but never gives it back, and what was deleted
-//! stays in its files for long. So the store is written anew when its log is much larger than what
+//! stays in its files for long. So the store is rewritten when its log is much larger than what
 //! lives in it, and when somebody asks.
 //!
 //! It is the writer thread that copies, a little after each group of sets, for about as long as

@@ -18,7 +18,7 @@ pub enum SetError {
         would_be: u64,
     },
     /// The owner would hold more bytes than allowed.
-    #[error("the owner's data would take {would_be} bytes, and at most {limit} are allowed")]
+    #[error("the user's data would take {would_be} bytes, and at most {limit} are allowed")]
     UserBytes {
         /// What the owner may hold.
         limit: u64,
@@ -26,7 +26,7 @@ pub enum SetError {
         would_be: u64,
     },
     /// The owner would hold more elements than allowed.
-    #[error("the owner would have {would_be} elements, and at most {limit} are allowed")]
+    #[error("the user would have {would_be} elements, and at most {limit} are allowed")]
     UserElements {
         /// What the owner may have.
         limit: u64,

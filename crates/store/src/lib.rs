@@ -25,13 +25,13 @@
 //! A set goes `commit` (the writer thread groups what waits) → `plan` (limits, and which records
 //! change; `usage` knows what the owner has) → `record` (how a record looks) → an `engine`: `disk`,
 //! which is sled, or `memory`. A read goes straight to the engine and through `read`.
-//! When the engine breaks, `revive` opens it anew; when it holds much garbage, `compact` has a copy
+//! When the engine breaks, `revive` opens it again; when it holds much garbage, `compact` has a copy
 //! of what lives take its place. docs/internals/storage.md says what sled is trusted with,
 //! and what not.
 //!
 //! `census` counts what is stored altogether, for whoever measures it; `totals` does for whoever asks once.
 //!
-//! Architecture invariants: this room knows no XMPP and no async runtime. One thread writes. A
+//! Architecture invariants: this crate knows no XMPP and no async runtime. One thread writes. A
 //! read sees every set wholly or not at all, but it may see one that is not durable yet: the
 //! caller keeps reads of an owner back while that owner's sets are under way.
 
@@ -350,7 +350,7 @@ impl Store {
             .hand_over(Request::Remove(owner, namespace, Done::new(done)));
     }
 
-    /// Writes the store anew, so that nothing is left in its files of what was deleted before this
+    /// Rewrites the store, so that nothing is left in its files of what was deleted before this
     /// call; meanwhile it is read and written as ever. Never blocks.
     ///
     /// `done` is called exactly once: with `Ok` when the old files are gone, with an error when
@@ -360,7 +360,7 @@ impl Store {
         self.0.hand_over(Request::Compact(Told::new(done)));
     }
 
-    /// Whether the store is broken. Nothing is read or stored then; it is opened anew by itself
+    /// Whether the store is broken. Nothing is read or stored then; it is opened again by itself
     /// as soon as that works.
     #[must_use]
     pub fn failed(&self) -> bool {

@@ -1,4 +1,4 @@
-//! Brings a broken store back: closes its engine, and opens it anew when that may work.
+//! Brings a broken store back: closes its engine, and opens it again when that may work.
 //!
 //! After an error nobody knows what the engine's memory and the disk still agree on, so what it
 //! has in memory is given up, and what is on the disk is read again. It all happens on a thread of
@@ -9,7 +9,7 @@
 //! threads could still write there: what is opened has no rival.
 //!
 //! It is tried for as long as the disk is broken, full or gone. A shortage of threads, memory or
-//! descriptors may be our own, though, so after a while of that the process is to be started anew.
+//! descriptors may be our own, though, so after a while of that the process is to be started again.
 
 use std::io;
 use std::sync::Arc;

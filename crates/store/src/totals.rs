@@ -1,6 +1,6 @@
 //! How much all owners have together, for somebody who asks once and does not wait for long.
 //!
-//! Unlike the census it counts elements too, has to begin anew each time, and knows no more than
+//! Unlike the census it counts elements too, has to begin again each time, and knows no more than
 //! it came to see.
 
 use std::ops::ControlFlow;

@@ -125,7 +125,7 @@ fn more_rooms_in_both_than_pep_may_hold_are_shown_and_left_where_they_are(on: On
     assert_eq!(modern.rooms(), all);
 }
 
-/// Nothing tells it from a server that was set up anew, so no room is taken for deleted. (ejabberd's own
+/// Nothing tells it from a server that was set up again, so no room is taken for deleted. (ejabberd's own
 /// mod_private makes the node again, with the rooms, before anybody has asked.)
 fn a_node_that_its_owner_deletes_looks_like_one_that_never_was(on: On) {
     let stage = on.shared();

@@ -40,7 +40,7 @@ fn kept(modern: &mut Modern, id: &str) -> Item {
     infoset::of(item.get_child("conference", MODERN).expect("a room"))
 }
 
-/// With three stanzas a user ended the process, and again after each restart: writing the room anew
+/// With three stanzas a user ended the process, and again after each restart: writing the room again
 /// panicked.
 fn a_room_with_namespaced_attributes_at_two_levels_has_the_name_that_a_modern_client_gives_it(
     on: On,

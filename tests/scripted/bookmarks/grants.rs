@@ -165,7 +165,7 @@ fn each_host_grants_for_its_own_users() {
     assert_eq!(asked(&mut stage).owner, "alice@test2.localhost");
 }
 
-/// A server may have been configured anew meanwhile.
+/// A server may have been configured again meanwhile.
 #[test]
 fn a_grant_ends_with_its_link() {
     let mut stage = Stage::new();

@@ -88,7 +88,7 @@ fn a_mebibyte_of_declarations_is_digested() {
     is_digested(&elements, "type='result'");
 }
 
-/// Each level declares anew what the one above it declared.
+/// Each level declares again what the one above it declared.
 #[test]
 fn declarations_at_every_level_are_digested() {
     let declarations: String = (0..400).map(|n| format!(" xmlns:p{n}='u{n}'")).collect();

@@ -7,12 +7,12 @@ use std::time::Duration;
 use super::{PATIENCE, WORST, growth};
 use crate::scripted::stage::{Stage, get, request, set};
 
-/// What a server that does not read may cost: 8 MiB of replies (`MAX_UNSENT` in `dispatch.rs`),
+/// What a server that does not read may cost: 8 MiB of replies (`limits.max_unsent_bytes`),
 /// four batches of 1 MiB that were under way by then, and the room that a growing text takes in
 /// advance, up to as much again, and what the allocator keeps.
 const UNREAD: u64 = 48 << 20;
 
-/// What requests may cost that wait for their turn: 32 MiB (`MAX_OPEN`) beside what is unread.
+/// What requests may cost that wait for their turn: 32 MiB (`limits.max_open_bytes`) beside what is unread.
 const WAITING: u64 = UNREAD + (40 << 20);
 
 /// How much of its answers a server takes that asks all the time: long after requests wait for

@@ -538,7 +538,7 @@ fn a_shortage_that_lasts_has_the_process_started_anew() {
     store.close();
 }
 
-/// That somebody deleted it is no reason to begin anew: the next start would be empty.
+/// That somebody deleted it is no reason to begin again: the next start would be empty.
 #[test]
 fn a_store_that_is_gone_is_looked_for_as_long_as_it_takes() {
     let trap = Arc::new(Trap::default());

@@ -111,7 +111,7 @@ pub(super) fn remove_half_snapshots(folder: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Renames the snapshots that are damaged, for sled to build anew from its log; says whether
+/// Renames the snapshots that are damaged, for sled to build again from its log; says whether
 /// there were any.
 ///
 /// Only those: where the log was cut short, a snapshot is what makes sled notice. Without it,

@@ -6,7 +6,7 @@
 //!
 //! Once a store has failed, nothing of it is kept open, so that its disk can be unmounted and
 //! repaired. What counts as the same store then: the same folder with the same log in it; or
-//! another folder (the same disk mounted anew, a copy) that bears the store's mark, a number that
+//! another folder (the same disk mounted again, a copy) that bears the store's mark, a number that
 //! was drawn when the folder was first opened. Never an empty folder, another store's, or another
 //! log in the same folder, whose index would belong to the log before.
 

@@ -3,7 +3,7 @@
 //! It is made in the folder `compacting`. All of it is on the disk before its log is renamed to be
 //! the store's: one moment, before which an open finds the old log, and behind which the new one.
 //! sled's settings are the same for both, and its index (`snap.*`) is of the old log alone: it is
-//! gone for sure before the rename, and sled builds it anew from whichever log it finds.
+//! gone for sure before the rename, and sled builds it again from whichever log it finds.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};

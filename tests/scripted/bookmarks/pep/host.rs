@@ -36,7 +36,7 @@ impl Host {
         }
     }
 
-    /// The link is lost, and the next one granted anew.
+    /// The link is lost, and the next one granted again.
     #[track_caller]
     pub fn lose_link_for_a_while(&mut self) {
         self.stage.lose_link();

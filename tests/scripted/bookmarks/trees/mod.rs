@@ -84,7 +84,7 @@ fn own(namespace: &str, xml: &str) -> infoset::Item {
 /// A user ended the process, and again after each restart: what they had stored had a namespaced
 /// attribute in a room and another in a child of it, and their other client had given that room
 /// another name. Their next get panicked in the libraries' writer of XML, where a child declares a
-/// prefix anew.
+/// prefix again.
 #[test]
 fn a_room_with_namespaced_attributes_at_two_levels_is_shown_with_its_new_name() {
     let room = |name| {
