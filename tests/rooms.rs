@@ -211,7 +211,8 @@ fn imports(file: &Path, prefix: &str) -> impl Iterator<Item = String> {
         .filter(|line| !line.trim_start().starts_with("//"))
         .flat_map(|line| line.match_indices(prefix).map(move |(at, _)| (line, at)))
         .filter(|(line, at)| {
-            !line[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':')
+            let begins = |c: char| c.is_alphanumeric() || "_:\"".contains(c);
+            !line[..*at].ends_with(begins)
         })
         .flat_map(|(line, at)| {
             let rest = &line[at + prefix.len()..];

@@ -223,6 +223,7 @@ impl Handler {
             owner: owner.clone(),
             namespace: BOOKMARKS.0.to_owned(),
             names: vec![BOOKMARKS.1.to_owned()],
+            or_all: false,
         };
         let listed = self.storage.look_up(query).await;
         let noted = self.storage.note(owner).await;

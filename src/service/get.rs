@@ -7,7 +7,7 @@ use super::error::Limit;
 use super::error::unreadable;
 use super::error::{Condition, StanzaError};
 use crate::stanza::escape_attribute;
-use crate::store::{Elements, Held, Query, Storage, Under};
+use crate::store::{Elements, Held, Owner, Query, Storage, Under};
 use crate::xml::normal::{self, Node};
 
 /// Around what an answer holds.
@@ -17,8 +17,14 @@ const CLOSE: &str = "</query>";
 /// Where old clients keep their room bookmarks (XEP-0048): this namespace, under this name.
 pub const BOOKMARKS: (&str, &str) = ("storage:bookmarks", "storage");
 
+/// The longest namespace and the longest element name that are stored, in bytes.
+pub const MAX_NAME_BYTES: usize = 1024;
+
 #[derive(Debug)]
 pub struct Get {
+    /// In the order asked, none twice.
+    names: Vec<String>,
+    /// For those that may be stored.
     query: Arc<Query>,
     /// The longest answer, in bytes, that the server lets through.
     limit: u64,
@@ -26,29 +32,42 @@ pub struct Get {
 
 impl Get {
     /// A get of what is stored under these names, as far as the answer is not over the limit, in bytes.
-    pub fn new(query: Query, limit: u64) -> Self {
-        let query = Arc::new(query);
-        Self { query, limit }
+    pub fn new(owner: Owner, namespace: String, names: Vec<String>, limit: u64) -> Self {
+        let storable = names.iter().filter(|name| may_be_stored(&namespace, name));
+        let query = Query {
+            // Real clients depend on it: nbxmpp stores <roster xmlns='roster:delimiter'> and asks for
+            // <storage xmlns='roster:delimiter'/>.
+            or_all: names.len() == 1,
+            names: storable.cloned().collect(),
+            owner,
+            namespace,
+        };
+        Self {
+            names,
+            query: Arc::new(query),
+            limit,
+        }
     }
 
     /// Whether room bookmarks are among what is fetched. A get of a single other name may come to all
     /// that is in the namespace.
     pub fn is_about_bookmarks(&self) -> bool {
-        let Query {
-            namespace, names, ..
-        } = &*self.query;
-        let is_named = names.iter().any(|name| name == BOOKMARKS.1);
-        namespace == BOOKMARKS.0 && (is_named || names.len() == 1)
+        let is_named = self.names.iter().any(|name| name == BOOKMARKS.1);
+        self.query.namespace == BOOKMARKS.0 && (is_named || self.names.len() == 1)
     }
 
     /// Asks the store. Stored elements go into the answer as they are, unparsed.
     pub async fn find(&self, storage: &Storage) -> Result<Found, StanzaError> {
         let read = storage.get(&self.query).await;
         let (elements, held) = read.map_err(|_| unreadable())?;
-        let mut parts = Vec::with_capacity(elements.len());
+        let mut elements = elements.into_iter();
+        let mut parts = Vec::with_capacity(self.names.len());
         let mut bookmarks = None;
         let mut bytes = OPEN.len() as u64;
-        for (name, Elements { mut text, under }) in self.query.names.iter().zip(elements) {
+        for name in &self.names {
+            let is_asked = may_be_stored(&self.query.namespace, name);
+            let found = is_asked.then(|| elements.next()).flatten();
+            let Elements { mut text, under } = found.unwrap_or_default();
             let is_stored = under != Under::Nothing;
             if !is_stored {
                 write_empty(name, &self.query.namespace, &mut text);
@@ -86,7 +105,7 @@ impl Get {
                 let place = place_of(BOOKMARKS.1, text);
                 Some(place.map_or((end, false), |place| (place, true)))
             }
-            (false, Under::Nothing) => (self.query.names.len() == 1).then_some((all, false)),
+            (false, Under::Nothing) => (self.names.len() == 1).then_some((all, false)),
             (false, Under::Name) => None,
         }
     }
@@ -168,6 +187,11 @@ impl Found {
         }
         out.push_str(CLOSE);
     }
+}
+
+/// Nothing of an overlong name was ever stored.
+fn may_be_stored(namespace: &str, name: &str) -> bool {
+    namespace.len().max(name.len()) <= MAX_NAME_BYTES
 }
 
 /// Where the elements of this name stand among these. They stand side by side.

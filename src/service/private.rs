@@ -8,15 +8,12 @@ use std::collections::{HashMap, HashSet};
 use super::error::Limit;
 use super::error::fault_error;
 use super::error::{Condition, StanzaError};
-use super::get::Get;
+use super::get::{Get, MAX_NAME_BYTES};
 use super::request::Action;
 use super::settings::Reserved;
 use crate::limits::Limits;
 use crate::stanza::{Element, Fault, Received, ns};
-use crate::store::{Change, ChangeSet, Owner, Query, Value};
-
-/// The longest namespace and the longest element name that are stored, in bytes.
-pub const MAX_NAME_BYTES: usize = 1024;
+use crate::store::{Change, ChangeSet, Owner, Value};
 
 /// Reads a query. The first of the rules that it breaks decides: its shape, then the limits.
 pub fn read(
@@ -55,12 +52,14 @@ pub fn read(
             .children
             .first()
             .map(|child| child.namespace.to_string());
-        let query = Query {
-            owner: owner.clone(),
-            namespace: namespace.unwrap_or_default(),
+        let namespace = namespace.unwrap_or_default();
+        let limit = limits.max_namespace_bytes;
+        Ok(Action::Get(Get::new(
+            owner.clone(),
+            namespace,
             names,
-        };
-        Ok(Action::Get(Get::new(query, limits.max_namespace_bytes)))
+            limit,
+        )))
     }
 }
 

@@ -34,22 +34,25 @@ pub struct Query {
     pub namespace: String,
     /// Their names, none twice.
     pub names: Vec<String>,
+    /// Whether, where nothing is found under a name, all that is in the namespace is to be found instead.
+    pub or_all: bool,
 }
 
 /// What is found under one name of a query.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Elements {
     /// The elements as text, one behind the other.
     pub text: String,
     pub under: Under,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Under {
     /// Under the name that was asked for.
     Name,
     /// In the namespace, under other names: all that is there, ordered by name.
     Namespace,
+    #[default]
     Nothing,
 }
 
@@ -111,9 +114,7 @@ impl Storage {
         self.0.is_alone.set(is_alone);
     }
 
-    /// What is stored under each of the names; where one alone is asked for and nothing is stored under
-    /// it, all that is in its namespace. (Real clients depend on that: nbxmpp stores `<roster
-    /// xmlns='roster:delimiter'>` and asks for `<storage xmlns='roster:delimiter'/>`.)
+    /// What is stored under each of the names.
     ///
     /// Where too much has been read that is still [`Held`], the thread that reads waits. Whoever holds
     /// something may wait for whatever was asked before, which is read before, and for nothing that is
@@ -242,13 +243,13 @@ fn find(store: &Store, query: &Query) -> Result<Vec<Elements>, ReadError> {
         owner,
         namespace,
         names,
+        or_all,
     } = query;
-    let is_alone = names.len() == 1;
     let find_one = |name: &String| {
         let mut text = String::new();
         let under = if store.read(owner, namespace, Some(name), &mut text)? > 0 {
             Under::Name
-        } else if is_alone && store.read(owner, namespace, None, &mut text)? > 0 {
+        } else if *or_all && store.read(owner, namespace, None, &mut text)? > 0 {
             Under::Namespace
         } else {
             Under::Nothing

@@ -5,7 +5,7 @@ use xmpp_parsers::data_forms::DataFormType;
 use super::form::{Head, Listing, NONE, Submitted, confirmation, form};
 use super::{Action, Step, bad_payload, must_complete};
 use crate::service::error::StanzaError;
-use crate::service::private::MAX_NAME_BYTES;
+use crate::service::get::MAX_NAME_BYTES;
 use crate::store::Owner;
 
 /// What there is to read where there is nothing.
