@@ -280,7 +280,7 @@ fn a_command_beside_a_service_of_another_release_says_so_and_changes_nothing() {
             connection.write_all(answer.as_bytes()).expect("written");
         }
     });
-    let told = refused(place.path(), &["compact"], exit::UNAVAILABLE.into());
+    let told = refused(place.path(), &["compact"], exit::STORE.into());
     assert!(told.contains("restart the service"), "{told}");
     service.join().expect("both were asked");
 }
