@@ -358,6 +358,15 @@ impl BookmarkSync {
     }
 
     fn tell(&self, owner: &Owner, failure: &Failure) {
+        // The others are told where they come from, or are nothing new.
+        let is_news = match failure {
+            Failure::Ungranted | Failure::TooSoon | Failure::Late | Failure::Gone => false,
+            Failure::Denied(_) | Failure::Refused(_) | Failure::Options | Failure::TooMany => true,
+            Failure::Forgotten | Failure::Unreadable | Failure::Broken => true,
+        };
+        if !is_news {
+            return;
+        }
         tracing::debug!(
             "the bookmarks of {} are not in step: {failure:?}",
             owner.as_str()
