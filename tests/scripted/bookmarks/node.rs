@@ -269,6 +269,9 @@ fn whoever_has_too_many_rooms_can_delete_some() {
     assert!(answer.contains("type='result'"), "{answer}");
     let steps = host.set(&of(&all[1..2]));
     assert_eq!(steps.len(), 1 + 4, "{steps:?}");
+    // What is noted of a set is written behind its answer: until then more rooms are known to have been
+    // there, and whoever asks waits for it.
+    assert_eq!(rooms(&host.get()).len(), 1);
     host.send(set("1", &storage(&of(&all))));
     host.expect_error(&error(
         "1",
