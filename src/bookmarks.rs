@@ -2,9 +2,9 @@
 //! XEP-0049), modern ones in a node of their account's (XEP-0402), and both are to see the same
 //! rooms. docs/internals/bookmarks.md says what that means at the edges.
 //!
-//! `sync` takes a request, and `steps` brings both sides into step: fetch the node, [decide], change it;
+//! `sync` takes a request, and `steps` brings both sides into step: fetch the node, `decide`, change it;
 //! each by one of the IQs of `pep`. `legacy` and `node` read and write the two forms (`answer`: what PEP
-//! sends), `room` what both say of a room. [decide] compares them over what they were before
+//! sends), `room` what both say of a room. `decide` compares them over what they were before
 //! (`baseline`) and what the client had been shown (`views`), and comes to `change`s of items.
 
 use std::time::SystemTime;
