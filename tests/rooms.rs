@@ -211,8 +211,10 @@ fn imports(file: &Path, prefix: &str) -> impl Iterator<Item = String> {
         .filter(|line| !line.trim_start().starts_with("//"))
         .flat_map(|line| line.match_indices(prefix).map(move |(at, _)| (line, at)))
         .filter(|(line, at)| {
-            let begins = |c: char| c.is_alphanumeric() || "_:\"".contains(c);
-            !line[..*at].ends_with(begins)
+            let before = &line[..*at];
+            let in_name = before.ends_with(|c: char| c.is_alphanumeric() || "_:".contains(c));
+            let in_string = before.matches('"').count() % 2 == 1;
+            !in_name && !in_string
         })
         .flat_map(|(line, at)| {
             let rest = &line[at + prefix.len()..];
