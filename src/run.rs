@@ -93,7 +93,9 @@ pub fn run(
     let wanted = config.bookmarks.mode == BookmarksMode::Pep;
     let mut news = News::new(&status, &metrics.link, wanted);
     let stop = async {
-        tracing::info!("stopping: {}", asked.wait().await);
+        // Outside the macro, which evaluates nothing at a level that is not logged.
+        let reason = asked.wait().await;
+        tracing::info!("stopping: {reason}");
         status.stopping();
         manager::stopping();
     };

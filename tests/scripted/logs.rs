@@ -115,6 +115,19 @@ fn it_tells_the_story_in_a_few_lines() {
     assert_absent(&log, &[STORED, NAMESPACE, USER, PLANTED_SECRET]);
 }
 
+/// What to wait for stood inside the macro that logs it, which evaluates nothing at a level that is
+/// not logged: at `warn` the service stopped as soon as it had started.
+#[test]
+fn it_serves_until_it_is_asked_to_stop_whatever_it_logs() {
+    for level in ["error", "warn", "info", "debug", "trace"] {
+        let mut stage = Stage::with(&format!("[log]\nlevel = \"{level}\"\n"));
+        stage.store("<a xmlns='urn:x'>1</a>");
+        stage.send(get("kept", "<a xmlns='urn:x'/>"));
+        assert!(stage.next().contains(">1</a>"), "{level}");
+        assert!(stage.component.stop().success(), "{level}");
+    }
+}
+
 #[test]
 fn at_debug_it_names_no_data_and_no_secret() {
     let log = lived("level = \"debug\"").log();
