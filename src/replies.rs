@@ -85,7 +85,7 @@ impl Replies {
     /// Writes once from what is queued. Cancel safe.
     pub async fn write(&self, outbound: &mut Outbound) -> io::Result<()> {
         outbound.write(&self.0.outbox).await?;
-        self.0.written.notify_waiters();
+        self.tell_of_room();
         Ok(())
     }
 
@@ -94,9 +94,18 @@ impl Replies {
         self.0.outbox.borrow().bytes() < self.0.max_unsent.get()
     }
 
+    /// Waits for room for one reply, which is to be sent at once then. First come, first served: whoever
+    /// waits is woken when its turn comes.
     pub async fn room(&self) {
         while !self.has_room() {
             self.0.written.notified().await;
+        }
+        self.tell_of_room();
+    }
+
+    fn tell_of_room(&self) {
+        if self.has_room() {
+            self.0.written.notify_one();
         }
     }
 

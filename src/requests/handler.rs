@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Mutex;
 
 use super::owners::{Access, Open, Turn};
 use crate::address;
@@ -12,9 +12,6 @@ use crate::service::{Action, BOOKMARKS, Found, Request, bookmarks_in};
 use crate::store::{ChangeSet, Owner, Query, Storage};
 use crate::threads::Workers;
 
-/// How many requests read at once.
-const MAX_READS: usize = 256;
-
 #[derive(Debug)]
 pub struct Handler {
     pub storage: Storage,
@@ -22,7 +19,8 @@ pub struct Handler {
     pub bookmarks: BookmarkSync,
     replies: Replies,
     workers: Rc<Workers>,
-    reads: Semaphore,
+    /// One looks at a time: what it shows may be long.
+    looks: Mutex<()>,
 }
 
 impl Handler {
@@ -38,7 +36,7 @@ impl Handler {
             bookmarks,
             replies,
             workers,
-            reads: Semaphore::new(MAX_READS),
+            looks: Mutex::default(),
         }
     }
 
@@ -61,10 +59,9 @@ impl Handler {
         let mut turn = open.turn(access).await;
         match action {
             Action::Get(get) => {
-                let reading = self.room_to_read().await;
-                let found = get.find(&self.storage).await;
-                drop(reading);
-                let found = match found {
+                let read = self.storage.get(get.query());
+                turn.submitted();
+                let found = match get.found(read.await) {
                     Ok(found) if found.has_bookmarks() => {
                         Box::pin(self.without_gone(&owner, found)).await
                     }
@@ -86,7 +83,8 @@ impl Handler {
                 reply.finish(|answer| answer.found(&found));
             }
             Action::Look(look) => {
-                let _reading = self.room_to_read().await;
+                let _looking = self.looks.lock().await;
+                self.replies.room().await;
                 let payload = Box::pin(look.execute(&self.storage)).await;
                 reply.finish(|answer| answer.payload(payload));
             }
@@ -143,14 +141,6 @@ impl Handler {
             self.bookmarks.pass_over(asker);
         }
         keeps
-    }
-
-    /// Waits until something may be read: others have read little that is not sent.
-    async fn room_to_read(&self) -> Option<SemaphorePermit<'_>> {
-        // It is never closed.
-        let reading = self.reads.acquire().await.ok();
-        self.replies.room().await;
-        reading
     }
 
     /// Wherever the store answers alone, no room comes back that is known to be gone.

@@ -3,6 +3,8 @@
 //! Invariants held here:
 //! - requests of one owner take effect in the order they came, and are answered in it; a get starts only
 //!   when no change of its owner is on its way to the disk: it shows nothing that a crash could take back;
+//! - the store is asked in that order too: so whoever holds memory of what was read waits for nobody who
+//!   needs it to read (see [`Storage::get`](crate::store::Storage::get));
 //! - what is open is bounded in bytes, for each owner and for all (see [`Limits`]).
 
 use std::cell::{Cell, RefCell};
@@ -47,7 +49,8 @@ struct Queue {
     next: u64,
     gets: usize,
     changes: usize,
-    /// Whether the last change is not with the store yet. Nothing else is begun meanwhile.
+    /// Whether the store has not been asked for the last that has begun. Nothing else is begun meanwhile,
+    /// so that the store is asked in order.
     is_held: bool,
     open: usize,
     bytes: usize,
@@ -146,13 +149,13 @@ impl Open {
             owner: self.owner.clone(),
             access,
             number,
-            holds: access == Access::Change,
+            holds: true,
         }
     }
 }
 
 impl Turn {
-    /// What it changes is with the store: the next of its owner's may be begun.
+    /// The store has been asked: the next of its owner's may be begun.
     pub fn submitted(&mut self) {
         if std::mem::take(&mut self.holds)
             && let Some(queue) = self.owners.queues.borrow_mut().get_mut(&self.owner)
@@ -245,11 +248,9 @@ impl Queue {
         self.begun.push_back((self.next, None));
         match access {
             Access::Get => self.gets += 1,
-            Access::Change => {
-                self.changes += 1;
-                self.is_held = true;
-            }
+            Access::Change => self.changes += 1,
         }
+        self.is_held = true;
         self.next
     }
 
@@ -259,5 +260,41 @@ impl Queue {
                 Access::Get => self.changes == 0 && self.gets < MAX_GETS,
                 Access::Change => self.gets == 0 && self.changes < MAX_CHANGES,
             }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    /// A get that had its turn had to wait before it could ask the store, and a later one of the same owner
+    /// went past it: then the later one waited to be answered in order, with memory that the first needed
+    /// to be read.
+    #[test]
+    fn nothing_of_an_owners_begins_before_the_store_is_asked_for_what_began_last() {
+        let limits = Limits {
+            max_stanza_bytes: 1,
+            max_depth: 1,
+            max_namespace_bytes: 1,
+            max_user_bytes: 1,
+            max_user_elements: 1,
+            max_open_bytes: 9,
+            max_user_open_bytes: 9,
+            max_unsent_bytes: 1,
+        };
+        let owners = Owners::new(limits);
+        let owner = Owner::new("u@h").unwrap();
+        let [first, second] = [1, 1].map(|bytes| owners.open(&owner, bytes).unwrap());
+        let mut context = Context::from_waker(Waker::noop());
+        let Poll::Ready(mut turn) = pin!(first.turn(Access::Get)).poll(&mut context) else {
+            panic!("nobody is before the first");
+        };
+        let mut waiting = pin!(second.turn(Access::Get));
+        assert!(waiting.as_mut().poll(&mut context).is_pending());
+        turn.submitted();
+        assert!(waiting.as_mut().poll(&mut context).is_ready());
     }
 }

@@ -7,7 +7,7 @@ use super::error::Limit;
 use super::error::unreadable;
 use super::error::{Condition, StanzaError};
 use crate::stanza::escape_attribute;
-use crate::store::{Elements, Held, Owner, Query, Storage, Under};
+use crate::store::{Elements, Held, Owner, Query, ReadError, Under};
 use crate::xml::normal::{self, Node};
 
 /// Around what an answer holds.
@@ -56,9 +56,16 @@ impl Get {
         self.query.namespace == BOOKMARKS.0 && (is_named || self.names.len() == 1)
     }
 
-    /// Asks the store. Stored elements go into the answer as they are, unparsed.
-    pub async fn find(&self, storage: &Storage) -> Result<Found, StanzaError> {
-        let read = storage.get(&self.query).await;
+    /// What the store is asked.
+    pub fn query(&self) -> Arc<Query> {
+        Arc::clone(&self.query)
+    }
+
+    /// What is found by what the store has read. Stored elements go into the answer as they are, unparsed.
+    pub fn found(
+        &self,
+        read: Result<(Vec<Elements>, Held), ReadError>,
+    ) -> Result<Found, StanzaError> {
         let (elements, held) = read.map_err(|_| unreadable())?;
         let mut elements = elements.into_iter();
         let mut parts = Vec::with_capacity(self.names.len());

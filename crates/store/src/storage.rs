@@ -1,17 +1,20 @@
 //! The store as requests use it: in owners and elements, and every call is awaited, so that none holds up
 //! the others.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::rc::Rc;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::spawn_local;
 
 use super::{ChangeSet, NamespaceUsage, Owner, ReadError, SetError, Store, Totals};
+use xps_base::panics;
 use xps_base::threads::Workers;
 
 /// How many threads read for requests. A read may have to wait for the disk.
@@ -22,9 +25,12 @@ const READERS: usize = 4;
 const ASIDE: usize = READERS;
 const COUNTER: usize = READERS + 1;
 
-/// How many bytes may have been read that nobody has sent on yet. Each thread may exceed it by what one
-/// query finds.
+/// How many bytes may have been read that nobody has sent on yet. Each reader may exceed it by a batch.
 const MAX_HELD: usize = 1024 * 1024;
+
+/// How many queries are read in a batch, which is over when so many bytes have been read.
+const BATCH: usize = 64;
+const BATCH_BYTES: usize = 256 * 1024;
 
 /// What is asked for.
 #[derive(Debug)]
@@ -60,13 +66,13 @@ pub enum Under {
 #[derive(Debug, Default)]
 pub struct Held {
     bytes: usize,
-    all: Option<Arc<AllHeld>>,
+    all: Option<Rc<AllHeld>>,
 }
 
 #[derive(Debug, Default)]
 struct AllHeld {
-    bytes: Mutex<usize>,
-    less: Condvar,
+    bytes: Cell<usize>,
+    less: Notify,
 }
 
 #[derive(Clone)]
@@ -74,14 +80,26 @@ pub struct Storage(Rc<Inner>);
 
 struct Inner {
     store: Store,
-    /// Each reads for the same owners always, so what one owner asks for is read in order. Without any,
-    /// whoever reads does it.
-    readers: Vec<Workers>,
-    held: Arc<AllHeld>,
+    /// Each reads for the same owners always. Without any, whoever reads does it.
+    readers: Vec<Reader>,
+    held: Rc<AllHeld>,
     /// Whether a single request is open: then nobody waits for whoever reads at once, and changing
     /// threads would take longer than most reads.
     is_alone: Cell<bool>,
 }
+
+/// A thread that reads, and what it is to read next.
+struct Reader {
+    thread: Workers,
+    asked: RefCell<VecDeque<Asked>>,
+    is_busy: Cell<bool>,
+}
+
+/// A query, and whom to tell what it finds.
+type Asked = (Arc<Query>, oneshot::Sender<Answer>);
+
+/// `None` where whoever read has panicked.
+type Answer = Option<Result<(Vec<Elements>, Held), ReadError>>;
 
 impl Storage {
     /// This store, read by threads of its own.
@@ -90,7 +108,13 @@ impl Storage {
     ///
     /// When the system refuses them.
     pub fn new(store: Store) -> io::Result<Self> {
-        let readers = (0..=COUNTER).map(|_| Workers::start("reader", 1));
+        let readers = (0..=COUNTER).map(|_| {
+            Ok(Reader {
+                thread: Workers::start("reader", 1)?,
+                asked: RefCell::default(),
+                is_busy: Cell::new(false),
+            })
+        });
         Ok(Self::with(store, readers.collect::<io::Result<_>>()?))
     }
 
@@ -100,11 +124,11 @@ impl Storage {
         Self::with(store, Vec::new())
     }
 
-    fn with(store: Store, readers: Vec<Workers>) -> Self {
+    fn with(store: Store, readers: Vec<Reader>) -> Self {
         Self(Rc::new(Inner {
             store,
             readers,
-            held: Arc::default(),
+            held: Rc::default(),
             is_alone: Cell::new(false),
         }))
     }
@@ -114,34 +138,38 @@ impl Storage {
         self.0.is_alone.set(is_alone);
     }
 
-    /// What is stored under each of the names.
+    /// What is stored under each of the names. It is asked when this returns, and what one owner asks for
+    /// is read in that order.
     ///
-    /// Where too much has been read that is still [`Held`], the thread that reads waits. Whoever holds
-    /// something may wait for whatever was asked before, which is read before, and for nothing that is
-    /// asked later.
+    /// Where too much has been read that is still [`Held`], nothing more is for now. Whoever holds
+    /// something may wait for whatever was asked for the same owner before, and for nothing that is asked
+    /// later.
     ///
     /// # Errors
     ///
     /// When what is stored is damaged, or the store has failed.
-    pub async fn get(&self, query: &Arc<Query>) -> Result<(Vec<Elements>, Held), ReadError> {
-        let (held, asked) = (Arc::clone(&self.0.held), Arc::clone(query));
-        let work = move |store: &Store| {
-            let elements = find(store, &asked)?;
-            let bytes = elements.iter().map(|it| it.text.len()).sum();
-            Ok((elements, held.hold(bytes)))
-        };
-        if self.0.is_alone.get() || self.0.readers.is_empty() {
-            return work(&self.0.store);
+    pub fn get(
+        &self,
+        query: Arc<Query>,
+    ) -> impl Future<Output = Result<(Vec<Elements>, Held), ReadError>> + use<> {
+        let inner = &self.0;
+        let (tell, told) = oneshot::channel();
+        if inner.is_alone.get() || inner.readers.is_empty() {
+            let found = find(&inner.store, &query).map(|elements| inner.hold(elements));
+            // It is received below.
+            let _ = tell.send(Some(found));
+        } else {
+            let mut hash = DefaultHasher::new();
+            query.owner.hash(&mut hash);
+            let number = usize::try_from(hash.finish() % READERS as u64).unwrap_or(0);
+            if let Some(reader) = inner.readers.get(number) {
+                reader.asked.borrow_mut().push_back((query, tell));
+                if !reader.is_busy.replace(true) {
+                    drop(spawn_local(Rc::clone(inner).read_all(number)));
+                }
+            }
         }
-        let held = Arc::clone(&self.0.held);
-        let in_turn = move |store: &Store| {
-            held.wait_for_room();
-            work(store)
-        };
-        let mut hash = DefaultHasher::new();
-        query.owner.hash(&mut hash);
-        let reader = usize::try_from(hash.finish() % READERS as u64).unwrap_or(0);
-        self.read_on(reader, in_turn).await
+        async move { told.await.ok().flatten().unwrap_or_else(|| panics::again()) }
     }
 
     /// The same, for whoever keeps nothing of it: it counts for nobody, and waits for nothing.
@@ -234,8 +262,63 @@ impl Storage {
             return work(&self.0.store);
         };
         let store = self.0.store.clone();
-        reader.run(move || work(&store)).await
+        reader.thread.run(move || work(&store)).await
     }
+}
+
+impl Inner {
+    /// Reads what this reader is asked for, as long as that is something: in batches, as a change of
+    /// threads takes longer than most reads.
+    async fn read_all(self: Rc<Self>, reader: usize) {
+        let Some(Reader {
+            thread,
+            asked,
+            is_busy,
+        }) = self.readers.get(reader)
+        else {
+            return;
+        };
+        while !asked.borrow().is_empty() {
+            while self.held.bytes.get() >= MAX_HELD {
+                self.held.less.notified().await;
+            }
+            let query = |(query, _): &Asked| Arc::clone(query);
+            let batch: Vec<_> = asked.borrow().iter().take(BATCH).map(query).collect();
+            let store = self.store.clone();
+            for found in thread.run(move || read(&store, &batch)).await {
+                let found = found.map(|found| found.map(|elements| self.hold(elements)));
+                if let Some((_, tell)) = asked.borrow_mut().pop_front() {
+                    // It may be over.
+                    let _ = tell.send(found);
+                }
+            }
+        }
+        is_busy.set(false);
+    }
+
+    fn hold(&self, elements: Vec<Elements>) -> (Vec<Elements>, Held) {
+        let bytes = bytes_of(&elements);
+        let all = Rc::clone(&self.held);
+        all.bytes.update(|all| all + bytes);
+        let all = Some(all);
+        (elements, Held { bytes, all })
+    }
+}
+
+/// What the first of these find, at least one; `None` for a query that met a panic.
+fn read(store: &Store, batch: &[Arc<Query>]) -> Vec<Option<Result<Vec<Elements>, ReadError>>> {
+    let mut bytes = 0;
+    let find = |query: &Arc<Query>| {
+        if bytes >= BATCH_BYTES {
+            return None;
+        }
+        let found = panics::caught(|| find(store, query));
+        if let Some(Ok(elements)) = &found {
+            bytes += bytes_of(elements);
+        }
+        Some(found)
+    };
+    batch.iter().map_while(find).collect()
 }
 
 fn find(store: &Store, query: &Query) -> Result<Vec<Elements>, ReadError> {
@@ -259,33 +342,22 @@ fn find(store: &Store, query: &Query) -> Result<Vec<Elements>, ReadError> {
     names.iter().map(find_one).collect()
 }
 
+fn bytes_of(elements: &[Elements]) -> usize {
+    elements.iter().map(|it| it.text.len()).sum()
+}
+
 async fn answered(answer: oneshot::Receiver<Result<(), SetError>>) -> Result<(), SetError> {
     // It is answered always, whatever fails.
     answer.await.unwrap_or(Err(SetError::Failed))
 }
 
-impl AllHeld {
-    fn wait_for_room(&self) {
-        let bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = self.less.wait_while(bytes, |bytes| *bytes >= MAX_HELD);
-        drop(room);
-    }
-
-    fn hold(self: Arc<Self>, bytes: usize) -> Held {
-        *self.bytes.lock().unwrap_or_else(PoisonError::into_inner) += bytes;
-        let all = Some(self);
-        Held { bytes, all }
-    }
-}
-
 impl Drop for Held {
     fn drop(&mut self) {
         if let Some(all) = &self.all {
-            let mut bytes = all.bytes.lock().unwrap_or_else(PoisonError::into_inner);
-            let was_full = *bytes >= MAX_HELD;
-            *bytes -= self.bytes;
-            if was_full && *bytes < MAX_HELD {
-                all.less.notify_all();
+            let was_full = all.bytes.get() >= MAX_HELD;
+            all.bytes.update(|all| all - self.bytes);
+            if was_full && all.bytes.get() < MAX_HELD {
+                all.less.notify_waiters();
             }
         }
     }
@@ -296,3 +368,6 @@ impl fmt::Debug for Storage {
         self.0.store.fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,70 @@
+//! What is read for many who ask at once.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Builder;
+use tokio::sync::watch;
+use tokio::task::{LocalSet, spawn_local};
+use tokio::time::sleep;
+
+use super::{BATCH_BYTES, MAX_HELD, Query, READERS, Storage};
+use crate::Store;
+use crate::suite::{change, owner, set};
+
+/// The length of what each get finds.
+const LONG: usize = 256 * 1024;
+
+/// Gets of one user were answered in order, and each held what it had found until the one before was
+/// answered. A later one was read before an earlier one could ask, and nothing was read any more.
+#[test]
+fn what_is_held_is_bounded_and_each_owner_is_read_in_the_order_of_asking() {
+    const GETS: usize = 100;
+    const MOST: usize = (MAX_HELD + READERS * (BATCH_BYTES + LONG)) / LONG;
+    let store = Store::by_caller();
+    set(
+        &store,
+        "u@h",
+        vec![change("n", "a", Some(&"x".repeat(LONG)))],
+    );
+    let storage = Storage::new(store).unwrap();
+    let query = Arc::new(Query {
+        owner: owner("u@h"),
+        namespace: "n".to_owned(),
+        names: vec!["a".to_owned()],
+        or_all: false,
+    });
+    let runtime = Builder::new_current_thread().enable_time().build();
+    let gets = async {
+        let found = Rc::new(RefCell::new(Vec::new()));
+        // How many are over, from when on they may be.
+        let (over, _) = watch::channel(None);
+        let get = |number| {
+            let got = storage.get(Arc::clone(&query));
+            let (found, over, mut turn) = (Rc::clone(&found), over.clone(), over.subscribe());
+            spawn_local(async move {
+                let held = got.await.unwrap();
+                assert_eq!(held.0[0].text.len(), LONG);
+                found.borrow_mut().push(number);
+                turn.wait_for(|over| *over == Some(number)).await.unwrap();
+                drop(held);
+                over.send_replace(Some(number + 1));
+            })
+        };
+        let gets: Vec<_> = (0..GETS).map(get).collect();
+        while found.borrow().len() < MAX_HELD / LONG {
+            sleep(Duration::from_millis(1)).await;
+        }
+        sleep(Duration::from_millis(50)).await;
+        let before = found.borrow().len();
+        assert!(before <= MOST, "{before} were read, and nobody had let go");
+        over.send_replace(Some(0));
+        for get in gets {
+            get.await.unwrap();
+        }
+        assert!(found.borrow().iter().copied().eq(0..GETS), "{found:?}");
+    };
+    runtime.unwrap().block_on(LocalSet::new().run_until(gets));
+}
