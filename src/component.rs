@@ -308,6 +308,7 @@ impl Component {
         while let Ok(config) = self.changes.try_recv() {
             self.take_over(&config, inbound, tell);
         }
+        self.requests.have_come(incoming.stanzas.len());
         for received in incoming.stanzas {
             self.accept(received, inbound.heard(), tell);
         }

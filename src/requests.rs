@@ -10,7 +10,7 @@ mod announcements;
 mod handler;
 mod owners;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
@@ -67,6 +67,8 @@ struct Inner {
     owners: Rc<Owners>,
     announcements: RefCell<Announcements>,
     replies: Replies,
+    /// Whether the stanza that is taken came without others that wait meanwhile.
+    came_alone: Cell<bool>,
     /// Under whose name it is noted what clients were shown while we are not running: our own domain,
     /// which is nobody's who has anything.
     notes: Option<Owner>,
@@ -97,6 +99,7 @@ impl Requests {
             service: RefCell::new(Service::new(service)),
             handler: Handler::new(storage, bookmarks, replies.clone(), workers),
             announcements: RefCell::new(Announcements::new(replies.clone())),
+            came_alone: Cell::new(true),
             replies,
             notes,
             metrics: metrics.requests.clone(),
@@ -178,6 +181,11 @@ impl Requests {
         metrics.under_way(owners.count(), owners.bytes(), unsent);
     }
 
+    /// So many stanzas have come together, and are [taken](Self::accept) one after the other.
+    pub fn have_come(&self, stanzas: usize) {
+        self.0.came_alone.set(stanzas == 1);
+    }
+
     /// Whether there is room for more.
     pub fn has_room(&self) -> bool {
         self.0.owners.bytes() < self.0.owners.limits().max_open_bytes && self.0.replies.has_room()
@@ -256,15 +264,13 @@ impl Requests {
             return inner.replies.send(request.answer.too_much_at_once(most));
         };
         let storage = &inner.handler.storage;
-        storage.set_alone(inner.owners.count() == 1);
+        storage.set_alone(inner.came_alone.get() && inner.owners.count() == 1);
         let serving = Rc::clone(inner);
         let mut serving = Box::pin(async move {
             // It is over whatever becomes of it.
             let open = open;
             serving.handler.serve(request, &open).await;
             drop(open);
-            let is_alone = serving.owners.count() == 1;
-            serving.handler.storage.set_alone(is_alone);
         });
         let mut context = Context::from_waker(Waker::noop());
         let polled = panics::caught(|| serving.as_mut().poll(&mut context));

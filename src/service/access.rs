@@ -58,7 +58,8 @@ pub fn delegated(settings: &Settings, inner: &Inner<'_>, host: &str) -> Result<O
 
 /// Whether this is the owner's own address, with or without a resource.
 fn is_address_of(owner: &Owner, address: &str) -> bool {
-    matches!(address::sender(address), Sender::User(other, _) if other == owner.as_str())
+    address::bare(address) == owner.as_str()
+        || matches!(address::sender(address), Sender::User(other, _) if other == owner.as_str())
 }
 
 /// The error for a domain that is not ours to serve.

@@ -54,6 +54,10 @@ impl Settings {
     }
 
     fn is_in_own_domain(&self, address: &str) -> bool {
+        if address == self.profile.domain {
+            // As nearly all requests have it: nothing to normalise.
+            return true;
+        }
         match address::sender(address) {
             Sender::Malformed => false,
             Sender::User(_, domain) | Sender::Host(domain) => domain == self.profile.domain,

@@ -34,7 +34,9 @@ pub fn sender(from: &str) -> Sender {
     };
     if local.is_empty()
         || local.len() > MAX_PART
-        || local.contains(|c: char| "\"&'/:<>@ ".contains(c) || c.is_control())
+        || local.contains(|c: char| {
+            matches!(c, '"' | '&' | '\'' | '/' | ':' | '<' | '>' | '@' | ' ') || c.is_control()
+        })
     {
         return Sender::Malformed;
     }
@@ -61,7 +63,7 @@ pub fn domain_name(domain: &str) -> Option<Cow<'_, str>> {
     if domain.is_empty()
         || domain.ends_with('.')
         || domain.len() > MAX_PART
-        || domain.contains(|c: char| "@/".contains(c) || c.is_control())
+        || domain.contains(|c: char| matches!(c, '@' | '/') || c.is_control())
     {
         return None;
     }
