@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::thread;
 
 use tokio::sync::Notify;
@@ -29,7 +30,8 @@ struct Inner {
 /// The one reply that a request gets.
 #[derive(Debug)]
 pub struct Pending {
-    answer: Option<Answer>,
+    answer: Arc<Answer>,
+    is_sent: bool,
     replies: Replies,
 }
 
@@ -112,26 +114,27 @@ impl Replies {
     /// A request is to be answered like this.
     pub fn pending(&self, answer: Answer) -> Pending {
         Pending {
-            answer: Some(answer),
+            answer: Arc::new(answer),
+            is_sent: false,
             replies: self.clone(),
         }
     }
 }
 
 impl Pending {
-    /// How to answer, until that is done.
-    pub fn answer(&self) -> Option<&Answer> {
-        self.answer.as_ref()
+    /// How to answer.
+    pub fn answer(&self) -> Arc<Answer> {
+        Arc::clone(&self.answer)
     }
 
     /// Answers, unless that is done already. Whether it was not.
     pub fn send(&mut self, how: impl FnOnce(&Answer) -> Answered) -> bool {
-        let Some(answer) = &self.answer else {
+        if self.is_sent {
             return false;
-        };
+        }
         // Where that panics it is not done.
-        let answered = how(answer);
-        self.answer = None;
+        let answered = how(&self.answer);
+        self.is_sent = true;
         self.replies.send(answered);
         true
     }

@@ -24,7 +24,7 @@ use crate::panics;
 use crate::replies::Pending;
 use crate::service::{Answer, Found, Grant};
 use crate::stanza::Received;
-use crate::store::{Owner, Storage};
+use crate::store::{Held, Owner, Storage};
 
 /// How it is set up.
 #[derive(Debug, Clone)]
@@ -209,7 +209,7 @@ impl BookmarkSync {
         } = ask;
         let place = self.queues.enter(&owner, content.held(), size);
         if let Content::Get(found) = &mut content {
-            found.is_held_elsewhere();
+            found.hold(Held::default());
         }
         let request = Request {
             owner: owner.clone(),

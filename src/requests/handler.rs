@@ -8,7 +8,7 @@ use super::owners::{Access, Open, Turn};
 use crate::address;
 use crate::bookmarks::{self, Ask, Baseline, BookmarkSync, Legacy, List, SHORT};
 use crate::replies::{Pending, Replies};
-use crate::service::{Action, BOOKMARKS, Found, Request, bookmarks_in};
+use crate::service::{Action, BOOKMARKS, Found, Got, Request, bookmarks_in};
 use crate::store::{ChangeSet, Owner, Query, Storage};
 use crate::threads::Workers;
 
@@ -59,16 +59,22 @@ impl Handler {
         let mut turn = open.turn(access).await;
         match action {
             Action::Get(get) => {
-                let read = self.storage.get(get.query());
+                let (query, of) = (get.query(), reply.answer());
+                let got = self.storage.get(query, move |read| get.got(read, &of));
                 turn.submitted();
-                let found = match get.found(read.await) {
-                    Ok(found) if found.has_bookmarks() => {
+                let (got, held) = got.await;
+                let found = match got {
+                    Got::Answer(answered) => {
+                        turn.in_order().await;
+                        self.replies.room().await;
+                        return reply.finish(|_| answered);
+                    }
+                    Got::Bookmarks(mut found) => {
+                        found.hold(held);
                         Box::pin(self.without_gone(&owner, found)).await
                     }
-                    Ok(found) => found,
-                    Err(error) => return reply.finish(|answer| answer.error(&error)),
                 };
-                if let Some(asker) = asker.filter(|_| found.has_bookmarks()) {
+                if let Some(asker) = asker {
                     drop(turn);
                     let ask = Ask {
                         owner,

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::answer::{Answer, Answered};
 use super::error::Limit;
 use super::error::unreadable;
 use super::error::{Condition, StanzaError};
@@ -61,12 +62,18 @@ impl Get {
         Arc::clone(&self.query)
     }
 
-    /// What is found by what the store has read. Stored elements go into the answer as they are, unparsed.
-    pub fn found(
-        &self,
-        read: Result<(Vec<Elements>, Held), ReadError>,
-    ) -> Result<Found, StanzaError> {
-        let (elements, held) = read.map_err(|_| unreadable())?;
+    /// What comes of it, by what the store has read.
+    pub fn got(&self, read: Result<Vec<Elements>, ReadError>, answer: &Answer) -> Got {
+        match self.found(read) {
+            Ok(found) if found.bookmarks.is_some() => Got::Bookmarks(found),
+            Ok(found) => Got::Answer(answer.found(&found)),
+            Err(error) => Got::Answer(answer.error(&error)),
+        }
+    }
+
+    /// Stored elements go into the answer as they are, unparsed.
+    fn found(&self, read: Result<Vec<Elements>, ReadError>) -> Result<Found, StanzaError> {
+        let elements = read.map_err(|_| unreadable())?;
         let mut elements = elements.into_iter();
         let mut parts = Vec::with_capacity(self.names.len());
         let mut bookmarks = None;
@@ -97,7 +104,7 @@ impl Get {
             parts,
             bookmarks,
             left: None,
-            held,
+            held: Held::default(),
         })
     }
 
@@ -116,6 +123,14 @@ impl Get {
             (false, Under::Name) => None,
         }
     }
+}
+
+/// What comes of a get.
+#[derive(Debug)]
+pub enum Got {
+    Answer(Answered),
+    /// There are bookmarks in it, or a place for them.
+    Bookmarks(Found),
 }
 
 /// What a get has found: the payload of its answer. Room bookmarks in it may yet be shown otherwise than
@@ -139,19 +154,14 @@ struct Place {
 }
 
 impl Found {
-    /// Whether there are bookmarks in it, or a place for them.
-    pub fn has_bookmarks(&self) -> bool {
-        self.bookmarks.is_some()
-    }
-
     /// Of what is stored only this is to be shown where PEP is not asked, or does not answer.
     pub fn leave(&mut self, left: String) {
         self.left = Some(left);
     }
 
-    /// Whoever has it now answers for the memory that it takes.
-    pub fn is_held_elsewhere(&mut self) {
-        self.held = Held::default();
+    /// The memory that it takes is held like this from now on.
+    pub fn hold(&mut self, held: Held) {
+        self.held = held;
     }
 
     /// The bookmarks that are shown where PEP is not asked, or does not answer; empty if there are none.

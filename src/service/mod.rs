@@ -43,7 +43,7 @@ pub use answer::{Answer, Answered};
 pub use containers::CONTAINERS;
 pub use delegation::delegation_mark;
 pub use error::{Condition, Limit, StanzaError};
-pub use get::{BOOKMARKS, Found, MAX_NAME_BYTES};
+pub use get::{BOOKMARKS, Found, Got, MAX_NAME_BYTES};
 pub use private::is_reserved;
 pub use privilege::Grant;
 pub use request::{Action, Plan, Request, bookmarks_in};

@@ -8,6 +8,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
@@ -66,12 +67,12 @@ pub enum Under {
 #[derive(Debug, Default)]
 pub struct Held {
     bytes: usize,
-    all: Option<Rc<AllHeld>>,
+    all: Option<Arc<AllHeld>>,
 }
 
 #[derive(Debug, Default)]
 struct AllHeld {
-    bytes: Cell<usize>,
+    bytes: AtomicUsize,
     less: Notify,
 }
 
@@ -82,7 +83,7 @@ struct Inner {
     store: Store,
     /// Each reads for the same owners always. Without any, whoever reads does it.
     readers: Vec<Reader>,
-    held: Rc<AllHeld>,
+    held: Arc<AllHeld>,
     /// Whether a single request is open: then nobody waits for whoever reads at once, and changing
     /// threads would take longer than most reads.
     is_alone: Cell<bool>,
@@ -91,15 +92,27 @@ struct Inner {
 /// A thread that reads, and what it is to read next.
 struct Reader {
     thread: Workers,
-    asked: RefCell<VecDeque<Asked>>,
+    asked: RefCell<VecDeque<Box<dyn Asked>>>,
     is_busy: Cell<bool>,
 }
 
-/// A query, and whom to tell what it finds.
-type Asked = (Arc<Query>, oneshot::Sender<Answer>);
+/// Something that was asked for.
+trait Asked: Send {
+    /// Reads it. How many bytes were found.
+    fn read(&mut self, store: &Store) -> usize;
 
-/// `None` where whoever read has panicked.
-type Answer = Option<Result<(Vec<Elements>, Held), ReadError>>;
+    /// Tells whoever has asked. What was read is held until they let go of it.
+    fn tell(self: Box<Self>, held: Held);
+}
+
+struct Question<T, F> {
+    query: Arc<Query>,
+    /// What is made of what is found, on the thread that reads.
+    make: Option<F>,
+    /// `None` where that has panicked.
+    made: Option<T>,
+    tell: oneshot::Sender<(Option<T>, Held)>,
+}
 
 impl Storage {
     /// This store, read by threads of its own.
@@ -128,7 +141,7 @@ impl Storage {
         Self(Rc::new(Inner {
             store,
             readers,
-            held: Rc::default(),
+            held: Arc::default(),
             is_alone: Cell::new(false),
         }))
     }
@@ -138,8 +151,8 @@ impl Storage {
         self.0.is_alone.set(is_alone);
     }
 
-    /// What is stored under each of the names. It is asked when this returns, and what one owner asks for
-    /// is read in that order.
+    /// What is stored under each of the names, or rather what is made of it on the thread that reads. It is
+    /// asked when this returns, and what one owner asks for is read in that order.
     ///
     /// Where too much has been read that is still [`Held`], nothing more is for now. Whoever holds
     /// something may wait for whatever was asked for the same owner before, and for nothing that is asked
@@ -147,29 +160,43 @@ impl Storage {
     ///
     /// # Errors
     ///
-    /// When what is stored is damaged, or the store has failed.
-    pub fn get(
+    /// What is made is made of an error when what is stored is damaged, or the store has failed.
+    pub fn get<T, F>(
         &self,
         query: Arc<Query>,
-    ) -> impl Future<Output = Result<(Vec<Elements>, Held), ReadError>> + use<> {
+        make: F,
+    ) -> impl Future<Output = (T, Held)> + use<T, F>
+    where
+        T: Send + 'static,
+        F: FnOnce(Result<Vec<Elements>, ReadError>) -> T + Send + 'static,
+    {
         let inner = &self.0;
+        let mut hash = DefaultHasher::new();
+        query.owner.hash(&mut hash);
         let (tell, told) = oneshot::channel();
-        if inner.is_alone.get() || inner.readers.is_empty() {
-            let found = find(&inner.store, &query).map(|elements| inner.hold(elements));
-            // It is received below.
-            let _ = tell.send(Some(found));
-        } else {
-            let mut hash = DefaultHasher::new();
-            query.owner.hash(&mut hash);
-            let number = usize::try_from(hash.finish() % READERS as u64).unwrap_or(0);
-            if let Some(reader) = inner.readers.get(number) {
-                reader.asked.borrow_mut().push_back((query, tell));
+        let mut question = Box::new(Question {
+            query,
+            make: Some(make),
+            made: None,
+            tell,
+        });
+        let number = usize::try_from(hash.finish() % READERS as u64).unwrap_or(0);
+        match inner.readers.get(number) {
+            Some(reader) if !inner.is_alone.get() => {
+                reader.asked.borrow_mut().push_back(question);
                 if !reader.is_busy.replace(true) {
                     drop(spawn_local(Rc::clone(inner).read_all(number)));
                 }
             }
+            _ => {
+                let bytes = question.read(&inner.store);
+                question.tell(inner.hold(bytes));
+            }
         }
-        async move { told.await.ok().flatten().unwrap_or_else(|| panics::again()) }
+        async move {
+            let (made, held) = told.await.unwrap_or_default();
+            (made.unwrap_or_else(|| panics::again()), held)
+        }
     }
 
     /// The same, for whoever keeps nothing of it: it counts for nobody, and waits for nothing.
@@ -279,46 +306,70 @@ impl Inner {
             return;
         };
         while !asked.borrow().is_empty() {
-            while self.held.bytes.get() >= MAX_HELD {
+            while self.held.bytes.load(Relaxed) >= MAX_HELD {
                 self.held.less.notified().await;
             }
-            let query = |(query, _): &Asked| Arc::clone(query);
-            let batch: Vec<_> = asked.borrow().iter().take(BATCH).map(query).collect();
+            let batch = asked.borrow().len().min(BATCH);
+            let batch: Vec<_> = asked.borrow_mut().drain(..batch).collect();
             let store = self.store.clone();
-            for found in thread.run(move || read(&store, &batch)).await {
-                let found = found.map(|found| found.map(|elements| self.hold(elements)));
-                if let Some((_, tell)) = asked.borrow_mut().pop_front() {
-                    // It may be over.
-                    let _ = tell.send(found);
-                }
+            let (mut batch, found) = thread.run(move || read(&store, batch)).await;
+            let left = batch.split_off(found.len());
+            for it in left.into_iter().rev() {
+                asked.borrow_mut().push_front(it);
+            }
+            for (it, bytes) in batch.into_iter().zip(found) {
+                it.tell(self.hold(bytes));
             }
         }
         is_busy.set(false);
     }
 
-    fn hold(&self, elements: Vec<Elements>) -> (Vec<Elements>, Held) {
-        let bytes = bytes_of(&elements);
-        let all = Rc::clone(&self.held);
-        all.bytes.update(|all| all + bytes);
-        let all = Some(all);
-        (elements, Held { bytes, all })
+    fn hold(&self, bytes: usize) -> Held {
+        self.held.bytes.fetch_add(bytes, Relaxed);
+        Held {
+            bytes,
+            all: Some(Arc::clone(&self.held)),
+        }
     }
 }
 
-/// What the first of these find, at least one; `None` for a query that met a panic.
-fn read(store: &Store, batch: &[Arc<Query>]) -> Vec<Option<Result<Vec<Elements>, ReadError>>> {
-    let mut bytes = 0;
-    let find = |query: &Arc<Query>| {
-        if bytes >= BATCH_BYTES {
-            return None;
+/// Reads the first of these, at least one; how many bytes were found for each.
+fn read(store: &Store, mut batch: Vec<Box<dyn Asked>>) -> (Vec<Box<dyn Asked>>, Vec<usize>) {
+    let mut all = 0;
+    let mut found = Vec::with_capacity(batch.len());
+    for it in &mut batch {
+        let bytes = it.read(store);
+        found.push(bytes);
+        all += bytes;
+        if all >= BATCH_BYTES {
+            break;
         }
-        let found = panics::caught(|| find(store, query));
-        if let Some(Ok(elements)) = &found {
-            bytes += bytes_of(elements);
-        }
-        Some(found)
-    };
-    batch.iter().map_while(find).collect()
+    }
+    (batch, found)
+}
+
+impl<T, F> Asked for Question<T, F>
+where
+    T: Send,
+    F: FnOnce(Result<Vec<Elements>, ReadError>) -> T + Send,
+{
+    fn read(&mut self, store: &Store) -> usize {
+        let make = self.make.take();
+        let read = panics::caught(|| {
+            let found = find(store, &self.query);
+            let elements = found.as_deref().unwrap_or_default();
+            let bytes = elements.iter().map(|it| it.text.len()).sum();
+            (make.map(|make| make(found)), bytes)
+        });
+        let (made, bytes) = read.unwrap_or_default();
+        self.made = made;
+        bytes
+    }
+
+    fn tell(self: Box<Self>, held: Held) {
+        // They may be gone.
+        let _ = self.tell.send((self.made, held));
+    }
 }
 
 fn find(store: &Store, query: &Query) -> Result<Vec<Elements>, ReadError> {
@@ -342,10 +393,6 @@ fn find(store: &Store, query: &Query) -> Result<Vec<Elements>, ReadError> {
     names.iter().map(find_one).collect()
 }
 
-fn bytes_of(elements: &[Elements]) -> usize {
-    elements.iter().map(|it| it.text.len()).sum()
-}
-
 async fn answered(answer: oneshot::Receiver<Result<(), SetError>>) -> Result<(), SetError> {
     // It is answered always, whatever fails.
     answer.await.unwrap_or(Err(SetError::Failed))
@@ -354,9 +401,8 @@ async fn answered(answer: oneshot::Receiver<Result<(), SetError>>) -> Result<(),
 impl Drop for Held {
     fn drop(&mut self) {
         if let Some(all) = &self.all {
-            let was_full = all.bytes.get() >= MAX_HELD;
-            all.bytes.update(|all| all - self.bytes);
-            if was_full && all.bytes.get() < MAX_HELD {
+            let before = all.bytes.fetch_sub(self.bytes, Relaxed);
+            if before >= MAX_HELD && before - self.bytes < MAX_HELD {
                 all.less.notify_waiters();
             }
         }

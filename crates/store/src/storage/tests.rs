@@ -42,11 +42,11 @@ fn what_is_held_is_bounded_and_each_owner_is_read_in_the_order_of_asking() {
         // How many are over, from when on they may be.
         let (over, _) = watch::channel(None);
         let get = |number| {
-            let got = storage.get(Arc::clone(&query));
+            let got = storage.get(Arc::clone(&query), |found| found.unwrap()[0].text.len());
             let (found, over, mut turn) = (Rc::clone(&found), over.clone(), over.subscribe());
             spawn_local(async move {
-                let held = got.await.unwrap();
-                assert_eq!(held.0[0].text.len(), LONG);
+                let (length, held) = got.await;
+                assert_eq!(length, LONG);
                 found.borrow_mut().push(number);
                 turn.wait_for(|over| *over == Some(number)).await.unwrap();
                 drop(held);
