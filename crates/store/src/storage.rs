@@ -4,7 +4,6 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,23 +14,18 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::spawn_local;
 
 use super::{ChangeSet, NamespaceUsage, Owner, ReadError, SetError, Store, Totals};
+use xps_base::clock::Instant;
 use xps_base::panics;
 use xps_base::threads::Workers;
 
-/// How many threads read for requests. A read may have to wait for the disk.
-const READERS: usize = 4;
-
-/// The places of two more: for what must not wait behind [`Storage::get`], and for what goes through many
-/// keys.
-const ASIDE: usize = READERS;
-const COUNTER: usize = READERS + 1;
-
-/// How many bytes may have been read that nobody has sent on yet. Each reader may exceed it by a batch.
+/// How many bytes may have been read that nobody has sent on yet, beside one batch.
 const MAX_HELD: usize = 1024 * 1024;
 
-/// How many queries are read in a batch, which is over when so many bytes have been read.
+/// How many queries are read in a batch at most; it is over, too, when so many bytes have been read, or
+/// for so long.
 const BATCH: usize = 64;
-const BATCH_BYTES: usize = 256 * 1024;
+const BATCH_BYTES: usize = 512 * 1024;
+const BATCH_TIME: Duration = Duration::from_millis(2);
 
 /// What is asked for.
 #[derive(Debug)]
@@ -81,19 +75,24 @@ pub struct Storage(Rc<Inner>);
 
 struct Inner {
     store: Store,
-    /// Each reads for the same owners always. Without any, whoever reads does it.
-    readers: Vec<Reader>,
+    /// Without threads, whoever reads does it.
+    threads: Option<Threads>,
+    /// What is to be read next, and whether that is under way.
+    asked: RefCell<VecDeque<Box<dyn Asked>>>,
+    is_reading: Cell<bool>,
     held: Arc<AllHeld>,
     /// Whether a single request is open: then nobody waits for whoever reads at once, and changing
     /// threads would take longer than most reads.
     is_alone: Cell<bool>,
 }
 
-/// A thread that reads, and what it is to read next.
-struct Reader {
-    thread: Workers,
-    asked: RefCell<VecDeque<Box<dyn Asked>>>,
-    is_busy: Cell<bool>,
+/// One each: a read may have to wait for the disk.
+struct Threads {
+    reader: Workers,
+    /// For what must not wait behind [`Storage::get`].
+    aside: Workers,
+    /// For what goes through many keys.
+    counter: Workers,
 }
 
 /// Something that was asked for.
@@ -121,26 +120,26 @@ impl Storage {
     ///
     /// When the system refuses them.
     pub fn new(store: Store) -> io::Result<Self> {
-        let readers = (0..=COUNTER).map(|_| {
-            Ok(Reader {
-                thread: Workers::start("reader", 1)?,
-                asked: RefCell::default(),
-                is_busy: Cell::new(false),
-            })
-        });
-        Ok(Self::with(store, readers.collect::<io::Result<_>>()?))
+        let threads = Threads {
+            reader: Workers::start("reader", 1)?,
+            aside: Workers::start("reader", 1)?,
+            counter: Workers::start("reader", 1)?,
+        };
+        Ok(Self::with(store, Some(threads)))
     }
 
     /// This store without threads: whoever reads does it, at once. So a run can be repeated.
     #[must_use]
     pub fn by_caller(store: Store) -> Self {
-        Self::with(store, Vec::new())
+        Self::with(store, None)
     }
 
-    fn with(store: Store, readers: Vec<Reader>) -> Self {
+    fn with(store: Store, threads: Option<Threads>) -> Self {
         Self(Rc::new(Inner {
             store,
-            readers,
+            threads,
+            asked: RefCell::default(),
+            is_reading: Cell::new(false),
             held: Arc::default(),
             is_alone: Cell::new(false),
         }))
@@ -171,8 +170,6 @@ impl Storage {
         F: FnOnce(Result<Vec<Elements>, ReadError>) -> T + Send + 'static,
     {
         let inner = &self.0;
-        let mut hash = DefaultHasher::new();
-        query.owner.hash(&mut hash);
         let (tell, told) = oneshot::channel();
         let mut question = Box::new(Question {
             query,
@@ -180,17 +177,13 @@ impl Storage {
             made: None,
             tell,
         });
-        let number = usize::try_from(hash.finish() % READERS as u64).unwrap_or(0);
-        match inner.readers.get(number) {
-            Some(reader) if !inner.is_alone.get() => {
-                reader.asked.borrow_mut().push_back(question);
-                if !reader.is_busy.replace(true) {
-                    drop(spawn_local(Rc::clone(inner).read_all(number)));
-                }
-            }
-            _ => {
-                let bytes = question.read(&inner.store);
-                question.tell(inner.hold(bytes));
+        if inner.is_alone.get() || inner.threads.is_none() {
+            let bytes = question.read(&inner.store);
+            question.tell(inner.hold(bytes));
+        } else {
+            inner.asked.borrow_mut().push_back(question);
+            if !inner.is_reading.replace(true) {
+                drop(spawn_local(Rc::clone(inner).read_all()));
             }
         }
         async move {
@@ -205,7 +198,8 @@ impl Storage {
     ///
     /// As [`Storage::get`].
     pub async fn look_up(&self, query: Query) -> Result<Vec<Elements>, ReadError> {
-        self.read_on(ASIDE, move |store| find(store, &query)).await
+        self.read_on(|it| &it.aside, move |store| find(store, &query))
+            .await
     }
 
     /// What is noted about an owner.
@@ -218,7 +212,8 @@ impl Storage {
             return self.0.store.note(owner);
         }
         let of = owner.clone();
-        self.read_on(ASIDE, move |store| store.note(&of)).await
+        self.read_on(|it| &it.aside, move |store| store.note(&of))
+            .await
     }
 
     /// The namespaces in which an owner has something, and how much.
@@ -228,7 +223,7 @@ impl Storage {
     /// When the store has failed.
     pub async fn namespace_usage(&self, owner: &Owner) -> Result<Vec<NamespaceUsage>, ReadError> {
         let of = owner.clone();
-        self.read_on(COUNTER, move |store| store.namespace_usage(&of))
+        self.read_on(|it| &it.counter, move |store| store.namespace_usage(&of))
             .await
     }
 
@@ -238,7 +233,7 @@ impl Storage {
     ///
     /// When the store has failed.
     pub async fn totals(&self, patience: Duration) -> Result<Totals, ReadError> {
-        self.read_on(COUNTER, move |store| store.totals(patience))
+        self.read_on(|it| &it.counter, move |store| store.totals(patience))
             .await
     }
 
@@ -282,46 +277,39 @@ impl Storage {
     /// Reads where it holds up nobody.
     async fn read_on<T: Send + 'static>(
         &self,
-        reader: usize,
+        thread: impl FnOnce(&Threads) -> &Workers,
         work: impl FnOnce(&Store) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, ReadError> {
-        let Some(reader) = self.0.readers.get(reader) else {
+        let Some(threads) = &self.0.threads else {
             return work(&self.0.store);
         };
         let store = self.0.store.clone();
-        reader.thread.run(move || work(&store)).await
+        thread(threads).run(move || work(&store)).await
     }
 }
 
 impl Inner {
-    /// Reads what this reader is asked for, as long as that is something: in batches, as a change of
-    /// threads takes longer than most reads.
-    async fn read_all(self: Rc<Self>, reader: usize) {
-        let Some(Reader {
-            thread,
-            asked,
-            is_busy,
-        }) = self.readers.get(reader)
-        else {
-            return;
-        };
-        while !asked.borrow().is_empty() {
+    /// Reads what is asked for, as long as that is something: in batches, as a change of threads takes
+    /// longer than most reads.
+    async fn read_all(self: Rc<Self>) {
+        while let Some(Threads { reader, .. }) = &self.threads
+            && !self.asked.borrow().is_empty()
+        {
             while self.held.bytes.load(Relaxed) >= MAX_HELD {
                 self.held.less.notified().await;
             }
-            let batch = asked.borrow().len().min(BATCH);
-            let batch: Vec<_> = asked.borrow_mut().drain(..batch).collect();
+            let batch = self.asked.borrow().len().min(BATCH);
+            let batch: Vec<_> = self.asked.borrow_mut().drain(..batch).collect();
             let store = self.store.clone();
-            let (mut batch, found) = thread.run(move || read(&store, batch)).await;
-            let left = batch.split_off(found.len());
-            for it in left.into_iter().rev() {
-                asked.borrow_mut().push_front(it);
+            let (mut batch, found) = reader.run(move || read(&store, batch)).await;
+            for it in batch.drain(found.len()..).rev() {
+                self.asked.borrow_mut().push_front(it);
             }
             for (it, bytes) in batch.into_iter().zip(found) {
                 it.tell(self.hold(bytes));
             }
         }
-        is_busy.set(false);
+        self.is_reading.set(false);
     }
 
     fn hold(&self, bytes: usize) -> Held {
@@ -335,13 +323,14 @@ impl Inner {
 
 /// Reads the first of these, at least one; how many bytes were found for each.
 fn read(store: &Store, mut batch: Vec<Box<dyn Asked>>) -> (Vec<Box<dyn Asked>>, Vec<usize>) {
+    let begun = Instant::now();
     let mut all = 0;
     let mut found = Vec::with_capacity(batch.len());
     for it in &mut batch {
         let bytes = it.read(store);
         found.push(bytes);
         all += bytes;
-        if all >= BATCH_BYTES {
+        if all >= BATCH_BYTES || begun.elapsed() >= BATCH_TIME {
             break;
         }
     }
