@@ -112,9 +112,9 @@ impl Replies {
     }
 
     /// A request is to be answered like this.
-    pub fn pending(&self, answer: Answer) -> Pending {
+    pub fn pending(&self, answer: Arc<Answer>) -> Pending {
         Pending {
-            answer: Arc::new(answer),
+            answer,
             is_sent: false,
             replies: self.clone(),
         }

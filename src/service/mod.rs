@@ -23,6 +23,7 @@ mod settings;
 mod tally;
 mod typed;
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use xmpp_parsers::ns as xep;
@@ -206,7 +207,7 @@ impl Service {
             asker: is_about_bookmarks.then(|| answer.asker().to_owned()),
             size: received.size + received.text.len() + OVERHEAD,
             action,
-            answer,
+            answer: Arc::new(answer),
         })
     }
 
@@ -222,7 +223,7 @@ impl Service {
                 asker: None,
                 size: received.size + OVERHEAD,
                 action: Action::Forget,
-                answer,
+                answer: Arc::new(answer),
             }),
             Err(error) => refusal(&answer, &error),
         }
@@ -304,14 +305,14 @@ impl Service {
                 asker: None,
                 size: received.size + received.text.len() + OVERHEAD,
                 action: Action::Look(look),
-                answer,
+                answer: Arc::new(answer),
             }),
             Ok(Step::Remove(owner, namespace, done)) => Plan::Store(Request {
                 owner,
                 asker: None,
                 size: received.size + received.text.len() + OVERHEAD,
                 action: Action::Remove(namespace),
-                answer: answer.saying(done),
+                answer: Arc::new(answer.saying(done)),
             }),
             Err(error) => refusal(&answer, &error),
         }

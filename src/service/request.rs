@@ -1,5 +1,7 @@
 //! What comes of a stanza, and what becomes of a request until it is answered.
 
+use std::sync::Arc;
+
 use super::announcement::Announcement;
 use super::answer::{Answer, Answered};
 use super::commands::Look;
@@ -48,7 +50,7 @@ pub struct Request {
     pub size: usize,
     /// What is to be done.
     pub action: Action,
-    pub answer: Answer,
+    pub answer: Arc<Answer>,
 }
 
 /// What is to be done with what an owner has.

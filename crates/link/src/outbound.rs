@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 
 use super::socket::WriteHalf;
-use memchr::memchr;
+use memchr::memchr2_iter;
 use xmpp_stanza::stanza::Reply;
 use xps_base::clock::Instant;
 
@@ -275,20 +275,16 @@ impl Outbox {
 /// looks once more (expat since 2.6, and so Prosody 13): as many blanks as the longest tag make
 /// it look.
 fn longest_tag(xml: &[u8]) -> usize {
-    /// Searching by vectors takes longer than looking at so many bytes.
-    const NEAR: usize = 16;
-    let find = |byte: u8, from: &[u8]| {
-        let near = from.iter().take(NEAR).position(|it| *it == byte);
-        near.or_else(|| Some(NEAR + memchr(byte, from.get(NEAR..)?)?))
-    };
-    let (mut longest, mut rest) = (0, xml);
-    while let Some(begin) = find(b'<', rest) {
-        let tag = &rest[begin..];
-        let Some(end) = find(b'>', tag) else {
-            break;
-        };
-        longest = longest.max(end + 1);
-        rest = &tag[end + 1..];
+    let (mut longest, mut open) = (0, None);
+    for at in memchr2_iter(b'<', b'>', xml) {
+        match (xml.get(at), open) {
+            (Some(b'<'), None) => open = Some(at),
+            (Some(b'>'), Some(begin)) => {
+                longest = longest.max(at + 1 - begin);
+                open = None;
+            }
+            _ => {}
+        }
     }
     longest
 }

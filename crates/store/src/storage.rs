@@ -23,7 +23,7 @@ const MAX_HELD: usize = 1024 * 1024;
 
 /// How many queries are read in a batch at most; it is over, too, when so many bytes have been read, or
 /// for so long.
-const BATCH: usize = 64;
+const BATCH: usize = 256;
 const BATCH_BYTES: usize = 512 * 1024;
 const BATCH_TIME: Duration = Duration::from_millis(2);
 

@@ -7,9 +7,9 @@ mod build;
 mod salvage;
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use memchr::{memchr, memmem};
+use memchr::{memchr, memmem::Finder};
 use rxml::error::EndOrError;
 use rxml::parser::CommentMode;
 use rxml::{Error, Options, Parse, RawEvent, RawParser, WithOptions};
@@ -41,6 +41,10 @@ const PIECE: usize = 4096;
 
 /// A longer start tag than this is none of an answer's: those have two addresses and an id.
 const LONGEST_HEAD: usize = 16 * 1024;
+
+/// What stands in the start tag of every answer to an IQ.
+static ANSWERS: LazyLock<[Finder<'static>; 2]> =
+    LazyLock::new(|| ["result", "error"].map(Finder::new));
 
 /// Reads stanzas of one stream.
 #[derive(Debug, Clone)]
@@ -133,8 +137,7 @@ impl Reader {
     /// The start tag of a stanza that is an answer to an IQ, if it can be read by itself.
     pub fn answer_head(&self, stanza: &Stanza<'_>) -> Option<Element> {
         let tag = start_tag(&stanza.bytes).filter(|tag| tag.len() <= LONGEST_HEAD)?;
-        let says = |kind: &str| memmem::find(tag, kind.as_bytes()).is_some();
-        if !says("result") && !says("error") {
+        if !ANSWERS.iter().any(|kind| kind.find(tag).is_some()) {
             return None;
         }
         let head = self.head(stanza)?;
