@@ -1,4 +1,4 @@
-//! What keeping bookmarks in step with PEP costs. `scripts/bench-bookmarks` runs it;
+//! What keeping bookmarks in step with PEP costs. `scripts/bench bookmarks` runs it;
 //! docs/internals/performance-bookmarks.md says what came out.
 //!
 //! `lone` asks one thing at a time through two real Prosodys side by side, one that grants PEP and

@@ -57,7 +57,7 @@ impl Who {
         }
     }
 
-    /// The program, where `scripts/bench` has made it.
+    /// The program, where `scripts/bench compare` has made it.
     fn command(self) -> Option<Command> {
         let made = |variable| env::var_os(variable).map(Command::new);
         match self {

@@ -1,5 +1,5 @@
 //! How fast the component is, beside others and beside what the libraries, the disk and sled can
-//! do: all in one run, by turns, as ratios of medians. `scripts/bench` makes the others and runs
+//! do: all in one run, by turns, as ratios of medians. `scripts/bench compare` makes the others and runs
 //! this; docs/internals/performance.md says what came out.
 //!
 //! `plan` says what is asked, `load` plays the server and asks it (`requests` has the bytes),
@@ -75,7 +75,10 @@ fn compare(arguments: &[String]) -> io::Result<()> {
             Err(error) => return Err(io::Error::other(format!("{}: {error}", who.name()))),
             Ok(Some(started)) => measured.push(started),
             Ok(None) if who == Who::Before => {}
-            Ok(None) => eprintln!("{} has not been made: see scripts/bench", who.name()),
+            Ok(None) => eprintln!(
+                "{} has not been made: see scripts/bench compare",
+                who.name()
+            ),
         }
     }
     let mut places = if has("--no-servers") {

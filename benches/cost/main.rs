@@ -1,5 +1,5 @@
 //! What a large store costs, and one that is written over again and again: time, memory, disk.
-//! `scripts/prove-cost` runs it; docs/internals/performance.md says what came out.
+//! `scripts/bench cost` runs it; docs/internals/performance.md says what came out.
 //!
 //! Each step runs in a process of its own, so that its memory is its own; `load` is what they do.
 //! Arguments: `--owners N`, `--keys N`, `--sets N`, and `--only large`, `overwritten` or `deleted`.

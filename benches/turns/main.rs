@@ -1,4 +1,4 @@
-//! What others wait beside users who ask for much. `scripts/prove-turns` runs it;
+//! What others wait beside users who ask for much. `scripts/bench turns` runs it;
 //! docs/internals/performance-bookmarks.md says what came out.
 //!
 //! `beside` has a victim ask for little on a real ejabberd, beside eight attackers, by turns in what

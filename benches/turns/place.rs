@@ -40,7 +40,7 @@ impl Place {
         let found = ejabberd::version();
         assert!(
             found >= (25, 3),
-            "ejabberd {found:?} cannot grant PEP: see scripts/prove-turns"
+            "ejabberd {found:?} cannot grant PEP: see scripts/bench turns"
         );
         let users = |name: &str| {
             (0..ATTACKERS)

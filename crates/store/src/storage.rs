@@ -1,116 +1,44 @@
 //! The store as requests use it: in owners and elements, and every call is awaited, so that none holds up
 //! the others.
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+mod query;
+mod reader;
+
+use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use tokio::sync::{Notify, oneshot};
-use tokio::task::spawn_local;
+use tokio::sync::oneshot;
 
 use super::{ChangeSet, NamespaceUsage, Owner, ReadError, SetError, Store, Totals};
-use xps_base::clock::Instant;
-use xps_base::panics;
+use query::find;
+use reader::Reader;
 use xps_base::threads::Workers;
 
-/// How many bytes may have been read that nobody has sent on yet, beside one batch.
-const MAX_HELD: usize = 1024 * 1024;
-
-/// How many queries are read in a batch at most; it is over, too, when so many bytes have been read, or
-/// for so long.
-const BATCH: usize = 256;
-const BATCH_BYTES: usize = 512 * 1024;
-const BATCH_TIME: Duration = Duration::from_millis(2);
-
-/// What is asked for.
-#[derive(Debug)]
-pub struct Query {
-    pub owner: Owner,
-    /// The namespace of the elements.
-    pub namespace: String,
-    /// Their names, none twice.
-    pub names: Vec<String>,
-    /// Whether, where nothing is found under a name, all that is in the namespace is to be found instead.
-    pub or_all: bool,
-}
-
-/// What is found under one name of a query.
-#[derive(Debug, Default)]
-pub struct Elements {
-    /// The elements as text, one behind the other.
-    pub text: String,
-    pub under: Under,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Under {
-    /// Under the name that was asked for.
-    Name,
-    /// In the namespace, under other names: all that is there, ordered by name.
-    Namespace,
-    #[default]
-    Nothing,
-}
-
-/// The memory of what was read, while it counts for [`Storage::get`]. It does until this is dropped.
-#[derive(Debug, Default)]
-pub struct Held {
-    bytes: usize,
-    all: Option<Arc<AllHeld>>,
-}
-
-#[derive(Debug, Default)]
-struct AllHeld {
-    bytes: AtomicUsize,
-    less: Notify,
-}
+pub use query::{Elements, Query, Under};
+pub use reader::Held;
 
 #[derive(Clone)]
 pub struct Storage(Rc<Inner>);
 
 struct Inner {
     store: Store,
+    reader: Rc<Reader>,
     /// Without threads, whoever reads does it.
     threads: Option<Threads>,
-    /// What is to be read next, and whether that is under way.
-    asked: RefCell<VecDeque<Box<dyn Asked>>>,
-    is_reading: Cell<bool>,
-    held: Arc<AllHeld>,
     /// Whether a single request is open: then nobody waits for whoever reads at once, and changing
     /// threads would take longer than most reads.
     is_alone: Cell<bool>,
 }
 
-/// One each: a read may have to wait for the disk.
 struct Threads {
-    reader: Workers,
-    /// For what must not wait behind [`Storage::get`].
+    /// One for what must not wait behind [`Storage::get`].
     aside: Workers,
-    /// For what goes through many keys.
+    /// One for what goes through many keys.
     counter: Workers,
-}
-
-/// Something that was asked for.
-trait Asked: Send {
-    /// Reads it. How many bytes were found.
-    fn read(&mut self, store: &Store) -> usize;
-
-    /// Tells whoever has asked. What was read is held until they let go of it.
-    fn tell(self: Box<Self>, held: Held);
-}
-
-struct Question<T, F> {
-    query: Arc<Query>,
-    /// What is made of what is found, on the thread that reads.
-    make: Option<F>,
-    /// `None` where that has panicked.
-    made: Option<T>,
-    tell: oneshot::Sender<(Option<T>, Held)>,
 }
 
 impl Storage {
@@ -121,26 +49,25 @@ impl Storage {
     /// When the system refuses them.
     pub fn new(store: Store) -> io::Result<Self> {
         let threads = Threads {
-            reader: Workers::start("reader", 1)?,
             aside: Workers::start("reader", 1)?,
             counter: Workers::start("reader", 1)?,
         };
-        Ok(Self::with(store, Some(threads)))
+        let reader = Reader::new(store.clone(), Some(Workers::start("reader", 1)?));
+        Ok(Self::with(store, reader, Some(threads)))
     }
 
     /// This store without threads: whoever reads does it, at once. So a run can be repeated.
     #[must_use]
     pub fn by_caller(store: Store) -> Self {
-        Self::with(store, None)
+        let reader = Reader::new(store.clone(), None);
+        Self::with(store, reader, None)
     }
 
-    fn with(store: Store, threads: Option<Threads>) -> Self {
+    fn with(store: Store, reader: Rc<Reader>, threads: Option<Threads>) -> Self {
         Self(Rc::new(Inner {
             store,
+            reader,
             threads,
-            asked: RefCell::default(),
-            is_reading: Cell::new(false),
-            held: Arc::default(),
             is_alone: Cell::new(false),
         }))
     }
@@ -169,27 +96,10 @@ impl Storage {
         T: Send + 'static,
         F: FnOnce(Result<Vec<Elements>, ReadError>) -> T + Send + 'static,
     {
-        let inner = &self.0;
-        let (tell, told) = oneshot::channel();
-        let mut question = Box::new(Question {
-            query,
-            make: Some(make),
-            made: None,
-            tell,
-        });
-        if inner.is_alone.get() || inner.threads.is_none() {
-            let bytes = question.read(&inner.store);
-            question.tell(inner.hold(bytes));
-        } else {
-            inner.asked.borrow_mut().push_back(question);
-            if !inner.is_reading.replace(true) {
-                drop(spawn_local(Rc::clone(inner).read_all()));
-            }
-        }
-        async move {
-            let (made, held) = told.await.unwrap_or_default();
-            (made.unwrap_or_else(|| panics::again()), held)
-        }
+        let Inner {
+            reader, is_alone, ..
+        } = &*self.0;
+        reader.read(query, make, is_alone.get())
     }
 
     /// The same, for whoever keeps nothing of it: it counts for nobody, and waits for nothing.
@@ -288,114 +198,9 @@ impl Storage {
     }
 }
 
-impl Inner {
-    /// Reads what is asked for, as long as that is something: in batches, as a change of threads takes
-    /// longer than most reads.
-    async fn read_all(self: Rc<Self>) {
-        while let Some(Threads { reader, .. }) = &self.threads
-            && !self.asked.borrow().is_empty()
-        {
-            while self.held.bytes.load(Relaxed) >= MAX_HELD {
-                self.held.less.notified().await;
-            }
-            let batch = self.asked.borrow().len().min(BATCH);
-            let batch: Vec<_> = self.asked.borrow_mut().drain(..batch).collect();
-            let store = self.store.clone();
-            let (mut batch, found) = reader.run(move || read(&store, batch)).await;
-            for it in batch.drain(found.len()..).rev() {
-                self.asked.borrow_mut().push_front(it);
-            }
-            for (it, bytes) in batch.into_iter().zip(found) {
-                it.tell(self.hold(bytes));
-            }
-        }
-        self.is_reading.set(false);
-    }
-
-    fn hold(&self, bytes: usize) -> Held {
-        self.held.bytes.fetch_add(bytes, Relaxed);
-        Held {
-            bytes,
-            all: Some(Arc::clone(&self.held)),
-        }
-    }
-}
-
-/// Reads the first of these, at least one; how many bytes were found for each.
-fn read(store: &Store, mut batch: Vec<Box<dyn Asked>>) -> (Vec<Box<dyn Asked>>, Vec<usize>) {
-    let begun = Instant::now();
-    let mut all = 0;
-    let mut found = Vec::with_capacity(batch.len());
-    for it in &mut batch {
-        let bytes = it.read(store);
-        found.push(bytes);
-        all += bytes;
-        if all >= BATCH_BYTES || begun.elapsed() >= BATCH_TIME {
-            break;
-        }
-    }
-    (batch, found)
-}
-
-impl<T, F> Asked for Question<T, F>
-where
-    T: Send,
-    F: FnOnce(Result<Vec<Elements>, ReadError>) -> T + Send,
-{
-    fn read(&mut self, store: &Store) -> usize {
-        let make = self.make.take();
-        let read = panics::caught(|| {
-            let found = find(store, &self.query);
-            let elements = found.as_deref().unwrap_or_default();
-            let bytes = elements.iter().map(|it| it.text.len()).sum();
-            (make.map(|make| make(found)), bytes)
-        });
-        let (made, bytes) = read.unwrap_or_default();
-        self.made = made;
-        bytes
-    }
-
-    fn tell(self: Box<Self>, held: Held) {
-        // They may be gone.
-        let _ = self.tell.send((self.made, held));
-    }
-}
-
-fn find(store: &Store, query: &Query) -> Result<Vec<Elements>, ReadError> {
-    let Query {
-        owner,
-        namespace,
-        names,
-        or_all,
-    } = query;
-    let find_one = |name: &String| {
-        let mut text = String::new();
-        let under = if store.read(owner, namespace, Some(name), &mut text)? > 0 {
-            Under::Name
-        } else if *or_all && store.read(owner, namespace, None, &mut text)? > 0 {
-            Under::Namespace
-        } else {
-            Under::Nothing
-        };
-        Ok(Elements { text, under })
-    };
-    names.iter().map(find_one).collect()
-}
-
 async fn answered(answer: oneshot::Receiver<Result<(), SetError>>) -> Result<(), SetError> {
     // It is answered always, whatever fails.
     answer.await.unwrap_or(Err(SetError::Failed))
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        if let Some(all) = &self.all {
-            let before = all.bytes.fetch_sub(self.bytes, Relaxed);
-            if before >= MAX_HELD && before - self.bytes < MAX_HELD {
-                all.less.notify_waiters();
-            }
-        }
-    }
 }
 
 impl fmt::Debug for Storage {
@@ -403,6 +208,3 @@ impl fmt::Debug for Storage {
         self.0.store.fmt(f)
     }
 }
-
-#[cfg(test)]
-mod tests;

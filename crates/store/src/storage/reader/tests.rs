@@ -10,9 +10,9 @@ use tokio::sync::watch;
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::sleep;
 
-use super::{BATCH_BYTES, MAX_HELD, Query, Storage};
-use crate::Store;
+use super::{BATCH_BYTES, MAX_HELD};
 use crate::suite::{change, owner, set};
+use crate::{Query, Storage, Store};
 
 /// The length of what each get finds.
 const LONG: usize = 256 * 1024;
