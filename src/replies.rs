@@ -49,6 +49,7 @@ impl Replies {
     /// Bounds what waits from now on.
     pub fn set_max_unsent(&self, bytes: usize) {
         self.0.max_unsent.set(bytes);
+        self.tell_of_room();
     }
 
     /// Counts a reply, and queues it.
@@ -70,11 +71,15 @@ impl Replies {
 
     /// Does this with all that is queued.
     pub fn with<T>(&self, work: impl FnOnce(&mut Outbox) -> T) -> T {
-        let mut outbox = self.0.outbox.borrow_mut();
-        let before = outbox.bytes();
-        let done = work(&mut outbox);
-        if outbox.bytes() > before {
+        let (done, before, after) = {
+            let mut outbox = self.0.outbox.borrow_mut();
+            let before = outbox.bytes();
+            (work(&mut outbox), before, outbox.bytes())
+        };
+        if after > before {
             self.0.queued.notify_one();
+        } else if after < before {
+            self.tell_of_room();
         }
         done
     }

@@ -497,3 +497,23 @@ fn a_set_that_does_not_wait_for_pep_is_over_when_it_is_answered() {
         stage.plays(ALL).await;
     });
 }
+
+/// Answers waited for others to be written, and those were dropped, as no link had come for too long: the
+/// answers went on waiting until something else was written.
+#[test]
+fn answers_that_wait_for_room_are_sent_when_there_is_some_however_it_was_made() {
+    played(async || {
+        let stage = Stage::new(&[]);
+        stage.replies.set_max_unsent(1);
+        for user in 0..3 {
+            stage.hears(&format!(
+                "<iq type='get' id='{user}' from='u{user}@h/r' to='p.h'>\
+                 <query xmlns='jabber:iq:private'><a xmlns='urn:x'/></query></iq>"
+            ));
+        }
+        for _ in 0..3 {
+            assert_eq!(stage.said().await.len(), 1);
+        }
+        assert_eq!(stage.requests.count(), 0);
+    });
+}
