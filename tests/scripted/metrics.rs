@@ -341,6 +341,27 @@ fn a_store_that_fails_is_told_and_counted_anew() {
     scrape.assert(&[("stored_owners", 1.0)]);
 }
 
+/// Recorded queries, dashboards and alerts go by names and labels. These are of the commit before the
+/// program became a workspace.
+#[test]
+fn every_series_has_the_name_the_type_and_the_labels_that_it_has_always_had() {
+    let mut stage = Stage::new();
+    stage.expect_nothing();
+    let scrape = Scrape::when(&stage, |scrape| scrape.value("stored_owners").is_some());
+    let version = format!("{:?}", env!("CARGO_PKG_VERSION"));
+    let lines = scrape.0.lines().filter(|line| !line.starts_with("# HELP"));
+    let series = lines.map(|line| match line.rsplit_once(' ') {
+        Some((series, _)) if !line.starts_with('#') => series.replace(&version, "\"\""),
+        _ => line.to_owned(),
+    });
+    let expected = std::fs::read_to_string(packaged("tests/fixtures/metrics.txt"));
+    let expected = expected.expect("it is kept");
+    assert_eq!(
+        series.collect::<Vec<_>>(),
+        expected.lines().collect::<Vec<_>>()
+    );
+}
+
 fn packaged(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
