@@ -243,6 +243,8 @@ impl Component {
                 },
             };
             tokio::select! {
+                // What only says that something is to be done comes last: it is done by then.
+                biased;
                 Some(config) = self.changes.recv() => self.take_over(&config, &mut inbound, tell),
                 () = &mut stop, if !stopping => {
                     stopping = true;
@@ -253,8 +255,6 @@ impl Component {
                         return leaving.ended;
                     }
                 }
-                () = self.replies.queued() => {}
-                () = self.requests.over() => {}
                 turn = turn(wrote, &mut inbound, reading, &mut outbound, &self.replies) => {
                     wrote = matches!(turn, Turn::Wrote(_));
                     match turn {
@@ -272,6 +272,8 @@ impl Component {
                         }
                     }
                 }
+                () = self.replies.queued() => {}
+                () = self.requests.over() => {}
             }
         }
     }

@@ -69,6 +69,8 @@ struct Inner {
     replies: Replies,
     /// Whether the stanza that is taken came without others that wait meanwhile.
     came_alone: Cell<bool>,
+    /// How many tasks have been made that were not begun yet.
+    unsettled: Cell<usize>,
     /// Under whose name it is noted what clients were shown while we are not running: our own domain,
     /// which is nobody's who has anything.
     notes: Option<Owner>,
@@ -100,6 +102,7 @@ impl Requests {
             handler: Handler::new(storage, bookmarks, replies.clone(), workers),
             announcements: RefCell::new(Announcements::new(replies.clone())),
             came_alone: Cell::new(true),
+            unsettled: Cell::new(0),
             replies,
             notes,
             metrics: metrics.requests.clone(),
@@ -186,9 +189,12 @@ impl Requests {
         self.0.came_alone.set(stanzas == 1);
     }
 
-    /// Whether there is room for more.
+    /// Whether more is to be read: there is room, and whatever was read before goes on by itself. Otherwise
+    /// new requests would be begun ahead of the end of those that are open.
     pub fn has_room(&self) -> bool {
-        self.0.owners.bytes() < self.0.owners.limits().max_open_bytes && self.0.replies.has_room()
+        self.0.unsettled.get() == 0
+            && self.0.owners.bytes() < self.0.owners.limits().max_open_bytes
+            && self.0.replies.has_room()
     }
 
     /// How many have no reply yet.
@@ -275,8 +281,16 @@ impl Requests {
         let mut context = Context::from_waker(Waker::noop());
         let polled = panics::caught(|| serving.as_mut().poll(&mut context));
         if let Some(Poll::Pending) = polled {
+            inner.unsettled.update(|it| it + 1);
+            let inner = Rc::clone(inner);
             // Its panic costs this task.
-            drop(spawn_local(serving));
+            drop(spawn_local(async move {
+                inner.unsettled.update(|it| it - 1);
+                if inner.unsettled.get() == 0 {
+                    inner.owners.over.notify_one();
+                }
+                serving.await;
+            }));
         }
     }
 }
