@@ -60,7 +60,7 @@ impl Handler {
         match action {
             Action::Get(get) => {
                 let (query, of) = (get.query(), reply.answer());
-                let got = self.storage.get(query, move |read| get.got(read, &of));
+                let got = self.storage.get(query, move |read| of.got(get.found(read)));
                 turn.submitted();
                 let (got, held) = got.await;
                 let found = match got {

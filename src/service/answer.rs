@@ -45,6 +45,14 @@ pub struct Answered {
     pub tally: Tally,
 }
 
+/// What comes of a get.
+#[derive(Debug)]
+pub enum Got {
+    Answer(Answered),
+    /// There are bookmarks in it, or a place for them.
+    Bookmarks(Found),
+}
+
 impl Answer {
     /// An answer in this envelope to what was read at this moment; `stored` bytes are what one
     /// namespace may hold.
@@ -74,6 +82,15 @@ impl Answer {
         match payload {
             Ok(payload) => self.result(&payload),
             Err(error) => self.error(&error),
+        }
+    }
+
+    /// What comes of a get.
+    pub fn got(&self, found: Result<Found, StanzaError>) -> Got {
+        match found {
+            Ok(found) if found.has_bookmarks() => Got::Bookmarks(found),
+            Ok(found) => Got::Answer(self.found(&found)),
+            Err(error) => Got::Answer(self.error(&error)),
         }
     }
 

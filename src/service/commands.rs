@@ -12,22 +12,25 @@ mod look;
 mod own;
 mod session;
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use jid::Jid;
 use xmpp_parsers::disco::{Identity, Item};
 
 use super::access;
-use super::error::{Condition, StanzaError};
+use super::error::{Condition, StanzaError, unreadable};
 use super::settings::Settings;
 use crate::stanza::Element;
-use crate::store::Owner;
+use crate::store::{Owner, Storage};
 
-use form::{Head, Submitted};
+use form::{Head, Listing, Submitted};
 pub use look::Look;
 
 /// The namespace of commands, and the node that lists them.
 pub const NAMESPACE: &str = "http://jabber.org/protocol/commands";
+
+/// How long is counted for the statistics. A thread of those that read is taken meanwhile.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// What comes of one step of a command.
 #[derive(Debug)]
@@ -248,4 +251,25 @@ fn bad_payload(text: &'static str) -> StanzaError {
 /// A bad request, in the terms of XEP-0050.
 fn refusal(name: &'static str, text: &'static str) -> StanzaError {
     StanzaError::new(Condition::BadRequest, text).with(NAMESPACE, name)
+}
+
+impl Look {
+    /// Reads the store: the payload of the answer.
+    pub async fn execute(&self, storage: &Storage) -> Result<String, StanzaError> {
+        let listing = async |owner: &Owner| {
+            let namespace_usage = storage.namespace_usage(owner).await;
+            namespace_usage.map(Listing::new).map_err(|_| unreadable())
+        };
+        Ok(match self {
+            Self::Stored(head, owner) => own::stored(head, owner, &listing(owner).await?),
+            Self::Namespaces(head, owner) => own::choose(head, &listing(owner).await?),
+            Self::All(head, owner) => own::confirm(head, &listing(owner).await?),
+            Self::User(head, owner) => admin::confirm(head, owner, &listing(owner).await?),
+            Self::Totals(head, linked) => {
+                let totals = storage.totals(PATIENCE).await;
+                let totals = totals.map_err(|_| unreadable())?;
+                admin::statistics(head, *linked, &totals)
+            }
+        })
+    }
 }

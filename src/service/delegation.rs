@@ -1,7 +1,7 @@
 //! Namespace delegation (XEP-0355): requests that a server hands over, because its users send
 //! them to their own accounts and not to us.
 
-use super::forget;
+use super::settings::NAMESPACE;
 use crate::address;
 use crate::stanza::{Element, Received, ns};
 
@@ -18,7 +18,7 @@ pub fn is_delegation(element: &Element) -> bool {
 /// The feature by which a server shows that it delegates private storage to the component of this
 /// domain: it announces it for as long as it does.
 pub fn delegation_mark(domain: &str) -> String {
-    format!("{}#delegated-to-{domain}", forget::NAMESPACE)
+    format!("{}#delegated-to-{domain}", NAMESPACE)
 }
 
 /// Whether this message tells us that the namespace of private storage is delegated to us.

@@ -10,8 +10,6 @@ use crate::address::{self, Sender};
 use crate::stanza::Element;
 use crate::store::Owner;
 
-pub const NAMESPACE: &str = "urn:xmpp-private-storage:0";
-
 /// Whose data is to go. Only a served host may say it, in its own name, of its own users.
 pub fn owner(
     settings: &Settings,

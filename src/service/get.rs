@@ -3,7 +3,6 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::answer::{Answer, Answered};
 use super::error::Limit;
 use super::error::unreadable;
 use super::error::{Condition, StanzaError};
@@ -62,17 +61,8 @@ impl Get {
         Arc::clone(&self.query)
     }
 
-    /// What comes of it, by what the store has read.
-    pub fn got(&self, read: Result<Vec<Elements>, ReadError>, answer: &Answer) -> Got {
-        match self.found(read) {
-            Ok(found) if found.bookmarks.is_some() => Got::Bookmarks(found),
-            Ok(found) => Got::Answer(answer.found(&found)),
-            Err(error) => Got::Answer(answer.error(&error)),
-        }
-    }
-
-    /// Stored elements go into the answer as they are, unparsed.
-    fn found(&self, read: Result<Vec<Elements>, ReadError>) -> Result<Found, StanzaError> {
+    /// What is found by what the store has read. Stored elements go into the answer as they are, unparsed.
+    pub fn found(&self, read: Result<Vec<Elements>, ReadError>) -> Result<Found, StanzaError> {
         let elements = read.map_err(|_| unreadable())?;
         let mut elements = elements.into_iter();
         let mut parts = Vec::with_capacity(self.names.len());
@@ -125,14 +115,6 @@ impl Get {
     }
 }
 
-/// What comes of a get.
-#[derive(Debug)]
-pub enum Got {
-    Answer(Answered),
-    /// There are bookmarks in it, or a place for them.
-    Bookmarks(Found),
-}
-
 /// What a get has found: the payload of its answer. Room bookmarks in it may yet be shown otherwise than
 /// they are stored.
 #[derive(Debug)]
@@ -154,6 +136,11 @@ struct Place {
 }
 
 impl Found {
+    /// Whether there are bookmarks in it, or a place for them.
+    pub fn has_bookmarks(&self) -> bool {
+        self.bookmarks.is_some()
+    }
+
     /// Of what is stored only this is to be shown where PEP is not asked, or does not answer.
     pub fn leave(&mut self, left: String) {
         self.left = Some(left);

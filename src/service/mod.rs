@@ -40,11 +40,11 @@ use envelope::Envelope;
 
 pub use access::accounts;
 pub use announcement::Announcement;
-pub use answer::{Answer, Answered};
+pub use answer::{Answer, Answered, Got};
 pub use containers::CONTAINERS;
 pub use delegation::delegation_mark;
 pub use error::{Condition, Limit, StanzaError};
-pub use get::{BOOKMARKS, Found, Got, MAX_NAME_BYTES};
+pub use get::{BOOKMARKS, Found, MAX_NAME_BYTES};
 pub use private::is_reserved;
 pub use privilege::Grant;
 pub use request::{Action, Plan, Request, bookmarks_in};
@@ -147,7 +147,7 @@ impl Service {
                 access::direct(&self.settings, from, iq.attribute("to"))
             });
         }
-        if is_set && payload.is(forget::NAMESPACE, "forget") {
+        if is_set && payload.is(settings::NAMESPACE, "forget") {
             return self.forget(received, payload, from, answer);
         }
         if is_set && payload.is(commands::NAMESPACE, "command") && self.is_for_us(iq) {

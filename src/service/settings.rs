@@ -6,6 +6,9 @@ use crate::limits::Limits;
 use crate::stanza::Element;
 use crate::store::Owner;
 
+/// The namespace of what is ours alone.
+pub const NAMESPACE: &str = "urn:xmpp-private-storage:0";
+
 /// How the service is set up.
 #[derive(Debug, Clone)]
 pub struct Settings {

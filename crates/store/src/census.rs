@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::change::Owner;
-use super::engine::{Engine, EngineError};
+use super::engine::Engine;
+use super::error::EngineError;
 use super::observer::Observer;
 use super::record::{self, Scale};
 use xps_base::clock::Instant;

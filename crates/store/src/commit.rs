@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use super::census::Census;
 use super::change::{Change, ChangeSet, Existing, Owner, Quota};
-use super::compact::{Asked, Compactor};
+use super::compact::Compactor;
 use super::engine::{Engine, Source};
 use super::error::SetError;
 use super::observer::Observer;
 use super::plan::{Group, Refusal, Writes};
+use super::request::{Request, Work};
 use super::revive::{Broken, LONGEST_PAUSE, Reviver, SHORTEST_PAUSE};
 use super::shared::{Breakdown, Done, Shared};
 use super::space::FreeSpace;
@@ -39,29 +40,6 @@ const CACHE_BYTES: usize = 16 * 1024 * 1024;
 const STEADY_AFTER: Duration = Duration::from_secs(60);
 
 type Set = (Work, Done);
-
-/// What is to be written.
-pub(super) enum Work {
-    Set(ChangeSet, Existing),
-    Note(Owner, Option<String>),
-}
-
-/// What is sent to the writer thread.
-pub(super) enum Request {
-    Set(Work, Done),
-    /// Nothing shall be left of an owner, or of one namespace of theirs.
-    Remove(Owner, Option<String>, Done),
-    Compact(Asked),
-    /// The engine broke, and was opened again.
-    Revived(Arc<dyn Engine>),
-    /// To be measured from now on.
-    Measure(Arc<dyn Observer>),
-    /// To be counted, if it is not yet.
-    Count,
-    /// To be called when it is reached: a sign of life.
-    Reached(Box<dyn FnOnce() + Send>),
-    Close,
-}
 
 pub(super) struct Writer {
     shared: Arc<Shared>,

@@ -22,8 +22,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::engine::{Engine, EngineError, Successor};
-use super::error::CompactError;
+use super::engine::{Engine, Successor};
+use super::error::{CompactError, EngineError};
 use super::format::LIVE;
 use super::plan::Writes;
 use super::shared::Told;

@@ -3,19 +3,13 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::disk::Displaced;
-use super::error::{CompactError, OpenError};
+use super::error::{CompactError, Displaced, EngineError, OpenError};
 
 /// One key and its new value; `None` removes it.
 pub(super) type Write = (Vec<u8>, Option<Vec<u8>>);
 
 /// What is shown keys and values, in order, until it breaks.
 pub(super) type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
-
-/// What went wrong below, for the log.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct EngineError(pub(super) String);
 
 /// An ordered map of bytes. Only the writer thread writes; anybody reads.
 pub(super) trait Engine: Send + Sync {

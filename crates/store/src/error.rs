@@ -1,9 +1,61 @@
 //! Why something was not stored, not read, or not even opened.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use super::engine::EngineError;
+/// What was found in place of the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Displaced {
+    Gone(PathBuf),
+    /// It is another one, on another device.
+    Covered(PathBuf),
+    Replaced(PathBuf),
+    /// It is empty, or another store's.
+    Strange(PathBuf),
+    /// It bears the store's mark, and may not be whole yet.
+    Changing(PathBuf),
+    /// It cannot be looked at.
+    Unseen(PathBuf, String),
+}
+
+impl fmt::Display for Displaced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone(path) => {
+                write!(f, "{} is gone: deleted, moved or unmounted", path.display())
+            }
+            Self::Covered(path) => write!(
+                f,
+                "{} is no longer what was opened, but lies on another device: something was \
+                 mounted over it or put in its place",
+                path.display()
+            ),
+            Self::Replaced(path) => write!(
+                f,
+                "{} is no longer what was opened: it was replaced",
+                path.display()
+            ),
+            Self::Strange(path) => write!(
+                f,
+                "{} is not the store that was open: it is empty or belongs to another store",
+                path.display()
+            ),
+            Self::Changing(path) => write!(
+                f,
+                "{} bears the mark of the store that was open, and may still be being copied: it \
+                 will be used once nothing in it has changed for a while",
+                path.display()
+            ),
+            Self::Unseen(path, why) => write!(f, "{} cannot be examined: {why}", path.display()),
+        }
+    }
+}
+
+/// What went wrong below, for the log.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct EngineError(pub(super) String);
 
 /// Why a set was refused. What was stored before it stays, whatever the reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use super::engine::{Engine, EngineError};
-use super::error::OpenError;
+use super::engine::Engine;
+use super::error::{EngineError, OpenError};
 
 /// Begins with NUL, as no owner does.
 const KEY: &[u8] = b"\0format";

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::engine::{Engine, EngineError, Source, Successor, Visit, Write};
-use super::error::{CompactError, OpenError};
+use super::engine::{Engine, Source, Successor, Visit, Write};
+use super::error::{CompactError, EngineError, OpenError};
 
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 

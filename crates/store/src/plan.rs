@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::census::Census;
 use super::change::{ChangeSet, Existing, Owner, Quota, Value};
-use super::engine::{Engine, EngineError, Write};
-use super::error::SetError;
+use super::engine::{Engine, Write};
+use super::error::{EngineError, SetError};
 use super::record::{self, Record, Scale, Stored};
 use super::usage::{Cache, Usage};
 

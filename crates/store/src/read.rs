@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 
 use super::change::Owner;
-use super::engine::{Engine, EngineError};
+use super::engine::Engine;
+use super::error::EngineError;
 use super::record::{self, Damage};
 
 #[derive(Debug, thiserror::Error)]

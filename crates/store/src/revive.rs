@@ -16,9 +16,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
-use super::commit::Request;
 use super::engine::{Engine, Source, Successor};
 use super::error::OpenError;
+use super::request::Request;
 use super::shared::Shared;
 
 use xps_base::clock::Instant;

@@ -3,9 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use super::disk::Displaced;
-use super::engine::{Engine, EngineError};
-use super::error::{CompactError, SetError};
+use super::engine::Engine;
+use super::error::{CompactError, Displaced, EngineError, SetError};
 use xps_base::panics;
 
 type Callback = Box<dyn FnOnce() + Send>;

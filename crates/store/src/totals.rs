@@ -7,7 +7,8 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use super::census::{FIRST_KEY, behind_key, owner_prefix};
-use super::engine::{Engine, EngineError};
+use super::engine::Engine;
+use super::error::EngineError;
 use super::record::Scale;
 use super::whole::Amount;
 

@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use super::change::Owner;
-use super::engine::{Engine, EngineError};
+use super::engine::Engine;
+use super::error::EngineError;
 use super::record::{self, Scale, Stored};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 
 use super::change::{Owner, Value};
-use super::engine::{Engine, EngineError};
+use super::engine::Engine;
+use super::error::EngineError;
 use super::read::{self, ReadFault};
 use super::record::{self, Scale};
 use super::usage::Usage;

@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use crate::disk::Displaced;
-use crate::engine::{Engine, EngineError, Source, Successor, Visit, Write};
+use crate::engine::{Engine, Source, Successor, Visit, Write};
+use crate::error::Displaced;
+use crate::error::EngineError;
 use crate::memory::Memory;
 use crate::suite::{ROOMY, change, get, owner, set, set_within};
 use crate::{ChangeSet, CompactError, OpenError, ReadError, SetError, Store};

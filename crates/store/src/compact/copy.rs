@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Asked, Compacted};
-use crate::engine::{Engine, EngineError, Successor, Write};
-use crate::error::CompactError;
+use crate::engine::{Engine, Successor, Write};
+use crate::error::{CompactError, EngineError};
 use crate::format::LIVE;
 use xps_base::clock::Instant;
 

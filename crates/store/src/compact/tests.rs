@@ -7,7 +7,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::{Compacted, Compactor};
-use crate::engine::{Engine, EngineError, Source, Successor, Visit, Write};
+use crate::engine::{Engine, Source, Successor, Visit, Write};
+use crate::error::EngineError;
 use crate::memory::Memory;
 use crate::plan::Writes;
 use crate::suite::{ROOMY, change, get, set, set_within};

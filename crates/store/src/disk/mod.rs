@@ -1,6 +1,7 @@
 //! sled, with the settings and the care that docs/internals/storage.md gives the reasons for.
 
 mod cache;
+mod compacting;
 mod files;
 mod mark;
 mod open;
@@ -17,13 +18,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::engine::{Engine, EngineError, Successor, Visit, Write};
-use super::error::CompactError;
+use super::engine::{Engine, Successor, Visit, Write};
+use super::error::{CompactError, Displaced, EngineError};
 
 use cache::Cache;
 pub(super) use files::is_there;
 pub(super) use open::open;
-pub(super) use place::Displaced;
 use place::{Known, Place};
 
 /// Fixed when a database is made. A node of the tree that outgrows a quarter of it goes to a file

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::cache::Cache;
 use super::mark::{self, Closing};
 use super::place::{Known, Place};
-use super::{Disk, LEAST_FREE_BYTES, SEGMENT_BYTES, files, message, shortage, successor};
+use super::{Disk, LEAST_FREE_BYTES, SEGMENT_BYTES, compacting, files, message, shortage};
 use crate::engine::{Engine, Source};
 use crate::error::OpenError;
 use crate::format;
@@ -97,7 +97,7 @@ fn open_in(
     let log = File::open(&log).map_err(files::failed("open", &log))?;
     let place = Place::of(folder, &log).map_err(files::failed("look at", folder))?;
     files::read_through(folder)?;
-    successor::clear_away(folder)?;
+    compacting::clear_away(folder)?;
     let db = recover(folder, cache_bytes)?;
     if let Err(error) = known.mark(folder) {
         // It may be for want of space, and is tried again.

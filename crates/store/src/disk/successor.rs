@@ -6,7 +6,7 @@
 //! gone for sure before the rename, and sled builds it again from whichever log it finds.
 
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, ErrorKind};
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -14,12 +14,11 @@ use std::sync::{Arc, Weak};
 
 use super::cache::Cache;
 use super::mark::Closing;
-use super::place::{Displaced, Known, Place};
-use super::{Disk, LEAST_FREE_BYTES, files, guarded, open, write_one};
-use crate::engine::{Engine, EngineError, Successor, Write};
-use crate::error::{CompactError, OpenError};
-
-const FOLDER: &str = "compacting";
+use super::place::{Known, Place};
+use super::{Disk, LEAST_FREE_BYTES, compacting, files, guarded, open, write_one};
+use crate::engine::{Engine, Successor, Write};
+use crate::error::Displaced;
+use crate::error::{CompactError, EngineError, OpenError};
 
 /// A database in the making.
 pub(super) struct Beside {
@@ -31,19 +30,6 @@ pub(super) struct Beside {
     /// Of the open database. What lies elsewhere is not ours to replace or remove.
     place: Arc<Place>,
     known: Arc<Known>,
-}
-
-/// Removes what was left when the process ended in the middle.
-pub(super) fn clear_away(folder: &Path) -> Result<(), OpenError> {
-    let path = folder.join(FOLDER);
-    remove(&path).map_err(files::failed("remove", &path))
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        result => result,
-    }
 }
 
 fn trouble(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> EngineError {
@@ -61,8 +47,8 @@ impl Beside {
             _ => {}
         }
         let stopped = |error: OpenError| CompactError::Stopped(error.to_string());
-        clear_away(folder).map_err(stopped)?;
-        let path = folder.join(FOLDER);
+        compacting::clear_away(folder).map_err(stopped)?;
+        let path = compacting::folder(folder);
         let made = DirBuilder::new().mode(0o700).create(&path);
         made.map_err(files::failed("make", &path))
             .map_err(stopped)?;
@@ -80,7 +66,7 @@ impl Beside {
     }
 
     fn path(&self) -> PathBuf {
-        self.folder.join(FOLDER)
+        compacting::folder(&self.folder)
     }
 }
 
@@ -132,7 +118,7 @@ impl Successor for Beside {
         files::sync(folder).map_err(trouble("sync", folder))?;
         // Nothing of the old database must be left; what cannot be removed now is not needed.
         for path in [path, folder.join("blobs")] {
-            remove(&path).map_err(trouble("remove", &path))?;
+            compacting::remove(&path).map_err(trouble("remove", &path))?;
         }
         place.check_place().map_err(displaced)?;
         place.settle(&self.known);
@@ -155,7 +141,7 @@ impl Successor for Beside {
         let path = self.path();
         let in_place = self.place.check_place().is_ok();
         drop(self);
-        if in_place && let Err(error) = remove(&path) {
+        if in_place && let Err(error) = compacting::remove(&path) {
             tracing::warn!(
                 path = %path.display(),
                 %error,

@@ -1,0 +1,32 @@
+//! What the writer thread is asked.
+
+use std::sync::Arc;
+
+use super::change::{ChangeSet, Existing, Owner};
+use super::compact::Asked;
+use super::engine::Engine;
+use super::observer::Observer;
+use super::shared::Done;
+
+/// What is to be written.
+pub(super) enum Work {
+    Set(ChangeSet, Existing),
+    Note(Owner, Option<String>),
+}
+
+/// What is sent to the writer thread.
+pub(super) enum Request {
+    Set(Work, Done),
+    /// Nothing shall be left of an owner, or of one namespace of theirs.
+    Remove(Owner, Option<String>, Done),
+    Compact(Asked),
+    /// The engine broke, and was opened again.
+    Revived(Arc<dyn Engine>),
+    /// To be measured from now on.
+    Measure(Arc<dyn Observer>),
+    /// To be counted, if it is not yet.
+    Count,
+    /// To be called when it is reached: a sign of life.
+    Reached(Box<dyn FnOnce() + Send>),
+    Close,
+}
