@@ -2,9 +2,7 @@
 
 use super::delegation::Inner;
 use super::envelope::Envelope;
-use super::error;
-use super::error::Limit;
-use super::error::{Condition, StanzaError};
+use super::error::{self, Condition, Limit, StanzaError};
 use super::get::Found;
 use super::tally::{Kind, Tally, Via};
 use crate::address;

@@ -3,9 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::error::Limit;
-use super::error::unreadable;
-use super::error::{Condition, StanzaError};
+use super::error::{Condition, Limit, StanzaError, unreadable};
 use crate::stanza::escape_attribute;
 use crate::store::{Elements, Held, Owner, Query, ReadError, Under};
 use crate::xml::normal::{self, Node};

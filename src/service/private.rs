@@ -5,9 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::error::Limit;
-use super::error::fault_error;
-use super::error::{Condition, StanzaError};
+use super::error::{Condition, Limit, StanzaError, fault_error};
 use super::get::{Get, MAX_NAME_BYTES};
 use super::request::Action;
 use super::settings::Reserved;

@@ -5,8 +5,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use crate::engine::{Engine, Source, Successor, Visit, Write};
-use crate::error::Displaced;
-use crate::error::EngineError;
+use crate::error::{Displaced, EngineError};
 use crate::memory::Memory;
 use crate::suite::{ROOMY, change, get, owner, set, set_within};
 use crate::{ChangeSet, CompactError, OpenError, ReadError, SetError, Store};

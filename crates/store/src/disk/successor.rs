@@ -17,8 +17,7 @@ use super::mark::Closing;
 use super::place::{Known, Place};
 use super::{Disk, LEAST_FREE_BYTES, compacting, files, guarded, open, write_one};
 use crate::engine::{Engine, Successor, Write};
-use crate::error::Displaced;
-use crate::error::{CompactError, EngineError, OpenError};
+use crate::error::{CompactError, Displaced, EngineError, OpenError};
 
 /// A database in the making.
 pub(super) struct Beside {

@@ -26,7 +26,8 @@ const BATCH: usize = 256;
 pub(super) const BATCH_BYTES: usize = 512 * 1024;
 const BATCH_TIME: Duration = Duration::from_millis(2);
 
-/// The memory of what was read, while it counts for [`Storage::get`](super::Storage::get). It does until this is dropped.
+/// The memory of what was read, while it counts for [`Storage::get`](super::Storage::get). It does until
+/// this is dropped.
 #[derive(Debug, Default)]
 pub struct Held {
     bytes: usize,
