@@ -23,73 +23,41 @@ const ANY: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 /// The port that Prosody opens for components unless it is told another.
 const PROSODY_PORT: u16 = 5347;
 
-/// The block for Prosody, 0.12 or later, in Lua. Holds the secret.
+/// A file for Prosody, 0.12 or later, to be included by its configuration, in Lua. Holds the secret.
 pub fn prosody(config: &Config) -> String {
     let jid = lua(config.component.jid.as_str());
     let secret = lua(config.component.secret.expose_secret());
-    let grants = config.bookmarks.mode == BookmarksMode::Pep;
-    let (needs, modules) = match grants {
-        true => (
-            "mod_delegation and mod_privilege",
-            r#""delegation", "privilege""#,
-        ),
-        false => ("mod_delegation", r#""delegation""#),
-    };
-    let mut block = format!(
-        "-- For Prosody's configuration. It needs {needs} from prosody-modules.\n\
-         -- Restart Prosody afterwards.\n",
-    );
-    block.push_str(&prosody_listener(&config.component));
-    block.push_str(
-        "\n\
-         -- These lines go INTO the block of each VirtualHost that is there already. If it has a\n\
-         -- modules_enabled or a modules_disabled of its own, add what is in these to that.\n\
-         --\n",
-    );
-    block.push_str(grant::prosody_comment(grants));
-    block.push_str(
-        "--\n\
-         -- Deleted accounts: what they had stored is removed with them if modules_enabled also has\n\
-         -- \"private_storage_forget\", a module that comes with this program.\n",
-    );
-    for domain in &config.access.domains {
-        block.push_str(&prosody_host(domain, modules, &jid));
-        if grants {
-            block.push_str(&grant::prosody(&jid));
-        }
-    }
-    let _ = write!(
-        block,
-        "\n\
-         -- This goes at the end of the file.\n\
+    let hosts = config.access.domains.iter().map(|domain| lua(domain));
+    let hosts = hosts.collect::<Vec<_>>().join(", ");
+    let (global, by_hand, module) = prosody_listener(&config.component);
+    let (bookmarks, what_of_bookmarks) = grant::prosody(config.bookmarks.mode);
+    format!(
+        "-- For Prosody 0.12 or later: a file of its own, readable by Prosody alone, because it holds the\n\
+         -- secret. Debian's configuration includes what is in /etc/prosody/conf.d; elsewhere, add one line\n\
+         -- at the end of prosody.cfg.lua: Include \"private-storage.cfg.lua\". Restart Prosody afterwards.\n\
+         --\n\
+         -- It needs mod_private_storage.lua, which comes with this program, in a folder of plugin_paths.\n\
+         -- Nothing has to be changed in the VirtualHosts, and mod_private may stay loaded: it is not asked\n\
+         -- any more, and what it has stored is kept.\n\
+         {what_of_bookmarks}{by_hand}\n\
+         {global}\
          Component {jid}\n  \
            component_secret = {secret}\n  \
-           modules_enabled = {{ {modules} }} -- on both sides, or clients get errors\n",
-    );
-    block
-}
-
-/// What a served host is told: these modules, and that it delegates to us.
-fn prosody_host(domain: &str, modules: &str, jid: &str) -> String {
-    format!(
-        "\n\
-         VirtualHost {domain}\n  \
-           modules_enabled = {{ {modules} }}\n  \
-           modules_disabled = {{ \"private\" }} -- what it has stored is kept, but no longer served\n  \
-           delegations = {{ [\"jabber:iq:private\"] = {{ jid = {jid} }} }}\n",
-        domain = lua(domain),
+           modules_enabled = {{ \"private_storage\"{module} }}\n  \
+           private_storage_hosts = {{ {hosts} }}\n\
+         {bookmarks}",
     )
 }
 
-/// What Prosody must be told for us to reach it, where its own defaults are not enough. It counts
-/// only in the global part, so it stands before any host.
-fn prosody_listener(component: &Component) -> String {
+/// What Prosody must be told for us to reach it, where its own defaults are not enough: global settings,
+/// what has to be added by hand because others may have set it too, and a further module.
+fn prosody_listener(component: &Component) -> (String, String, &'static str) {
     let server = &component.server;
     let Endpoint::Tcp { port, .. } = server else {
-        return "\n-- Prosody has no sockets of this kind for components: set component.server to a port.\n"
-            .to_owned();
+        let by_hand = "--\n-- Prosody has no sockets of this kind for components: set component.server to a \
+                       port.\n";
+        return (String::new(), by_hand.to_owned(), "");
     };
-    let mut lines = String::new();
     // A name may mean another address on the server's machine than on ours.
     let (address, hint) = match server.address() {
         Some(address) => (address.to_string(), ""),
@@ -102,37 +70,36 @@ fn prosody_listener(component: &Component) -> String {
     let address = lua(&address);
     if component.tls.is_some() {
         let dashes = if hint.is_empty() { "" } else { " -- " };
-        let _ = write!(
-            lines,
-            "ssl_ports = {{ {port} }}\n\
+        let global = format!(
+            "-- Whoever reaches that port may log in there as a client or a server too.\n\
+             ssl_ports = {{ {port} }}\n\
              ssl_interfaces = {{ {address} }}{dashes}{hint}\n\
              ssl_ssl = {{ certificate = \"/etc/prosody/certs/localhost.crt\"; -- put yours here\n\
-             \x20           key = \"/etc/prosody/certs/localhost.key\" }}\n\
-             -- And add \"net_multiplex\" to modules_enabled. Whoever reaches that port may log in there\n\
-             -- as a client or a server too.\n"
+             \x20           key = \"/etc/prosody/certs/localhost.key\" }}\n\n"
         );
-    } else {
-        if *port != PROSODY_PORT {
-            let _ = writeln!(
-                lines,
-                "component_ports = {{ {port} }} -- with {PROSODY_PORT} as well, if other components use it"
-            );
-        }
-        if !server.is_loopback() {
-            let and = if hint.is_empty() { "" } else { "; " };
-            let _ = writeln!(
-                lines,
-                "component_interfaces = {{ {address} }} -- {hint}{and}the link is not encrypted: keep it \
-                 private",
-            );
-        }
+        return (global, String::new(), ", \"net_multiplex\"");
+    }
+    let mut lines = String::new();
+    if *port != PROSODY_PORT {
+        let _ = writeln!(
+            lines,
+            "--   component_ports = {{ {port} }} -- with {PROSODY_PORT} as well, if other components use it"
+        );
+    }
+    if !server.is_loopback() {
+        let and = if hint.is_empty() { "" } else { "; " };
+        let _ = writeln!(
+            lines,
+            "--   component_interfaces = {{ {address} }} -- {hint}{and}the link is not encrypted: keep it \
+             private",
+        );
     }
     if !lines.is_empty() {
-        let above = "\n-- This goes into the global part, above the first VirtualHost. If there is such a line\n\
-                     -- already, add to it what is in this one.\n";
+        let above = "--\n-- BY HAND, into the global part of prosody.cfg.lua, above the first VirtualHost, because other\n\
+                     -- components may have such a line there: add this to it.\n";
         lines.insert_str(0, above);
     }
-    lines
+    (String::new(), lines, "")
 }
 
 /// The block for ejabberd, 23.01 or later, in YAML; what not every version can take, only if it is

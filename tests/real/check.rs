@@ -6,7 +6,7 @@ use super::stage::{Start, prosody as shared_prosody};
 use crate::support::client::{PATIENCE, RawClient};
 use crate::support::clock::Ticks;
 use crate::support::component::{self, check, check_connect};
-use crate::support::server::{COMPONENT, HOST, OTHER_HOST, Options, SECRET, Server};
+use crate::support::server::{COMPONENT, HOST, OTHER_HOST, Options, SECRET, Server, place};
 use crate::support::{ejabberd, ports, prosody};
 
 const ALICE: &str = "alice@localhost";
@@ -95,7 +95,7 @@ fn no_host_delegates(start: Start) {
     });
     let mut options = options(&server);
     let hint = match server.name() {
-        "Prosody" => "in modules_enabled of VirtualHost \"localhost\"",
+        "Prosody" => "in modules_enabled of Component \"private.localhost\"; \"localhost\" in",
         _ => "mod_delegation is not loaded there",
     };
     let parts = [
@@ -112,55 +112,72 @@ fn no_host_delegates(start: Start) {
 }
 
 /// What is printed for another jid: the server delegates, but not to us.
-fn delegating_to_another(router: &str, start: Start) -> (Server, component::Options) {
-    let mut server = Options::delegating(&[]);
-    let configuration = component::Options::at(ports::address(server.ports.component));
-    let printed = component::print_config(&configuration, router);
-    // The secret goes with the component's own name, and what is delegated with the other.
-    let other = |line: &str| match line.contains("delegations = ") || line.contains("    server: ")
-    {
-        true => line.replace(COMPONENT, "other.localhost"),
-        false => line.to_owned(),
-    };
-    let printed: Vec<String> = printed.lines().map(other).collect();
-    server.host_blocks = Some(printed.join("\n") + "\n");
-    (start(server), configuration)
-}
-
 #[test]
 fn ejabberd_delegates_to_somebody_else() {
-    let (_server, options) = delegating_to_another("ejabberd", ejabberd::start);
+    let mut server = Options::delegating(&[]);
+    let options = component::Options::at(ports::address(server.ports.component));
+    let printed = component::print_config(&options, "ejabberd");
+    // The secret goes with the component's own name, and what is delegated with the other.
+    let ours = format!("    server: \"{COMPONENT}\"");
+    assert!(printed.contains(&ours), "{printed}");
+    server.host_blocks = Some(printed.replace(&ours, "    server: \"other.localhost\""));
+    let _server = ejabberd::start(server);
     let compare = "does not delegate to private.localhost: compare";
     connect(&options, 69, &[compare]);
 }
 
 #[test]
 fn prosody_delegates_to_somebody_else() {
-    let (_server, options) = delegating_to_another("prosody", prosody::start);
-    connect(&options, 69, &["with jid = \"private.localhost\""]);
+    let mut server = Options::delegating(&[]);
+    let options = component::Options::at(ports::address(server.ports.component));
+    let component = |name: &str, more: &str| {
+        format!("Component \"{name}\"\n  component_secret = \"{SECRET}\"\n{more}")
+    };
+    let another = component(
+        "other.localhost",
+        "  modules_enabled = { \"private_storage\" }\n  private_storage_hosts = { \"localhost\" }\n",
+    );
+    let ours = component(COMPONENT, "");
+    server.host_blocks = Some(format!("VirtualHost \"{HOST}\"\n{another}{ours}"));
+    let _server = prosody::start(server);
+    connect(
+        &options,
+        69,
+        &["\"localhost\" in its private_storage_hosts"],
+    );
 }
 
-/// Prosody, with what is printed for this configuration, changed like this.
-fn prosody_with(extra: &str, change: impl Fn(String) -> String) -> (Server, component::Options) {
+/// Prosody, with what is printed for this configuration.
+fn prosody_with(extra: &str) -> (Server, component::Options) {
+    let folder = place().folder("printed");
     let mut server = Options::delegating(&[]);
     let mut configuration = component::Options::at(ports::address(server.ports.component));
     configuration.domains = vec![HOST.to_owned()];
     configuration.extra = extra.to_owned();
-    server.host_blocks = Some(change(component::print_config(&configuration, "prosody")));
+    let printed = component::print_config(&configuration, "prosody");
+    server.host_blocks = Some(prosody::including(&folder, &printed));
+    (prosody::start(server), configuration)
+}
+
+/// Prosody with mod_delegation, and mod_privilege, which grants this.
+fn prosody_granting(grant: &str) -> (Server, component::Options) {
+    let mut server = Options::delegating(&[]);
+    let mut configuration = component::Options::at(ports::address(server.ports.component));
+    configuration.domains = vec![HOST.to_owned()];
+    let modules = "  modules_enabled = { \"delegation\", \"privilege\" }\n";
+    server.host_blocks = Some(format!(
+        "VirtualHost \"{HOST}\"\n{modules}  \
+         delegations = {{ [\"jabber:iq:private\"] = {{ jid = \"{COMPONENT}\" }} }}\n{grant}\
+         Component \"{COMPONENT}\"\n  component_secret = \"{SECRET}\"\n{modules}"
+    ));
     (prosody::start(server), configuration)
 }
 
 #[test]
 fn bookmarks_without_a_grant() {
-    let (_server, options) = prosody_with("", |printed| {
-        let (before, rest) = printed
-            .split_once("  privileged_entities")
-            .expect("a grant");
-        let (_, after) = rest.split_once("} } }\n").expect("its end");
-        format!("{before}{after}")
-    });
+    let (_server, options) = prosody_granting("");
     let line = "! bookmarks of localhost: not kept in step with PEP: the component has no access \
-                to PEP (XEP-0356): add \"privilege\"";
+                to PEP (XEP-0356): take private_storage_bookmarks out of Component";
     let parts = [line, "`print-config prosody`"];
     connect(&options, 0, &parts);
     let ticks = Ticks::start();
@@ -171,18 +188,20 @@ fn bookmarks_without_a_grant() {
 
 #[test]
 fn bookmarks_with_one_half_of_the_grant() {
-    let owner = ",\n    [\"http://jabber.org/protocol/pubsub#owner\"] = \"both\"";
-    let (_server, options) = prosody_with("", |printed| printed.replace(owner, ""));
+    let granting = |iq: &str| {
+        prosody_granting(&format!(
+            "  privileged_entities = {{ [\"{COMPONENT}\"] = {{ iq = {{ {iq} }} }} }}\n"
+        ))
+    };
+    let (_server, options) = granting("[\"http://jabber.org/protocol/pubsub\"] = \"both\"");
     let line = "! bookmarks of localhost: kept in step with PEP, except for users whose node has \
                 wrong options";
     connect(&options, 0, &[line]);
 
-    let (_server, options) = prosody_with("", |printed| {
-        printed.replace(
-            "[\"http://jabber.org/protocol/pubsub\"] = \"both\"",
-            "[\"http://jabber.org/protocol/pubsub\"] = \"get\"",
-        )
-    });
+    let (_server, options) = granting(
+        "[\"http://jabber.org/protocol/pubsub\"] = \"get\", \
+         [\"http://jabber.org/protocol/pubsub#owner\"] = \"both\"",
+    );
     let line = "! bookmarks of localhost: not kept in step with PEP: of the two namespaces only";
     connect(&options, 0, &[line]);
 }
@@ -190,13 +209,13 @@ fn bookmarks_with_one_half_of_the_grant() {
 #[test]
 fn bookmarks_that_are_meant_to_stay_apart() {
     let off = "[bookmarks]\nmode = \"off\"\n";
-    let (_server, mut options) = prosody_with("", |printed| printed);
+    let (_server, mut options) = prosody_with("");
     options.extra = off.to_owned();
     let line = "! bookmarks of localhost: not kept in step with PEP, as bookmarks.mode says; but \
-                private.localhost still has access to all that users keep in PEP";
+                private.localhost still has access to PEP: print";
     connect(&options, 0, &[line]);
 
-    let (_server, options) = prosody_with(off, |printed| printed);
+    let (_server, options) = prosody_with(off);
     let line = "✓ bookmarks of localhost: not kept in step with PEP, as bookmarks.mode says\n";
     connect(&options, 0, &[line]);
 }

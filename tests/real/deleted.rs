@@ -1,5 +1,5 @@
-//! Accounts that are deleted on Prosody with our module beside delegation: whoever registers such
-//! a name next finds nothing.
+//! Accounts that are deleted on Prosody: whoever registers such a name next finds nothing. The first host
+//! has our module; the second has it by the name that this part of it had, beside mod_delegation.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -7,11 +7,9 @@ use std::time::{Duration, Instant};
 use super::stage::wait_until_served;
 use crate::support::client::{PATIENCE, RawClient};
 use crate::support::component::{self, Component};
-use crate::support::place::Folder;
 use crate::support::prosody;
-use crate::support::server::{COMPONENT, HOST, OTHER_HOST, Options, SECRET, Server, place};
+use crate::support::server::{COMPONENT, HOST, OTHER_HOST, Options, SECRET, Server};
 
-const MODULE: &str = include_str!("../../packaging/prosody/mod_private_storage_forget.lua");
 const REMOVE: &str =
     "<iq type='set' id='gone'><query xmlns='jabber:iq:register'><remove/></query></iq>";
 const EMPTY: &str = "<note xmlns='urn:test:deleted'/>";
@@ -20,25 +18,21 @@ const SECRET_NOTE: &str = "<note xmlns='urn:test:deleted'>the old owner's</note>
 struct Stage {
     server: Server,
     component: Component,
-    _modules: Folder,
+    host: &'static str,
 }
 
 impl Stage {
-    fn new() -> Stage {
-        let modules = place().folder("prosody-modules");
-        modules.write("mod_private_storage_forget.lua", MODULE);
-        let mut options = Options::delegating(&[&jid("alice"), &jid("bob")]);
-        let host = "modules_enabled = { \"delegation\", \"private_storage_forget\", \"register_ibr\", \"user_account_management\" }\n  \
-                    allow_registration = true\n  \
-                    delegations = { [\"jabber:iq:private\"] = { jid = \"private.localhost\" } }\n";
-        options.besides = format!(
-            "plugin_paths = {{ \"{}\" }}\ncomponent_interfaces = {{ \"127.0.0.1\" }}\n\
-             component_ports = {{ {} }}\n",
-            modules.inside(""),
-            options.ports.component
-        );
+    fn new(host: &'static str) -> Stage {
+        let accounts = ["alice", "bob"].map(|user| format!("{user}@{host}"));
+        let mut options = Options::delegating(&accounts.each_ref().map(String::as_str));
+        let modules = "\"register_ibr\", \"user_account_management\"";
         options.host_blocks = Some(format!(
-            "VirtualHost \"{HOST}\"\n  {host}VirtualHost \"{OTHER_HOST}\"\n  {host}\
+            "VirtualHost \"{HOST}\"\n  allow_registration = true\n  \
+             modules_enabled = {{ {modules}, \"private_storage\" }}\n  \
+             private_storage_component = \"{COMPONENT}\"\n\
+             VirtualHost \"{OTHER_HOST}\"\n  allow_registration = true\n  \
+             modules_enabled = {{ {modules}, \"delegation\", \"private_storage_forget\" }}\n  \
+             delegations = {{ [\"jabber:iq:private\"] = {{ jid = \"{COMPONENT}\" }} }}\n\
              Component \"{COMPONENT}\"\n  component_secret = \"{SECRET}\"\n  \
              modules_enabled = {{ \"delegation\" }}\n"
         ));
@@ -47,14 +41,18 @@ impl Stage {
         let stage = Stage {
             server,
             component,
-            _modules: modules,
+            host,
         };
-        wait_until_served(&stage.server, &jid("bob"), &[""]);
+        wait_until_served(&stage.server, &stage.jid("bob"), &[""]);
         stage
     }
 
+    fn jid(&self, user: &str) -> String {
+        format!("{user}@{}", self.host)
+    }
+
     fn login(&self, user: &str) -> RawClient {
-        RawClient::login(&self.server, &jid(user))
+        RawClient::login(&self.server, &self.jid(user))
     }
 
     /// Somebody stores a note, and deletes the account.
@@ -77,12 +75,12 @@ impl Stage {
     }
 
     fn try_register(&self, user: &str) -> bool {
-        let answer = RawClient::register(&self.server, &jid(user));
+        let answer = RawClient::register(&self.server, &self.jid(user));
         answer.attr("type") == Some("result")
     }
 
     fn assert_nothing_is_left(&self, user: &str) {
-        wait_until_served(&self.server, &jid("bob"), &[""]);
+        wait_until_served(&self.server, &self.jid("bob"), &[""]);
         let mut client = self.login(user);
         let answer = client.get("", EMPTY);
         let query = answer.children().next().expect("a query");
@@ -91,26 +89,40 @@ impl Stage {
     }
 }
 
-fn jid(user: &str) -> String {
-    format!("{user}@{HOST}")
+#[test]
+fn who_registers_a_deleted_name_finds_nothing() {
+    nothing_is_left(HOST);
 }
 
 #[test]
-fn who_registers_a_deleted_name_finds_nothing() {
-    let stage = Stage::new();
+fn who_registers_a_deleted_name_finds_nothing_beside_mod_delegation() {
+    nothing_is_left(OTHER_HOST);
+}
+
+fn nothing_is_left(host: &'static str) {
+    let stage = Stage::new(host);
     stage.store_and_leave("alice");
     stage.register("alice");
     stage.assert_nothing_is_left("alice");
     stage
         .component
-        .wait_for_log("an account of localhost was deleted", PATIENCE);
+        .wait_for_log(&format!("an account of {host} was deleted"), PATIENCE);
 }
 
 /// It is told when it comes back, before anything else, and until then the name is not free; also
 /// when the server has been restarted meanwhile.
 #[test]
 fn a_component_that_is_away_is_told_when_it_is_back() {
-    let mut stage = Stage::new();
+    it_is_told_when_it_is_back(HOST);
+}
+
+#[test]
+fn a_component_that_is_away_is_told_when_it_is_back_beside_mod_delegation() {
+    it_is_told_when_it_is_back(OTHER_HOST);
+}
+
+fn it_is_told_when_it_is_back(host: &'static str) {
+    let mut stage = Stage::new(host);
     let mut alice = stage.login("alice");
     let stored = alice.set("", SECRET_NOTE);
     assert_eq!(stored.attr("type"), Some("result"));

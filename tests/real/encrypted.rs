@@ -284,9 +284,7 @@ fn prosody_serves_over_tls_by_net_multiplex() {
 
     let mut options = Options::delegating(&[ALICE]);
     let printed = component::print_config(&configuration, "prosody");
-    let (_, listener) = printed.split_once("ssl_ports").expect(&printed);
-    let (listener, _) = listener.split_once("\n\n").expect(&printed);
-    options.besides = format!("ssl_ports{listener}\n")
+    let certificates = printed
         .replace(
             "/etc/prosody/certs/localhost.crt",
             &folder.inside("router.crt"),
@@ -295,7 +293,8 @@ fn prosody_serves_over_tls_by_net_multiplex() {
             "/etc/prosody/certs/localhost.key",
             &folder.inside("router.key"),
         );
-    options.besides += "modules_enabled = { \"saslauth\", \"net_multiplex\" }\n";
+    assert_ne!(certificates, printed);
+    options.host_blocks = Some(prosody::including(&folder, &certificates));
     let server = prosody::start(options);
     let component = Component::start(configuration);
     component.wait_for_log("logged in to", PATIENCE);

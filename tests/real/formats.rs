@@ -53,6 +53,7 @@ fn options(host_blocks: impl FnOnce(Ports) -> String) -> Options {
         accounts: vec![ALICE.to_owned(), NAMESAKE.to_owned()],
         delegation: false,
         host_blocks: Some(host_blocks(ports)),
+        modules: &[],
     }
 }
 

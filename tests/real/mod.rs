@@ -12,6 +12,7 @@ mod hazards;
 mod links;
 mod local;
 mod printed;
+mod prosody_module;
 mod reload;
 mod restarts;
 mod scenarios;

@@ -11,47 +11,39 @@ use crate::support::{ejabberd, ports, prosody};
 
 const USERS: [&str; 2] = ["alice@localhost", "alice@test2.localhost"];
 
+/// The file that is printed is included as it is: nothing is changed in hosts that are there already, one
+/// with modules of its own.
 #[test]
-fn prosody_delegates_with_the_printed_blocks() {
-    delegates("prosody", prosody::start, |printed| printed);
+fn prosody_delegates_with_the_printed_file() {
+    let folder = place().folder("printed");
+    delegates("prosody", prosody::start, |printed| {
+        prosody::including(&folder, &printed)
+    });
+}
+
+/// Printed again over the first, after a change: for one host less, with another secret.
+#[test]
+fn prosody_takes_a_second_file_over_the_first() {
+    let folder = place().folder("printed");
+    let mut options = Options::delegating(&USERS);
+    let mut configuration = component::Options::at(ports::address(options.ports.component));
+    let printed = component::print_config(&configuration, "prosody");
+    options.host_blocks = Some(prosody::including(&folder, &printed));
+    let mut server = prosody::start(options);
+    configuration.secret = "another".to_owned();
+    configuration.domains = vec![HOST.to_owned()];
+    let printed = component::print_config(&configuration, "prosody");
+    prosody::including(&folder, &printed);
+    server.restart();
+    let _component = Component::start(configuration);
+    wait_until_served(&server, USERS[0], &["", COMPONENT]);
+    let answer = RawClient::login(&server, USERS[1]).get("", "<a xmlns='urn:x'/>");
+    assert_eq!(refusal(&answer), "cancel service-unavailable");
 }
 
 #[test]
 fn ejabberd_delegates_with_the_printed_blocks() {
     delegates("ejabberd", ejabberd::start, |printed| printed);
-}
-
-/// Both hosts are there already, one with modules of its own, and another component.
-#[test]
-fn prosody_delegates_when_the_lines_go_into_its_own_blocks() {
-    delegates("prosody", prosody::start, |printed| {
-        let (before, hosts) = printed.split_once("\nVirtualHost").expect("hosts");
-        let (hosts, component) = hosts.split_once("\nComponent").expect("a component");
-        let block = |host: &str| {
-            let quoted = format!("{host:?}");
-            let mut blocks = hosts.split("\nVirtualHost");
-            let block = blocks.find(|it| it.trim_start().starts_with(&quoted));
-            block
-                .expect(host)
-                .split_once('\n')
-                .expect("lines")
-                .1
-                .to_owned()
-        };
-        let own = "modules_enabled = { \"time\" }\n";
-        let into_own = block(HOST).replace(
-            "modules_enabled = { \"delegation\", ",
-            "modules_enabled = { \"time\", \"delegation\", ",
-        );
-        assert_ne!(into_own, block(HOST));
-        format!(
-            "{before}\nVirtualHost \"{HOST}\"\n{into_own}\n\
-             VirtualHost \"{OTHER_HOST}\"\n{}\n\
-             VirtualHost \"unserved.localhost\"\n  {own}\n\
-             Component \"rooms.localhost\" \"muc\"\n\nComponent{component}",
-            block(OTHER_HOST)
-        )
-    });
 }
 
 /// `put` puts what was printed where it belongs.
@@ -80,8 +72,10 @@ fn delegates_to(server: Server, configuration: component::Options) {
 #[test]
 fn prosody_grants_what_bookmarks_are_kept_in_step_by() {
     let mut options = Options::delegating(&[]);
+    let folder = place().folder("printed");
     let configuration = component::Options::at(ports::address(options.ports.component));
-    options.host_blocks = Some(component::print_config(&configuration, "prosody"));
+    let printed = component::print_config(&configuration, "prosody");
+    options.host_blocks = Some(prosody::including(&folder, &printed));
     let _server = prosody::start(options);
     let (exit, said) = check_connect(&configuration);
     assert_eq!(exit, Some(0), "{said}");

@@ -9,9 +9,8 @@ use super::stage::wait_until_served;
 use crate::support::client::{PATIENCE, RawClient, private};
 use crate::support::clock::eventually;
 use crate::support::component::{self, Component};
-use crate::support::place::Folder;
 use crate::support::relay::Relay;
-use crate::support::server::{COMPONENT, HOST, OTHER_HOST, Options, SECRET, Server, place};
+use crate::support::server::{COMPONENT, HOST, OTHER_HOST, Options, SECRET, Server};
 use crate::support::{ejabberd, prosody, web};
 
 const ALICE: &str = "alice@localhost";
@@ -91,12 +90,76 @@ fn comes_back_when_given(
     wait_until_served(server, BOB, &[""]);
 }
 
+/// A Prosody whose hosts have our module, and whose first takes orders from Alice.
+fn prosody_with_our_module() -> (Server, impl FnMut(&str, &str)) {
+    let mut options = Options::delegating(&[ALICE, BOB]);
+    options.modules = &[("mod_orders.lua", ORDERS)];
+    options.host_blocks = Some(format!(
+        "VirtualHost \"{HOST}\"\n  modules_enabled = {{ \"orders\" }}\nVirtualHost \"{OTHER_HOST}\"\n\
+         Component \"{COMPONENT}\"\n  component_secret = \"{SECRET}\"\n  \
+         modules_enabled = {{ \"private_storage\" }}\n  \
+         private_storage_hosts = {{ \"{HOST}\", \"{OTHER_HOST}\" }}\n"
+    ));
+    let server = prosody::start(options);
+    let orders = orders(&server);
+    (server, orders)
+}
+
+fn orders(server: &Server) -> impl FnMut(&str, &str) + use<> {
+    let mut alice = RawClient::login(server, ALICE);
+    move |what: &str, module: &str| {
+        alice.send(&format!(
+            "<message to='{HOST}'><order xmlns='urn:test' what='{what}'>{module}</order></message>"
+        ));
+    }
+}
+
+/// Our module says again what it delegates, so that nothing ends, and tells those who wait for a reply, which
+/// it will not know any more.
+#[test]
+fn where_prosody_loads_our_module_anew_nothing_ends() {
+    let (server, mut order) = prosody_with_our_module();
+    let mut component = beside(&server, server.component_address());
+    let mut client = RawClient::login(&server, ALICE);
+    let data = component.folder().join("data");
+    std::thread::sleep(Duration::from_secs(3));
+    let pid = component.id().to_string();
+    let signal = |name: &str| {
+        let kill = std::process::Command::new("kill")
+            .args([name, &pid])
+            .status();
+        assert!(kill.expect("kill").success());
+    };
+    signal("-STOP");
+    client.send(&private("get", "", "<a xmlns='urn:x'/>"));
+    client.send("<iq type='get' id='ping' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>");
+    assert!(client.next(PATIENCE).expect("a pong").contains("id='ping'"));
+    order("reload", "private_storage");
+    let answer = client.next(PATIENCE).expect("an answer");
+    assert!(answer.contains("service-unavailable"), "{answer}");
+    signal("-CONT");
+    for user in [ALICE, BOB] {
+        wait_until_served(&server, user, &[""]);
+    }
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(web::control(&data, "/readyz").status, 200);
+    let log = component.log();
+    assert!(!log.iter().any(|line| line.contains(" WARN ")), "{log:#?}");
+}
+
+#[test]
+fn where_prosody_has_unloaded_our_module_and_loads_it_again() {
+    let (server, order) = prosody_with_our_module();
+    let component = beside(&server, server.component_address());
+    let order = RefCell::new(order);
+    let order = |what| order.borrow_mut()(what, "private_storage");
+    comes_back_when_given(&server, &component, || order("unload"), || order("load"));
+}
+
 /// A Prosody whose first host takes orders from Alice.
 fn prosody() -> (Server, Component, impl FnMut(&str, &str)) {
-    let modules: Folder = place().folder("modules");
-    modules.write("mod_orders.lua", ORDERS);
     let mut options = Options::delegating(&[ALICE, BOB]);
-    options.besides = format!("plugin_paths = {{ \"{}\" }}\n", modules.inside(""));
+    options.modules = &[("mod_orders.lua", ORDERS)];
     let host = |name: &str, more: &str| {
         format!(
             "VirtualHost \"{name}\"\n  modules_enabled = {{ \"delegation\"{more} }}\n  \
@@ -111,13 +174,8 @@ fn prosody() -> (Server, Component, impl FnMut(&str, &str)) {
     ));
     let server = prosody::start(options);
     let component = beside(&server, server.component_address());
-    let mut alice = RawClient::login(&server, ALICE);
-    let order = move |what: &str, module: &str| {
-        alice.send(&format!(
-            "<message to='{HOST}'><order xmlns='urn:test' what='{what}'>{module}</order></message>"
-        ));
-    };
-    (server, component, order)
+    let orders = orders(&server);
+    (server, component, orders)
 }
 
 #[test]

@@ -58,6 +58,8 @@ pub struct Options {
     pub host_blocks: Option<String>,
     /// What is said besides: for Prosody in the global part, for ejabberd merged into the rest.
     pub besides: String,
+    /// Modules of Prosody's that a test brings: the name of the file, and what is in it.
+    pub modules: &'static [(&'static str, &'static str)],
 }
 
 impl Options {
@@ -69,6 +71,7 @@ impl Options {
             delegation: true,
             host_blocks: None,
             besides: String::new(),
+            modules: &[],
         }
     }
 }

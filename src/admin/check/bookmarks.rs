@@ -68,11 +68,13 @@ pub fn judge(
         (BookmarksMode::Off, ..) => (
             Sign::Warning,
             format!(
-                "{APART}, as bookmarks.mode says; but {jid} still has access to all that users \
-                 keep in PEP: take {} out",
+                "{APART}, as bookmarks.mode says; but {jid} still has access to PEP: {}",
                 match server {
-                    Server::Prosody => "`privileged_entities`",
-                    _ => "what mod_privilege grants it",
+                    Server::Prosody => {
+                        "print Prosody's configuration again with `print-config prosody`, or take \
+                         `privileged_entities` out"
+                    }
+                    _ => "take what mod_privilege grants it out",
                 }
             ),
         ),
@@ -80,6 +82,7 @@ pub fn judge(
     Some((sign, format!("bookmarks of {domain}: {what}")))
 }
 
+const NO_ACCESS: &str = "the component has no access to PEP (XEP-0356)";
 const APART: &str = "not kept in step with PEP";
 const OWNER: &str = "http://jabber.org/protocol/pubsub#owner";
 
@@ -124,14 +127,15 @@ fn why_not(server: Server, owner: bool, jid: &str) -> String {
         );
     }
     let place = match server {
-        Server::Prosody => format!(
-            "\"privilege\" in modules_enabled of the VirtualHost and of Component \"{jid}\", and \
-             `privileged_entities` in the VirtualHost, "
-        ),
+        Server::Prosody => {
+            return format!(
+                "{NO_ACCESS}: take private_storage_bookmarks out of Component \"{jid}\", {printed}"
+            );
+        }
         Server::Ejabberd(_) => "mod_privilege to that host, ".to_owned(),
         Server::Unknown => "that access, ".to_owned(),
     };
-    format!("the component has no access to PEP (XEP-0356): add {place}{printed}")
+    format!("{NO_ACCESS}: add {place}{printed}")
 }
 
 #[cfg(test)]

@@ -228,10 +228,10 @@ fn why_not(findings: &Findings, domain: &str, jid: &str) -> String {
                                 ejabberd` prints, then restart ejabberd"
             .to_owned(),
         Server::Prosody => format!(
-            "compare with `print-config prosody`, in this order: \"delegation\" in modules_enabled \
-             of VirtualHost \"{domain}\", and of Component \"{jid}\"; `delegations` in that \
-             VirtualHost, with jid = \"{jid}\"; then restart Prosody, and look in its log for \
-             \"delegation\": perhaps prosody-modules is not installed"
+            "compare with `print-config prosody`, in this order: \"private_storage\" in \
+             modules_enabled of Component \"{jid}\"; \"{domain}\" in its private_storage_hosts; then \
+             restart Prosody, and look in its log for \"private_storage\": perhaps \
+             mod_private_storage.lua is not in a folder of plugin_paths"
         ),
         Server::Unknown => "compare the server's configuration with what `print-config` prints, \
                             then restart it"

@@ -1,12 +1,12 @@
 //! The grant (XEP-0356) that room bookmarks are kept in step by, for each server.
 //!
-//! It opens more than bookmarks: privileges name namespaces, not PEP nodes. So it is printed with
-//! its price beside it. On ejabberd its place is a trap: before 25.03 one that is granted stops it
+//! On ejabberd it opens more than bookmarks: its privileges name namespaces, not PEP nodes. So it is
+//! printed with its price beside it; our module for Prosody grants one node. On ejabberd its place is a trap: before 25.03 one that is granted stops it
 //! from starting or from serving us at all, so there it is printed for a known version only.
 
 use std::fmt;
 
-use super::lua;
+use crate::config::BookmarksMode;
 
 /// What is granted, each for get and set.
 const NAMESPACES: [&str; 2] = [
@@ -58,29 +58,23 @@ impl fmt::Display for EjabberdVersion {
     }
 }
 
-/// What a `VirtualHost` of Prosody is told. `jid` is ours, as Lua has it.
-pub fn prosody(jid: &str) -> String {
-    let [items, owner] = NAMESPACES.map(lua);
-    format!(
-        "  privileged_entities = {{ [{jid}] = {{ iq = {{\n    \
-             [{items}] = \"both\",\n    \
-             [{owner}] = \"both\" }} }} }}\n"
-    )
-}
-
-/// What is said to Prosody's administrator of bookmarks.
-pub fn prosody_comment(granted: bool) -> &'static str {
-    if granted {
-        "-- Bookmarks: mod_privilege gives the component access to PEP (XEP-0356), so that it can keep the\n\
-         -- rooms of old clients, in private storage, and of modern ones, in PEP, in step. It can then read\n\
-         -- and write ALL that users keep in PEP: there is no finer grain. bookmarks.mode = \"off\" leaves it\n\
-         -- out. Modern clients check whether accounts announce this. mod_bookmarks does; where it is not\n\
-         -- loaded, add [\"urn:xmpp:bookmarks:1#compat\"] to delegations, with the same jid.\n"
-    } else {
-        "-- Bookmarks: bookmarks.mode is \"off\". Where mod_bookmarks is loaded, as in Debian's default\n\
-         -- file, rooms stay in PEP and modern clients see no change; old ones, which look in private\n\
-         -- storage, do not find them. With mod_private_bookmarks_here, which comes with this program, beside\n\
-         -- \"delegation\" in modules_enabled of the VirtualHost, mod_bookmarks goes on serving both.\n"
+/// What Prosody's module is told of bookmarks, and what is said of them to the administrator.
+pub fn prosody(mode: BookmarksMode) -> (&'static str, &'static str) {
+    match mode {
+        BookmarksMode::Pep => (
+            "",
+            "--\n\
+             -- Bookmarks: the component keeps the rooms of old clients, in private storage, and of modern ones, in\n\
+             -- PEP, in step. For that it may read and write the bookmarks that users keep in PEP, and nothing\n\
+             -- else there.\n",
+        ),
+        BookmarksMode::Off => (
+            "  private_storage_bookmarks = \"server\"\n",
+            "--\n\
+             -- Bookmarks: bookmarks.mode is \"off\", so requests for bookmarks stay with Prosody's mod_bookmarks,\n\
+             -- which serves old and modern clients from PEP. With private_storage_bookmarks = \"off\" the\n\
+             -- component keeps those of old clients, apart from those of modern ones.\n",
+        ),
     }
 }
 

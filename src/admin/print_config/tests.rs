@@ -63,88 +63,57 @@ fn read(block: &str, comment: &str) -> String {
 
 #[test]
 fn prosody_for_one_domain() {
-    let block = prosody(&config(SECRET));
+    let file = prosody(&config(SECRET));
     assert_eq!(
-        read(&block, "--"),
-        r#"VirtualHost "example.org"
-  modules_enabled = { "delegation", "privilege" }
-  modules_disabled = { "private" }
-  delegations = { ["jabber:iq:private"] = { jid = "private.example.org" } }
-  privileged_entities = { ["private.example.org"] = { iq = {
-    ["http://jabber.org/protocol/pubsub"] = "both",
-    ["http://jabber.org/protocol/pubsub#owner"] = "both" } } }
-Component "private.example.org"
+        read(&file, "--"),
+        r#"Component "private.example.org"
   component_secret = "s3cret"
-  modules_enabled = { "delegation", "privilege" }
+  modules_enabled = { "private_storage" }
+  private_storage_hosts = { "example.org" }
 "#
     );
-    assert!(block.contains("INTO the block of each VirtualHost"));
-    assert!(block.contains("It needs mod_delegation and mod_privilege"));
-    assert!(block.contains("ALL that users keep in PEP"));
-    assert!(
-        !block.contains("component_ports"),
-        "the default needs no word"
-    );
-    assert!(!block.contains("component_interfaces"));
+    assert!(file.contains("the bookmarks that users keep in PEP, and nothing\n-- else"));
+    assert!(!file.contains("BY HAND"), "the default needs no word");
 }
 
 #[test]
-fn prosody_grants_nothing_where_bookmarks_stay_apart() {
-    let block = prosody(&config(&format!("{SECRET}{OFF}")));
-    assert_eq!(
-        read(&block, "--"),
-        r#"VirtualHost "example.org"
-  modules_enabled = { "delegation" }
-  modules_disabled = { "private" }
-  delegations = { ["jabber:iq:private"] = { jid = "private.example.org" } }
-Component "private.example.org"
-  component_secret = "s3cret"
-  modules_enabled = { "delegation" }
-"#
-    );
-    assert!(!block.contains("mod_privilege"));
-    assert!(block.contains("mod_private_bookmarks_here"));
+fn prosody_keeps_bookmarks_where_the_component_leaves_pep_alone() {
+    let file = prosody(&config(&format!("{SECRET}{OFF}")));
+    assert!(file.ends_with("\n  private_storage_bookmarks = \"server\"\n"));
+    assert!(file.contains("stay with Prosody's mod_bookmarks"));
 }
 
 #[test]
 fn prosody_for_several_domains() {
     let more = format!("{SECRET}access.domains = [\"a.example\", \"b.example\"]\n");
-    let block = prosody(&config(&more));
-    assert_eq!(block.matches("\nVirtualHost ").count(), 2);
-    assert!(block.contains("\nVirtualHost \"a.example\"\n"));
-    assert!(block.contains("\nVirtualHost \"b.example\"\n"));
-    assert_eq!(block.matches("delegations = ").count(), 2);
-    assert_eq!(block.matches("privileged_entities = ").count(), 2);
-    assert_eq!(block.matches("\nComponent ").count(), 1);
+    let file = prosody(&config(&more));
+    assert!(file.contains("\n  private_storage_hosts = { \"a.example\", \"b.example\" }\n"));
+    assert_eq!(file.matches("\nComponent ").count(), 1);
 }
 
+/// Others may have said where to listen already, and of two such lines the later one counts.
 #[test]
-fn prosody_is_told_where_to_listen_if_it_would_not_by_itself() {
-    let listener = |server: &str| {
+fn prosody_is_told_by_hand_where_to_listen_if_it_would_not_by_itself() {
+    let by_hand = |server: &str| {
         let more = format!("{SECRET}component.server = \"{server}\"\n");
-        let block = prosody(&config(&more));
-        let hosts = block.find("\nVirtualHost").expect("a host");
-        let mut lines = block[..hosts].lines();
-        // Where they stand, they count: above every host.
-        let global: Vec<String> = lines
-            .by_ref()
-            .filter(|line| !line.starts_with("--") && !line.is_empty())
-            .map(str::to_owned)
-            .collect();
-        assert_eq!(global.is_empty(), !block.contains("global part"));
-        global
+        let file = prosody(&config(&more));
+        assert_eq!(read(&file, "--"), read(&prosody(&config(SECRET)), "--"));
+        let lines = file.lines().filter_map(|line| line.strip_prefix("--   "));
+        let lines: Vec<String> = lines.map(str::to_owned).collect();
+        assert_eq!(lines.is_empty(), !file.contains("BY HAND"));
+        lines
     };
     let none: [&str; 0] = [];
-    assert_eq!(listener("localhost:5347"), none);
-    assert_eq!(listener("[::1]:5347"), none);
+    assert_eq!(by_hand("localhost:5347"), none);
+    assert_eq!(by_hand("[::1]:5347"), none);
     let port = "component_ports = { 8888 } -- with 5347 as well, if other components use it";
-    assert_eq!(listener("localhost:8888"), [port]);
+    assert_eq!(by_hand("localhost:8888"), [port]);
     assert_eq!(
-        listener("192.0.2.1:5347"),
+        by_hand("192.0.2.1:5347"),
         ["component_interfaces = { \"192.0.2.1\" } -- the link is not encrypted: keep it private"]
     );
     assert_eq!(
-        listener("prosody:8888"),
+        by_hand("prosody:8888"),
         [
             port,
             "component_interfaces = { \"*\" } -- better: the one address that the component connects to; \
@@ -250,9 +219,8 @@ fn prosody_is_told_how_to_encrypt() {
             "ssl_ports = {{ 5348 }}\n\
              ssl_interfaces = {{ \"{ip}\" }}\n\
              ssl_ssl = {{ certificate = \"/etc/prosody/certs/localhost.crt\"; -- put yours here\n\
-             \x20           key = \"/etc/prosody/certs/localhost.key\" }}\n\
-             -- And add \"net_multiplex\" to modules_enabled. Whoever reaches that port may log in there\n\
-             -- as a client or a server too.\n"
+             \x20           key = \"/etc/prosody/certs/localhost.key\" }}\n\n\
+             Component "
         )
     };
     for (server, ip) in [
@@ -261,6 +229,7 @@ fn prosody_is_told_how_to_encrypt() {
     ] {
         let block = block(server);
         assert!(block.contains(&listener(ip)), "{block}");
+        assert!(block.contains("{ \"private_storage\", \"net_multiplex\" }"));
     }
     assert!(block("prosody:5348").contains("{ \"*\" } -- better: the one address"));
 }

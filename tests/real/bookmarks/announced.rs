@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::stage::{GRANTING, Hosts, NOT_GRANTING, On, Stage};
+use super::stage::{By, GRANTING, Hosts, NOT_GRANTING, On, Stage};
 use crate::support::client::RawClient;
 
 const IN_STEP: &str = "urn:xmpp:bookmarks:1#compat";
@@ -39,13 +39,28 @@ fn on_prosody_with_its_bookmarks() {
 
 const ANNOUNCING: Hosts = Hosts {
     announcing: true,
+    by: By::Delegation,
     ..GRANTING
 };
 
 const ANNOUNCING_ALONE: Hosts = Hosts {
     announcing: true,
+    by: By::Delegation,
     ..NOT_GRANTING
 };
+
+#[test]
+fn on_prosody_without_them() {
+    let modules = &["pep"];
+    let hosts = Hosts {
+        modules,
+        ..GRANTING
+    };
+    let stage = Stage::new(On::Prosody, hosts);
+    stage.until("it is announced", || {
+        about_bookmarks(&stage) == [true, false, false]
+    });
+}
 
 #[test]
 fn on_prosody_without_them_where_that_is_delegated() {

@@ -3,11 +3,10 @@
 use minidom::Element;
 
 use super::room::{OLD, room, sorted};
-use super::stage::{Hosts, NOT_GRANTING, On, Stage};
+use super::stage::{By, Hosts, NOT_GRANTING, On, Stage};
 use crate::support::answers::{fragment, refusal, stored, succeeded};
 use crate::support::server::COMPONENT;
 
-const HERE: &[&str] = &["private_bookmarks_here"];
 const NOTE: &str = "<note xmlns='urn:test:note'>kept</note>";
 const NO_NOTE: &str = "<note xmlns='urn:test:note'/>";
 
@@ -15,7 +14,8 @@ fn stage() -> Stage {
     Stage::new(
         On::Prosody,
         Hosts {
-            modules: HERE,
+            modules: &[],
+            by: By::OurModuleLeavingBookmarks,
             ..NOT_GRANTING
         },
     )
@@ -73,20 +73,24 @@ fn a_set_of_bookmarks_and_others_comes_to_the_component_whole() {
     assert_eq!((old.rooms(), modern.rooms()), (vec![], vec![]));
 }
 
-/// Nobody needs it there, and it harms nobody.
+/// The name that it had, in the configuration that it had. Nobody needs it there, and it harms nobody.
 #[test]
 fn where_the_component_may_use_pep_it_says_that_it_is_not_needed() {
     let stage = Stage::new(
         On::Prosody,
         Hosts {
             modules: &["pep", "private_bookmarks_here"],
+            by: By::Delegation,
             ..super::stage::GRANTING
         },
     );
     let (mut old, mut modern) = stage.user();
     they_see_the_same(&mut old, &mut modern);
     let log = stage.server.log();
-    assert!(log.contains("take private_bookmarks_here out"), "{log}");
+    assert!(
+        log.contains("is not asked for bookmarks: take one of them out"),
+        "{log}"
+    );
 }
 
 fn they_see_the_same(old: &mut super::old::Old, modern: &mut super::modern::Modern) {

@@ -18,8 +18,6 @@ use crate::support::{ejabberd, prosody};
 /// On each virtual host; the first of each is nobody's but the stage's.
 const ACCOUNTS: usize = 400;
 
-const HERE: &str = include_str!("../../../packaging/prosody/mod_private_bookmarks_here.lua");
-
 /// Which server a scenario is played on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(feature = "newer-servers"), expect(dead_code))]
@@ -70,6 +68,19 @@ pub struct Hosts {
     pub anonymous: bool,
     /// Whether they delegate that accounts announce that bookmarks are kept in step.
     pub announcing: bool,
+    /// By which modules Prosody does it.
+    pub by: By,
+}
+
+/// What Prosody's hosts delegate and grant by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// Our own module; all that is not said otherwise.
+    OurModule,
+    /// The same, which leaves bookmarks to mod_bookmarks.
+    OurModuleLeavingBookmarks,
+    /// mod_delegation and mod_privilege.
+    Delegation,
 }
 
 const PUBSUB: &str = "http://jabber.org/protocol/pubsub";
@@ -82,30 +93,26 @@ pub const GRANTING: Hosts = Hosts {
     grant: &[PUBSUB, OWNER],
     anonymous: false,
     announcing: false,
+    by: By::OurModule,
 };
 
 /// Without the right to mend a node's options.
 pub const GRANTING_LESS: Hosts = Hosts {
-    modules: DEFAULT,
     grant: &[PUBSUB],
-    anonymous: false,
-    announcing: false,
+    by: By::Delegation,
+    ..GRANTING
 };
 
 /// Delegation alone.
 pub const NOT_GRANTING: Hosts = Hosts {
-    modules: DEFAULT,
     grant: &[],
-    anonymous: false,
-    announcing: false,
+    ..GRANTING
 };
 
 /// What is granted is not there.
 pub const WITHOUT_PEP: Hosts = Hosts {
     modules: &[],
-    grant: &[PUBSUB, OWNER],
-    anonymous: false,
-    announcing: false,
+    ..GRANTING
 };
 
 /// The second has anonymous users.
@@ -150,10 +157,7 @@ impl Stage {
         let ports = options.ports;
         let server = match on {
             On::Prosody => {
-                folder.write("mod_private_bookmarks_here.lua", HERE);
                 folder.write("hosts.cfg.lua", &hosts.for_prosody());
-                let modules = folder.inside("");
-                options.besides = format!("plugin_paths = {{ \"{modules}\" }}\n");
                 let hosts = folder.inside("hosts.cfg.lua");
                 options.host_blocks = Some(format!("Include \"{hosts}\"\n"));
                 prosody::start(options)
@@ -313,41 +317,67 @@ impl Hosts {
 
     /// Their part of the configuration, and the component's.
     fn for_prosody(self) -> String {
-        let quoted = |modules: &[&str]| {
-            let quoted: Vec<String> = modules.iter().map(|name| format!("\"{name}\"")).collect();
-            quoted.join(", ")
+        let modules = match self.by {
+            By::Delegation => [&["delegation", "privilege"], self.modules].concat(),
+            _ => self.modules.to_vec(),
         };
-        let modules = quoted(&[&["delegation", "privilege"], self.modules].concat());
-        let namespaces = self
-            .grant
-            .iter()
-            .map(|name| format!("[\"{name}\"] = \"both\""));
-        let grant = match self.grant {
-            [] => String::new(),
-            _ => format!(
-                "  privileged_entities = {{ [\"{COMPONENT}\"] = {{ iq = {{ {} }} }} }}\n",
-                namespaces.collect::<Vec<_>>().join(", ")
-            ),
-        };
-        let announcing = match self.announcing {
-            true => format!(", [\"urn:xmpp:bookmarks:1#compat\"] = {{ jid = \"{COMPONENT}\" }}"),
-            false => String::new(),
-        };
-        let host = format!(
-            "  modules_enabled = {{ {modules} }}\n  \
-             delegations = {{ [\"jabber:iq:private\"] = {{ jid = \"{COMPONENT}\" }}{announcing} }}\n\
-             {grant}"
-        );
+        let mut host = format!("  modules_enabled = {{ {} }}\n", quoted(&modules));
+        if self.by == By::Delegation {
+            host += &self.by_delegation();
+        }
         let anonymous = match self.anonymous {
             true => "  authentication = \"anonymous\"\n",
             false => "",
         };
+        let component = match self.by {
+            By::Delegation => "  modules_enabled = { \"delegation\", \"privilege\" }\n".to_owned(),
+            _ => self.by_our_module(),
+        };
         format!(
             "VirtualHost \"{HOST}\"\n{host}VirtualHost \"{OTHER_HOST}\"\n{anonymous}{host}\
-             Component \"{COMPONENT}\"\n  component_secret = \"{SECRET}\"\n  \
-             modules_enabled = {{ \"delegation\", \"privilege\" }}\n"
+             Component \"{COMPONENT}\"\n  component_secret = \"{SECRET}\"\n{component}"
         )
     }
+
+    /// Of a host that loads mod_delegation and mod_privilege.
+    fn by_delegation(self) -> String {
+        let announcing = match self.announcing {
+            true => format!(", [\"urn:xmpp:bookmarks:1#compat\"] = {{ jid = \"{COMPONENT}\" }}"),
+            false => String::new(),
+        };
+        let mut text = format!(
+            "  delegations = {{ [\"jabber:iq:private\"] = {{ jid = \"{COMPONENT}\" }}{announcing} }}\n"
+        );
+        if !self.grant.is_empty() {
+            let namespaces = self
+                .grant
+                .iter()
+                .map(|name| format!("[\"{name}\"] = \"both\""));
+            let namespaces = namespaces.collect::<Vec<_>>().join(", ");
+            text += &format!(
+                "  privileged_entities = {{ [\"{COMPONENT}\"] = {{ iq = {{ {namespaces} }} }} }}\n"
+            );
+        }
+        text
+    }
+
+    /// Of the component, which loads our module.
+    fn by_our_module(self) -> String {
+        let bookmarks = match (self.by, self.grant) {
+            (By::OurModuleLeavingBookmarks, _) => "  private_storage_bookmarks = \"server\"\n",
+            (_, []) => "  private_storage_bookmarks = \"off\"\n",
+            _ => "",
+        };
+        format!(
+            "  modules_enabled = {{ \"private_storage\" }}\n  \
+             private_storage_hosts = {{ \"{HOST}\", \"{OTHER_HOST}\" }}\n{bookmarks}"
+        )
+    }
+}
+
+fn quoted(modules: &[&str]) -> String {
+    let quoted: Vec<String> = modules.iter().map(|name| format!("\"{name}\"")).collect();
+    quoted.join(", ")
 }
 
 fn account(number: usize, host: &str) -> String {

@@ -89,7 +89,11 @@ fn one_half_of_the_grant_asks_for_the_other() {
 #[test]
 fn without_a_grant_each_server_and_version_has_its_own_remedy() {
     for (name, number, remedy) in [
-        ("Prosody", Some("13.0.6"), "`privileged_entities`"),
+        (
+            "Prosody",
+            Some("13.0.6"),
+            "take private_storage_bookmarks out",
+        ),
         ("Prosody", None, "of Component \"private.example.org\""),
         (
             "ejabberd",
@@ -140,7 +144,7 @@ fn without_a_grant_each_server_and_version_has_its_own_remedy() {
 #[test]
 fn with_off_a_grant_is_one_too_many() {
     for (name, what) in [
-        ("Prosody", "take `privileged_entities` out"),
+        ("Prosody", "or take `privileged_entities` out"),
         ("ejabberd", "take what mod_privilege grants it out"),
     ] {
         let server = server(name, None);

@@ -1,0 +1,367 @@
+//! What our module does on Prosody beside what all scenarios show: the first host of the shared stage has
+//! it, and so have most of those of the bookmarks.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use sha1::{Digest, Sha1};
+
+use super::stage::wait_until_served;
+use crate::support::answers::{element, fragment, refusal, stored, succeeded, text};
+use crate::support::client::{PATIENCE, RawClient, private};
+use crate::support::component::{self, Component};
+use crate::support::cutter::Cutter;
+use crate::support::prosody;
+use crate::support::relay::Relay;
+use crate::support::server::{COMPONENT, HOST, OTHER_HOST, Options, SECRET, Server};
+
+const ALICE: &str = "alice@localhost";
+const BOB: &str = "bob@test2.localhost";
+const NOTE: &str = "<note xmlns='urn:test:note'>kept</note>";
+const NO_NOTE: &str = "<note xmlns='urn:test:note'/>";
+
+/// A Prosody whose hosts and other components are these, beside a component that loads our module.
+fn prosody(hosts: &str, of_ours: &str, others: &str) -> Server {
+    let mut options = Options::delegating(&[ALICE, BOB]);
+    options.host_blocks = Some(format!(
+        "{hosts}Component \"{COMPONENT}\"\n  component_secret = \"{SECRET}\"\n  \
+         modules_enabled = {{ \"private_storage\" }}\n{of_ours}{others}"
+    ));
+    prosody::start(options)
+}
+
+const BOTH: &str = "VirtualHost \"localhost\"\nVirtualHost \"test2.localhost\"\n";
+const NAMING_BOTH: &str = "  private_storage_hosts = { \"localhost\", \"test2.localhost\" }\n";
+
+fn component(server: &Server) -> Component {
+    let component = Component::start(component::Options::at(server.component_address()));
+    wait_until_served(server, ALICE, &["", COMPONENT]);
+    wait_until_served(server, BOB, &["", COMPONENT]);
+    component
+}
+
+/// A component that does as the test says.
+struct RawComponent {
+    stream: TcpStream,
+    cutter: Cutter,
+    jid: &'static str,
+}
+
+impl RawComponent {
+    fn login(server: &Server, jid: &'static str) -> RawComponent {
+        let stream = TcpStream::connect(server.component_address()).expect("it listens");
+        let mut component = RawComponent {
+            stream,
+            cutter: Cutter::default(),
+            jid,
+        };
+        component.send(&format!(
+            "<stream:stream to='{jid}' xmlns='jabber:component:accept' \
+             xmlns:stream='http://etherx.jabber.org/streams'>"
+        ));
+        let header = component.next();
+        let (_, id) = header.split_once("id='").expect("an id");
+        let (id, _) = id.split_once('\'').expect("an id");
+        let token = hex::encode(Sha1::digest(format!("{id}{SECRET}")));
+        component.send(&format!("<handshake>{token}</handshake>"));
+        assert!(component.next().starts_with("<handshake"));
+        component
+    }
+
+    fn send(&mut self, xml: &str) {
+        self.stream.write_all(xml.as_bytes()).expect("it reads");
+    }
+
+    fn next(&mut self) -> String {
+        self.stream
+            .set_read_timeout(Some(PATIENCE))
+            .expect("a socket");
+        loop {
+            if let Some(piece) = self.cutter.piece() {
+                return piece;
+            }
+            let mut bytes = [0; 65536];
+            let read = self.stream.read(&mut bytes).expect("something");
+            assert!(read > 0, "{}: the end", self.jid);
+            self.cutter.feed(&bytes[..read]);
+        }
+    }
+
+    fn next_with(&mut self, part: &str) -> String {
+        loop {
+            let piece = self.next();
+            if piece.contains(part) {
+                return piece;
+            }
+        }
+    }
+
+    /// What comes of asking PEP for a user; the whole reply.
+    fn privileged(&mut self, account: &str, kind: &str, payload: &str) -> String {
+        let own = self.jid;
+        self.send(&format!(
+            "<iq type='{kind}' id='outer' from='{own}' to='{account}'>\
+             <privileged_iq xmlns='urn:xmpp:privilege:2'>\
+             <iq xmlns='jabber:client' type='{kind}' id='inner' from='{account}' to='{account}'>\
+             {payload}</iq></privileged_iq></iq>"
+        ));
+        self.next_with("id='outer'")
+    }
+}
+
+/// Psi and Psi+ put a line end around each payload. mod_delegation counts those, so that such a get never came
+/// to the component; with the module it does, on its own host and for the bookmarks too.
+#[test]
+fn white_space_around_a_payload_keeps_nothing_from_the_component() {
+    let server = prosody(BOTH, NAMING_BOTH, "");
+    let _component = component(&server);
+    for user in [ALICE, BOB] {
+        let mut client = RawClient::login(&server, user);
+        for to in [String::new(), format!(" to='{user}'")] {
+            let set = format!(
+                "<iq type=\"set\"{to} id=\"aac1a\">\n<query xmlns=\"jabber:iq:private\">\n{NOTE}\n\
+                 </query>\n</iq>\n"
+            );
+            succeeded(&client.request(&set.replace("id=\"aac1a\"", "id='aac1a'")));
+            let get = format!(
+                "<iq type=\"get\"{to} id='aac2a'>\n<query xmlns=\"jabber:iq:private\">\n{NO_NOTE}\n\
+                 </query>\n</iq>\n"
+            );
+            assert_eq!(stored(&client.request(&get)), [fragment(NOTE)]);
+        }
+    }
+}
+
+/// The client waited for ever for an answer that did not come.
+#[test]
+fn a_request_without_an_answer_gets_an_error_and_a_late_answer_is_dropped() {
+    let hosts = BOTH.replacen('\n', "\n  private_storage_timeout = 2\n", 1);
+    let server = prosody(&hosts, NAMING_BOTH, "");
+    let mut silent = RawComponent::login(&server, COMPONENT);
+    let mut client = RawClient::login(&server, ALICE);
+    let request = private("get", "", NO_NOTE);
+    let answer = client.request(&request);
+    assert_eq!(refusal(&answer), "wait remote-server-timeout");
+
+    let asked = silent.next_with("urn:xmpp:forward:0");
+    let asked = element(&asked.replace("xmlns='jabber:component:accept'", "")).expect("XML");
+    let outer = asked.attr("id").expect("an id");
+    let inner = answer.attr("id").expect("an id");
+    let late = reply(
+        outer,
+        inner,
+        client.jid(),
+        "<query xmlns='jabber:iq:private'/>",
+    );
+    silent.send(&late);
+    // What comes next is the next answer, and nothing was said of the late one.
+    client.send("<iq type='get' id='ping' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>");
+    let next = client.next(PATIENCE).expect("an answer");
+    assert!(next.contains("id='ping'"), "{next}");
+    let log = server.log();
+    assert!(
+        log.contains("has not answered a request for private storage in 2 seconds"),
+        "{log}"
+    );
+    assert!(!log.contains("no valid reply"), "{log}");
+    assert!(!log.contains("Traceback"), "{log}");
+}
+
+fn reply(outer: &str, inner: &str, to: &str, payload: &str) -> String {
+    format!(
+        "<iq type='result' id='{outer}' from='{COMPONENT}' to='{HOST}'>\
+         <delegation xmlns='urn:xmpp:delegation:2'><forwarded xmlns='urn:xmpp:forward:0'>\
+         <iq xmlns='jabber:client' type='result' id='{inner}' from='{ALICE}' to='{to}'>{payload}</iq>\
+         </forwarded></delegation></iq>"
+    )
+}
+
+/// What a component sends in place of a reply costs that request, and reaches nobody else.
+#[test]
+fn no_reply_but_the_one_asked_for_reaches_a_client() {
+    let server = prosody(BOTH, NAMING_BOTH, "");
+    let mut false_one = RawComponent::login(&server, COMPONENT);
+    let mut client = RawClient::login(&server, ALICE);
+    let mut other = RawClient::login(&server, BOB);
+    let payload = "<query xmlns='jabber:iq:private'/>";
+    let own = client.jid().to_owned();
+    let replies: [&dyn Fn(&str, &str) -> String; 6] = [
+        &|outer, inner| reply(outer, inner, other.jid(), payload),
+        &|outer, _| reply(outer, "another", &own, payload),
+        &|outer, inner| reply(outer, inner, &own, payload).replace("jabber:client", "urn:x"),
+        &|outer, inner| {
+            reply(outer, inner, &own, payload).replace("type='result' id='p", "type='set' id='p")
+        },
+        &|outer, _| format!("<iq type='result' id='{outer}' from='{COMPONENT}' to='{HOST}'/>"),
+        &|outer, _| {
+            format!(
+                "<iq type='error' id='{outer}' from='{COMPONENT}' to='{HOST}'><error type='cancel'>\
+                 <forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
+            )
+        },
+    ];
+    for wrong in replies {
+        client.send(&private("get", "", NO_NOTE));
+        let asked = false_one.next_with("urn:xmpp:forward:0");
+        let asked = element(&asked.replace("xmlns='jabber:component:accept'", "")).expect("XML");
+        let outer = asked.attr("id").expect("an id").to_owned();
+        let inner = text(&asked);
+        let (_, inner) = inner
+            .split_once("id='p")
+            .or_else(|| inner.split_once("id=\"p"))
+            .expect("an id");
+        let digits = inner
+            .split(|it: char| !it.is_ascii_digit())
+            .next()
+            .expect("digits");
+        false_one.send(&wrong(&outer, &format!("p{digits}")));
+        let answer = element(&client.next(PATIENCE).expect("an answer")).expect("XML");
+        assert_eq!(refusal(&answer), "cancel service-unavailable");
+    }
+    other.send("<iq type='get' id='ping' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>");
+    let next = other.next(PATIENCE).expect("an answer");
+    assert!(next.contains("id='ping'"), "somebody else's: {next}");
+}
+
+/// XEP-0356 grants namespaces, with all that users keep in PEP: avatars, keys of OMEMO. Ours grants one node.
+#[test]
+fn of_pep_the_component_reaches_the_bookmarks_and_nothing_else() {
+    let hosts = BOTH.replace('\n', "\n  modules_enabled = { \"pep\" }\n");
+    let server = prosody(&hosts, NAMING_BOTH, "");
+    let mut component = RawComponent::login(&server, COMPONENT);
+    component.next_with("urn:xmpp:privilege:2");
+    const PUBSUB: &str = "http://jabber.org/protocol/pubsub";
+    let publish = |node: &str| {
+        format!(
+            "<pubsub xmlns='{PUBSUB}'><publish node='{node}'><item id='a@b'>\
+             <conference xmlns='urn:xmpp:bookmarks:1'/></item></publish></pubsub>"
+        )
+    };
+    let items = |node: &str| format!("<pubsub xmlns='{PUBSUB}'><items node='{node}'/></pubsub>");
+    let bookmarks = "urn:xmpp:bookmarks:1";
+    let said = component.privileged(ALICE, "set", &publish(bookmarks));
+    assert!(
+        said.contains("type='result'") && !said.contains("<error"),
+        "{said}"
+    );
+    let said = component.privileged(ALICE, "get", &items(bookmarks));
+    assert!(
+        said.contains("<conference xmlns='urn:xmpp:bookmarks:1'"),
+        "{said}"
+    );
+
+    let mut alice = RawClient::login(&server, ALICE);
+    let keys = "eu.siacs.conversations.axolotl.devicelist";
+    let own = publish(keys).replace("urn:xmpp:bookmarks:1", "eu.siacs.conversations.axolotl");
+    succeeded(&alice.request(&format!("<iq type='set' id='keys'>{own}</iq>")));
+    let two = format!(
+        "<pubsub xmlns='{PUBSUB}'><items node='{bookmarks}'/><items node='{keys}'/></pubsub>"
+    );
+    let refused: [(&str, &str, String); 9] = [
+        (ALICE, "get", items(keys)),
+        (ALICE, "set", publish(keys)),
+        (ALICE, "get", two),
+        (ALICE, "get", format!("<pubsub xmlns='{PUBSUB}'/>")),
+        (
+            ALICE,
+            "get",
+            format!("<pubsub xmlns='{PUBSUB}'><subscriptions/></pubsub>"),
+        ),
+        (ALICE, "get", "<query xmlns='jabber:iq:roster'/>".to_owned()),
+        ("nobody@localhost", "get", items(bookmarks)),
+        ("alice@localhost/phone", "get", items(bookmarks)),
+        (
+            ALICE,
+            "set",
+            format!("<pubsub xmlns='{PUBSUB}#owner'><delete node='{keys}'/></pubsub>"),
+        ),
+    ];
+    for (account, kind, payload) in refused {
+        let said = component.privileged(account, kind, &payload);
+        assert!(said.contains("type='error'"), "{account} {payload}: {said}");
+        assert!(!said.contains("axolotl'><item"), "{said}");
+    }
+    let answer = alice.request(&format!("<iq type='get' id='still'>{}</iq>", items(keys)));
+    assert!(text(&answer).contains("a@b"), "{}", text(&answer));
+}
+
+/// A gateway has a delegation and privileges of its own on the same host, by the modules for that. Of two lists
+/// in a host the later one wins, so that one of the two had lost everything.
+#[test]
+fn other_components_keep_what_they_have() {
+    let host = |name: &str| {
+        format!(
+            "VirtualHost \"{name}\"\n  modules_enabled = {{ \"pep\", \"delegation\", \"privilege\" }}\n  \
+             delegations = {{ [\"urn:xmpp:test\"] = {{ jid = \"gateway.localhost\" }} }}\n  \
+             privileged_entities = {{ [\"gateway.localhost\"] = {{ roster = \"both\", message = \"outgoing\", \
+             iq = {{ [\"http://jabber.org/protocol/pubsub\"] = \"both\" }} }} }}\n"
+        )
+    };
+    let server = prosody(
+        &format!("{}{}", host(HOST), host(OTHER_HOST)),
+        NAMING_BOTH,
+        &format!(
+            "Component \"gateway.localhost\"\n  component_secret = \"{SECRET}\"\n  \
+             modules_enabled = {{ \"delegation\", \"privilege\" }}\n"
+        ),
+    );
+    let component = component(&server);
+    for host in [HOST, OTHER_HOST] {
+        component.wait_for_log(&format!("{host} lets the component keep"), PATIENCE);
+    }
+    let mut gateway = RawComponent::login(&server, "gateway.localhost");
+    let mut told = String::new();
+    while !(told.contains("urn:xmpp:test") && told.contains("access='roster'")) {
+        told += &gateway.next();
+    }
+    assert!(!told.contains("jabber:iq:private"), "{told}");
+    let nick = "<pubsub xmlns='http://jabber.org/protocol/pubsub'>\
+                <items node='http://jabber.org/protocol/nick'/></pubsub>";
+    let said = gateway.privileged(ALICE, "get", nick);
+    assert!(
+        said.contains("item-not-found"),
+        "what PEP says itself: {said}"
+    );
+
+    let mut alice = RawClient::login(&server, ALICE);
+    alice.send("<iq type='get' id='theirs'><query xmlns='urn:xmpp:test'/></iq>");
+    let theirs = gateway.next_with("urn:xmpp:forward:0");
+    assert!(theirs.contains("theirs"), "{theirs}");
+    succeeded(&alice.set("", NOTE));
+    assert_eq!(stored(&alice.get("", NO_NOTE)), [fragment(NOTE)]);
+}
+
+/// The component names its hosts, or a host names the component.
+#[test]
+fn a_host_can_name_the_component_itself() {
+    let hosts = format!(
+        "VirtualHost \"{HOST}\"\n  modules_enabled = {{ \"private_storage\" }}\n  \
+         private_storage_component = \"{COMPONENT}\"\nVirtualHost \"{OTHER_HOST}\"\n  \
+         modules_enabled = {{ \"private_storage\" }}\n  private_storage_component = \"{COMPONENT}\"\n"
+    );
+    let server = prosody(&hosts, "", "");
+    let _component = component(&server);
+}
+
+/// A reply that the component could not send before the link broke comes on the next.
+#[test]
+fn a_reply_outlives_the_link() {
+    let server = prosody(BOTH, NAMING_BOTH, "");
+    let relay = Relay::new(server.component_address());
+    let component = Component::start(component::Options::at(relay.address()));
+    wait_until_served(&server, ALICE, &[""]);
+    let mut client = RawClient::login(&server, ALICE);
+    for _ in 0..3 {
+        // In the middle of the reply.
+        relay.cut_after(Some(100));
+        let answer = client.try_request(&private("set", "", NOTE), PATIENCE);
+        succeeded(&answer.expect("an answer, on the next link"));
+        wait_until_served(&server, ALICE, &[""]);
+    }
+    let cut = component
+        .log()
+        .iter()
+        .filter(|it| it.contains("logged in"))
+        .count();
+    assert!(cut > 1, "no link was cut");
+}
