@@ -66,6 +66,7 @@ pub fn places() -> io::Result<Vec<Place>> {
                 delegation: who.is_some(),
                 host_blocks: who.is_none().then_some(own),
                 besides: String::new(),
+                modules: &[],
             });
             let contender = match who {
                 None => None,

@@ -176,6 +176,9 @@ fn reply(outer: &str, inner: &str, to: &str, payload: &str) -> String {
     )
 }
 
+/// What is sent in place of a reply to the request with these ids, the outer and the inner.
+type Reply<'a> = &'a dyn Fn(&str, &str) -> String;
+
 /// What a component sends in place of a reply costs that request, and reaches nobody else.
 #[test]
 fn no_reply_but_the_one_asked_for_reaches_a_client() {
@@ -185,7 +188,7 @@ fn no_reply_but_the_one_asked_for_reaches_a_client() {
     let mut other = RawClient::login(&server, BOB);
     let payload = "<query xmlns='jabber:iq:private'/>";
     let own = client.jid().to_owned();
-    let replies: [&dyn Fn(&str, &str) -> String; 6] = [
+    let replies: [Reply; 6] = [
         &|outer, inner| reply(outer, inner, other.jid(), payload),
         &|outer, _| reply(outer, "another", &own, payload),
         &|outer, inner| reply(outer, inner, &own, payload).replace("jabber:client", "urn:x"),
