@@ -71,7 +71,10 @@ fn why_a_domain_does_not_delegate() {
             vec![info("ejabberd", "urn:xmpp:delegation:1")],
             "does not delegate to private.example.org",
         ),
-        (vec![info("Prosody", "x")], "VirtualHost \"example.org\""),
+        (
+            vec![info("Prosody", "x")],
+            "\"example.org\" in its private_storage_hosts",
+        ),
         (vec![info("MongooseIM", "x")], "`print-config` prints"),
         (
             vec![refused(INFO, "service-unavailable")],
