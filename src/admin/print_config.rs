@@ -1,4 +1,4 @@
-//! The block for a server's own configuration, filled in from ours and ready to paste.
+//! A file for the server's own configuration, filled in from ours and ready to be included.
 //!
 //! Delegation takes half a dozen lines in a server, and a client hangs or gets errors when one of
 //! them is missing; nobody should have to put them together by hand. The comments say what becomes
@@ -102,14 +102,34 @@ fn prosody_listener(component: &Component) -> (String, String, &'static str) {
     (String::new(), lines, "")
 }
 
-/// The block for ejabberd, 23.01 or later, in YAML; what not every version can take, only if it is
-/// known which one it is for. Holds the secret.
+/// A file for ejabberd, 23.01 or later, to be included by its configuration, in YAML; what not every
+/// version can take, only if it is known which one it is for. Holds the secret.
 pub fn ejabberd(config: &Config, version: Option<EjabberdVersion>) -> String {
     let jid = yaml(config.component.jid.as_str());
     let secret = yaml(config.component.secret.expose_secret());
-    let mut block = format!(
-        "# For ejabberd.yml. If it has one of these keys already, at the same depth, put what is below\n\
-         # the key below that one: no key may occur twice. Restart ejabberd afterwards.\n\
+    let grants = config.bookmarks.mode == BookmarksMode::Pep;
+    let for_which = match version {
+        Some(version) => format!("ejabberd {version}"),
+        None => "ejabberd 23.01 or later".to_owned(),
+    };
+    let of_bookmarks = match grants {
+        true => grant::ejabberd_comment(version),
+        false => grant::EJABBERD_WITHOUT.to_owned(),
+    };
+    let mut file = format!(
+        "# For {for_which}: a file of its own, readable by ejabberd alone, because it holds the secret. Put\n\
+         # it at /etc/ejabberd/private-storage.yml, and add one line to ejabberd.yml:\n\
+         #   include_config_file: /etc/ejabberd/private-storage.yml\n\
+         # Restart ejabberd afterwards.\n\
+         #\n\
+         {own_private}\
+         #\n\
+         {of_bookmarks}\
+         #\n\
+         # If `modules` in ejabberd.yml has mod_delegation or mod_privilege already, for another component,\n\
+         # ejabberd does not start with this (\"Duplicated option\"): then move what is below these two here\n\
+         # below those there. It is for every host of the server then, so name all in access.domains.\n\
+         \n\
          listen:\n  \
            -\n\
          {listener}    \
@@ -126,25 +146,37 @@ pub fn ejabberd(config: &Config, version: Option<EjabberdVersion>) -> String {
            delegate_private:\n    \
              allow: private_component\n\
          append_host_config:   # so that no other host of this server delegates\n",
+        own_private = own_private(version),
         listener = ejabberd_listener(&config.component),
     );
-    let grants = config.bookmarks.mode == BookmarksMode::Pep;
     for domain in &config.access.domains {
-        block.push_str(&ejabberd_host(domain));
+        file.push_str(&ejabberd_host(domain));
         if grants {
-            block.push_str(&grant::ejabberd(version));
+            file.push_str(&grant::ejabberd(version));
         }
     }
-    block.push_str(
-        "# mod_private, before ejabberd 24.06: take it out, or it answers from its own store until the\n\
-         # component first connects. Since 24.06: leave it in if you ever ban accounts, because it\n\
-         # keeps the bans.\n",
-    );
-    block.push_str(&match grants {
-        true => grant::ejabberd_comment(version),
-        false => grant::EJABBERD_WITHOUT.to_owned(),
-    });
-    block
+    file
+}
+
+/// Since this version ejabberd keeps its bans in mod_private.
+const BANS_IN_PRIVATE: EjabberdVersion = EjabberdVersion(24, 6);
+
+/// What is to become of ejabberd's own mod_private.
+fn own_private(version: Option<EjabberdVersion>) -> &'static str {
+    match version {
+        Some(version) if version >= BANS_IN_PRIVATE => {
+            "# mod_private: leave it in if you ever ban accounts, because it keeps the bans. Start the component\n\
+             # before ejabberd, for until it has first connected mod_private answers from its own store.\n"
+        }
+        Some(_) => {
+            "# mod_private: take it out, or it answers from its own store until the component first connects.\n"
+        }
+        None => {
+            "# mod_private, before ejabberd 24.06: take it out, or it answers from its own store until the\n\
+             # component first connects. Since 24.06: leave it in if you ever ban accounts, because it\n\
+             # keeps the bans.\n"
+        }
+    }
 }
 
 /// Where ejabberd is to listen, and whether with TLS.

@@ -41,9 +41,23 @@ fn prosody_takes_a_second_file_over_the_first() {
     assert_eq!(refusal(&answer), "cancel service-unavailable");
 }
 
+/// Beside modules, another component and another included file of its own.
 #[test]
-fn ejabberd_delegates_with_the_printed_blocks() {
-    delegates("ejabberd", ejabberd::start, |printed| printed);
+fn ejabberd_delegates_with_the_printed_file() {
+    let folder = place().folder("printed");
+    let other = place().folder("other");
+    delegates("ejabberd", ejabberd::start, |printed| {
+        let more = "modules:\n  mod_version: {}\nacl:\n  admin:\n    user: alice@localhost\n\
+                    access_rules:\n  configure:\n    allow: admin\n";
+        let gateway =
+            ejabberd::listener(&format!("port: {}\n    ip: \"127.0.0.1\"", ports::free()));
+        let gateway = gateway.replace(COMPONENT, "gateway.localhost");
+        let included = ejabberd::including(&other, "acl:\n  others:\n    user: bob@localhost\n");
+        format!(
+            "{included}{}{more}{gateway}",
+            ejabberd::including(&folder, &printed)
+        )
+    });
 }
 
 /// `put` puts what was printed where it belongs.
@@ -93,7 +107,9 @@ fn ejabberd_grants_it_if_its_version_can() {
     let mut options = Options::delegating(&USERS);
     let configuration = component::Options::at(ports::address(options.ports.component));
     let arguments = ["ejabberd", "--server-version", &version];
-    options.host_blocks = Some(component::print_config_with(&configuration, &arguments));
+    let folder = place().folder("printed");
+    let printed = component::print_config_with(&configuration, &arguments);
+    options.host_blocks = Some(ejabberd::including(&folder, &printed));
     options.besides = "modules:\n  mod_version: {}\n".to_owned();
     let server = ejabberd::start(options);
     let (exit, said) = check_connect(&configuration);
@@ -119,7 +135,9 @@ fn ejabberd_delegates_no_host_that_is_not_served() {
     let address = ports::address(options.ports.component);
     let mut configuration = component::Options::at(address);
     configuration.domains = vec![HOST.to_owned()];
-    options.host_blocks = Some(component::print_config(&configuration, "ejabberd"));
+    let folder = place().folder("printed");
+    let printed = component::print_config(&configuration, "ejabberd");
+    options.host_blocks = Some(ejabberd::including(&folder, &printed));
     let server = ejabberd::start(options);
     let _component = Component::start(configuration);
     wait_until_served(&server, USERS[0], &["", COMPONENT]);
@@ -146,7 +164,8 @@ fn ejabberd_delegates_over_tls_with_the_printed_blocks() {
     configuration.component = format!("tls = \"on\"\ntls_pin_sha256 = \"{pin}\"");
     let printed = component::print_config(&configuration, "ejabberd");
     let file = folder.inside("router.pem");
-    options.host_blocks = Some(printed.replace("/etc/ejabberd/ejabberd.pem", &file));
+    let printed = printed.replace("/etc/ejabberd/ejabberd.pem", &file);
+    options.host_blocks = Some(ejabberd::including(&folder, &printed));
     delegates_to(ejabberd::start(options), configuration);
 }
 
@@ -158,8 +177,8 @@ fn ejabberd_delegates_over_a_socket_with_the_printed_blocks() {
     configuration.server = format!("unix:{}", folder.outside().join("it.sock").display());
     let printed = component::print_config(&configuration, "ejabberd");
     let outside = folder.outside().to_str().expect("UTF-8");
-    options.host_blocks =
-        Some(printed.replace(&format!("{outside}/it.sock"), &folder.inside("it.sock")));
+    let printed = printed.replace(&format!("{outside}/it.sock"), &folder.inside("it.sock"));
+    options.host_blocks = Some(ejabberd::including(&folder, &printed));
     // By its ports the harness sees that a server is up.
     let port = options.ports.component;
     options.besides = ejabberd::listener(&format!("port: {port}\n    ip: \"127.0.0.1\""));

@@ -94,6 +94,15 @@ pub fn configuration(options: &Options) -> String {
     merge(&text, &options.besides)
 }
 
+/// What includes a file, as `print-config ejabberd` prints it: for `Options::host_blocks`.
+pub fn including(folder: &Folder, printed: &str) -> String {
+    folder.write("private-storage.yml", printed);
+    format!(
+        "include_config_file: \"{}\"\n",
+        folder.inside("private-storage.yml")
+    )
+}
+
 fn global(options: &Options) -> String {
     format!(
         r#"hosts:

@@ -97,7 +97,7 @@ pub fn ejabberd(version: Option<EjabberdVersion>) -> String {
     }
 }
 
-/// What is said of it at the end of ejabberd's block.
+/// What is said of it to ejabberd's administrator.
 pub fn ejabberd_comment(version: Option<EjabberdVersion>) -> String {
     let what = "# mod_privilege gives the component access to PEP (XEP-0356), so that it can keep the rooms of old\n\
                 # clients, in private storage, and of modern ones, in PEP, in step. It can then read and write\n\

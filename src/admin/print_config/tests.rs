@@ -54,6 +54,7 @@ const EJABBERDS_GRANT: &str = r#"      mod_privilege:
 fn read(block: &str, comment: &str) -> String {
     let lines = block
         .lines()
+        .filter(|line| !line.starts_with(comment.trim()))
         .map(|line| line.split(comment).next().unwrap_or_default().trim_end());
     lines
         .filter(|line| !line.is_empty())
@@ -127,6 +128,14 @@ fn ejabberd_as_it_was_measured_to_work() {
     let block = ejabberd(&config(SECRET), None);
     assert_eq!(read(&block, "# "), EJABBERD);
     assert!(block.contains("mod_private, before ejabberd 24.06: take it out"));
+    assert!(block.contains("\n#   include_config_file: /etc/ejabberd/private-storage.yml\n"));
+}
+
+#[test]
+fn ejabberd_is_told_what_becomes_of_its_own_private_storage() {
+    let said = |of| ejabberd(&config(SECRET), version(of));
+    assert!(said("24.05").contains("# mod_private: take it out"));
+    assert!(said("24.06").contains("# mod_private: leave it in"));
 }
 
 #[test]
