@@ -46,10 +46,19 @@ local xmlns_forward = "urn:xmpp:forward:0";
 local xmlns_bookmarks = "urn:xmpp:bookmarks:1";
 local xmlns_forget = "urn:xmpp-private-storage:0";
 
+-- Names as Prosody has those of its hosts.
+local function prepped(names)
+	local them = set.new();
+	for _, name in ipairs(type(names) == "table" and names or { names }) do
+		them:add(jid.prep(tostring(name)) or name);
+	end
+	return them;
+end
+
 -- On the Component: the hosts that it names load this module too.
 
 if module:get_host_type() == "component" then
-	local named = module:get_option_set("private_storage_hosts", {});
+	local named = prepped(module:get_option("private_storage_hosts", {}));
 	local loaded = set.new();
 
 	local function load_on(host)
@@ -63,6 +72,15 @@ if module:get_host_type() == "component" then
 		if prosody.hosts[host] then load_on(host); end
 	end
 
+	if named:empty() then module:log("warn", "private_storage_hosts names no host"); end
+	module:hook_global("server-started", function ()
+		for host in named do
+			if not prosody.hosts[host] then
+				module:log("error", "private_storage_hosts names %s, and there is no such host", host);
+			end
+		end
+	end);
+
 	function module.unload()
 		for host in loaded do
 			if prosody.hosts[host] then modulemanager.unload(host, module.name); end
@@ -73,26 +91,25 @@ end
 
 -- On a host.
 
--- How many requests may wait for the component at a time.
+-- How many requests of the host may wait for the component at a time.
 local most_pending = 10000;
 -- Seconds until the component is told again of a deleted account, when it has refused or failed.
 local again_after = 300;
-
-local function as_table(value)
-	return type(value) == "table" and value or { value };
-end
 
 local delegations = module:get_option("delegations", {});
 
 local function find_component()
 	local named = module:get_option_string("private_storage_component");
-	if named then return named; end
+	if named then return jid.prep(named) or named; end
+	local found, of_bookmarks;
 	for name, options in pairs(config.getconfig()) do
 		local hosts = rawget(options, "component_module") and rawget(options, "private_storage_hosts");
-		if hosts and set.new(as_table(hosts)):contains(module.host) then
-			return name, rawget(options, "private_storage_bookmarks");
+		if hosts and prepped(hosts):contains(module.host) then
+			if found then error(found .. " and " .. name .. " both name it in private_storage_hosts", 0); end
+			found, of_bookmarks = name, rawget(options, "private_storage_bookmarks");
 		end
 	end
+	if found then return found, of_bookmarks; end
 	return delegations[xmlns_private] and delegations[xmlns_private].jid;
 end
 
@@ -123,12 +140,22 @@ if bookmarks == "server" then
 end
 
 local timeout = module:get_option_number("private_storage_timeout", 90);
+if not timeout or timeout < 1 then
+	error("private_storage_timeout is a number of seconds, at least 1", 0);
+end
+
+-- Whether our component says this: over its own link, or Prosody for it while it has none.
+local function is_from_component(event)
+	local origin = event.origin;
+	return event.stanza.attr.from == component and origin.type == "component" and origin.host == component;
+end
 
 -- Elements of jabber:client have no namespace of their own while Prosody routes them.
 local function to_internal(element)
 	if element.attr.xmlns ~= "jabber:client" then return; end
-	element.attr.xmlns = nil;
 	for child in element:childtags() do to_internal(child); end
+	-- After its children, which are found by it.
+	element.attr.xmlns = nil;
 end
 
 --- What is asked of the component
@@ -177,7 +204,7 @@ local function unwrap(iq, request)
 		return nil;
 	end
 	to_internal(reply);
-	reply.attr.from = request.attr.to or jid.bare(request.attr.from);
+	reply.attr.from = request.attr.to;
 	return reply;
 end
 
@@ -185,7 +212,8 @@ local function forward(request)
 	local forwarded = st.clone(request);
 	forwarded.attr.xmlns = "jabber:client";
 	-- What a reply takes of it, and not what it holds.
-	local kept = st.iq { type = request.attr.type, id = request.attr.id, from = request.attr.from, to = request.attr.to };
+	local kept = st.iq { type = request.attr.type, id = request.attr.id, from = request.attr.from,
+		to = request.attr.to or jid.bare(request.attr.from) };
 	ask(to_component("set")
 		:tag("delegation", { xmlns = xmlns_delegation })
 		:tag("forwarded", { xmlns = xmlns_forward })
@@ -216,6 +244,11 @@ local function on_request(event)
 		or request.attr.from == component then
 		return;
 	end
+	-- Only those of clients have been looked at for one.
+	if not request.attr.id then
+		event.origin.send(st.error_reply(request, "modify", "bad-request", "Missing required 'id' attribute"));
+		return true;
+	end
 	-- A set of bookmarks and other elements goes to the component whole: mod_bookmarks would drop
 	-- the others.
 	if bookmarks == "server" and event.to_self
@@ -223,7 +256,10 @@ local function on_request(event)
 		local handled = module:fire_event("iq/bare/" .. xmlns_private .. ":query", event);
 		if handled ~= nil then return handled; end
 	end
-	if pending_count >= most_pending then
+	if not prosody.hosts[component] then
+		-- It would leave this server.
+		event.origin.send(st.error_reply(request, "cancel", "service-unavailable", "Private storage is not available"));
+	elseif pending_count >= most_pending then
 		event.origin.send(st.error_reply(request, "wait", "resource-constraint", "Private storage is busy"));
 	else
 		forward(request);
@@ -247,7 +283,9 @@ local function nest(node, keep)
 		local query = iq and iq.attr.type == "result" and iq:get_child("query", xmlns_disco);
 		if not query then return; end
 		local features = set.new();
-		for feature in query:childtags("feature") do features:add(feature.attr.var); end
+		for feature in query:childtags("feature") do
+			if feature.attr.var then features:add(feature.attr.var); end
+		end
 		keep(features);
 	end);
 end
@@ -270,7 +308,9 @@ end
 
 module:hook("account-disco-info", function (event)
 	local there = set.new();
-	for feature in event.reply.tags[1]:childtags("feature") do there:add(feature.attr.var); end
+	for feature in event.reply.tags[1]:childtags("feature") do
+		if feature.attr.var then there:add(feature.attr.var); end
+	end
 	for _, features in pairs(account_features) do
 		for feature in features do
 			if not there:contains(feature) then event.reply:tag("feature", { var = feature }):up(); end
@@ -280,26 +320,28 @@ end, -10);
 
 --- The component's access to PEP
 
--- Whether this asks for the node of bookmarks and for nothing else.
+-- What the component does there, by namespace.
+local reachable = {
+	[xmlns_pubsub] = { items = true, publish = true, retract = true };
+	[xmlns_pubsub .. "#owner"] = { configure = true };
+};
+
+-- Whether this asks for that, of the node of bookmarks and of no other. PEP does what the first child
+-- says, whatever namespace it has; so it must be of the right one, and only options may follow.
 local function is_about_bookmarks(payload)
-	if payload.name ~= "pubsub" or (payload.attr.xmlns ~= xmlns_pubsub and payload.attr.xmlns ~= xmlns_pubsub .. "#owner") then
+	local actions = payload.name == "pubsub" and reachable[payload.attr.xmlns];
+	local action, options = payload.tags[1], payload.tags[2];
+	if not actions or not action or not actions[action.name]
+		or action.attr.xmlns ~= payload.attr.xmlns or action.attr.node ~= xmlns_bookmarks then
 		return false;
 	end
-	local named = false;
-	for child in payload:childtags() do
-		if child.attr.node then
-			if child.attr.node ~= xmlns_bookmarks then return false; end
-			named = true;
-		elseif child.name ~= "publish-options" and child.name ~= "configure" then
-			return false;
-		end
-	end
-	return named;
+	return not options or (#payload.tags == 2 and action.name == "publish"
+		and options.name == "publish-options" and options.attr.xmlns == payload.attr.xmlns);
 end
 
 local function on_privileged(event)
 	local outer = event.stanza;
-	if outer.attr.from ~= component then return; end -- mod_privilege may know who that is
+	if not is_from_component(event) then return; end -- mod_privilege may know who that is
 	local account = outer.attr.to;
 	local username, host, resource = jid.split(account);
 	local inner = outer:find("{"..xmlns_privilege.."}privileged_iq/{jabber:client}iq");
@@ -334,8 +376,8 @@ if bookmarks == "pep" then
 	module:hook("iq/bare/" .. xmlns_privilege .. ":privileged_iq", on_privileged, 10);
 end
 
-local function grant()
-	module:send(st.message { from = module.host, to = component }
+local function grant(link)
+	link.send(st.message { from = module.host, to = component }
 		:tag("privilege", { xmlns = xmlns_privilege }):tag("perm", { access = "iq" })
 			:tag("namespace", { ns = xmlns_pubsub, type = "both" }):up()
 			:tag("namespace", { ns = xmlns_pubsub .. "#owner", type = "both" }));
@@ -351,12 +393,15 @@ end
 -- Only what is deleted inside of Prosody is seen: by clients (XEP-0077), through the admin shell,
 -- and with Prosody 13 by prosodyctl. That of 0.12 works in a process of its own: there, use
 -- `prosodyctl shell user delete JID`.
-local store = module:open_store("private_storage_forget");
-local deleted, failure = store:get(nil);
+local store, failure = module:open_store("private_storage_forget");
+local deleted;
+if store then deleted, failure = store:get(nil); end
 if failure then
-	error("cannot read which deletions the component has not confirmed: " .. tostring(failure));
+	error("cannot read which deletions the component has not confirmed: " .. tostring(failure), 0);
 end
 deleted = deleted or {};
+-- Those who are told again in a while.
+local again = {};
 
 local function save()
 	local ok, err = store:set(nil, next(deleted) and deleted or nil);
@@ -366,6 +411,7 @@ local function save()
 end
 
 local function tell(username)
+	if not prosody.hosts[component] then return; end -- it is told when it logs in
 	module:send(st.iq({ type = "set", id = deleted[username], from = module.host, to = component })
 		:tag("forget", { xmlns = xmlns_forget, jid = username .. "@" .. module.host }));
 end
@@ -408,9 +454,11 @@ local function on_forgotten(username, iq)
 	end
 	module:log("warn", "%s has not forgotten a deleted account, and is told again: %s (%s)",
 		component, condition, text or "no reason given");
-	local id = deleted[username];
+	if again[username] then return; end
+	again[username] = true;
 	module:add_timer(again_after, function ()
-		if deleted[username] == id then tell(username); end
+		again[username] = nil;
+		if deleted[username] then tell(username); end
 	end);
 end
 
@@ -419,7 +467,7 @@ end
 module:hook("iq/host", function (event)
 	local iq = event.stanza;
 	local kind, id = iq.attr.type, iq.attr.id;
-	if iq.attr.from ~= component or (kind ~= "result" and kind ~= "error") then return; end
+	if not is_from_component(event) or (kind ~= "result" and kind ~= "error") then return; end
 	local answered = take(id);
 	if answered then
 		answered(iq);
@@ -432,11 +480,14 @@ module:hook("iq/host", function (event)
 	end
 end, 10);
 
-local function on_login()
+-- What is said on the link itself no other module of the Component gets to see: mod_privilege takes messages
+-- about privileges for a component's.
+local function on_login(event)
+	local link = event.session;
 	tell_all();
-	module:send(st.message { from = module.host, to = component }
+	link.send(st.message { from = module.host, to = component }
 		:tag("delegation", { xmlns = xmlns_delegation }):tag("delegated", { namespace = xmlns_private }));
-	if bookmarks == "pep" then grant(); end
+	if bookmarks == "pep" then grant(link); end
 	announce();
 end
 
@@ -445,11 +496,12 @@ local function watch(host)
 	if host ~= component then return; end
 	module:context(component):hook("component-authenticated", on_login);
 	local link = prosody.hosts[component].modules.component;
-	if link and link.connected then on_login(); end
+	if link and link.connected then on_login({ session = link.session }); end
 end
 
 module:hook_global("host-activated", watch);
 if prosody.hosts[component] then watch(component); end
+module:log("info", "Private storage is kept by %s", component);
 
 -- Nobody is left waiting.
 function module.unload()

@@ -260,7 +260,28 @@ fn of_pep_the_component_reaches_the_bookmarks_and_nothing_else() {
     let two = format!(
         "<pubsub xmlns='{PUBSUB}'><items node='{bookmarks}'/><items node='{keys}'/></pubsub>"
     );
-    let refused: [(&str, &str, String); 9] = [
+    // PEP does what the first child says, and does not look at its namespace.
+    let foreign = |action: &str| {
+        format!(
+            "<pubsub xmlns='{PUBSUB}'><{action} xmlns='urn:x' node='{keys}'/>\
+             <items node='{bookmarks}'/></pubsub>"
+        )
+    };
+    let owner = |action: &str| {
+        format!(
+            "<pubsub xmlns='{PUBSUB}#owner'><{action} xmlns='urn:x' node='{keys}'/>\
+             <configure node='{bookmarks}'/></pubsub>"
+        )
+    };
+    let lasting =
+        format!("<pubsub xmlns='{PUBSUB}#owner'><affiliations node='{bookmarks}'/></pubsub>");
+    let refused: [(&str, &str, String); 15] = [
+        (ALICE, "get", foreign("items")),
+        (ALICE, "set", foreign("retract")),
+        (ALICE, "set", foreign("subscribe")),
+        (ALICE, "set", owner("delete")),
+        (ALICE, "set", owner("purge")),
+        (ALICE, "get", lasting),
         (ALICE, "get", items(keys)),
         (ALICE, "set", publish(keys)),
         (ALICE, "get", two),
@@ -302,13 +323,14 @@ fn other_components_keep_what_they_have() {
     };
     let server = prosody(
         &format!("{}{}", host(HOST), host(OTHER_HOST)),
-        NAMING_BOTH,
+        &NAMING_BOTH.replace("private_storage_hosts", "modules_enabled = { \"private_storage\", \"delegation\", \"privilege\" }\n  private_storage_hosts"),
         &format!(
             "Component \"gateway.localhost\"\n  component_secret = \"{SECRET}\"\n  \
              modules_enabled = {{ \"delegation\", \"privilege\" }}\n"
         ),
     );
     let component = component(&server);
+    // A message about privileges that went through the modules of our Component ended in mod_privilege.
     for host in [HOST, OTHER_HOST] {
         component.wait_for_log(&format!("{host} lets the component keep"), PATIENCE);
     }
@@ -330,6 +352,20 @@ fn other_components_keep_what_they_have() {
     alice.send("<iq type='get' id='theirs'><query xmlns='urn:xmpp:test'/></iq>");
     let theirs = gateway.next_with("urn:xmpp:forward:0");
     assert!(theirs.contains("theirs"), "{theirs}");
+
+    // Only what clients send has been looked at for an id; and nobody but the component itself speaks for it.
+    gateway.send(
+        "<iq type='get' from='gateway.localhost' to='alice@localhost'>\
+         <query xmlns='jabber:iq:private'/></iq>",
+    );
+    assert!(gateway.next_with("type='error'").contains("<bad-request"));
+    let said = gateway.privileged(
+        ALICE,
+        "get",
+        "<pubsub xmlns='http://jabber.org/protocol/pubsub#owner'>\
+         <configure node='urn:xmpp:bookmarks:1'/></pubsub>",
+    );
+    assert!(said.contains("<forbidden"), "{said}");
     succeeded(&alice.set("", NOTE));
     assert_eq!(stored(&alice.get("", NO_NOTE)), [fragment(NOTE)]);
 }
@@ -344,6 +380,50 @@ fn a_host_can_name_the_component_itself() {
     );
     let server = prosody(&hosts, "", "");
     let _component = component(&server);
+}
+
+/// Where the server has no such component, nothing is sent: it would go to another server of that name.
+#[test]
+fn a_component_that_is_no_host_of_the_server_gets_nothing() {
+    let host = |component: &str| {
+        format!(
+            "VirtualHost \"{HOST}\"\n  modules_enabled = {{ \"private_storage\" }}\n  \
+             private_storage_component = \"{component}\"\n"
+        )
+    };
+    let server = prosody(&host("elsewhere.example"), NAMING_NONE, "");
+    let answer = RawClient::login(&server, ALICE).get("", NO_NOTE);
+    assert_eq!(refusal(&answer), "cancel service-unavailable");
+
+    let server = prosody(&host("Private.LocalHost"), NAMING_NONE, "");
+    let _component = Component::start(component::Options::at(server.component_address()));
+    wait_until_served(&server, ALICE, &[""]);
+}
+
+const NAMING_NONE: &str = "  private_storage_hosts = {}\n";
+
+/// A wrong setting is said, and costs what it is about.
+#[test]
+fn wrong_settings_are_told() {
+    let timeout = BOTH.replacen('\n', "\n  private_storage_timeout = \"90s\"\n", 1);
+    let naming = NAMING_BOTH.replace("localhost\",", "LOCALHOST\", \"absent.localhost\",");
+    let server = prosody(&timeout, &naming, "");
+    let _component = Component::start(component::Options::at(server.component_address()));
+    wait_until_served(&server, BOB, &[""]);
+    let log = server.log();
+    assert!(log.contains("is a number of seconds, at least 1"), "{log}");
+    assert!(
+        log.contains("names absent.localhost, and there is no such host"),
+        "{log}"
+    );
+
+    let off = BOTH.replacen('\n', "\n  private_storage_bookmarks = \"apart\"\n", 1);
+    let server = prosody(&off, NAMING_BOTH, "");
+    let log = server.log();
+    assert!(
+        log.contains("is \"pep\", \"server\" or \"off\", not \"apart\""),
+        "{log}"
+    );
 }
 
 /// A reply that the component could not send before the link broke comes on the next.
