@@ -98,6 +98,8 @@ impl Model {
         let served: Domain = match (sender, host) {
             (Who::Malformed, _) => return Error("jid-malformed"),
             (_, Who::Host(domain)) => domain,
+            // It may be no address.
+            (Who::Unknown, _) => return Something,
             _ => return Error("service-unavailable"),
         };
         match sender {

@@ -106,6 +106,7 @@ impl Run {
             "reader" => targets::reader,
             "service" => targets::service,
             "xep0227" => targets::xep0227,
+            "archive" => targets::archive,
             "prosody" => targets::prosody,
             _ => return Err(format!("no target is called {target}")),
         };
