@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 
 use super::data;
 use super::format::count;
+use super::user::as_typed;
 use crate::address::{self, Sender};
 use crate::archive::Document;
 use crate::bookmarks;
@@ -118,7 +119,7 @@ fn export(owners: &dyn Owners, users: &[Owner], to: &To, tally: &mut Tally) -> R
         To::Output => all_into(owners, users, io::stdout().lock(), tally),
         To::File(path) => all_into(owners, users, create(path)?, tally),
         To::Folder(folder) => {
-            fs::create_dir_all(folder).map_err(|error| named(folder, error))?;
+            as_typed(|| fs::create_dir_all(folder)).map_err(|error| named(folder, error))?;
             each(owners, users, |document| {
                 let Some(document) = tally.take(document) else {
                     return Ok(());
@@ -254,7 +255,7 @@ impl Tally {
 fn create(path: &Path) -> io::Result<fs::File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
-    options.open(path).map_err(|error| named(path, error))
+    as_typed(|| options.open(path)).map_err(|error| named(path, error))
 }
 
 fn named(path: &Path, error: io::Error) -> io::Error {

@@ -1,6 +1,7 @@
 //! An administrator's commands, beside the running service and without it: they tell the same and
 //! do the same, and nobody need know which it was.
 
+mod as_root;
 mod backup;
 mod forged;
 mod formats;

@@ -5,6 +5,8 @@ use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::admin::user::as_typed;
+
 /// What stands for standard output.
 const STDOUT: &str = "-";
 
@@ -82,7 +84,8 @@ impl Unfinished {
         let mut options = OpenOptions::new();
         // It is for nobody else to read, at no moment.
         options.write(true).create_new(true).mode(0o600);
-        let writer = BufWriter::with_capacity(1 << 20, options.open(&part)?);
+        let file = as_typed(|| options.open(&part))?;
+        let writer = BufWriter::with_capacity(1 << 20, file);
         let path = path.to_owned();
         Ok(Self { writer, part, path })
     }
@@ -90,20 +93,23 @@ impl Unfinished {
     fn finish(mut self) -> io::Result<()> {
         self.writer.flush()?;
         self.writer.get_ref().sync_all()?;
-        fs::rename(&self.part, &self.path)?;
-        self.part = PathBuf::new();
         let folder = match self.path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
-        File::open(folder)?.sync_all()
+        as_typed(|| {
+            fs::rename(&self.part, &self.path)?;
+            File::open(folder)?.sync_all()
+        })?;
+        self.part = PathBuf::new();
+        Ok(())
     }
 }
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
         if !self.part.as_os_str().is_empty() {
-            let _ = fs::remove_file(&self.part);
+            let _ = as_typed(|| fs::remove_file(&self.part));
         }
     }
 }
