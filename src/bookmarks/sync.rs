@@ -347,7 +347,9 @@ impl BookmarkSync {
     async fn baseline(&self, owner: &Owner) -> Option<Baseline> {
         // What cannot be read is as good as not noted: then nothing is taken away.
         let note = self.storage.note(owner).await.ok()??;
-        Baseline::read(&note)
+        let bytes = note.len();
+        let read = move || panics::caught(|| Baseline::read(&note)).flatten();
+        self.steps.pep().compute(bytes, read).await
     }
 
     async fn note(&self, owner: &Owner, place: &Place<'_>, note: Option<String>) {
