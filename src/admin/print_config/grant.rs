@@ -1,8 +1,9 @@
 //! The grant (XEP-0356) that room bookmarks are kept in step by, for each server.
 //!
-//! On ejabberd it opens more than bookmarks: its privileges name namespaces, not PEP nodes. So it is
-//! printed with its price beside it; our module for Prosody grants one node. On ejabberd its place is a trap: before 25.03 one that is granted stops it
-//! from starting or from serving us at all, so there it is printed for a known version only.
+//! Our module for Prosody grants one PEP node. On ejabberd privileges name namespaces, so the grant
+//! opens more than bookmarks, and is printed with its price beside it. And its place there is a trap:
+//! before 25.03 one that is granted stops ejabberd from starting or from serving us at all, so it is
+//! printed for a known version only.
 
 use std::fmt;
 
