@@ -26,7 +26,7 @@ mod views;
 
 pub use baseline::Baseline;
 pub use legacy::{Legacy, List};
-pub use pep::{Pep, SHORT};
+pub use pep::Pep;
 pub use sync::{Ask, BookmarkSync, Settings};
 
 /// What is to be noted about an owner, of whom this was noted, and who has stored these bookmarks

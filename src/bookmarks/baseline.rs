@@ -128,6 +128,11 @@ impl Baseline {
         self.rooms.len()
     }
 
+    /// How many bytes it takes.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&*self.rooms)
+    }
+
     pub fn write(&self) -> String {
         let at = self.gone.as_ref().map_or(0, |gone| gone.at);
         let mut text = format!("{} {at}", FORMATS[1]);

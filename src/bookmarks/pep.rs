@@ -27,9 +27,6 @@ use crate::threads::Workers;
 /// How long an IQ may take. ejabberd drops IQs that it does not allow, without a word.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How many bytes are taken apart in less than half a millisecond: where they are.
-pub const SHORT: usize = 4 * 1024;
-
 /// The IQs under way, and the hosts that they go to.
 #[derive(Debug)]
 pub struct Pep {
@@ -154,22 +151,15 @@ impl Pep {
         };
         // Whatever is in a node, a set that is durable by now has to be noted.
         let work = move || panics::caught(work);
-        let done = self.compute(bytes + length, work).await;
+        let done = self.workers.compute(bytes + length, work).await;
         let (outcome, result) = done.ok_or(Failure::Broken)?;
         self.metrics.asked(outcome, took);
         result
     }
 
-    /// Does what goes through so many bytes where it holds up nobody.
-    pub async fn compute<T: Send + 'static>(
-        &self,
-        bytes: usize,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> T {
-        match bytes <= SHORT {
-            true => work(),
-            false => self.workers.run(work).await,
-        }
+    /// Those that do what would hold up everybody else.
+    pub fn workers(&self) -> &Workers {
+        &self.workers
     }
 
     /// Sends an IQ, and waits for its answer.

@@ -5,13 +5,13 @@ use std::cell::{Cell, RefCell};
 
 use super::baseline::Baseline;
 use super::legacy::Legacy;
-use super::pep::SHORT;
 use super::steps::View;
 use super::views::{LastView, Views};
 use crate::metrics;
 use crate::replies::Pending;
 use crate::service::Found;
 use crate::store::Owner;
+use crate::threads::SHORT;
 
 pub struct Request {
     pub owner: Owner,

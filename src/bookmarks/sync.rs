@@ -16,7 +16,7 @@ use super::pep::{Account, Failure, PATIENCE, Pep};
 use super::queue::{Passed, Place, Queues};
 use super::request::{Content, Request};
 use super::steps::{Steps, Stored};
-use super::views::Views;
+use super::views::{LastView, Views};
 use crate::address;
 use crate::clock::Instant;
 use crate::metrics;
@@ -25,6 +25,7 @@ use crate::replies::Pending;
 use crate::service::{Answer, Found, Grant};
 use crate::stanza::Received;
 use crate::store::{Held, Owner, Storage};
+use crate::threads::Workers;
 
 /// How it is set up.
 #[derive(Debug, Clone)]
@@ -193,10 +194,10 @@ impl BookmarkSync {
             return;
         };
         // Where that panics, nobody knows what is left.
-        let bytes = stored.bytes();
+        let bytes = baseline.bytes() + stored.bytes();
         let work = move || left_unseen(&baseline, &stored.read().base()).write();
         let work = move || panics::caught(work);
-        let left = self.steps.pep().compute(bytes, work).await;
+        let left = self.workers().compute(bytes, work).await;
         self.note(owner, &place, left).await;
     }
 
@@ -253,10 +254,7 @@ impl BookmarkSync {
     async fn note_passed(&self, owner: &Owner, place: &Place<'_>) {
         while let Some(Passed { rooms, shown }) = place.passed() {
             if let Some(baseline) = self.baseline(owner).await {
-                let left = left_of(&baseline, &rooms, shown.as_ref());
-                if left != baseline {
-                    self.note(owner, place, Some(left.write())).await;
-                }
+                self.note_left(owner, place, baseline, rooms, shown).await;
             }
         }
     }
@@ -280,8 +278,11 @@ impl BookmarkSync {
                     request.reply.borrow_mut().send(Answer::broken);
                 }
                 request.reply_from_store(&self.views, &self.metrics);
-                if request.is_set() {
-                    self.is_left(request, place, baseline.as_ref()).await;
+                if let (Content::Set { rooms, shown, .. }, Some(baseline)) =
+                    (&request.content, baseline)
+                {
+                    let (rooms, shown) = (rooms.clone(), shown.clone());
+                    self.note_left(owner, place, baseline, rooms, shown).await;
                 }
             }
         }
@@ -332,15 +333,27 @@ impl BookmarkSync {
     }
 
     /// These were stored and not brought into step: less is left of what both sides had in common.
-    async fn is_left(&self, request: &Request, place: &Place<'_>, baseline: Option<&Baseline>) {
-        let (Content::Set { rooms, shown, .. }, Some(baseline)) = (&request.content, baseline)
-        else {
-            return;
+    async fn note_left(
+        &self,
+        owner: &Owner,
+        place: &Place<'_>,
+        baseline: Baseline,
+        rooms: Baseline,
+        shown: Option<LastView>,
+    ) {
+        let bytes = baseline.bytes() + rooms.bytes();
+        let work = move || {
+            let left = left_of(&baseline, &rooms, shown.as_ref());
+            (left != baseline).then(|| left.write())
         };
-        let left = left_of(baseline, rooms, shown.as_ref());
-        if left != *baseline {
-            self.note(&request.owner, place, Some(left.write())).await;
+        let note = self.workers().compute(bytes, work).await;
+        if note.is_some() {
+            self.note(owner, place, note).await;
         }
+    }
+
+    fn workers(&self) -> &Workers {
+        self.steps.pep().workers()
     }
 
     /// What both sides had in common, as it is noted.
@@ -349,7 +362,7 @@ impl BookmarkSync {
         let note = self.storage.note(owner).await.ok()??;
         let bytes = note.len();
         let read = move || Baseline::read(&note);
-        self.steps.pep().compute(bytes, read).await
+        self.workers().compute(bytes, read).await
     }
 
     async fn note(&self, owner: &Owner, place: &Place<'_>, note: Option<String>) {

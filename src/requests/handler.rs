@@ -6,7 +6,7 @@ use tokio::sync::Mutex;
 
 use super::owners::{Access, Open, Turn};
 use crate::address;
-use crate::bookmarks::{self, Ask, Baseline, BookmarkSync, Legacy, List, SHORT};
+use crate::bookmarks::{self, Ask, Baseline, BookmarkSync, Legacy, List};
 use crate::replies::{Pending, Replies};
 use crate::service::{Action, BOOKMARKS, Found, Got, Request, bookmarks_in};
 use crate::store::{ChangeSet, Owner, Query, Storage};
@@ -151,18 +151,17 @@ impl Handler {
 
     /// Wherever the store answers alone, no room comes back that is known to be gone.
     async fn without_gone(&self, owner: &Owner, mut found: Found) -> Found {
+        let list = found.stored().to_owned();
+        if list.is_empty() {
+            return found;
+        }
         let Ok(Some(note)) = self.storage.note(owner).await else {
             return found;
         };
-        let list = found.stored().to_owned();
-        let left = match list.len() <= SHORT {
-            true => bookmarks::without_gone(&note, &list),
-            false => {
-                let work = move || bookmarks::without_gone(&note, &list);
-                self.workers.run(work).await
-            }
-        };
-        if let Some(left) = left {
+        // Few rooms may be stored beside a node of thousands, and the note is about all of them.
+        let bytes = note.len() + list.len();
+        let work = move || bookmarks::without_gone(&note, &list);
+        if let Some(left) = self.workers.compute(bytes, work).await {
             found.leave(left.text);
         }
         found
@@ -191,10 +190,9 @@ impl Handler {
     /// Stores bookmarks, and brings PEP into step with them. A long list is read before it is stored, so
     /// that order stays.
     async fn set_in_step(&self, ask: Ask, list: String, set: ChangeSet, turn: Turn) {
-        let list = match list.len() <= SHORT {
-            true => Legacy::read(list),
-            false => self.workers.run(move || Legacy::read(list)).await,
-        };
+        let bytes = list.len();
+        let read = move || Legacy::read(list);
+        let list = self.workers.compute(bytes, read).await;
         if self.bookmarks.are_many(&list) {
             let before = self.rooms_before(&ask.owner).await;
             if let Some(most) = self.bookmarks.too_many(&list, before, &ask.asker) {

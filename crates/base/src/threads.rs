@@ -50,6 +50,9 @@ pub fn start_with<T: Send + 'static>(
     }
 }
 
+/// How many bytes anything here goes through in less than half a millisecond: that holds up nobody.
+pub const SHORT: usize = 4 * 1024;
+
 type Job = Box<dyn FnOnce() + Send>;
 
 /// A few threads that share a queue, first come, first served: for work that would hold up everybody else.
@@ -101,6 +104,18 @@ impl Workers {
             None => job(),
         }
         async move { told.await.ok().flatten().unwrap_or_else(|| panics::again()) }
+    }
+
+    /// Does what goes through so many bytes where it holds up nobody: here and at once if they are few.
+    pub async fn compute<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
+        match bytes <= SHORT {
+            true => work(),
+            false => self.run(work).await,
+        }
     }
 }
 
