@@ -1,6 +1,6 @@
 //! The command line: arguments, subcommands, exit codes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -77,6 +77,10 @@ enum Command {
         /// printed as a comment.
         #[arg(long, value_name = "YY.MM", value_parser = ejabberd_version)]
         server_version: Option<EjabberdVersion>,
+        /// The server's own configuration file: also say, on standard error, what has to be changed in
+        /// it. Nothing is changed. For ejabberd it takes --server-version.
+        #[arg(long, value_name = "FILE")]
+        into: Option<PathBuf>,
     },
     /// Print how much is stored: by domain, the users with the most data, the files.
     Stats,
@@ -143,10 +147,37 @@ enum Router {
 }
 
 impl Router {
-    fn block(self, version: Option<EjabberdVersion>, config: &Config) -> String {
-        match self {
-            Router::Prosody => print_config::prosody(config),
-            Router::Ejabberd => print_config::ejabberd(config, version),
+    fn print(
+        self,
+        version: Option<EjabberdVersion>,
+        into: Option<&Path>,
+        config: &Config,
+    ) -> ExitCode {
+        let advice = match (self, into, version) {
+            (Self::Prosody, None, _) => Ok(print_config::prosody(config).into()),
+            (Self::Ejabberd, None, _) => Ok(print_config::ejabberd(config, version).into()),
+            (Self::Prosody, Some(file), _) => print_config::prosody_into(config, file),
+            (Self::Ejabberd, Some(file), Some(version)) => {
+                print_config::ejabberd_into(config, version, file)
+            }
+            (Self::Ejabberd, Some(_), None) => {
+                eprintln!(
+                    "--into takes --server-version for ejabberd: `ejabberdctl status` says which it is"
+                );
+                return ExitCode::from(exit::USAGE);
+            }
+        };
+        match (advice, into) {
+            (Ok(advice), _) => {
+                print!("{}", advice.file);
+                eprint!("{}", advice.changes);
+                ExitCode::SUCCESS
+            }
+            (Err(error), file) => {
+                let file = file.unwrap_or(Path::new("")).display();
+                eprintln!("cannot read {file}: {error}");
+                ExitCode::from(exit::INPUT)
+            }
         }
     }
 }
@@ -213,10 +244,8 @@ pub fn main() -> ExitCode {
         Command::PrintConfig {
             router,
             server_version,
-        } => {
-            print!("{}", router.block(server_version, &config));
-            ExitCode::SUCCESS
-        }
+            into,
+        } => router.print(server_version, into.as_deref(), &config),
         Command::Stats => stats::run(&config),
         Command::Backup { file, force } => backup::run(&config, &file, force),
         Command::Restore {

@@ -8,17 +8,26 @@
 //! server's configuration or before an administrator's eyes, never into a log.
 
 mod grant;
+mod into;
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use secrecy::ExposeSecret;
 
 use crate::config::{BookmarksMode, Component, Config, Endpoint};
 pub use grant::{EjabberdVersion, Support};
+use into::Present;
+pub use into::{Advice, ejabberd as ejabberd_into, prosody as prosody_into};
 
 /// Every address of a machine.
 const ANY: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+
+/// What is delegated.
+const PRIVATE: &str = "jabber:iq:private";
+
+/// The access rule of ejabberd's that is our component alone.
+const RULE: &str = "delegate_private";
 
 /// The port that Prosody opens for components unless it is told another.
 const PROSODY_PORT: u16 = 5347;
@@ -29,7 +38,10 @@ pub fn prosody(config: &Config) -> String {
     let secret = lua(config.component.secret.expose_secret());
     let hosts = config.access.domains.iter().map(|domain| lua(domain));
     let hosts = hosts.collect::<Vec<_>>().join(", ");
-    let (global, by_hand, module) = prosody_listener(&config.component);
+    let listener = Listener::of(&config.component);
+    let (global, by_hand) = (&listener.global, listener.comments());
+    let module = listener.module.map(|it| format!(", {}", lua(it)));
+    let module = module.unwrap_or_default();
     let (bookmarks, what_of_bookmarks) = grant::prosody(config.bookmarks.mode);
     format!(
         "-- For Prosody 0.12 or later: a file of its own, readable by Prosody alone, because it holds the\n\
@@ -49,62 +61,124 @@ pub fn prosody(config: &Config) -> String {
     )
 }
 
-/// What Prosody must be told for us to reach it, where its own defaults are not enough: global settings,
-/// what has to be added by hand because others may have set it too, and a further module.
-fn prosody_listener(component: &Component) -> (String, String, &'static str) {
-    let server = &component.server;
-    let Endpoint::Tcp { port, .. } = server else {
-        let by_hand = "--\n-- Prosody has no sockets of this kind for components: set component.server to a \
-                       port.\n";
-        return (String::new(), by_hand.to_owned(), "");
-    };
-    // A name may mean another address on the server's machine than on ours.
-    let (address, hint) = match server.address() {
-        Some(address) => (address.to_string(), ""),
-        None if server.is_loopback() => (Ipv4Addr::LOCALHOST.to_string(), ""),
-        None => (
-            "*".to_owned(),
-            "better: the one address that the component connects to",
-        ),
-    };
-    let address = lua(&address);
-    if component.tls.is_some() {
-        let dashes = if hint.is_empty() { "" } else { " -- " };
-        let global = format!(
-            "-- Whoever reaches that port may log in there as a client or a server too.\n\
-             ssl_ports = {{ {port} }}\n\
-             ssl_interfaces = {{ {address} }}{dashes}{hint}\n\
-             ssl_ssl = {{ certificate = \"/etc/prosody/certs/localhost.crt\"; -- put yours here\n\
-             \x20           key = \"/etc/prosody/certs/localhost.key\" }}\n\n"
+/// What Prosody must be told for us to reach it, where its own defaults are not enough.
+#[derive(Debug, Default)]
+struct Listener {
+    /// Settings of the global part that are ours alone.
+    global: String,
+    /// A further module for the component.
+    module: Option<&'static str>,
+    /// What others may have set, too.
+    by_hand: Vec<ByHand>,
+    /// Whether Prosody cannot listen like this at all.
+    is_impossible: bool,
+}
+
+/// A setting that is added by hand to what others have set: of two such lines the later one counts.
+#[derive(Debug)]
+struct ByHand {
+    setting: &'static str,
+    /// As Lua.
+    value: String,
+    hint: String,
+}
+
+impl Listener {
+    fn of(component: &Component) -> Self {
+        let server = &component.server;
+        let Endpoint::Tcp { port, .. } = server else {
+            return Self {
+                is_impossible: true,
+                ..Self::default()
+            };
+        };
+        // A name may mean another address on the server's machine than on ours.
+        let (address, hint) = match server.address() {
+            Some(address) => (address.to_string(), ""),
+            None if server.is_loopback() => (Ipv4Addr::LOCALHOST.to_string(), ""),
+            None => (
+                "*".to_owned(),
+                "better: the one address that the component connects to",
+            ),
+        };
+        let address = lua(&address);
+        if component.tls.is_some() {
+            let dashes = if hint.is_empty() { "" } else { " -- " };
+            let global = format!(
+                "-- Whoever reaches that port may log in there as a client or a server too.\n\
+                 ssl_ports = {{ {port} }}\n\
+                 ssl_interfaces = {{ {address} }}{dashes}{hint}\n\
+                 ssl_ssl = {{ certificate = \"/etc/prosody/certs/localhost.crt\"; -- put yours here\n\
+                 \x20           key = \"/etc/prosody/certs/localhost.key\" }}\n\n"
+            );
+            return Self {
+                global,
+                module: Some("net_multiplex"),
+                ..Self::default()
+            };
+        }
+        let mut by_hand = Vec::new();
+        if *port != PROSODY_PORT {
+            by_hand.push(ByHand {
+                setting: "component_ports",
+                value: port.to_string(),
+                hint: format!("with {PROSODY_PORT} as well, if other components use it"),
+            });
+        }
+        if !server.is_loopback() {
+            let and = if hint.is_empty() { "" } else { "; " };
+            by_hand.push(ByHand {
+                setting: "component_interfaces",
+                value: address,
+                hint: format!("{hint}{and}the link is not encrypted: keep it private"),
+            });
+        }
+        Self {
+            by_hand,
+            ..Self::default()
+        }
+    }
+
+    /// What an administrator has to know or to do, as comments.
+    fn comments(&self) -> String {
+        if self.is_impossible {
+            return "--\n-- Prosody has no sockets of this kind for components: set component.server to a \
+                    port.\n"
+                .to_owned();
+        }
+        if self.by_hand.is_empty() {
+            return String::new();
+        }
+        let mut comments = String::from(
+            "--\n-- BY HAND, into the global part of prosody.cfg.lua, above the first VirtualHost, because other\n\
+             -- components may have such a line there: add this to it. `--into prosody.cfg.lua` says where.\n",
         );
-        return (global, String::new(), ", \"net_multiplex\"");
+        for line in &self.by_hand {
+            let _ = writeln!(comments, "--   {line}");
+        }
+        comments
     }
-    let mut lines = String::new();
-    if *port != PROSODY_PORT {
-        let _ = writeln!(
-            lines,
-            "--   component_ports = {{ {port} }} -- with {PROSODY_PORT} as well, if other components use it"
-        );
+}
+
+impl fmt::Display for ByHand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            setting,
+            value,
+            hint,
+        } = self;
+        write!(f, "{setting} = {{ {value} }} -- {hint}")
     }
-    if !server.is_loopback() {
-        let and = if hint.is_empty() { "" } else { "; " };
-        let _ = writeln!(
-            lines,
-            "--   component_interfaces = {{ {address} }} -- {hint}{and}the link is not encrypted: keep it \
-             private",
-        );
-    }
-    if !lines.is_empty() {
-        let above = "--\n-- BY HAND, into the global part of prosody.cfg.lua, above the first VirtualHost, because other\n\
-                     -- components may have such a line there: add this to it.\n";
-        lines.insert_str(0, above);
-    }
-    (String::new(), lines, "")
 }
 
 /// A file for ejabberd, 23.01 or later, to be included by its configuration, in YAML; what not every
 /// version can take, only if it is known which one it is for. Holds the secret.
 pub fn ejabberd(config: &Config, version: Option<EjabberdVersion>) -> String {
+    ejabberd_beside(config, version, &Present::default())
+}
+
+/// The same without modules that hosts have already.
+fn ejabberd_beside(config: &Config, version: Option<EjabberdVersion>, present: &Present) -> String {
     let jid = yaml(config.component.jid.as_str());
     let secret = yaml(config.component.secret.expose_secret());
     let grants = config.bookmarks.mode == BookmarksMode::Pep;
@@ -126,9 +200,9 @@ pub fn ejabberd(config: &Config, version: Option<EjabberdVersion>) -> String {
          #\n\
          {of_bookmarks}\
          #\n\
-         # If `modules` in ejabberd.yml has mod_delegation or mod_privilege already, for another component,\n\
-         # ejabberd does not start with this (\"Duplicated option\"): then move what is below these two here\n\
-         # below those there. It is for every host of the server then, so name all in access.domains.\n\
+         # If ejabberd.yml has mod_delegation or mod_privilege already, for another component, ejabberd does\n\
+         # not start with them here as well (\"Duplicated option\"). Print this with --into ejabberd.yml then:\n\
+         # that leaves them out here, and says what to change there.\n\
          \n\
          listen:\n  \
            -\n\
@@ -143,17 +217,28 @@ pub fn ejabberd(config: &Config, version: Option<EjabberdVersion>) -> String {
            private_component:\n    \
              server: {jid}\n\
          access_rules:\n  \
-           delegate_private:\n    \
-             allow: private_component\n\
-         append_host_config:   # so that no other host of this server delegates\n",
+           {RULE}:\n    \
+             allow: private_component\n",
         own_private = own_private(version),
         listener = ejabberd_listener(&config.component),
     );
+    let mut hosts = String::new();
     for domain in &config.access.domains {
-        file.push_str(&ejabberd_host(domain));
-        if grants {
-            file.push_str(&grant::ejabberd(version));
+        let mut modules = String::new();
+        if !present.delegation.contains(domain) {
+            modules.push_str(&delegation());
         }
+        if grants && !present.privilege.contains(domain) {
+            modules.push_str(&grant::ejabberd(version));
+        }
+        if !modules.is_empty() {
+            let domain = yaml(domain);
+            let _ = write!(hosts, "  {domain}:\n    modules:\n{modules}");
+        }
+    }
+    if !hosts.is_empty() {
+        file.push_str("append_host_config:   # so that no other host of this server delegates\n");
+        file.push_str(&hosts);
     }
     file
 }
@@ -223,16 +308,13 @@ fn ejabberd_listener(component: &Component) -> String {
     lines
 }
 
-/// What a served host is told: that it delegates to us.
-fn ejabberd_host(domain: &str) -> String {
+/// Among the modules of a host: that it delegates to us.
+fn delegation() -> String {
     format!(
-        "  {domain}:\n    \
-           modules:\n      \
-             mod_delegation:\n        \
+        "      mod_delegation:\n        \
                namespaces:\n          \
-                 \"jabber:iq:private\":\n            \
-                   access: delegate_private\n",
-        domain = yaml(domain),
+                 \"{PRIVATE}\":\n            \
+                   access: {RULE}\n"
     )
 }
 

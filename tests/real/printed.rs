@@ -1,6 +1,8 @@
 //! What `print-config` prints, put where it says, makes a server delegate: to whatever port, for
 //! each domain, with any secret.
 
+use std::process::Command;
+
 use super::stage::{Start, wait_until_served};
 use crate::support::answers::{refusal, text};
 use crate::support::certificates::Identity;
@@ -126,6 +128,90 @@ fn ejabberd_grants_it_if_its_version_can() {
     for user in USERS {
         wait_until_served(&server, user, &["", COMPONENT]);
     }
+}
+
+/// What slidge's documentation has in ejabberd.yml, for every host, with another namespace delegated.
+/// Before 23.10 there is no privilege for IQs.
+fn gateways_modules((year, month): (u32, u32)) -> String {
+    let iq = "    iq:\n      \"http://jabber.org/protocol/pubsub\":\n        both: slidge_rule\n      \
+              \"http://jabber.org/protocol/pubsub#owner\":\n        set: slidge_rule\n";
+    let iq = if (year, month) >= (23, 10) { iq } else { "" };
+    // With a privilege of anybody's, these serve no component.
+    let privilege = match (year, month) {
+        (24, 10..) | (25, ..3) => String::new(),
+        _ => format!("  mod_privilege:\n    message:\n      outgoing: slidge_rule\n{iq}"),
+    };
+    format!(
+        "acl:\n  slidge_acl:\n    server:\n      - slidge.localhost\n\
+         access_rules:\n  slidge_rule:\n    - allow: slidge_acl\n\
+         modules:\n  mod_delegation:\n    namespaces:\n      \"urn:xmpp:example\":\n        \
+         access: slidge_rule\n{privilege}"
+    )
+}
+
+/// ejabberd takes a module once for a host, and did not start where another component had modules that
+/// ours has too ("Duplicated option"). What `--into` shows is taken by `patch` as it is.
+#[test]
+fn ejabberd_delegates_beside_another_components_modules() {
+    let (year, month) = ejabberd::version();
+    let version = format!("{year}.{month:02}");
+    let folder = place().folder("gateway");
+    let ours = folder.inside("private-storage.yml");
+    let gateways = gateways_modules((year, month));
+    folder.write(
+        "gateway.yml",
+        &format!("include_config_file: {ours}\n{gateways}"),
+    );
+    let file = folder.outside().join("gateway.yml");
+    let file = file.to_str().expect("UTF-8");
+    let mut options = Options::delegating(&USERS);
+    let configuration = component::Options::at(ports::address(options.ports.component));
+    let arguments = [
+        "print-config",
+        "ejabberd",
+        "--server-version",
+        &version,
+        "--into",
+        file,
+    ];
+    let printed = component::run(&configuration, &arguments);
+    let said = String::from_utf8(printed.stderr).expect("UTF-8");
+    assert!(printed.status.success(), "{said}");
+    folder.write(
+        "private-storage.yml",
+        &String::from_utf8_lossy(&printed.stdout),
+    );
+    folder.write("changes", &said);
+    let patched = Command::new("patch")
+        .args([file, "-i"])
+        .arg(folder.outside().join("changes"))
+        .output();
+    let patched = patched.expect("patch");
+    assert!(patched.status.success(), "{said}\n{patched:?}");
+    let again = component::run(&configuration, &arguments);
+    assert!(
+        again.stderr.starts_with(b"Nothing has to be changed"),
+        "{again:?}"
+    );
+
+    let gateway = ejabberd::listener(&format!("port: {}\n    ip: \"127.0.0.1\"", ports::free()));
+    let gateway = gateway.replace(COMPONENT, "slidge.localhost");
+    let include = format!(
+        "include_config_file: \"{}\"\n",
+        folder.inside("gateway.yml")
+    );
+    options.host_blocks = Some(format!("{include}{gateway}"));
+    options.besides = "modules:\n  mod_version: {}\n".to_owned();
+    let server = ejabberd::start(options);
+    let (exit, said) = check_connect(&configuration);
+    assert_eq!(exit, Some(0), "{said}");
+    if (year, month) >= (25, 3) {
+        for host in [HOST, OTHER_HOST] {
+            let line = format!("✓ bookmarks of {host}: kept in step with PEP\n");
+            assert!(said.contains(&line), "{said}");
+        }
+    }
+    delegates_to(server, configuration);
 }
 
 /// On ejabberd, modules at the top level are every host's: what is printed must not be.

@@ -7,10 +7,11 @@
 
 use std::fmt;
 
+use super::RULE;
 use crate::config::BookmarksMode;
 
 /// What is granted, each for get and set.
-const NAMESPACES: [&str; 2] = [
+pub const NAMESPACES: [&str; 2] = [
     "http://jabber.org/protocol/pubsub",
     "http://jabber.org/protocol/pubsub#owner",
 ];
@@ -85,7 +86,7 @@ pub fn ejabberd(version: Option<EjabberdVersion>) -> String {
     let mut block = String::from("      mod_privilege:\n        iq:\n");
     for namespace in NAMESPACES {
         block.push_str(&format!(
-            "          \"{namespace}\":\n            both: delegate_private\n"
+            "          \"{namespace}\":\n            both: {RULE}\n"
         ));
     }
     match version.map(EjabberdVersion::support) {

@@ -1,15 +1,15 @@
 use super::*;
 
 /// The lines that follow the least that must be said.
-fn config(more: &str) -> Config {
+pub fn config(more: &str) -> Config {
     let file = tempfile::NamedTempFile::new().expect("a temporary file");
     let text = format!("component.jid = \"private.example.org\"\n{more}");
     std::fs::write(file.path(), text).expect("a written file");
     Config::load(Some(file.path()), [("", "")]).expect("a configuration")
 }
 
-const SECRET: &str = "component.secret = \"s3cret\"\n";
-const OFF: &str = "bookmarks.mode = \"off\"\n";
+pub const SECRET: &str = "component.secret = \"s3cret\"\n";
+pub const OFF: &str = "bookmarks.mode = \"off\"\n";
 
 fn version(text: &str) -> Option<EjabberdVersion> {
     Some(EjabberdVersion::read(text).expect("a version"))
