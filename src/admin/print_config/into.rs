@@ -139,7 +139,7 @@ fn told(sources: &[Source], by_hand: &[String]) -> String {
         let _ = write!(told, "This has to be changed:\n\n{diffs}");
     }
     if !by_hand.is_empty() {
-        told.push_str("\nThis needs a decision of yours:\n");
+        told.push_str("\nBy hand:\n");
     }
     for it in by_hand {
         let _ = writeln!(told, "- {it}");

@@ -29,9 +29,10 @@ fn advised(yaml: &str, ours: &str, version: (u32, u32)) -> Advice {
 
 /// The lines that are added and taken away.
 fn changed(changes: &str) -> String {
-    let lines = changes.lines().filter(|line| {
+    let diff = changes.split("\nBy hand:").next().unwrap_or_default();
+    let lines = diff.lines().filter(|line| {
         let header = line.starts_with("+++") || line.starts_with("---");
-        line.starts_with(['+', '-']) && !header && !line.starts_with("- ")
+        line.starts_with(['+', '-']) && !header
     });
     lines.map(|line| format!("{line}\n")).collect()
 }
@@ -84,7 +85,7 @@ fn what_another_component_may_stays_beside_ours() {
          +        both: delegate_private\n"
     );
     assert!(!has(&advice.file, "mod_privilege") && has(&advice.file, "mod_delegation"));
-    assert!(!advice.changes.contains("decision"), "{}", advice.changes);
+    assert!(!advice.changes.contains("By hand"), "{}", advice.changes);
 
     // Without a privilege of ours there is no delegation either.
     let advice = advised(&yaml, OFF, NEW);
@@ -145,7 +146,7 @@ fn a_module_of_every_host_is_given_what_it_lacks_and_its_hosts_are_named() {
     assert!(advice.changes.contains(warned), "{}", advice.changes);
     let both = format!("{OFF}access.domains = [\"example.org\", \"other.example\"]\n");
     let advice = advised(&yaml, &both, NEW);
-    assert!(!advice.changes.contains("decision"), "{}", advice.changes);
+    assert!(!advice.changes.contains("By hand"), "{}", advice.changes);
 }
 
 #[test]
