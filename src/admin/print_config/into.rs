@@ -2,6 +2,7 @@
 //! would not go with ours. Nothing is changed.
 
 mod ejabberd;
+mod module;
 mod prosody;
 mod yaml;
 
