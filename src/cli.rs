@@ -46,7 +46,7 @@ enum Command {
     },
     /// Import what ejabberd or Prosody has stored: XEP-0227 files, or Prosody's data folder.
     Import {
-        /// Files and folders.
+        /// Files and folders, or - for an XEP-0227 document on standard input.
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
         /// Only say what would be done.
@@ -55,6 +55,13 @@ enum Command {
         /// Replace what is stored where a file has something else; otherwise it stays.
         #[arg(long)]
         replace: bool,
+        /// Take users of the domain OLD as users of NEW. May be repeated.
+        #[arg(long, value_name = "OLD=NEW", value_parser = import::Rename::read)]
+        rename: Vec<import::Rename>,
+        /// Take files from a folder of Prosody's even if an SQL database lies in it, which may be
+        /// newer.
+        #[arg(long)]
+        ignore_database: bool,
     },
     /// Write what is stored as XEP-0227, which ejabberd and Prosody read.
     Export {
@@ -94,7 +101,7 @@ enum Command {
     },
     /// Restore a backup into an empty store, with the service stopped.
     Restore {
-        /// The backup.
+        /// The backup, or - for standard input.
         file: PathBuf,
         /// If something in it is not what this program stores, name that and restore all the rest.
         /// Otherwise nothing is restored then.
@@ -235,7 +242,18 @@ pub fn main() -> ExitCode {
             paths,
             dry_run,
             replace,
-        } => import::run(&config, paths, import::How { dry_run, replace }),
+            rename,
+            ignore_database,
+        } => import::run(
+            &config,
+            paths,
+            &import::How {
+                dry_run,
+                replace,
+                ignore_database,
+                rename,
+            },
+        ),
         Command::Export {
             users,
             output,

@@ -5,6 +5,7 @@
 
 mod file;
 mod restore;
+mod source;
 
 use std::io::{self, Write};
 use std::path::Path;

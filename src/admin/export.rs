@@ -73,7 +73,14 @@ pub fn run(config: &Config, users: &[String], to: &To) -> ExitCode {
         Err(code) => return ExitCode::from(code),
     };
     let mut tally = Tally::default();
-    match export(&*data, &owners, to, &mut tally) {
+    let exported = match with_anything(&*data, owners, &mut tally) {
+        Ok(owners) if owners.is_empty() && !users.is_empty() => {
+            return ExitCode::from(exit::NO_USER);
+        }
+        Ok(owners) => export(&*data, &owners, to, &mut tally),
+        Err(trouble) => return ExitCode::from(data::told(&trouble)),
+    };
+    match exported {
         Ok(()) => {
             eprintln!(
                 "exported {}, {}",
@@ -112,6 +119,25 @@ struct Gone {
     users: u64,
     /// When that was noted first and last.
     at: Option<(SystemTime, SystemTime)>,
+}
+
+/// Those of these users who have anything stored. The others are named.
+fn with_anything(
+    owners: &dyn Owners,
+    users: Vec<Owner>,
+    tally: &mut Tally,
+) -> Result<Vec<Owner>, OwnersError> {
+    let mut with_anything = Vec::new();
+    for user in users {
+        let has = owners.document(&user)?.owner_data;
+        if has.entries.is_empty() && has.damaged.is_empty() {
+            eprintln!("{} has nothing stored", user.as_str());
+            tally.problems += 1;
+        } else {
+            with_anything.push(user);
+        }
+    }
+    Ok(with_anything)
 }
 
 fn export(owners: &dyn Owners, users: &[Owner], to: &To, tally: &mut Tally) -> Result<(), Stopped> {

@@ -1,8 +1,13 @@
 //! `import`: what another server has kept, taken in. What belongs to one user is taken together or
 //! not at all, and an import that was taken already changes nothing.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+mod database;
+mod rename;
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasher;
+use std::io::{IsTerminal, stdin};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::data;
@@ -11,19 +16,29 @@ use super::progress::Progress;
 use crate::archive::Document;
 use crate::config::{Config, ReservedNamespaces};
 use crate::exit;
-use crate::formats::{self, Import, Item};
+use crate::formats::{self, Import, Item, Problem, Reason, Stale};
 use crate::owners::sound::{Bad, Sound};
 use crate::owners::{Owners, OwnersError};
 use crate::service;
 use crate::store::{Entry, Existing, Owner, OwnerData, Value};
+use rename::Renames;
+
+pub use rename::Rename;
+
+/// What stands for standard input, and what it is called in messages.
+const STDIN: (&str, &str) = ("-", "standard input");
 
 /// How it is to be done.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct How {
     /// Only say what would be done.
     pub dry_run: bool,
     /// What is stored already makes way; otherwise it stays.
     pub replace: bool,
+    /// Files in a folder of Prosody's are taken even where an SQL database lies beside them.
+    pub ignore_database: bool,
+    /// Domains that are to be others.
+    pub rename: Vec<Rename>,
 }
 
 #[derive(Debug, Default)]
@@ -38,54 +53,175 @@ struct Tally {
     not_served: BTreeMap<String, u64>,
     /// Elements in namespaces that are not served.
     reserved: BTreeMap<String, u64>,
+    /// The first database of Prosody's that was found, and whether files beside it were left out.
+    database: Option<(PathBuf, bool)>,
+    /// Whether standard input was something else than it should be.
+    is_stdin_foreign: bool,
+    plan: Plan,
+}
+
+/// What a dry run would have stored, so that of somebody who comes twice it says what would happen. It holds
+/// hashes alone: of owner and name, and of the text.
+#[derive(Debug, Default)]
+struct Plan(HashMap<u64, u64>);
+
+impl Plan {
+    fn key(&self, jid: &str, entry: &formats::Entry) -> u64 {
+        self.0
+            .hasher()
+            .hash_one((jid, &entry.namespace, &entry.name))
+    }
+
+    fn note(&mut self, jid: &str, entry: &formats::Entry) {
+        let text = self.0.hasher().hash_one(&entry.xml);
+        self.0.insert(self.key(jid, entry), text);
+    }
+
+    /// Whether this would be there already; none if nothing of the name would be by this plan.
+    fn is_same(&self, jid: &str, entry: &formats::Entry) -> Option<bool> {
+        let text = self.0.get(&self.key(jid, entry))?;
+        Some(*text == self.0.hasher().hash_one(&entry.xml))
+    }
 }
 
 /// Imports these files and folders.
-pub fn run(config: &Config, paths: Vec<PathBuf>, how: How) -> ExitCode {
-    match import(config, paths, how) {
-        Ok(tally) => {
-            tally.tell(how);
-            let whole = tally.problems == 0 && tally.not_served.is_empty();
-            ExitCode::from(if whole { 0 } else { exit::INCOMPLETE })
-        }
-        Err(code) => ExitCode::from(code),
-    }
+pub fn run(config: &Config, paths: Vec<PathBuf>, how: &How) -> ExitCode {
+    ExitCode::from(execute(config, paths, how).unwrap_or_else(|code| code))
 }
 
-fn import(config: &Config, paths: Vec<PathBuf>, how: How) -> Result<Tally, u8> {
+fn execute(config: &Config, paths: Vec<PathBuf>, how: &How) -> Result<u8, u8> {
+    let renames = Renames::of(&how.rename).map_err(|why| {
+        eprintln!("{why}");
+        exit::USAGE
+    })?;
+    let imports = imports(config, paths, how)?;
     let data = data::open_or_make(config)?;
-    let mut import = Import::of(paths, limits(config));
-    let (so_far, mut bar) = (import.progress(), Progress::anywhere());
-    let mut tally = Tally::default();
-    for item in import.by_ref() {
-        match item {
-            Item::Problem(problem) => {
-                tally.problems += 1;
-                bar.line(problem);
-            }
-            Item::User(user) => {
-                for problem in &user.problems {
-                    tally.problems += 1;
-                    bar.line(problem);
-                }
-                if !config.access.domains.contains(&user.domain) {
-                    *tally.not_served.entry(user.domain).or_default() += 1;
-                } else if let Err(trouble) = take(&*data, config, &user, how, &mut tally) {
-                    let broken = matches!(trouble, OwnersError::Broken(_));
-                    tally.problems += 1;
-                    let jid = &user.jid;
-                    bar.line(format_args!("{}: {jid}: left out: {trouble}", user.place));
-                    if broken {
-                        return Err(exit::STORE);
+    let mut work = Work {
+        owners: &*data,
+        config,
+        how,
+        renames,
+        tally: Tally::default(),
+        bar: Progress::anywhere(),
+    };
+    for import in imports {
+        work.take_all(import)?;
+    }
+    work.bar.clear();
+    work.tally.tell(how);
+    work.tell_of_renames();
+    work.tell_of_a_database();
+    let tally = &work.tally;
+    let is_whole = tally.problems == 0 && tally.not_served.is_empty();
+    Ok(if is_whole { 0 } else { exit::INCOMPLETE })
+}
+
+/// What is to be read, standard input first.
+fn imports(config: &Config, mut paths: Vec<PathBuf>, how: &How) -> Result<Vec<Import>, u8> {
+    let (sign, name) = STDIN;
+    let named = paths.len();
+    paths.retain(|path| path != Path::new(sign));
+    let mut imports = Vec::new();
+    if paths.len() < named {
+        if stdin().is_terminal() {
+            eprintln!(
+                "standard input is a terminal: pipe an XEP-0227 document into this command, or name a \
+                 file"
+            );
+            return Err(exit::USAGE);
+        }
+        let limits = limits(config);
+        imports.push(Import::from_reader(stdin(), Path::new(name), limits));
+    }
+    let stale = match how.ignore_database {
+        true => Stale::Take,
+        false => Stale::LeaveOut,
+    };
+    imports.push(Import::of(paths, limits(config), stale));
+    Ok(imports)
+}
+
+/// An import under way.
+struct Work<'w> {
+    owners: &'w dyn Owners,
+    config: &'w Config,
+    how: &'w How,
+    renames: Renames,
+    tally: Tally,
+    bar: Progress,
+}
+
+impl Work<'_> {
+    /// Takes what an import brings. Fails only where nothing more can be stored.
+    fn take_all(&mut self, mut import: Import) -> Result<(), u8> {
+        let so_far = import.progress();
+        for item in import.by_ref() {
+            match item {
+                Item::Problem(problem) => self.problem(&problem),
+                Item::User(user) => {
+                    self.user(user)?;
+                    let users = count(self.tally.users, "user", "users");
+                    match so_far.total() {
+                        0 => self.bar.show(|| users), // a pipe
+                        total => self.bar.show_part(so_far.done(), total, users),
                     }
                 }
-                let users = count(tally.users, "user", "users");
-                bar.show_part(so_far.done(), so_far.total(), users);
             }
         }
+        Ok(())
     }
-    bar.clear();
-    Ok(tally)
+
+    fn problem(&mut self, problem: &Problem) {
+        let file = &*problem.place.file;
+        let is_stdin = file == Path::new(STDIN.1);
+        match problem.reason {
+            Reason::Foreign | Reason::NotXml(_) | Reason::Database { .. } if is_stdin => {
+                self.tally.is_stdin_foreign = true;
+            }
+            Reason::Database { stale } => {
+                let first = &mut self.tally.database;
+                first.get_or_insert_with(|| (file.to_owned(), stale));
+            }
+            _ => {}
+        }
+        self.tally.problems += 1;
+        self.bar.line(problem);
+    }
+
+    fn user(&mut self, mut user: formats::User) -> Result<(), u8> {
+        for problem in &user.problems {
+            self.problem(problem);
+        }
+        self.renames.rename(&mut user);
+        if !self.config.access.domains.contains(&user.domain) {
+            *self.tally.not_served.entry(user.domain).or_default() += 1;
+            return Ok(());
+        }
+        let taken = take(self.owners, self.config, &user, self.how, &mut self.tally);
+        let Err(trouble) = taken else {
+            return Ok(());
+        };
+        self.tally.problems += 1;
+        let (place, jid) = (&user.place, &user.jid);
+        self.bar
+            .line(format_args!("{place}: {jid}: left out: {trouble}"));
+        match trouble {
+            OwnersError::Broken(_) => Err(exit::STORE),
+            OwnersError::Refused(_) => Ok(()),
+        }
+    }
+
+    fn tell_of_renames(&self) {
+        for old in self.renames.unused() {
+            println!("--rename: there was no user of {old}");
+        }
+    }
+
+    fn tell_of_a_database(&self) {
+        if let Some((file, stale)) = &self.tally.database {
+            database::tell(file, *stale, self.config, &self.how.rename);
+        }
+    }
 }
 
 /// Takes one user's elements, all of them or none.
@@ -93,7 +229,7 @@ fn take(
     owners: &dyn Owners,
     config: &Config,
     user: &formats::User,
-    how: How,
+    how: &How,
     tally: &mut Tally,
 ) -> Result<(), OwnersError> {
     let Some(owner) = Owner::new(&user.jid) else {
@@ -108,17 +244,21 @@ fn take(
     for entry in &user.entries {
         let name = (&entry.namespace, &entry.name);
         let stored = has.entries.iter().find(|e| (&e.namespace, &e.name) == name);
-        match stored {
-            Some(stored) if stored.value.text == entry.xml => {
+        let is_same = stored.map(|stored| stored.value.text == entry.xml);
+        match tally.plan.is_same(&user.jid, entry).or(is_same) {
+            Some(true) => {
                 same += 1;
                 continue;
             }
-            Some(_) if !how.replace => {
+            Some(false) if !how.replace => {
                 kept += 1;
                 continue;
             }
-            Some(_) => replaced += 1,
+            Some(false) => replaced += 1,
             None => new += 1,
+        }
+        if how.dry_run {
+            tally.plan.note(&user.jid, entry);
         }
         wanted.push(Entry {
             namespace: entry.namespace.clone(),
@@ -163,7 +303,7 @@ fn take(
 }
 
 impl Tally {
-    fn tell(&self, how: How) {
+    fn tell(&self, how: &How) {
         let done = if how.dry_run {
             "would import"
         } else {
@@ -200,6 +340,12 @@ impl Tally {
         if self.problems > 0 {
             let problems = count(self.problems, "problem", "problems");
             println!("{problems}; each is named above");
+        }
+        if self.is_stdin_foreign {
+            println!(
+                "standard input must be an XEP-0227 document, such as `export` writes; what Prosody \
+                 stores is taken from its folder: name that"
+            );
         }
     }
 }

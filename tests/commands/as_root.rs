@@ -7,7 +7,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 
-use super::{done, place, refused};
+use super::{done, place, program, refused, text};
 
 /// A user without an account here.
 const SERVICE: u32 = 54_321;
@@ -43,6 +43,19 @@ fn belong_to_the(owner_of: &Path, folder: &Path) -> usize {
     files
 }
 
+/// The same command with this file, which only root may read, as its standard input.
+#[track_caller]
+fn done_with(folder: &Path, arguments: &[&str], input: &str) {
+    let input = fs::File::open(folder.join(input)).expect("a file");
+    let output = program(folder).args(arguments).stdin(input).output();
+    let output = output.expect("the program runs");
+    assert!(
+        output.status.success(),
+        "{arguments:?}: {}",
+        text(&output.stderr)
+    );
+}
+
 #[test]
 fn every_command_works_where_only_root_gets_to() {
     let place = place();
@@ -63,6 +76,7 @@ fn every_command_works_where_only_root_gets_to() {
     }
 
     done(folder, &["import", "own/in.xml"]);
+    done_with(folder, &["import", "--replace", "-"], "own/in.xml");
     for commands in [
         &["stats"][..],
         &["backup", "own/all.backup"],
@@ -90,6 +104,9 @@ fn every_command_works_where_only_root_gets_to() {
     fs::remove_dir_all(folder.join("private")).expect("ours");
     state_directory(folder);
     done(folder, &["restore", "own/all.backup"]);
+    fs::remove_dir_all(folder.join("private")).expect("ours");
+    state_directory(folder);
+    done_with(folder, &["restore", "-"], "own/all.backup");
     let said = done(folder, &["stats"]);
     assert!(said.contains("localhost"), "{said}");
     assert!(belong_to_the(&folder.join("private/state"), &folder.join("private/state")) > 3);

@@ -6,6 +6,7 @@ mod backup;
 mod forged;
 mod formats;
 mod hostile;
+mod import;
 mod kept;
 mod reach;
 mod returning;

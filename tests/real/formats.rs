@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 
 use minidom::Element;
-use xmpp_private_storage::formats::{Export, Import, Item, Limits, file_name};
+use xmpp_private_storage::formats::{Export, Import, Item, Limits, Stale, file_name};
 
 use crate::fidelity::infoset::{self, Item as Infoset};
 use crate::support::answers::{fragment, stored, succeeded, text};
@@ -99,7 +99,7 @@ fn ejabberd_with(document: &str) -> Server {
 
 /// What an import brings, each user's elements as infosets.
 fn imported(path: PathBuf) -> Vec<(String, Vec<Infoset>)> {
-    let mut users: Vec<(String, Vec<Infoset>)> = Import::of([path], limits())
+    let mut users: Vec<(String, Vec<Infoset>)> = Import::of([path], limits(), Stale::LeaveOut)
         .map(|item| match item {
             Item::User(user) => {
                 assert!(user.problems.is_empty(), "{:?}", user.problems);

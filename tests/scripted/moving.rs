@@ -124,8 +124,21 @@ fn what_is_exported_by_the_service_is_imported_without_it() {
         &["all.xml", "exists"],
         73,
     );
-    let nobody = run(&folder, &["export", "bob@localhost"]);
-    lines_with(&nobody, &["exported 0 users"], 0);
+    // A typo has no export that looks like one, and `delete` says the same.
+    for command in [
+        &["export", "bob@localhost", "--output", "bob.xml"][..],
+        &["delete", "bob@localhost", "--yes"],
+    ] {
+        let nobody = run(&folder, command);
+        lines_with(&nobody, &["bob@localhost has nothing stored"], 67);
+        assert_eq!(nobody.stdout, b"");
+    }
+    assert!(!folder.join("bob.xml").exists());
+    lines_with(
+        &run(&folder, &["export", "bob@localhost", "alice@localhost"]),
+        &["bob@localhost has nothing stored", "exported 1 user, "],
+        1,
+    );
 
     stage.component.stop();
     let without = run(&folder, &["export"]);

@@ -266,15 +266,25 @@ fn the_script_for_a_timer_makes_the_list_and_never_uses_half_of_one() {
             .env("PRIVATE_STORAGE_CONFIG", "component.toml")
             .output()
             .expect("a shell");
-        output.status.code()
+        (output.status.code(), output.stderr)
     };
-    let code = script_with(&stage, "echo alice; exit 1");
-    assert_eq!(code, Some(65));
+    let (code, said) = script_with(&stage, "echo alice; exit 3");
+    let said = String::from_utf8_lossy(&said);
+    assert_eq!(code, Some(65), "{said}");
+    // It was advised to delete all that the domain has.
+    assert!(
+        said.contains("sh ended with 3, so there is no list"),
+        "{said}"
+    );
+    assert!(
+        said.contains("has probably failed") && !said.contains("delete"),
+        "{said}"
+    );
     expect(
         &mut stage,
         &[("alice@localhost", true), ("bob@localhost", true)],
     );
-    let code = script_with(&stage, "echo alice");
+    let (code, _) = script_with(&stage, "echo alice");
     assert_eq!(code, Some(0));
     expect(
         &mut stage,

@@ -231,11 +231,6 @@ impl Cutter {
                     return Err(Reason::NotXml("an end tag without a matching start tag"));
                 }
             }
-            Markup::Other if self.head.starts_with(b"<?xml") => {
-                if let Some(other) = other_encoding(&self.head) {
-                    return Err(Reason::Encoding(other));
-                }
-            }
             Markup::Other => {}
         }
         Ok(())
@@ -253,15 +248,4 @@ fn hash(name: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write(name);
     hasher.finish()
-}
-
-/// The encoding that an XML declaration names, unless it is the one that is read.
-fn other_encoding(declaration: &[u8]) -> Option<String> {
-    let declaration = String::from_utf8_lossy(declaration);
-    let (_, rest) = declaration.split_once("encoding")?;
-    let quote = rest.find(['\'', '"'])?;
-    let value = rest.get(quote + 1..)?.split(['\'', '"']).next()?;
-    let known = ["utf-8", "utf8", "us-ascii", "ascii"];
-    let is_known = known.iter().any(|known| value.eq_ignore_ascii_case(known));
-    (!is_known).then(|| value.chars().take(40).collect())
 }

@@ -10,7 +10,7 @@ use super::problem::{Place, Problem, Reason, abridged};
 use super::progress::Progress;
 use super::prosody;
 use super::user::{Limits, User};
-use super::walk::{Found, Walk};
+use super::walk::{Found, Stale, Walk};
 use super::xep0227::{Document, Include, Next, Within};
 
 #[derive(Debug)]
@@ -25,7 +25,8 @@ pub enum Item {
 ///
 /// A file is read as XEP-0227, or if its name ends in `.dat`, as what Prosody's internal storage
 /// has of a user. In a folder, all files `*.xml` are read, and all that Prosody's internal storage
-/// has of its users' private data: the folder is Prosody's `data_path`, or that of a host in it.
+/// has of its users' private data: the folder is Prosody's `data_path`, or that of a host in it, or
+/// that host's folder of private data.
 pub struct Import {
     walk: Walk,
     /// The files that are open, each included by the one before.
@@ -52,16 +53,16 @@ struct Open {
 impl Import {
     /// An import of these files and folders. Nothing is opened yet but folders, to see how much
     /// there is.
-    pub fn of(paths: impl IntoIterator<Item = PathBuf>, limits: Limits) -> Self {
+    pub fn of(paths: impl IntoIterator<Item = PathBuf>, limits: Limits, stale: Stale) -> Self {
         let paths: Vec<PathBuf> = paths.into_iter().collect();
         let progress = Progress::default();
-        for found in Walk::new(paths.clone()) {
+        for found in Walk::new(paths.clone(), stale) {
             if let Found::Xml { path, .. } | Found::Private { path, .. } = found {
                 progress.foresee(path.metadata().map_or(0, |metadata| metadata.len()));
             }
         }
         Self {
-            walk: Walk::new(paths),
+            walk: Walk::new(paths, stale),
             open: Vec::new(),
             seen: HashMap::new(),
             orphans: Vec::new(),
@@ -72,7 +73,7 @@ impl Import {
 
     /// An import of one XEP-0227 file that is no file: a pipe, or bytes. It can include no other.
     pub fn from_reader(read: impl Read + Send + 'static, name: &Path, limits: Limits) -> Self {
-        let mut import = Self::of([], limits);
+        let mut import = Self::of([], limits, Stale::LeaveOut);
         let progress = import.progress();
         import.open.push(Open {
             document: Document::new(Box::new(read), name, Within::Nothing, limits, progress),
@@ -93,7 +94,8 @@ impl Import {
     fn open(&mut self, path: &Path, folder: Option<&Path>) -> io::Result<()> {
         let real = match folder {
             Some(folder) => confined::below(folder, path)?,
-            None => path.canonicalize()?,
+            // A pipe that a shell has made has no path but this one.
+            None => path.canonicalize().unwrap_or_else(|_| path.to_owned()),
         };
         let file = File::open(&real)?;
         let identity = confined::identity(&file)?;
@@ -106,12 +108,14 @@ impl Import {
     }
 
     fn push(&mut self, file: File, name: &Path, real: &Path, within: Within) -> io::Result<()> {
-        let bytes = file.metadata()?.len();
+        let metadata = file.metadata()?;
+        let bytes = metadata.len();
         let progress = self.progress.clone();
+        let folder = real.parent().filter(|_| metadata.is_file());
         self.open.push(Open {
             identity: Some(confined::identity(&file)?),
             document: Document::new(Box::new(file), name, within, self.limits, progress),
-            folder: real.parent().map(Path::to_owned),
+            folder: folder.map(Path::to_owned),
             bytes,
         });
         Ok(())

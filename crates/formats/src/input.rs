@@ -1,28 +1,24 @@
-//! Bytes of a file that are known to be UTF-8 and to hold no character that XML has no place for,
-//! with the place where they stand.
+//! What a file says, as bytes that are known to be UTF-8 and to hold no character that XML has no place
+//! for, with the place where they stand.
 
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
 use memchr::{memchr_iter, memrchr};
 
+use super::decode::Decoder;
 use super::problem::{Place, Reason};
 use super::progress::Progress;
 
 const SIZE: usize = 64 * 1024;
 
-/// What a file begins with that is in another encoding, or in none.
-const ENCODINGS: &[(&[u8], &str)] = &[
-    (b"\xff\xfe", "UTF-16LE"),
-    (b"\xfe\xff", "UTF-16BE"),
-    (b"<\0", "UTF-16LE"),
-    (b"\0<", "UTF-16BE"),
-];
+/// What may stand before all that a file says.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// A file's bytes, read piece by piece.
 pub struct Input {
-    read: Box<dyn Read + Send>,
+    decoder: Decoder,
     buffer: Box<[u8]>,
     /// What of the buffer was read and checked, and not consumed yet.
     ready: std::ops::Range<usize>,
@@ -41,7 +37,7 @@ pub struct Input {
 pub struct Position {
     line: u64,
     column: u64,
-    /// How many bytes stand before it.
+    /// How many bytes of the file stand before it.
     pub byte: u64,
 }
 
@@ -49,7 +45,7 @@ impl Input {
     /// The input, at its beginning.
     pub fn new(read: Box<dyn Read + Send>, file: &Path, progress: Progress) -> Self {
         Self {
-            read,
+            decoder: Decoder::new(read),
             buffer: vec![0; SIZE].into_boxed_slice(),
             ready: 0..0,
             end: 0,
@@ -103,43 +99,25 @@ impl Input {
         }
         let characters = line.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
         self.position.column += characters as u64;
-        self.position.byte += count as u64;
+        let in_the_file = self.decoder.length_in_the_file(bytes);
+        self.position.byte += in_the_file;
         self.ready.start += count;
-        self.progress.advance(count as u64);
+        self.progress.advance(in_the_file);
     }
 
     fn more(&mut self) -> Result<(), Reason> {
-        let first = self.end == 0 && self.position.byte == 0;
         self.buffer.copy_within(self.ready.start..self.end, 0);
         self.end -= self.ready.start;
         self.ready = 0..0;
-        // Enough to know the encoding by.
-        while self.end < SIZE {
-            match self.read.read(&mut self.buffer[self.end..]) {
-                Ok(0) => {
-                    self.at_end = true;
-                    break;
-                }
-                Ok(count) => self.end += count,
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => {
-                    self.at_end = true;
-                    return Err(error.into());
-                }
-            }
-            if self.end >= 4 {
-                break;
+        match self.decoder.read(&mut self.buffer[self.end..]) {
+            Ok(0) => self.at_end = true,
+            Ok(count) => self.end += count,
+            Err(reason) => {
+                self.at_end = true;
+                return Err(reason);
             }
         }
         let all = &self.buffer[..self.end];
-        if first {
-            for (begin, name) in ENCODINGS {
-                if all.starts_with(begin) {
-                    self.at_end = true;
-                    return Err(Reason::Encoding((*name).to_owned()));
-                }
-            }
-        }
         self.ready.end = match std::str::from_utf8(all) {
             Ok(all) => all.len(),
             Err(error) => {
@@ -157,8 +135,9 @@ impl Input {
         if self.fault.is_some() {
             self.at_end = false; // not before it was told
         }
-        if first && self.buffer[self.ready.clone()].starts_with(b"\xef\xbb\xbf") {
-            self.consume(3);
+        let begins = self.position.byte == 0;
+        if begins && self.buffer[self.ready.clone()].starts_with(BYTE_ORDER_MARK) {
+            self.consume(BYTE_ORDER_MARK.len());
             self.position.column = 1;
         }
         Ok(())

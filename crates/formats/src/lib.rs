@@ -8,10 +8,10 @@
 //! A command on top of it, in full:
 //!
 //! ```no_run
-//! use xps_formats::{Import, Item, Limits};
+//! use xps_formats::{Import, Item, Limits, Stale};
 //!
 //! let limits = Limits { bytes: 10 << 20, elements: 1000, depth: 256, name_bytes: 1024 };
-//! let mut import = Import::of(["/var/lib/prosody".into()], limits);
+//! let mut import = Import::of(["/var/lib/prosody".into()], limits, Stale::LeaveOut);
 //! let progress = import.progress(); // another thread may look at it meanwhile
 //! for item in import {
 //!     match item {
@@ -40,6 +40,7 @@
 
 mod confined;
 mod cut;
+mod decode;
 mod export;
 mod import;
 mod input;
@@ -59,3 +60,4 @@ pub use problem::{Place, Problem, Reason};
 pub use progress::Progress;
 pub use prosody::prosody_user;
 pub use user::{Entry, Limits, User};
+pub use walk::Stale;

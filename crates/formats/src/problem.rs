@@ -70,12 +70,35 @@ pub enum Reason {
         "this is neither an XEP-0227 file (server-data) nor a folder of Prosody's internal storage"
     )]
     Foreign,
+    /// A folder without anything that this crate reads.
+    #[error(
+        "nothing in this folder is an XEP-0227 file (*.xml) or private data of Prosody's internal \
+         storage (private/*.dat); what Prosody keeps in an SQL database, prosody-migrator has to \
+         copy into files first"
+    )]
+    Barren,
     /// A file that belongs to another, which says whose host it is.
     #[error("this file describes a user without naming the host: import the file that includes it")]
     NoHost,
-    /// Not UTF-8.
-    #[error("the file is encoded in {0}: convert it first, with iconv -f {0} -t UTF-8")]
+    /// In an encoding that is not read.
+    #[error(
+        "the file is encoded in {0}, which is not read: convert it first, with iconv -f {0} -t \
+         UTF-8; its XML declaration may stay as it is"
+    )]
     Encoding(String),
+    /// A database of Prosody's, or a folder of Prosody's with one in it.
+    #[error(
+        "this is an SQL database, which is not read{}",
+        if *stale {
+            "; the files beside it may be older than what is in it, and were left out"
+        } else {
+            ""
+        }
+    )]
+    Database {
+        /// Whether files lie beside it that could be read, and were left out.
+        stale: bool,
+    },
     /// The file cannot be read on.
     #[error("not well-formed XML: {0}. The rest of this file was not read")]
     NotXml(&'static str),
@@ -86,6 +109,12 @@ pub enum Reason {
     /// that is inside.
     #[error("left out, with everything inside: {0}")]
     Structure(&'static str),
+    /// An element where the format has none, or not this one.
+    #[error("left out, with everything inside: {what}, where XEP-0227 has {expected}")]
+    Misplaced {
+        what: String,
+        expected: &'static str,
+    },
     /// An address that is none.
     #[error("left out, with everything inside: {0:?} is not an address")]
     Address(String),

@@ -9,7 +9,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::confined;
+use super::confined::{self, decoded};
 use super::lua::{self, Table, Value};
 use super::problem::{Place, Reason};
 use super::progress::Progress;
@@ -215,23 +215,4 @@ fn nc_name(name: &str) -> Result<NcName, Fault> {
 
 fn text(bytes: &[u8]) -> Result<&str, Fault> {
     std::str::from_utf8(bytes).map_err(|_| Fault::Odd("text that is not UTF-8"))
-}
-
-/// A name as Prosody writes it in a file's name, if it is one.
-pub fn decoded(name: &str) -> Option<String> {
-    let mut out = Vec::new();
-    let mut bytes = name.bytes();
-    while let Some(byte) = bytes.next() {
-        if byte != b'%' {
-            out.push(byte);
-            continue;
-        }
-        let digits = [bytes.next()?, bytes.next()?];
-        let digits = std::str::from_utf8(&digits).ok()?;
-        if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return None;
-        }
-        out.push(u8::from_str_radix(digits, 16).ok()?);
-    }
-    String::from_utf8(out).ok()
 }

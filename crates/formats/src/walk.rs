@@ -1,14 +1,28 @@
 //! What there is to read in the files and folders that were named.
 
-use std::fs::{self, ReadDir};
+use std::fs::{self, File, ReadDir};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::vec;
 
+use super::confined::decoded;
+use super::decode::DATABASE;
 use super::problem::Reason;
-use super::prosody::decoded;
 
 /// The folder of a host in which Prosody keeps private data.
 const PRIVATE: &str = "private";
+/// What the names of SQLite's databases end in. (Prosody's is `prosody.sqlite`, unless it is told another.)
+const DATABASES: [&str; 2] = ["sqlite", "sqlite3"];
+
+/// What becomes of a folder of Prosody's that holds a database as well. Prosody may keep its data there
+/// now, and the files in the folder are of before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stale {
+    /// Nothing of it is read.
+    LeaveOut,
+    /// Its files are.
+    Take,
+}
 
 #[derive(Debug)]
 pub enum Found {
@@ -31,6 +45,7 @@ pub enum Found {
 
 /// Walks; holds none of the names but those of the folders it stands in.
 pub struct Walk {
+    stale: Stale,
     named: vec::IntoIter<PathBuf>,
     inside: Vec<Folder>,
 }
@@ -48,33 +63,39 @@ struct Folder {
 
 impl Walk {
     /// A walk through all of these.
-    pub fn new(named: Vec<PathBuf>) -> Self {
+    pub fn new(named: Vec<PathBuf>, stale: Stale) -> Self {
         Self {
+            stale,
             named: named.into_iter(),
             inside: Vec::new(),
         }
     }
 
     fn begin(&mut self, path: PathBuf) -> Option<Found> {
-        if !path.is_dir() {
-            return Some(match (path.extension(), host_of(&path)) {
-                (Some(dat), Some(host)) if dat == "dat" => Found::Private {
-                    path,
-                    host,
-                    folder: None,
-                },
-                _ => Found::Xml { path, folder: None },
-            });
+        let prosodys = Prosodys::of(&path);
+        if self.stale == Stale::LeaveOut
+            && let Some(database) = prosodys.as_ref().and_then(|it| database_in(&it.data))
+        {
+            return Some(left_out(path, database));
         }
-        // The folder of one host, or of all.
-        let private = path.join(PRIVATE);
-        let host = match private.is_dir() {
-            true => host_name(&path),
-            false => None,
-        };
-        match host {
-            Some(host) => self.enter(private, path, Some(host)),
-            None => self.enter(path.clone(), path, None),
+        let host = prosodys.and_then(|it| it.host);
+        match (path.is_dir(), host) {
+            (true, None) => self.enter(path.clone(), path, None),
+            (true, host) => {
+                let inside = path.join(PRIVATE);
+                let private = if inside.is_dir() {
+                    inside
+                } else {
+                    path.clone()
+                };
+                self.enter(private, path, host)
+            }
+            (false, None) => Some(Found::Xml { path, folder: None }),
+            (false, Some(host)) => Some(Found::Private {
+                path,
+                host,
+                folder: None,
+            }),
         }
     }
 
@@ -106,7 +127,7 @@ impl Walk {
                 let (host, folder) = (host.clone(), Some(named));
                 Some(Found::Private { path, host, folder })
             }
-            (None, Some("xml")) if !path.is_dir() => {
+            (None, Some(xml)) if xml.eq_ignore_ascii_case("xml") && !path.is_dir() => {
                 folder.fruitful = true;
                 let folder = Some(named);
                 Some(Found::Xml { path, folder })
@@ -151,7 +172,7 @@ impl Iterator for Walk {
                         let barren = !folder.fruitful && folder.host.is_none();
                         barren.then_some(Found::Problem {
                             path: folder.path,
-                            reason: Reason::Foreign,
+                            reason: Reason::Barren,
                         })
                     }
                 },
@@ -163,15 +184,86 @@ impl Iterator for Walk {
     }
 }
 
+/// What of Prosody's a path that was named is, or may be.
+struct Prosodys {
+    /// The folder of all hosts.
+    data: PathBuf,
+    /// The host whose private data, or a user's of them, it is, if it is about one.
+    host: Option<String>,
+}
+
+impl Prosodys {
+    fn of(path: &Path) -> Option<Self> {
+        let real = path.canonicalize().ok()?;
+        let is_private = |folder: &Path| folder.file_name().is_some_and(|name| name == PRIVATE);
+        if !real.is_dir() {
+            let folder = real.parent().filter(|folder| is_private(folder))?;
+            return if is_data(path) {
+                Self::of_host(folder.parent()?)
+            } else {
+                None
+            };
+        }
+        let host = match () {
+            () if real.join(PRIVATE).is_dir() => Self::of_host(&real),
+            () if is_private(&real) && holds_data(&real) => Self::of_host(real.parent()?),
+            () => None,
+        };
+        host.or(Some(Self {
+            data: real,
+            host: None,
+        }))
+    }
+
+    fn of_host(folder: &Path) -> Option<Self> {
+        Some(Self {
+            data: folder.parent()?.to_owned(),
+            host: Some(host_name(folder)?),
+        })
+    }
+}
+
+fn is_data(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "dat")
+}
+
+fn holds_data(folder: &Path) -> bool {
+    let mut entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.any(|entry| is_data(&entry.path()))
+}
+
+/// A folder with a database in it, of which nothing is taken; or that itself.
+fn left_out(named: PathBuf, database: PathBuf) -> Found {
+    let mut beside = Walk::new(vec![named], Stale::Take);
+    let stale = beside.any(|found| matches!(found, Found::Private { .. } | Found::Xml { .. }));
+    Found::Problem {
+        path: database,
+        reason: Reason::Database { stale },
+    }
+}
+
+/// The database that lies in a folder: the first of them by name.
+fn database_in(folder: &Path) -> Option<PathBuf> {
+    let entries = fs::read_dir(folder).ok()?;
+    let paths = entries.flatten().map(|entry| entry.path());
+    let mut databases: Vec<PathBuf> = paths.filter(|path| is_database(path)).collect();
+    databases.sort();
+    databases.into_iter().next()
+}
+
+fn is_database(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    let is_named_so = extension.is_some_and(|it| DATABASES.contains(&it));
+    // Opening a pipe would wait.
+    if !is_named_so || !path.is_file() {
+        return false;
+    }
+    let mut head = [0; DATABASE.len()];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut head));
+    read.is_ok() && head == *DATABASE
+}
+
 /// The host that a folder of Prosody's is named for.
 fn host_name(folder: &Path) -> Option<String> {
     decoded(folder.canonicalize().ok()?.file_name()?.to_str()?)
-}
-
-/// The host whose `private` folder this file lies in.
-fn host_of(file: &Path) -> Option<String> {
-    let file = file.canonicalize().ok()?;
-    let private = file.parent()?;
-    let lies_in_private = private.file_name()? == PRIVATE;
-    lies_in_private.then(|| host_name(private.parent()?))?
 }

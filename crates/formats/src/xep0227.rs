@@ -14,6 +14,8 @@ use super::problem::{Place, Problem, Reason};
 use super::progress::Progress;
 use super::user::{Collector, Limits, User, reader_limits};
 use meaning::Meaning;
+use memchr::memmem;
+use xmpp_stanza::stanza::ns;
 use xmpp_stanza::xml::NotXml;
 use xmpp_stanza::xml::frame::Stanza;
 use xmpp_stanza::xml::reader::Reader;
@@ -64,6 +66,8 @@ pub struct Document {
     /// The reader for the root element.
     outside: Option<Reader>,
     user: Option<Collector>,
+    /// Whether what is skipped was named, with everything inside.
+    is_named: bool,
     ended: bool,
 }
 
@@ -95,6 +99,7 @@ impl Document {
             open: Vec::new(),
             outside: outside.map(|(reader, _)| reader),
             user: None,
+            is_named: false,
             ended: false,
         }
     }
@@ -139,7 +144,7 @@ impl Document {
     fn start(&mut self, empty: bool) -> Option<Next> {
         let outer = self.cutter.depth() - usize::from(!empty);
         if outer != self.open.len() {
-            return None; // inside of something that is skipped
+            return self.skipped(outer);
         }
         if let Some((Level::Private, _)) = self.open.last() {
             if empty {
@@ -152,10 +157,7 @@ impl Document {
             let reason = Reason::Structure("a start tag over 64 KiB");
             return Some(self.not_understood(reason));
         }
-        if tag.ends_with(b"/>") {
-            tag.truncate(tag.len() - 2);
-            tag.push(b'>');
-        }
+        open_only(tag);
         let reader = self.open.last().map(|(_, reader)| reader);
         let entered = match reader.or(self.outside.as_ref()) {
             Some(reader) => reader.enter(tag),
@@ -165,6 +167,7 @@ impl Document {
             Ok(entered) => entered,
             Err(NotXml(why)) => return Some(self.not_understood(Reason::Structure(why))),
         };
+        self.is_named = false;
         let level = match self.meaning(&element) {
             Ok(Meaning::Level(level)) => level,
             Ok(Meaning::User(user)) => {
@@ -189,8 +192,34 @@ impl Document {
         if self.open.is_empty() {
             return self.end(reason, place);
         }
+        self.is_named = true;
+        self.problem(reason, place)
+    }
+
+    fn problem(&self, reason: Reason, place: Place) -> Next {
         let jid = self.user.as_ref().map(|user| user.jid().to_owned());
         Next::Problem(Problem { place, jid, reason })
+    }
+
+    /// An element has begun inside of something that is skipped, and so many are open around it. It may
+    /// be private data all the same.
+    fn skipped(&mut self, outer: usize) -> Option<Next> {
+        if self.is_named || matches!(self.open.last(), Some((Level::Private, _))) {
+            return None;
+        }
+        // A user may have anything further inside, in offline messages or PEP say.
+        let is_of_a_user = matches!(self.open.last(), Some((Level::User, _)));
+        if is_of_a_user && outer > self.open.len() + 1 {
+            return None;
+        }
+        let (tag, ..) = self.cutter.kept();
+        memmem::find(tag, ns::PRIVATE.as_bytes())?;
+        open_only(tag);
+        let (_, reader) = self.open.last()?;
+        let (_, element) = reader.enter(tag).ok()?;
+        let is_private = &*element.namespace == ns::PRIVATE;
+        let place = self.cutter.begin();
+        is_private.then(|| self.problem(self.misplaced(&element), place))
     }
 
     fn leave(&mut self) -> Option<Next> {
@@ -243,6 +272,14 @@ impl Document {
             user.take(reader, &around, place);
         }
         self.keep();
+    }
+}
+
+/// Makes the tag of an empty element one that only opens it.
+fn open_only(tag: &mut Vec<u8>) {
+    if tag.ends_with(b"/>") {
+        tag.truncate(tag.len() - 2);
+        tag.push(b'>');
     }
 }
 

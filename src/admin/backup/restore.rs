@@ -5,11 +5,12 @@
 //! [not sound](Sound) leaves the store as empty as it was.
 
 use std::fs::File;
-use std::io::{self, BufReader, Seek};
+use std::io::{self, BufReader};
 use std::path::Path;
 use std::process::ExitCode;
 
 use super::Sum;
+use super::source::Source;
 use crate::admin::data;
 use crate::admin::format::count;
 use crate::admin::progress::Progress;
@@ -22,26 +23,29 @@ use crate::store::{Existing, Owner};
 /// So many are named of what is bad, where nothing is restored for it: enough to see what it is.
 const NAMED: u64 = 20;
 
-/// Puts all that is in a backup into an empty store; nothing, where something in it is bad, unless
-/// that is to be left out.
+/// Puts all that is in a backup, or on standard input if that is called `-`, into an empty store;
+/// nothing, where something in it is bad, unless that is to be left out.
 pub fn restore(config: &Config, file: &Path, leave_out_bad: bool) -> ExitCode {
     ExitCode::from(put_back(config, file, leave_out_bad).unwrap_or_else(|code| code))
 }
 
 fn put_back(config: &Config, file: &Path, leave_out_bad: bool) -> Result<u8, u8> {
+    let name = match file == Path::new("-") {
+        true => "standard input".into(),
+        false => file.display().to_string(),
+    };
     let unusable = |error: BadArchive| {
-        eprintln!("cannot restore {}: {error}", file.display());
+        eprintln!("cannot restore {name}: {error}");
         exit::INPUT
     };
     // Opened before we become somebody who may not read it.
-    let mut source = File::open(file).map_err(|error| unusable(error.into()))?;
-    let all = look_through(&source, leave_out_bad).map_err(unusable)?;
+    let mut source = Source::open(file).map_err(|error| unusable(error.into()))?;
+    let all = look_through(source.file(), leave_out_bad).map_err(unusable)?;
     let bad = count(all.bad, "part of it is", "parts of it are");
     if all.bad > 0 && !leave_out_bad {
         eprintln!(
-            "cannot restore {}: {bad} not what this program stores, as named above, so nothing was \
-             restored. If you trust whoever wrote it, --leave-out-bad restores all the rest",
-            file.display()
+            "cannot restore {name}: {bad} not what this program stores, as named above, so nothing was \
+             restored. If you trust whoever wrote it, --leave-out-bad restores all the rest"
         );
         return Err(exit::INPUT);
     }
@@ -65,7 +69,7 @@ fn put_back(config: &Config, file: &Path, leave_out_bad: bool) -> Result<u8, u8>
             BadArchive::Io(io::ErrorKind::Other.into())
         })
     };
-    let read = read(&source, |sound, bad| {
+    let read = read(source.file(), |sound, bad| {
         put.bad += bad.len() as u64;
         if put.bad > all.bad || !bad.is_empty() && !leave_out_bad {
             return Err(io::Error::other("it has changed since it was checked").into());

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::{LIMITS, private, shown};
-use crate::Import;
+use crate::{Import, Stale};
 
 struct Folder(TempDir);
 
@@ -29,7 +29,11 @@ impl Folder {
     /// What an import brings, with names of files as seen from the folder; sorted, since the
     /// order of a folder is nobody's.
     fn import(&self, path: &str) -> Vec<String> {
-        let import = Import::of([self.path(path)], LIMITS);
+        self.import_with(path, Stale::LeaveOut)
+    }
+
+    fn import_with(&self, path: &str, stale: Stale) -> Vec<String> {
+        let import = Import::of([self.path(path)], LIMITS, stale);
         let progress = import.progress();
         let mut lines: Vec<String> = shown(import)
             .into_iter()
@@ -224,10 +228,123 @@ fn the_folder_of_prosody_or_of_one_host_in_it() {
     let file = "data/example%2eorg/private/a%2eb.dat";
     assert_eq!(folder.import(file), ["  1 <a xmlns='x'>1</a>", one]);
     let barren = folder.import("data/example%2eorg/accounts");
-    assert!(
-        barren[0].contains("nor a folder of Prosody's"),
-        "{barren:?}"
+    let why = "nothing in this folder is an XEP-0227 file (*.xml) or private data of Prosody's";
+    assert!(barren[0].contains(why), "{barren:?}");
+}
+
+/// It was "neither … nor".
+#[test]
+fn the_folder_of_one_hosts_private_data() {
+    let folder = Folder::new();
+    folder.write("data/example%2eorg/private/a.dat", PRIVATE);
+    folder.write("data/example%2eorg/private/b.dat", PRIVATE);
+    folder.write("outside", PRIVATE);
+    let both = [
+        "  1 <a xmlns='x'>1</a>",
+        "  1 <a xmlns='x'>1</a>",
+        "a@example.org",
+        "b@example.org",
+    ];
+    assert_eq!(folder.import("data/example%2eorg/private"), both);
+    assert_eq!(folder.import("data/example%2eorg/private/"), both);
+    let (link, data) = (
+        folder.path("link"),
+        folder.path("data/example%2eorg/private"),
     );
+    symlink(&data, link).expect("a link");
+    assert_eq!(folder.import("link"), both);
+    symlink(folder.path("outside"), data.join("c.dat")).expect("a link");
+    let lines = folder.import("data/example%2eorg/private");
+    assert!(
+        lines[2..]
+            .iter()
+            .any(|line| line.contains("through a symbolic link")),
+        "{lines:?}"
+    );
+    // Another folder of that name.
+    folder.write("mine/private/all.XML", &private(""));
+    assert_eq!(folder.import("mine/private"), ["u@h"]);
+}
+
+/// Its files were imported as if Prosody had written them yesterday; a folder with the database alone was
+/// "neither … nor".
+#[test]
+fn a_folder_with_a_database_is_left_out_unless_that_is_to_be_ignored() {
+    const DATABASE: &str = "SQLite format 3\0and so on";
+    let folder = Folder::new();
+    folder.write("data/prosody.sqlite", DATABASE);
+    let alone = "! data/prosody.sqlite: this is an SQL database, which is not read";
+    assert_eq!(folder.import("data"), [alone]);
+    let none = folder.import_with("data", Stale::Take);
+    assert!(
+        none[0].starts_with("! data: nothing in this folder"),
+        "{none:?}"
+    );
+
+    folder.write("data/example%2eorg/private/a.dat", PRIVATE);
+    folder.write("data/b@example.org.xml", &private(""));
+    let beside =
+        format!("{alone}; the files beside it may be older than what is in it, and were left out");
+    for named in ["data", "data/example%2eorg", "data/example%2eorg/private"] {
+        assert_eq!(folder.import(named), [beside.as_str()], "{named}");
+        let taken = folder.import_with(named, Stale::Take);
+        let of_folder = if named == "data" { vec!["u@h"] } else { vec![] };
+        assert_eq!(
+            taken,
+            [vec!["  1 <a xmlns='x'>1</a>", "a@example.org"], of_folder].concat()
+        );
+    }
+    assert_eq!(
+        folder.import("data/example%2eorg/private/a.dat"),
+        [beside.as_str()]
+    );
+    assert_eq!(folder.import("data/b@example.org.xml"), ["u@h"]);
+    let itself = folder.import("data/prosody.sqlite");
+    assert_eq!(
+        itself,
+        ["! data/prosody.sqlite:1:1 (byte 0): this is an SQL database, which is not read"]
+    );
+
+    // Nothing of the kind, and a pipe that nobody writes to.
+    folder.write("data/prosody.sqlite", "SQLite format 2");
+    std::os::unix::net::UnixListener::bind(folder.path("data/other.sqlite")).expect("a socket");
+    assert_eq!(folder.import("data/example%2eorg").len(), 2);
+}
+
+/// A name in a reference is not always written as the file's is.
+#[test]
+fn included_names_are_references() {
+    let folder = Folder::new();
+    let names = ["a b.xml", "ü.xml", "a%2eb.xml", "100%.xml", "sub/c.xml"];
+    for name in names {
+        folder.write(&format!("in/{name}"), &host_file("h", "<user name='a'/>"));
+    }
+    folder.write("out.xml", &host_file("h", "<user name='a'/>"));
+    for name in [
+        "a%20b.xml",
+        "%C3%bc.xml",
+        "ü.xml",
+        "a%2eb.xml",
+        "100%.xml",
+        "%73ub%2fc.xml",
+    ] {
+        folder.write("in/main.xml", &main_file(&[name]));
+        assert_eq!(folder.import("in/main.xml"), ["a@h"], "{name}");
+    }
+    for (name, why) in [
+        ("%2e%2e/out.xml", "it leads out of the folder through .."),
+        ("%2Fetc%2Fpasswd", "it is an absolute path"),
+        ("a%00b.xml", "a character that is not allowed"),
+        ("file%3Aa.xml", "it is a URL"),
+        ("%ff.xml", "No such file"),
+    ] {
+        folder.write("in/main.xml", &main_file(&[name]));
+        let lines = folder.import("in/main.xml");
+        assert!(
+            lines.len() == 1 && lines[0].contains(why),
+            "{name}: {lines:?}"
+        );
+    }
 }
 
 #[test]
@@ -252,7 +369,11 @@ fn names_that_are_no_addresses_and_links_that_lead_out_are_refused() {
 
 #[test]
 fn what_is_not_there_is_said() {
-    let lines = shown(Import::of([Path::new("/nowhere/at/all").into()], LIMITS));
+    let lines = shown(Import::of(
+        [Path::new("/nowhere/at/all").into()],
+        LIMITS,
+        Stale::LeaveOut,
+    ));
     assert_eq!(lines.len(), 1);
     assert!(lines[0].starts_with("! /nowhere/at/all: it cannot be read: No such file"));
 }

@@ -66,8 +66,7 @@ fn what_is_no_such_file_is_said_to_be_none() {
         " \n",
         "<!-- -->",
         "<html/>",
-        "<server-data/>",
-        "<server-data xmlns='urn:xmpp:pie:1'><host jid='h'/></server-data>",
+        "<Openfire><User><Username>alice</Username></User></Openfire>",
     ] {
         let lines = lines(foreign);
         assert_eq!(lines.len(), 1, "{lines:?}");
@@ -88,38 +87,6 @@ fn a_document_type_is_refused_wherever_it_stands() {
     assert!(lines(bomb)[0].contains("a document type declaration"));
     let outside = "<!DOCTYPE s SYSTEM 'file:///etc/passwd'><s/>";
     assert!(lines(outside)[0].contains("a document type declaration"));
-}
-
-#[test]
-fn only_utf_8_is_read_and_the_error_names_what_it_is() {
-    let utf16 = |text: &str| {
-        text.encode_utf16()
-            .flat_map(u16::to_le_bytes)
-            .collect::<Vec<u8>>()
-    };
-    let latin = b"<?xml version='1.0' encoding='ISO-8859-1'?><server-data n='\xfc'/>".to_vec();
-    for (file, why) in [
-        (utf16("\u{feff}<server-data/>"), "iconv -f UTF-16LE"),
-        (utf16("<server-data/>"), "iconv -f UTF-16LE"),
-        (vec![0xfe, 0xff, 0, b'<'], "iconv -f UTF-16BE"),
-        (latin, "iconv -f ISO-8859-1 -t UTF-8"),
-        (
-            b"<server-data n='\xfc'/>".to_vec(),
-            "f:1:17 (byte 16): not well-formed XML: a byte",
-        ),
-        (
-            b"<server-data n='\xe2\x82".to_vec(),
-            "a byte that is not UTF-8",
-        ),
-    ] {
-        let lines = lines(file);
-        assert_eq!(lines.len(), 1, "{lines:?}");
-        assert!(lines[0].contains(why), "{why}: {}", lines[0]);
-    }
-    for known in ["utf-8", "UTF8", "US-ASCII"] {
-        let file = format!("<?xml version='1.0' encoding=\"{known}\"?>{}", private(""));
-        assert_eq!(lines(file), ["u@h"]);
-    }
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! The formats as files have them, literally.
 
+mod encodings;
 mod export;
 mod files;
 mod hostile;
 mod large;
 mod lua;
+mod misplaced;
 mod prosody;
 mod xep0227;
 

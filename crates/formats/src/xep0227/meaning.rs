@@ -12,6 +12,8 @@ const FORMAT: [&str; 2] = [
     "http://www.xmpp.org/extensions/xep-0227.html#ns",
 ];
 const XINCLUDE: &str = "http://www.w3.org/2001/XInclude";
+/// What users' data stands in, each in the one before.
+const AROUND_DATA: [&str; 3] = ["server-data", "host", "user"];
 
 /// What an element is, standing where it stands.
 pub enum Meaning {
@@ -40,6 +42,7 @@ impl Document {
                 (Within::ServerData | Within::Host(_), "server-data" | "host" | "user") => {
                     return Err(Reason::Structure("it cannot be included here"));
                 }
+                _ if self.is_meant(element) => return Err(self.misplaced(element)),
                 _ => return Err(Reason::Foreign),
             },
             (Some(Level::ServerData), "host") => self.host(element)?,
@@ -56,8 +59,46 @@ impl Document {
             (Some(Level::User), _) if element.is(ns::PRIVATE, "query") => {
                 Meaning::Level(Level::Private)
             }
+            _ if self.is_meant(element) => return Err(self.misplaced(element)),
             _ => Meaning::Nothing,
         })
+    }
+
+    /// Whether somebody has meant something by an element that means nothing where it stands. Beside
+    /// hosts and users there is nothing else of the format; beside private data there is much.
+    fn is_meant(&self, element: &Element) -> bool {
+        let namespace = &*element.namespace;
+        let of_format = namespace.is_empty() || FORMAT.contains(&namespace);
+        let name = element.name.as_str();
+        let is_around = AROUND_DATA.iter().any(|it| name.eq_ignore_ascii_case(it));
+        match self.open.last() {
+            None => FORMAT.contains(&namespace) || is_around,
+            Some((Level::ServerData | Level::Host(_), _)) => {
+                of_format || is_around || [ns::PRIVATE, XINCLUDE].contains(&namespace)
+            }
+            Some((Level::User, _)) => {
+                of_format && is_around || [ns::PRIVATE, XINCLUDE].contains(&namespace)
+            }
+            Some((Level::Private, _)) => false,
+        }
+    }
+
+    /// Why such an element is left out.
+    pub fn misplaced(&self, element: &Element) -> Reason {
+        let mut what = format!("{:?}", abridged(element.name.as_str()));
+        if !FORMAT.contains(&&*element.namespace) {
+            let namespace = abridged(&element.namespace);
+            what.push_str(&format!(" in the namespace {namespace:?}"));
+        }
+        let host = "<host jid='…'>, and users in it";
+        let user = "<user name='…'>, and private data in it";
+        let expected = match (self.open.last(), &self.within) {
+            (None, Within::Nothing) => "<server-data xmlns='urn:xmpp:pie:0'>",
+            (None, Within::ServerData) | (Some((Level::ServerData, _)), _) => host,
+            (None, Within::Host(_)) | (Some((Level::Host(_), _)), _) => user,
+            (Some(_), _) => "private data in <query xmlns='jabber:iq:private'>, right in the user",
+        };
+        Reason::Misplaced { what, expected }
     }
 
     fn host(&self, element: &Element) -> Result<Meaning, Reason> {
