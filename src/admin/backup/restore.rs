@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use super::Sum;
 use crate::admin::data;
-use crate::admin::format::count;
+use crate::admin::format::{self, count};
 use crate::admin::progress::Progress;
 use crate::archive::{BadArchive, Reader};
 use crate::config::Config;
@@ -30,7 +30,7 @@ pub fn restore(config: &Config, file: &Path, leave_out_bad: bool) -> ExitCode {
 
 fn put_back(config: &Config, file: &Path, leave_out_bad: bool) -> Result<u8, u8> {
     let unusable = |error: BadArchive| {
-        eprintln!("cannot restore {}: {error}", file.display());
+        eprintln!("cannot restore {}: {error}", format::file(file));
         exit::INPUT
     };
     // Opened before we become somebody who may not read it.
@@ -41,7 +41,7 @@ fn put_back(config: &Config, file: &Path, leave_out_bad: bool) -> Result<u8, u8>
         eprintln!(
             "cannot restore {}: {bad} not what this program stores, as named above, so nothing was \
              restored. If you trust whoever wrote it, --leave-out-bad restores all the rest",
-            file.display()
+            format::file(file)
         );
         return Err(exit::INPUT);
     }
