@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::admin::print_config::EjabberdVersion;
 use crate::admin::{
@@ -12,6 +12,7 @@ use crate::admin::{
 };
 use crate::config::Config;
 use crate::exit;
+use crate::logs;
 use crate::run;
 
 /// Private XML storage (XEP-0049) for the users of an XMPP server, as an external component.
@@ -34,9 +35,14 @@ enum Command {
     Run,
     /// Check the configuration and the store.
     Check {
-        /// Log in to the server as well, and show which domains delegate.
+        /// Show as well how far a login comes and which domains delegate: by asking the service if it
+        /// runs, otherwise by logging in for a moment.
         #[arg(long)]
         connect: bool,
+        /// Check the configuration alone, as for a reload: not the store, nor a secret that systemd
+        /// hands to the service.
+        #[arg(long, conflicts_with = "connect")]
+        settings: bool,
     },
     /// Ask the running service whether it is alive; print nothing if it is.
     Healthcheck {
@@ -89,11 +95,12 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         into: Option<PathBuf>,
     },
-    /// Print how much is stored: by domain, the users with the most data, the files.
+    /// Print how much is stored: by domain, by the users with the most data, and in the files.
     Stats,
     /// Write all that is stored to one file, also while the service runs.
     Backup {
         /// The file, or - for standard output.
+        #[arg(value_name = "FILE")]
         file: PathBuf,
         /// Replace the file if it exists.
         #[arg(long)]
@@ -102,6 +109,7 @@ enum Command {
     /// Restore a backup into an empty store, with the service stopped.
     Restore {
         /// The backup, or - for standard input.
+        #[arg(value_name = "FILE")]
         file: PathBuf,
         /// If something in it is not what this program stores, name that and restore all the rest.
         /// Otherwise nothing is restored then.
@@ -112,12 +120,13 @@ enum Command {
     /// it.
     Compact,
     /// Remove all that a user, or everybody in a domain, has stored.
+    #[command(group = ArgGroup::new("whose").args(["jid", "domain"]).required(true))]
     Delete {
-        /// The JID of the user.
-        #[arg(required_unless_present = "domain", conflicts_with = "domain")]
+        /// Remove what this user has stored.
+        #[arg(value_name = "JID")]
         jid: Option<String>,
         /// Remove what everybody in this domain has stored.
-        #[arg(long)]
+        #[arg(long, value_name = "DOMAIN")]
         domain: Option<String>,
         /// Do not ask.
         #[arg(long)]
@@ -129,7 +138,7 @@ enum Command {
     /// Show, or remove, what users without an account have stored.
     Prune {
         /// The domain of these users.
-        #[arg(long)]
+        #[arg(long, value_name = "DOMAIN")]
         domain: String,
         /// A list of all accounts there, with a name or a bare JID in each line, as the server
         /// prints it; - for standard input. It is opened only when all users in the store are known.
@@ -210,28 +219,36 @@ pub fn definition() -> clap::Command {
 
 /// Runs the program with the arguments and the environment of this process.
 pub fn main() -> ExitCode {
+    logs::before_start();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            let _ = error.print();
             let asked_for = matches!(
                 error.kind(),
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
             );
+            match !asked_for && logs::leads_to_journal(std::io::stderr()) {
+                true => logs::error(error.render()),
+                false => drop(error.print()),
+            }
             return ExitCode::from(if asked_for { 0 } else { exit::USAGE });
         }
     };
     let command = arguments.command.unwrap_or_default();
     let file = arguments.config;
+    if let Command::Check { settings: true, .. } = command {
+        let config = Config::load_beside_service(file.as_deref(), std::env::vars_os());
+        return check::settings(config);
+    }
     let alone = command.needs_no_router();
     let without_secret = || Config::load_without_secret(file.as_deref(), std::env::vars_os());
     let config = alone.then(without_secret);
     let load = move || Config::load(file.as_deref(), std::env::vars_os());
     let config = match (config.unwrap_or_else(&load), &command) {
-        (config, Command::Check { connect }) => return check::run(config, *connect),
+        (config, Command::Check { connect, .. }) => return check::run(config, *connect),
         (Ok(config), _) => config,
         (Err(error), _) => {
-            eprintln!("{error}");
+            logs::error(error);
             return ExitCode::from(exit::CONFIG);
         }
     };

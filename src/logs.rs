@@ -1,6 +1,9 @@
 //! Where log lines go, in which form, and which of them.
 
-use std::io::IsTerminal;
+mod journal;
+
+use std::fmt::Display;
+use std::io::{IsTerminal, Write};
 
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -11,6 +14,25 @@ use tracing_subscriber::{Layer, Registry, fmt};
 use crate::config::{self, LogFormat};
 use crate::panics;
 
+pub use journal::{Priority, leads_to_journal};
+
+/// Has a panic told as the log would tell it, until there is one.
+pub fn before_start() {
+    if leads_to_journal(std::io::stderr()) {
+        std::panic::set_hook(Box::new(|panic| error(panic)));
+    }
+}
+
+/// Tells an error where there is no log, or none yet.
+pub fn error(what: impl Display) {
+    let mut text = format!("{}\n", what.to_string().trim_end());
+    if leads_to_journal(std::io::stderr()) {
+        text = Priority::Error.before_each_line(&text);
+    }
+    // Nobody is left who could be told of it.
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
 /// Which lines are logged can change while the program runs.
 #[derive(Debug, Clone)]
 pub struct Levels(reload::Handle<Targets, Registry>);
@@ -20,14 +42,25 @@ pub fn start(log: &config::Log) -> Levels {
     let (filter, handle) = reload::Layer::new(targets(&log.level));
     let out = std::io::stderr;
     // A line that cannot be written, because a terminal is gone, is not worth a panic.
-    let layer = match log.format {
+    let format = match log.format {
+        LogFormat::Auto if leads_to_journal(out()) => LogFormat::Journal,
+        format => format,
+    };
+    let layer = match format {
+        LogFormat::Journal => fmt::layer()
+            .with_target(false)
+            .with_ansi(false)
+            .without_time()
+            .with_writer(journal::Lines)
+            .log_internal_errors(false)
+            .boxed(),
         LogFormat::Json => fmt::layer()
             .json()
             .flatten_event(true)
             .with_writer(out)
             .log_internal_errors(false)
             .boxed(),
-        LogFormat::Text => fmt::layer()
+        LogFormat::Auto | LogFormat::Text => fmt::layer()
             .with_target(false)
             .with_ansi(out().is_terminal())
             .with_writer(out)

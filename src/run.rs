@@ -39,7 +39,7 @@ pub fn run(
         Ok(started) => started,
         Err(error) => {
             tracing::error!("{error}");
-            return ExitCode::from(exit::STORE);
+            return ExitCode::from(error.exit_code());
         }
     };
     let doors = match Listeners::open(config, runtime.handle()) {

@@ -32,6 +32,17 @@ pub enum StartError {
     Threads(#[from] io::Error),
 }
 
+impl StartError {
+    /// What the process ends with.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Store(error) if error.is_of_others() => exit::CONFIG,
+            _ => exit::STORE,
+        }
+    }
+}
+
 /// Opens the store, and makes the runtime that serves it. The order matters: syncs are made real
 /// before there is anything to sync.
 pub fn start(config: &Config) -> Result<(Runtime, Store), StartError> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Each module with the modules and crates of this workspace that it may know of. A module may use itself.
 const ROOMS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
-    ("cli", &["admin", "config", "exit", "run"]),
+    ("cli", &["admin", "config", "exit", "logs", "run"]),
     (
         "run",
         &[
@@ -37,6 +37,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "control",
             "exit",
             "formats",
+            "logs",
             "metrics",
             "owners",
             "service",

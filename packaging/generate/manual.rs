@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Result;
 use std::path::Path;
 
-use clap::{Arg, Command};
+use clap::{Arg, ArgAction, Command, Id};
 use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
@@ -129,19 +129,13 @@ fn commands(roff: &mut Roff, mut command: Command) {
         if command.get_name() == "help" {
             continue;
         }
-        let own: Vec<&Arg> = command
-            .get_arguments()
-            .filter(|argument| !argument.is_global_set() && argument.get_id() != "help")
-            .collect();
-        let mut usage = vec![bold(command.get_name())];
-        for argument in &own {
-            usage.push(roman(" "));
-            match argument.is_positional() {
-                true => usage.push(name(argument)),
-                false => usage.extend([roman("["), name(argument), roman("]")]),
-            }
+        let own = arguments(command);
+        let mut line = vec![bold(command.get_name())];
+        for part in usage(command) {
+            line.push(roman(" "));
+            line.extend(part.into_iter().map(Word::set));
         }
-        term(roff, [usage]);
+        term(roff, [line]);
         roff.text([roman(said(command.get_about()))]);
         for argument in own {
             let values: Vec<String> = argument
@@ -155,16 +149,110 @@ fn commands(roff: &mut Roff, mut command: Command) {
                 about.push_str(&format!(" ({})", values.join(", ")));
             }
             roff.control("br", []);
-            roff.text([name(argument), roman(about)]);
+            let mut line: Vec<Inline> = typed(argument).into_iter().map(Word::set).collect();
+            line.push(roman(about));
+            roff.text(line);
         }
     }
 }
 
-fn name(argument: &Arg) -> Inline {
-    match argument.get_long() {
-        Some(long) => bold(format!("--{long}")),
-        None => italic(argument.get_id().as_str().to_uppercase()),
+/// A command's own arguments, in the order in which they are to be told.
+pub fn arguments(command: &Command) -> Vec<&Arg> {
+    let is_own = |it: &&Arg| !it.is_global_set() && it.get_id() != "help";
+    command.get_arguments().filter(is_own).collect()
+}
+
+/// A part of what is typed.
+#[derive(Clone)]
+pub enum Word {
+    /// As it stands.
+    Fixed(String),
+    /// What stands for a value.
+    Value(String),
+    /// What is not typed.
+    Mark(&'static str),
+}
+
+impl Word {
+    fn set(self) -> Inline {
+        match self {
+            Self::Fixed(text) => bold(text),
+            Self::Value(text) => italic(text),
+            Self::Mark(text) => roman(text),
+        }
     }
+
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Fixed(text) | Self::Value(text) => text,
+            Self::Mark(text) => text,
+        }
+    }
+}
+
+/// How an argument is typed, with the name of its value if it takes one.
+pub fn typed(argument: &Arg) -> Vec<Word> {
+    let mut words = Vec::new();
+    if let Some(long) = argument.get_long() {
+        words.push(Word::Fixed(format!("--{long}")));
+    }
+    if argument.get_action().takes_values() {
+        if !words.is_empty() {
+            words.push(Word::Mark(" "));
+        }
+        let names = argument.get_value_names().and_then(<[_]>::first);
+        let name = names.map_or_else(
+            || argument.get_id().as_str().to_uppercase(),
+            ToString::to_string,
+        );
+        words.push(Word::Value(name));
+    }
+    if matches!(argument.get_action(), ArgAction::Append) {
+        words.push(Word::Mark("..."));
+    }
+    words
+}
+
+/// A command's arguments as they are typed: what may be left out in brackets.
+pub fn usage(command: &Command) -> Vec<Vec<Word>> {
+    let mut parts = Vec::new();
+    let mut told: Vec<&Id> = Vec::new();
+    for argument in arguments(command) {
+        let id = argument.get_id();
+        let mut groups = command.get_groups().filter(|it| it.is_required_set());
+        let group = groups.find(|group| group.get_args().any(|it| it == id));
+        let part = match group {
+            Some(group) if told.contains(&group.get_id()) => continue,
+            // One of them is required.
+            Some(group) => {
+                told.push(group.get_id());
+                let members = group.get_args();
+                let members =
+                    members.filter_map(|id| command.get_arguments().find(|it| it.get_id() == id));
+                around("{", members.map(typed), "}")
+            }
+            None if argument.is_required_set() => typed(argument),
+            None => around("[", [typed(argument)], "]"),
+        };
+        parts.push(part);
+    }
+    parts
+}
+
+fn around(
+    begin: &'static str,
+    choices: impl IntoIterator<Item = Vec<Word>>,
+    end: &'static str,
+) -> Vec<Word> {
+    let mut words = vec![Word::Mark(begin)];
+    for (at, choice) in choices.into_iter().enumerate() {
+        if at > 0 {
+            words.push(Word::Mark(" | "));
+        }
+        words.extend(choice);
+    }
+    words.push(Word::Mark(end));
+    words
 }
 
 fn said(text: Option<&clap::builder::StyledStr>) -> String {

@@ -2,11 +2,10 @@
 
 use std::fmt::Write;
 
-use clap::Arg;
 use xmpp_private_storage::cli;
 use xmpp_private_storage::config::{SETTINGS, Value};
 
-use super::manual::EXIT_CODES;
+use super::manual::{EXIT_CODES, Word, arguments, typed, usage};
 
 /// Each page below `docs/reference/`, and what is in it.
 pub fn pages() -> [(&'static str, String); 3] {
@@ -72,17 +71,19 @@ fn commands() -> String {
             command.get_name(),
             about.unwrap_or_default()
         );
-        let own = |it: &&Arg| !it.is_global_set() && it.get_id() != "help";
-        let arguments: Vec<&Arg> = command.get_arguments().filter(own).collect();
+        let arguments = arguments(command);
         if arguments.is_empty() {
             continue;
         }
+        let usage = usage(command).iter().fold(String::new(), |mut line, part| {
+            line.push(' ');
+            line.extend(part.iter().map(Word::text));
+            line
+        });
+        let _ = write!(page, "\n`{}{usage}`\n", command.get_name());
         page.push_str("\n| argument | |\n| --- | --- |\n");
         for argument in arguments {
-            let name = match argument.get_long() {
-                Some(long) => format!("--{long}"),
-                None => argument.get_id().as_str().to_uppercase(),
-            };
+            let name: String = typed(argument).iter().map(Word::text).collect();
             let help = argument
                 .get_help()
                 .map(ToString::to_string)

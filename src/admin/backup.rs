@@ -94,7 +94,7 @@ impl From<io::Error> for Failure {
 
 fn back_up(config: &Config, file: &Path, force: bool) -> Result<u8, u8> {
     let cannot_write = |error: io::Error| {
-        eprintln!("cannot write the backup to {}: {error}", file.display());
+        eprintln!("cannot write the backup to {}: {error}", format::file(file));
         exit::OUTPUT
     };
     file::may_be_made(file, force).map_err(cannot_write)?;

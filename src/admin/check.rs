@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use tokio::runtime::Runtime;
 
+use super::format;
 use super::report::{Report, Sign};
 use super::user::become_owner_of;
 use crate::component::Component;
@@ -18,7 +19,7 @@ use crate::config::{Config, ConfigError};
 use crate::exit;
 use crate::metrics::Metrics;
 use crate::start::{StartError, start};
-use crate::store::{OpenError, Store};
+use crate::store::{OpenError, Scarce, Store};
 
 /// What is looked at behind the store, in this order.
 const ROUTER: [&str; 5] = ["name", "connection", "stream", "secret", "delegation"];
@@ -31,14 +32,18 @@ pub fn run(config: Result<Config, ConfigError>, connect: bool) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// `Err` with the exit code of what is wrong.
-fn check(report: &Report, config: Result<Config, ConfigError>, connect: bool) -> Result<(), u8> {
+/// Looks at the configuration alone.
+pub fn settings(config: Result<Config, ConfigError>) -> ExitCode {
+    let config = good(&Report::from_environment(), config);
+    ExitCode::from(config.err().unwrap_or(0))
+}
+
+/// The configuration; `Err` with the exit code where it is wrong.
+fn good(report: &Report, config: Result<Config, ConfigError>) -> Result<Config, u8> {
     let config = config.map_err(|error| {
         for message in error.messages() {
             report.line(Sign::Bad, format_args!("configuration: {message}"));
         }
-        let router = if connect { &ROUTER[..] } else { &[] };
-        not_tried(report, &[&["store"], router].concat());
         exit::CONFIG
     })?;
     let source = &config.source;
@@ -46,9 +51,19 @@ fn check(report: &Report, config: Result<Config, ConfigError>, connect: bool) ->
     for warning in &config.warnings {
         report.line(Sign::Warning, format_args!("configuration: {warning}"));
     }
+    Ok(config)
+}
+
+/// `Err` with the exit code of what is wrong.
+fn check(report: &Report, config: Result<Config, ConfigError>, connect: bool) -> Result<(), u8> {
+    let config = good(report, config).inspect_err(|_| {
+        let router = if connect { &ROUTER[..] } else { &[] };
+        not_tried(report, &[&["store"], router].concat());
+    })?;
     let Some((runtime, store)) = open(report, &config, connect)? else {
         return Ok(());
     };
+    let has_space = space(report, &config);
     let looked = if connect {
         let jid = &config.component.jid;
         let line = format!(
@@ -69,7 +84,23 @@ fn check(report: &Report, config: Result<Config, ConfigError>, connect: bool) ->
     };
     runtime.shutdown_background();
     store.close();
-    looked
+    has_space.and(looked)
+}
+
+/// Whether the disk has space for more. Nothing depends on that: what is stored is served.
+fn space(report: &Report, config: &Config) -> Result<(), u8> {
+    let folder = &config.storage.path;
+    let Some(Scarce { free, needed }) = Store::scarce_space(folder) else {
+        return Ok(());
+    };
+    let [free, needed] = [free, needed].map(format::bytes);
+    let line = format!(
+        "space: the disk of {} has {free} free, and {needed} are needed: until then users can only \
+         delete data or replace it with less",
+        folder.display()
+    );
+    report.line(Sign::Bad, line);
+    Err(exit::STORE)
 }
 
 /// Opens the store; `None` if the service has it.
@@ -80,7 +111,8 @@ fn open(report: &Report, config: &Config, connect: bool) -> Result<Option<(Runti
     let became = become_owner_of(folder).map_err(|error| {
         let why = format!("store: cannot open {path} as the user who owns it: {error}");
         report.line(Sign::Bad, format!("{why}; run this command as that user"));
-        given_up(report, connect)
+        give_up(report, connect);
+        exit::STORE
     })?;
     match start(config) {
         Ok(started) => {
@@ -105,25 +137,28 @@ fn open(report: &Report, config: &Config, connect: bool) -> Result<Option<(Runti
                 Sign::Good,
                 format!("store: {path}, in use by the service{pid}"),
             );
+            let has_space = space(report, config);
             // A second connection would be refused by Prosody, and would take the delegation from
             // the first on ejabberd as soon as it ends.
             if connect {
                 service::check(report, config)?;
             }
+            has_space?;
             Ok(None)
         }
         Err(error) => {
             report.line(Sign::Bad, format_args!("store: {error}"));
-            Err(given_up(report, connect))
+            give_up(report, connect);
+            Err(error.exit_code())
         }
     }
 }
 
-fn given_up(report: &Report, connect: bool) -> u8 {
+/// Without a store, nothing of the rest can be looked at.
+fn give_up(report: &Report, connect: bool) {
     if connect {
         not_tried(report, &ROUTER);
     }
-    exit::STORE
 }
 
 fn not_tried(report: &Report, rest: &[&str]) {

@@ -161,8 +161,10 @@ fn ask(folder: &Path) -> Result<Option<RemoteStore>, u8> {
 }
 
 fn not_opened(error: StartError) -> u8 {
-    if let StartError::Store(OpenError::InUse { folder, pid }) = error {
-        let pid = pid.map_or(String::new(), |pid| format!(" (pid {pid})"));
+    if let StartError::Store(OpenError::InUse { folder, pid }) = &error {
+        let pid = pid
+            .as_ref()
+            .map_or(String::new(), |pid| format!(" (pid {pid})"));
         eprintln!(
             "the store in {} is in use by another process{pid} that cannot be asked: if that is \
              the service and it is just starting or stopping, try again; otherwise its log says \
@@ -172,5 +174,5 @@ fn not_opened(error: StartError) -> u8 {
         return exit::UNAVAILABLE;
     }
     eprintln!("{error}");
-    exit::STORE
+    error.exit_code()
 }

@@ -1,5 +1,7 @@
 //! Amounts and names as an administrator reads them.
 
+use std::path::Path;
+
 /// So many bytes, in the largest unit that leaves a number before the point.
 pub fn bytes(bytes: u64) -> String {
     let units = ["KiB", "MiB", "GiB", "TiB"];
@@ -17,6 +19,13 @@ pub fn bytes(bytes: u64) -> String {
 
 pub fn count(number: u64, one: &str, more: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { more })
+}
+
+/// A file that was named on the command line: a timer's log must say where it is. `-` is none.
+pub fn file(path: &Path) -> String {
+    let absolute = std::path::absolute(path).ok();
+    let absolute = absolute.filter(|_| path != Path::new("-"));
+    absolute.as_deref().unwrap_or(path).display().to_string()
 }
 
 /// What users have named, without what would make a terminal do something.
@@ -49,6 +58,15 @@ mod tests {
             "5.0 GiB",
         ];
         assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn a_file_is_told_by_its_absolute_path() {
+        let told = ["/a/b", "-"].map(|path| file(Path::new(path)));
+        assert_eq!(told, ["/a/b", "-"]);
+        let told = file(Path::new("./b"));
+        assert!(told.starts_with('/') && told.ends_with("/b"), "{told}");
+        assert!(!told.contains("./"), "{told}");
     }
 
     #[test]

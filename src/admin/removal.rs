@@ -6,7 +6,7 @@ use std::io::{IsTerminal, Write, stderr, stdin, stdout};
 use std::process::ExitCode;
 
 use super::data::{Data, told};
-use super::format::count;
+use super::format::{bytes, count};
 use crate::exit;
 use crate::store::{Amount, Owner};
 
@@ -61,9 +61,10 @@ impl Removal {
         match data.compact() {
             Ok(compacted) => {
                 say(format_args!(
-                    "compacted the store: {} bytes before, {} after; nothing of it is left in the \
-                     store's files",
-                    compacted.before, compacted.after
+                    "compacted the store: the database took {} and now takes {}; nothing of it is \
+                     left in the store's files",
+                    bytes(compacted.before),
+                    bytes(compacted.after)
                 ));
                 ExitCode::SUCCESS
             }

@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::io::Write;
 
+use crate::logs::{Priority, leads_to_journal};
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sign {
     Good,
@@ -17,6 +19,7 @@ pub enum Sign {
 #[derive(Debug, Clone, Copy)]
 pub struct Report {
     utf8: bool,
+    is_journal: bool,
 }
 
 impl Report {
@@ -28,13 +31,18 @@ impl Report {
             .find_map(variable);
         let locale = locale.unwrap_or_default().to_ascii_lowercase();
         Self {
+            is_journal: leads_to_journal(std::io::stdout()),
             utf8: locale.contains("utf-8") || locale.contains("utf8"),
         }
     }
 
     pub fn line(&self, sign: Sign, what: impl Display) {
+        let mut line = format!("{} {what}\n", self.mark(sign));
+        if self.is_journal {
+            line = priority(sign).before_each_line(&line);
+        }
         // Whoever closes the pipe wants no more lines.
-        let _ = writeln!(std::io::stdout(), "{} {what}", self.mark(sign));
+        let _ = std::io::stdout().write_all(line.as_bytes());
     }
 
     fn mark(&self, sign: Sign) -> &'static str {
@@ -48,5 +56,13 @@ impl Report {
             (Sign::Warning, false) => "[!]",
             (Sign::Neutral, false) => "[-]",
         }
+    }
+}
+
+fn priority(sign: Sign) -> Priority {
+    match sign {
+        Sign::Bad => Priority::Error,
+        Sign::Warning => Priority::Warning,
+        Sign::Good | Sign::Neutral => Priority::Info,
     }
 }

@@ -34,7 +34,7 @@ mod tests {
     use secrecy::ExposeSecret;
 
     use super::super::environment::Environment;
-    use super::super::load::load;
+    use super::super::load::{Needs, load};
 
     #[test]
     fn what_takes_effect_at_a_start_stays_as_it_was() {
@@ -47,7 +47,7 @@ mod tests {
             let nowhere = &[];
             let variables = least.into_iter().chain(more.iter().copied());
             let environment = Environment::new(variables);
-            load(None, &environment, nowhere, true).expect("a configuration")
+            load(None, &environment, nowhere, Needs::Secret).expect("a configuration")
         };
         let running = config(&[]);
         let same = running.changed_to(config(&[]));

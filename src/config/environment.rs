@@ -138,7 +138,7 @@ mod tests {
             (
                 "PRIVATE_STORAGE_LOG_FORMAT",
                 "xml",
-                "found \"xml\", expected \"text\" or \"json\"",
+                "found \"xml\", expected \"auto\" or \"text\" or \"journal\" or \"json\"",
             ),
         ] {
             assert_eq!(refused(name, value), format!("{name}: {message}"));

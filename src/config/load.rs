@@ -11,8 +11,8 @@ use secrecy::SecretString;
 use super::draft::{DOMAINS, Draft, JID, MAX_NAMESPACE_BYTES};
 use super::environment::{CONFIG, Environment};
 use super::error::ConfigError;
-use super::read::{Text, read};
-use super::types::{Access, Component, Config, Source};
+use super::read::{Text, absolute, read};
+use super::types::{Access, Component, Config, Source, Storage};
 use super::{file, secret, table, trust};
 
 /// Where a configuration file is looked for when nobody names one, in this order.
@@ -43,7 +43,12 @@ impl Config {
         V: Into<OsString>,
     {
         let environment = Environment::new(environment);
-        load(explicit, &environment, &PLACES.map(Path::new), true)
+        load(
+            explicit,
+            &environment,
+            &PLACES.map(Path::new),
+            Needs::Secret,
+        )
     }
 
     /// The same for what never logs in to a server: the secret is not looked for, and empty. An
@@ -61,7 +66,58 @@ impl Config {
         V: Into<OsString>,
     {
         let environment = Environment::new(environment);
-        load(explicit, &environment, &PLACES.map(Path::new), false)
+        load(
+            explicit,
+            &environment,
+            &PLACES.map(Path::new),
+            Needs::Nothing,
+        )
+    }
+
+    /// The same for what looks whether a service could use it, beside that service: systemd's credentials,
+    /// which are handed to the service alone, are not looked for, nor what may be one of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::load`].
+    pub fn load_beside_service<K, V>(
+        explicit: Option<&Path>,
+        environment: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Config, ConfigError>
+    where
+        K: Into<OsString>,
+        V: Into<OsString>,
+    {
+        let environment = Environment::new(environment);
+        load(
+            explicit,
+            &environment,
+            &PLACES.map(Path::new),
+            Needs::SecretIfAtHand,
+        )
+    }
+}
+
+/// What is looked for beside the settings.
+#[derive(Clone, Copy)]
+pub(super) enum Needs {
+    Secret,
+    /// If it is in the configuration, or in a file that cannot be a credential.
+    SecretIfAtHand,
+    Nothing,
+}
+
+impl Needs {
+    fn secret(self, draft: &Draft) -> bool {
+        let component = &draft.component;
+        match self {
+            Self::Secret => true,
+            Self::SecretIfAtHand => {
+                let file = component.secret_file.as_deref();
+                component.secret.is_some() || file.is_some_and(Path::is_absolute)
+            }
+            Self::Nothing => false,
+        }
     }
 }
 
@@ -69,7 +125,7 @@ pub(super) fn load(
     explicit: Option<&Path>,
     environment: &Environment,
     places: &[&Path],
-    with_secret: bool,
+    needs: Needs,
 ) -> Result<Config, ConfigError> {
     let file = find(explicit, environment, places).map_err(|message| ConfigError(vec![message]))?;
     let mut draft = table::defaults();
@@ -99,7 +155,7 @@ pub(super) fn load(
         return Err(ConfigError(wrong));
     }
     let tls = trust::find(&mut draft);
-    let secret = if with_secret {
+    let secret = if needs.secret(&draft) {
         secret::find(&mut draft, environment, text.as_ref(), &mut warnings)
     } else {
         Ok(SecretString::default())
@@ -121,7 +177,10 @@ pub(super) fn load(
             },
             limits: draft.limits,
             bookmarks: draft.bookmarks,
-            storage: draft.storage,
+            storage: Storage {
+                path: within_reach(draft.storage.path),
+                ..draft.storage
+            },
             log: draft.log,
             http: draft.http,
             disco: draft.disco,
@@ -148,27 +207,37 @@ fn find(
     let unreadable = |path: &Path, by: &str, error| {
         format!(
             "{}: cannot read the configuration{by}: {error}",
-            path.display()
+            absolute(path).display()
         )
     };
     if let Some(path) = explicit {
         let text = read(path).map_err(|error| unreadable(path, " that --config names", error))?;
-        return Ok(Some((path.to_owned(), text)));
+        return Ok(Some((absolute(path), text)));
     }
     if let Some(path) = environment.config() {
         let by = format!(" that {CONFIG} names");
         let text = read(path).map_err(|error| unreadable(path, &by, error))?;
-        return Ok(Some((path.to_owned(), text)));
+        return Ok(Some((absolute(path), text)));
     }
     for path in places {
         match read(path) {
-            Ok(text) => return Ok(Some((path.to_path_buf(), text))),
+            Ok(text) => return Ok(Some((absolute(path), text))),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             // It is there, so it is meant: to go on without it would be a surprise.
             Err(error) => return Err(unreadable(path, "", error)),
         }
     }
     Ok(None)
+}
+
+/// The folder's absolute path, for messages; the relative one where only that leads there, for the
+/// working directory may lie in one that this user must not enter.
+fn within_reach(folder: PathBuf) -> PathBuf {
+    let absolute = absolute(&folder);
+    match std::fs::symlink_metadata(&absolute) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => folder,
+        _ => absolute,
+    }
 }
 
 fn no_jid(source: &Source, places: &[&Path]) -> String {
@@ -179,7 +248,10 @@ fn no_jid(source: &Source, places: &[&Path]) -> String {
             path.display()
         ),
         Source::Environment => {
-            let places: Vec<String> = places.iter().map(|it| it.display().to_string()).collect();
+            let places: Vec<String> = places
+                .iter()
+                .map(|it| absolute(it).display().to_string())
+                .collect();
             format!(
                 "nothing is configured: found no {}, and neither {CONFIG} nor \
                  PRIVATE_STORAGE_COMPONENT_JID is set; copy component.example.toml to component.toml \

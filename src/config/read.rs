@@ -14,6 +14,11 @@ use rustix::io::Errno;
 /// More than any configuration, secret or list of authorities needs, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
 
+/// Where a path leads, as a message shows it: whoever reads that may be in another folder.
+pub(super) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
 /// The text of a file, and who it belongs to.
 pub(super) struct Text {
     pub text: String,
@@ -40,7 +45,7 @@ pub(super) fn read(path: &Path) -> io::Result<Text> {
     }
     Ok(Text {
         text,
-        path: path.to_owned(),
+        path: absolute(path),
         mode: metadata.mode(),
         owner: metadata.uid(),
         group: metadata.gid(),

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::draft::{Draft, Place, SECRET, SECRET_FILE};
 use super::environment::Environment;
-use super::read::{Text, read};
+use super::read::{Text, absolute, read};
 
 /// What the example says, which is no secret.
 const PLACEHOLDER: &str = "change me";
@@ -66,11 +66,15 @@ fn look_for(path: &Path, credentials: Option<&Path>) -> Result<(PathBuf, Text), 
     let places = credential.iter().map(PathBuf::as_path).chain([path]);
     for candidate in places {
         match read(candidate) {
-            Ok(text) => return Ok((candidate.to_owned(), text)),
+            Ok(text) => return Ok((absolute(candidate), text)),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(format!("cannot read {}: {error}", candidate.display())),
+            Err(error) => {
+                let path = absolute(candidate);
+                return Err(format!("cannot read {}: {error}", path.display()));
+            }
         }
     }
+    let path = absolute(path);
     Err(match credential {
         Some(credential) => format!(
             "found neither {} nor {}, expected a file that holds the secret",

@@ -439,10 +439,18 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting!(
         log.format,
-        Value::Default("\"text\""),
+        Value::Default("\"auto\""),
         at a start,
-        "How log lines are written: \"text\" for people, \"json\" for programs that collect logs.",
-        |given| given.choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)])?
+        "How log lines are written: \"text\" for people; \"journal\" for systemd's journal, with a \
+         priority, and without the time, which the journal has itself; \"json\" for programs that \
+         collect logs; \"auto\": \"journal\" if standard error is connected to the journal, \
+         otherwise \"text\".",
+        |given| given.choice(&[
+            ("auto", LogFormat::Auto),
+            ("text", LogFormat::Text),
+            ("journal", LogFormat::Journal),
+            ("json", LogFormat::Json),
+        ])?
     ),
     setting!(
         http.listen,

@@ -11,7 +11,7 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 
 use super::draft::{Draft, Id, Place, SERVER, TLS, TLS_CA_FILE, TLS_NAME, TLS_PIN};
-use super::read::read;
+use super::read::{absolute, read};
 use crate::link::Endpoint;
 use crate::link::{Tls, Trust, certificate_name};
 
@@ -42,6 +42,7 @@ pub(super) fn find(draft: &mut Draft) -> Result<Option<Tls>, String> {
         (Some(path), None) => {
             let roots = authorities(&path).map_err(|what| draft.told(TLS_CA_FILE, &what))?;
             let roots = Arc::new(roots);
+            let path = absolute(&path);
             Trust::File { path, roots }
         }
         (None, Some(pin)) => Trust::Pin(pin),
@@ -79,7 +80,8 @@ fn both(draft: &Draft) -> String {
 
 /// The certificates of a file in PEM.
 fn authorities(path: &Path) -> Result<RootCertStore, String> {
-    let shown = path.display();
+    let shown = absolute(path);
+    let shown = shown.display();
     let file = read(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
     if file.is_writable_by_all() {
         return Err(format!(

@@ -140,8 +140,13 @@ pub struct Log {
 /// How a line of the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LogFormat {
+    /// For the journal where it goes there, else text.
     #[default]
+    Auto,
+    /// With the time.
     Text,
+    /// A priority and no time: the journal keeps that itself.
+    Journal,
     /// One JSON object a line, for programs.
     Json,
 }

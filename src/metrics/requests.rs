@@ -79,14 +79,14 @@ impl Requests {
             open_bytes: gauge(
                 registry,
                 "open_bytes",
-                "What the requests that have no answer yet take in memory; limits.max_open_bytes \
-                 bounds it.",
+                "Memory that the requests without an answer yet take, in bytes, at most \
+                 limits.max_open_bytes.",
             )?,
             unsent_bytes: gauge(
                 registry,
                 "unsent_bytes",
-                "What the answers that the server has not taken yet take in memory; \
-                 limits.max_unsent_bytes bounds it.",
+                "Memory that the answers that the server has not taken yet take, in bytes, at most \
+                 limits.max_unsent_bytes.",
             )?,
             dropped: counter(
                 registry,

@@ -48,9 +48,9 @@ impl Store {
             bytes: gauge(
                 registry,
                 "stored_bytes",
-                "Bytes that all users keep together.",
+                "Bytes that all users have stored together.",
             )?,
-            owners: gauge(registry, "stored_owners", "Users who keep anything.")?,
+            owners: gauge(registry, "stored_owners", "Users who have anything stored.")?,
             known: Arc::default(),
         })
     }

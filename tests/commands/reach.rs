@@ -14,11 +14,15 @@ const ASKING: [&[&str]; 3] = [&["stats"], &["backup", "-"], &["compact"]];
 #[test]
 fn no_store_is_told_and_none_is_made() {
     let folder = place();
+    let data = folder.path().join("data");
     for arguments in ASKING {
         let said = refused(folder.path(), arguments, 74);
-        assert!(said.contains("there is no store in data"), "{said}");
+        assert!(
+            said.contains(&format!("there is no store in {}", data.display())),
+            "{said}"
+        );
         assert!(said.contains("component.toml"), "{said}");
-        assert!(!folder.path().join("data").exists(), "{arguments:?}");
+        assert!(!data.exists(), "{arguments:?}");
     }
 }
 
@@ -29,11 +33,12 @@ fn a_folder_of_something_else_is_left_as_it_is() {
     fs::create_dir(&data).expect("a folder");
     fs::write(data.join("db"), "another program's database").expect("a file");
     for arguments in ASKING {
-        let said = refused(folder.path(), arguments, 74);
+        let said = refused(folder.path(), arguments, 78);
         assert!(said.contains("did not write"), "{said}");
     }
     let left = fs::read(data.join("db")).expect("a file");
     assert_eq!(left, b"another program's database");
+    assert_eq!(fs::read_dir(&data).expect("a folder").count(), 1);
 }
 
 /// Whoever may not look into the folder is told whom to be.
@@ -116,9 +121,14 @@ fn a_store_in_use_by_nobody_who_answers_is_told() {
 fn what_needs_no_router_needs_no_secret() {
     let folder = place();
     let said = refused(folder.path(), &["healthcheck"], 69);
-    assert!(said.contains("no service runs on data"), "{said}");
+    let path = folder.path().display();
+    assert!(
+        said.contains(&format!("no service runs on {path}/data")),
+        "{said}"
+    );
     for arguments in [&["check"][..], &["run"], &["print-config", "prosody"]] {
         let said = refused(folder.path(), arguments, 78);
-        assert!(said.contains("secret_file: found no nowhere"), "{said}");
+        let none = format!("secret_file: found no {path}/nowhere");
+        assert!(said.contains(&none), "{said}");
     }
 }

@@ -33,6 +33,18 @@ fn the_manual_page_renders_without_a_warning_and_tells_all() {
         let name = command.get_name();
         assert!(page.contains(&format!("\n       {name}")), "{name}: {page}");
     }
+    for usage in [
+        "check [--connect] [--settings]",
+        "import PATH... [--dry-run] [--replace]",
+        "print-config SERVER [--server-version YY.MM]",
+        "delete {JID | --domain DOMAIN} [--yes] [--compact]",
+        "prune --domain DOMAIN --registered FILE [--yes] [--force] [--compact]",
+    ] {
+        assert!(
+            page.contains(&format!("\n       {usage}\n")),
+            "{usage}: {page}"
+        );
+    }
     let example = read("component.example.toml");
     let mut keys = 0;
     for line in example.lines() {
@@ -158,6 +170,22 @@ fn systemd_takes_the_unit_and_finds_little_to_attack() {
         .args(["security", "--offline=true", "--no-pager", "--threshold=12"])
         .arg(&file));
     assert!(judged.status.success(), "{}", text(&judged.stdout));
+}
+
+/// A reload with a broken file was a success; and any reload failed where procps is not installed.
+#[test]
+fn the_unit_checks_the_settings_before_a_reload() {
+    let unit = read(UNIT);
+    let program = unit
+        .lines()
+        .find_map(|line| line.strip_prefix("ExecStart="));
+    let reload: Vec<&str> = unit
+        .lines()
+        .filter_map(|line| line.strip_prefix("ExecReload="))
+        .collect();
+    let check = format!("{} check --settings", program.expect("a program"));
+    let signal = "/bin/sh -c \"kill -HUP ${MAINPID}\"";
+    assert_eq!(reload, [check.as_str(), signal]);
 }
 
 /// What another start would not mend is not tried again.

@@ -48,7 +48,7 @@ fn a_mistake_in_the_configuration_ends_it() {
     assert_eq!(code, Some(78));
     let lines: Vec<&str> = said.lines().collect();
     assert!(
-        lines[0].starts_with("✗ configuration: component.toml:"),
+        lines[0].starts_with("✗ configuration: /") && lines[0].contains("/component.toml:"),
         "{said}"
     );
     assert!(lines[1].contains("log.level: found \"loud\""), "{said}");

@@ -54,6 +54,27 @@ fn wrong_arguments_are_64() {
     }
 }
 
+/// Whoever asks for help reads what has to be said, and what takes a value.
+#[test]
+fn help_shows_what_is_required() {
+    let folder = folder();
+    for (command, usage) in [
+        ("import", "import [OPTIONS] <PATH>..."),
+        ("print-config", "print-config [OPTIONS] <SERVER>"),
+        ("backup", "backup [OPTIONS] <FILE>"),
+        ("restore", "restore [OPTIONS] <FILE>"),
+        ("delete", "delete [OPTIONS] <JID|--domain <DOMAIN>>"),
+        (
+            "prune",
+            "prune [OPTIONS] --domain <DOMAIN> --registered <FILE>",
+        ),
+    ] {
+        let said = text(&run(&folder, GOOD, &[command, "--help"]).stdout);
+        let usage = format!("Usage: xmpp-private-storage {usage}\n");
+        assert!(said.contains(&usage), "{said}");
+    }
+}
+
 #[test]
 fn a_wrong_configuration_is_78_and_names_the_place() {
     let folder = folder();
@@ -77,6 +98,76 @@ fn a_store_that_cannot_be_used_is_74() {
         let told = text(&output.stdout) + &text(&output.stderr);
         assert!(told.contains("component.toml"), "{told}");
     }
+}
+
+/// A store was begun in whatever folder the configuration named: `check` said ✓ of `/etc`, and left a
+/// database and 24 MiB of ballast there.
+#[test]
+fn no_command_begins_a_store_among_the_files_of_others() {
+    let folder = folder();
+    let others = folder.path().join("etc");
+    std::fs::create_dir_all(others.join("conf/d")).expect("a folder");
+    for name in ["fstab", "hosts", "passwd"] {
+        std::fs::write(others.join(name), name).expect("a file");
+    }
+    std::fs::write(folder.path().join("all.xml"), XEP_0227).expect("a file");
+    let backup = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/backup-1");
+    let toml = format!("{GOOD}\n[storage]\npath = \"etc\"\n");
+    for command in [
+        &["run"][..],
+        &["check"],
+        &["check", "--connect"],
+        &["import", "all.xml"],
+        &["restore", backup],
+    ] {
+        let output = run(&folder, &toml, command);
+        let told = text(&output.stdout) + &text(&output.stderr);
+        assert_eq!(output.status.code(), Some(78), "{command:?}: {told}");
+        let found = format!(
+            "the folder {} holds \"conf\", \"fstab\", \"hosts\" and 1 more, which this program did not \
+             put there, so no store was begun in it; give the store a folder of its own",
+            others.display()
+        );
+        assert!(told.contains(&found), "{command:?}: {told}");
+        let left = std::fs::read_dir(&others).expect("a folder").count();
+        assert_eq!(left, 4, "{command:?}");
+    }
+}
+
+const XEP_0227: &str = "<server-data xmlns='urn:xmpp:pie:0'><host jid='localhost'><user name='a'>\
+     <query xmlns='jabber:iq:private'><a xmlns='urn:x'/></query></user></host></server-data>";
+
+/// `systemctl reload` with a broken file returned 0. What it checks first must not want what only the
+/// service is given, nor the store.
+#[test]
+fn the_settings_can_be_checked_alone() {
+    let folder = folder();
+    let check = |toml: &str| {
+        let output = run(&folder, toml, &["check", "--settings"]);
+        let told = text(&output.stdout) + &text(&output.stderr);
+        assert!(!told.contains("store"), "{told}");
+        (output.status.code(), told)
+    };
+    let component = |secret: &str| format!("[component]\njid = \"private.localhost\"\n{secret}\n");
+    for secret in ["secret_file = \"secret\"", "", "secret = \"s3cret\""] {
+        let (code, told) = check(&component(secret));
+        assert_eq!(code, Some(0), "{told}");
+        let file = folder.path().join("component.toml");
+        assert!(
+            told.contains(&format!("configuration: {}", file.display())),
+            "{told}"
+        );
+    }
+    for (wrong, what) in [
+        ("nonsense", "component.toml:3:"),
+        ("secret = \"\"", "component.secret: found an empty secret"),
+        ("secret_file = \"/nowhere\"", "found no /nowhere"),
+    ] {
+        let (code, told) = check(&component(wrong));
+        assert_eq!(code, Some(78), "{told}");
+        assert!(told.contains(what), "{told}");
+    }
+    assert!(!folder.path().join("data").exists());
 }
 
 #[test]
@@ -113,7 +204,9 @@ fn the_log_tells_the_story() {
     stage.component.wait_for_log("stopped", PATIENCE);
     let log = stage.component.log();
     assert_eq!(log.len(), 4, "{log:#?}");
-    assert!(log[0].contains("keeps private storage for localhost, test2.localhost in data"));
+    let folder = stage.component.folder().display();
+    let first = format!("keeps private storage for localhost, test2.localhost in {folder}/data");
+    assert!(log[0].contains(&first), "{}", log[0]);
     let all = log.concat();
     assert!(
         !all.contains("alice") && !all.contains("stored</a>"),

@@ -263,13 +263,11 @@ fn a_reload_that_hangs_stops_nobody() {
     );
     stage.store("<a xmlns='urn:x'>1</a>");
     disk.heal();
-    stage
-        .component
-        .wait_for_log("reloaded component.toml", PATIENCE);
+    stage.component.wait_for_log(" INFO reloaded /", PATIENCE);
     // The signals that came meanwhile are one.
     stage.component.read_again();
     stage.store("<a xmlns='urn:x'>2</a>");
-    let reloaded = |line: &&String| line.contains("reloaded component.toml");
+    let reloaded = |line: &&String| line.contains(" INFO reloaded /");
     assert!(stage.component.log().iter().filter(reloaded).count() <= 3);
 }
 
@@ -307,7 +305,5 @@ fn a_reload_from_what_is_no_file_is_refused() {
         .component
         .wait_for_log("not reloaded: all settings stay", PATIENCE);
     stage.component.read_again();
-    stage
-        .component
-        .wait_for_log("reloaded component.toml", PATIENCE);
+    stage.component.wait_for_log(" INFO reloaded /", PATIENCE);
 }

@@ -1,6 +1,8 @@
 //! The log: an administrator reads the story of the service in it, and nobody reads what users
 //! keep.
 
+use std::process::Command;
+
 use serde_json::Value;
 
 use super::health::delegate;
@@ -94,9 +96,15 @@ fn assert_absent(log: &[String], words: &[&str]) {
 
 #[test]
 fn it_tells_the_story_in_a_few_lines() {
-    let log = lived("level = \"info\"").log();
+    let component = lived("level = \"info\"");
+    let (log, folder) = (component.log(), component.folder().display());
+    // Paths that say the same to whoever is in another folder.
+    let first = format!(
+        "xmpp-private-storage 0.1.0 keeps private storage for localhost, test2.localhost in \
+         {folder}/data ({folder}/component.toml)"
+    );
     let story = [
-        "xmpp-private-storage 0.1.0 keeps private storage for localhost, test2.localhost in data (component.toml)",
+        first.as_str(),
         "answers /livez, /readyz and /metrics on http://127.0.0.1:",
         "logged in to 127.0.0.1:",
         "delegation is active for localhost",
@@ -173,4 +181,78 @@ fn a_failing_disk_is_told_without_what_is_on_it() {
     assert!(stage.component.stop().success());
     stage.component.wait_for_log("stopped", PATIENCE);
     assert_absent(&stage.component.log(), &[STORED]);
+}
+
+/// Has the service's standard error taken for the journal, as systemd does it: by device and inode.
+const AS_THE_JOURNAL: &str =
+    "JOURNAL_STREAM=$(stat --dereference --format %d:%i /proc/self/fd/2) exec \"$0\" \"$@\"";
+
+fn in_the_journal(shell: &str) -> Vec<String> {
+    ["sh", "-c", shell].map(str::to_owned).to_vec()
+}
+
+/// In the journal each line had two times and no priority.
+#[test]
+fn the_journal_is_told_the_priority_and_not_the_time() {
+    let priorities = ["<3>ERROR ", "<4>WARN ", "<6>INFO "];
+    let is_for_it = |line: &String| priorities.iter().any(|begin| line.starts_with(begin));
+    let has_time = |line: &String| line.starts_with("20");
+    for (shell, format, expected) in [
+        (AS_THE_JOURNAL, "", true),
+        // Inherited from a service that is in the journal, by what is not.
+        ("JOURNAL_STREAM=1:2 exec \"$0\" \"$@\"", "", false),
+        (AS_THE_JOURNAL, "[log]\nformat = \"text\"\n", false),
+        ("exec \"$0\" \"$@\"", "[log]\nformat = \"journal\"\n", true),
+    ] {
+        let mut stage = Stage::configured(|options| {
+            options.under = in_the_journal(shell);
+            options.extra = format.to_owned();
+        });
+        stage.component.reload("nonsense");
+        stage.component.wait_for_log("not reloaded", PATIENCE);
+        stage.lose_link();
+        stage.component.wait_for_log("lost the link", PATIENCE);
+        let log = stage.component.log();
+        match expected {
+            true => assert!(log.iter().all(is_for_it), "{log:#?}"),
+            false => assert!(log.iter().all(has_time), "{log:#?}"),
+        }
+        for (begin, what) in priorities
+            .iter()
+            .zip(["not reloaded", "lost the link", "logged in"])
+        {
+            let line = log.iter().find(|line| line.contains(what)).expect(what);
+            assert_eq!(line.starts_with(begin), expected, "{line}");
+        }
+    }
+}
+
+/// What goes wrong before there is a log is an error too, in each of its lines.
+#[test]
+fn the_journal_is_told_of_early_errors() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let said = |arguments: &[&str]| {
+        std::fs::write(
+            folder.path().join("component.toml"),
+            "[nonsense]\n[worse]\n",
+        )
+        .expect("a file");
+        // A command's report goes to standard output, which is in the journal as well then.
+        let shell = format!("exec 2>&1; {AS_THE_JOURNAL}");
+        let output = Command::new("sh")
+            .args(["-c", &shell, env!("CARGO_BIN_EXE_xmpp-private-storage")])
+            .args(arguments)
+            .env("LC_ALL", "C")
+            .current_dir(folder.path())
+            .output()
+            .expect("a shell");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    for arguments in [&["run"][..], &["--nonsense"], &["check", "--settings"]] {
+        let said = said(arguments);
+        let lines: Vec<&str> = said.lines().collect();
+        assert!(lines.len() > 1, "{said}");
+        assert!(lines.iter().all(|line| line.starts_with("<3>")), "{said}");
+        assert!(said.contains("onsense"), "{said}");
+    }
 }

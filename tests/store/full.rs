@@ -2,6 +2,7 @@
 //! serve what it has, say what is wrong, and go on by itself as soon as there is space.
 
 use std::fs;
+use std::process::Command;
 use std::time::Duration;
 
 use super::small_disk::SmallDisk;
@@ -43,6 +44,16 @@ fn a_nearly_full_disk_takes_deletes_and_shrinking_and_nothing_else() {
         "the disk of the store is nearly full: until there is space again, users can only delete",
         PATIENCE,
     );
+    let (code, said) = check(&mut disk, "data");
+    assert_eq!(code, Some(74), "{said}");
+    assert!(
+        said.contains("[ok] store: ") && said.contains(", in use by the service"),
+        "{said}"
+    );
+    assert!(
+        said.contains(" MiB free, and 64.0 MiB are needed"),
+        "{said}"
+    );
     disk.empty();
     eventually("sets work again", || {
         is_result(&try_set(&mut stage, &numbered(3, "y")))
@@ -52,6 +63,42 @@ fn a_nearly_full_disk_takes_deletes_and_shrinking_and_nothing_else() {
     let warnings = stage.component.log();
     let warnings = warnings.iter().filter(|line| line.contains("nearly full"));
     assert_eq!(warnings.count(), 1);
+}
+
+/// Runs `check` for a store in this folder of the disk; its exit code, and what it says.
+fn check(disk: &mut SmallDisk, folder: &str) -> (Option<i32>, String) {
+    let path = disk.store().with_file_name(folder);
+    let under = [disk.inside(), keeping(&path)].concat();
+    let output = Command::new(&under[0])
+        .args(&under[1..])
+        .arg("PRIVATE_STORAGE_COMPONENT_JID=private.localhost")
+        .arg("PRIVATE_STORAGE_COMPONENT_SECRET=s3cret")
+        .args([env!("CARGO_BIN_EXE_xmpp-private-storage"), "check"])
+        .env("LC_ALL", "C")
+        .output()
+        .expect("the program runs");
+    let said = [output.stdout, output.stderr].concat();
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&said).into_owned(),
+    )
+}
+
+/// It said ✓ of a disk with not a byte free.
+#[test]
+fn a_check_of_a_full_disk_says_how_much_is_needed() {
+    let mut disk = SmallDisk::new(MIB);
+    assert_eq!(check(&mut disk, "data").0, Some(0));
+    disk.fill_up_to(0);
+    let (code, said) = check(&mut disk, "data");
+    assert_eq!(code, Some(74), "{said}");
+    assert!(said.contains("[x] space: the disk of "), "{said}");
+    assert!(said.contains(" free, and 64.0 MiB are needed"), "{said}");
+    disk.fill_up_to(0);
+    let (code, said) = check(&mut disk, "new");
+    assert_eq!(code, Some(74), "{said}");
+    assert!(said.contains("[x] store: no space left to open"), "{said}");
+    assert!(said.contains("free at least 64 MiB"), "{said}");
 }
 
 /// Has somebody else's file take the last page after it was looked whether there is space, and sets

@@ -75,7 +75,13 @@ fn start(under: Vec<String>) -> Start {
     loop {
         if let Some(status) = component.exited() {
             let said = component.wait_for_log("ERROR", PATIENCE);
-            assert_eq!(status.code(), Some(74), "{said}");
+            // Another folder has to be configured where this one is somebody else's.
+            let code = if said.contains("this program did not") {
+                78
+            } else {
+                74
+            };
+            assert_eq!(status.code(), Some(code), "{said}");
             return Start::Refused(said);
         }
         if let Some(mut session) = router.accept_within(Duration::from_millis(20)) {

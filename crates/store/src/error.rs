@@ -170,6 +170,17 @@ pub enum OpenError {
         folder.display()
     )]
     Foreign { folder: PathBuf },
+    /// It holds no store, and something that is not this program's.
+    #[error(
+        "the folder {} holds {found}, which this program did not put there, so no store was begun in \
+         it; give the store a folder of its own: one that is empty or does not exist yet",
+        folder.display()
+    )]
+    Taken {
+        folder: PathBuf,
+        /// Names, and how many more.
+        found: String,
+    },
     /// It cannot be read any more.
     #[error(
         "the store in {} is damaged ({reason}); keep a copy of the folder, then put a backup in \
@@ -220,6 +231,12 @@ const SHORTAGE: &str = "the system is short of threads, memory or descriptors, o
     service is too low (under systemd TasksMax, MemoryMax, LimitAS, LimitNOFILE)";
 
 impl OpenError {
+    /// Whether the folder is somebody else's: another has to be configured.
+    #[must_use]
+    pub fn is_of_others(&self) -> bool {
+        matches!(self, Self::Foreign { .. } | Self::Taken { .. })
+    }
+
     /// Whether it is the system, or a limit of this process, and not the disk.
     pub(super) fn is_shortage(&self) -> bool {
         matches!(self, Self::Short { .. } | Self::NoThread { .. })

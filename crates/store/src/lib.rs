@@ -70,6 +70,7 @@ pub use change::{Change, ChangeSet, Existing, Owner, Quota, Value};
 pub use compact::Compacted;
 pub use error::{CompactError, OpenError, ReadError, SetError};
 pub use observer::Observer;
+pub use space::Scarce;
 pub use storage::{Elements, Held, Query, Storage, Under};
 pub use totals::Totals;
 pub use whole::{Amount, Entry, NamespaceUsage, OwnerData};
@@ -113,11 +114,18 @@ impl Store {
         disk::is_there(path)
     }
 
+    /// The space on the disk of this folder, where it is too little for users to store more.
+    #[must_use]
+    pub fn scarce_space(path: &Path) -> Option<Scarce> {
+        disk::scarce(path)
+    }
+
     /// Opens the store in this folder, which is made (for this user alone) if it is missing.
     ///
     /// # Errors
     ///
-    /// When it is in use, damaged, of a newer release, or the system refuses; each says what to do.
+    /// When it is in use, damaged, of a newer release, the folder is somebody else's, or the system
+    /// refuses; each says what to do.
     pub fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
         let (engine, folder) = disk::open(path, options.cache_bytes)?;
         let above = options.compact_above_bytes;

@@ -10,6 +10,15 @@ use xps_base::clock::Instant;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_AFTER_BYTES: usize = 8 * 1024 * 1024;
 
+/// Too little space on the disk of a store: users can only delete data, or replace it with less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scarce {
+    /// The bytes there are.
+    pub free: u64,
+    /// The bytes that must be free for users to store more.
+    pub needed: u64,
+}
+
 #[derive(Default)]
 pub(super) struct FreeSpace {
     last: Option<Look>,

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use super::Sum;
 use super::source::Source;
 use crate::admin::data;
-use crate::admin::format::count;
+use crate::admin::format::{self, count};
 use crate::admin::progress::Progress;
 use crate::archive::{BadArchive, Reader};
 use crate::config::Config;
@@ -32,7 +32,7 @@ pub fn restore(config: &Config, file: &Path, leave_out_bad: bool) -> ExitCode {
 fn put_back(config: &Config, file: &Path, leave_out_bad: bool) -> Result<u8, u8> {
     let name = match file == Path::new("-") {
         true => "standard input".into(),
-        false => file.display().to_string(),
+        false => format::file(file),
     };
     let unusable = |error: BadArchive| {
         eprintln!("cannot restore {name}: {error}");

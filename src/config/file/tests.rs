@@ -213,7 +213,7 @@ fn values_are_refused_with_what_was_found_and_what_was_expected() {
         ),
         (
             "log.format = 1979-05-27",
-            "1:14: log.format: found a date, expected \"text\" or \"json\"",
+            "1:14: log.format: found a date, expected \"auto\" or \"text\" or \"journal\" or \"json\"",
         ),
         (
             "http.listen = \"localhost:9547\"",

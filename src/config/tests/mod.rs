@@ -29,7 +29,7 @@ fn from(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
         None,
         &Environment::new(variables.iter().copied()),
         &[],
-        true,
+        load::Needs::Secret,
     )
 }
 
@@ -116,13 +116,13 @@ fn defaults() {
     assert_eq!(
         config.storage,
         Storage {
-            path: PathBuf::from("data"),
+            path: std::env::current_dir().expect("a folder").join("data"),
             cache_bytes: 67_108_864,
             compact_above_bytes: 134_217_728,
         }
     );
     assert_eq!(config.log.level, "info");
-    assert_eq!(config.log.format, LogFormat::Text);
+    assert_eq!(config.log.format, LogFormat::Auto);
     assert_eq!(config.http, Http { listen: None });
     assert_eq!(
         config.disco,
@@ -252,7 +252,7 @@ fn mistakes_of_the_file_and_of_the_environment_are_told_together() {
     );
     assert_eq!(
         folder.told(refused),
-        "component.toml:4:10: log.format: found \"xml\", expected \"text\" or \"json\"\n\
+        "component.toml:4:10: log.format: found \"xml\", expected \"auto\" or \"text\" or \"journal\" or \"json\"\n\
          PRIVATE_STORAGE_LIMITS_MAX_DEPTH: found \"deep\", \
          expected a number of levels from 16 to 1024"
     );

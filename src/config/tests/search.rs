@@ -21,7 +21,8 @@ fn the_first_place_counts() {
     let nothing = [("PRIVATE_STORAGE_CONFIG", "")];
     let found = |explicit: Option<&Path>, environment: Environment, places: &[&PathBuf]| {
         let places: Vec<&Path> = places.iter().map(|place| place.as_path()).collect();
-        let config = load::load(explicit, &environment, &places, true).expect("a configuration");
+        let config = load::load(explicit, &environment, &places, load::Needs::Secret)
+            .expect("a configuration");
         (config.component.jid.to_string(), config.source)
     };
     assert_eq!(
@@ -67,7 +68,12 @@ fn a_file_that_is_named_must_be_there() {
 fn what_is_there_and_cannot_be_read_is_not_passed_over() {
     let folder = Folder::new();
     let place = folder.0.path();
-    let refused = load::load(None, &Environment::new(LEAST), &[place], true);
+    let refused = load::load(
+        None,
+        &Environment::new(LEAST),
+        &[place],
+        load::Needs::Secret,
+    );
     let message = refused.expect_err("a refusal").to_string();
     assert_eq!(
         message.replace(&place.display().to_string(), "component.toml"),
@@ -84,7 +90,7 @@ fn where_nothing_is_configured_one_message_says_what_to_do() {
         None,
         &Environment::new([("PRIVATE_STORAGE_LOG_LEVEL", "debug")]),
         &[&first, &second],
-        true,
+        load::Needs::Secret,
     );
     assert_eq!(
         folder.told(refused),

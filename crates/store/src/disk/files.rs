@@ -11,10 +11,13 @@ use rustix::io::Errno;
 
 use super::{SEGMENT_BYTES, shortage};
 use crate::error::OpenError;
+use crate::space::Scarce;
 
 /// sled cannot be opened on a full disk, so this much is kept to be given up then.
 const BALLAST_BYTES: u64 = 3 * SEGMENT_BYTES;
 const BALLAST: &str = "ballast";
+
+const LOCK: &str = "lock";
 
 /// An error of the system, with what was tried on what.
 pub(super) fn failed<'a>(
@@ -66,7 +69,7 @@ pub(super) fn private() -> OpenOptions {
 ///
 /// Ours and not only sled's: it must come before anything in the folder is touched.
 pub(super) fn lock(folder: &Path) -> Result<File, OpenError> {
-    let path = folder.join("lock");
+    let path = folder.join(LOCK);
     let mut options = private();
     options.read(true).truncate(false);
     let mut file = options.open(&path).map_err(failed("open", &path))?;
@@ -88,6 +91,17 @@ pub(super) fn lock(folder: &Path) -> Result<File, OpenError> {
         .set_len(0)
         .and_then(|()| writeln!(file, "{}", std::process::id()));
     Ok(file)
+}
+
+/// Whether somebody has locked the folder before, perhaps long ago.
+pub(super) fn has_lock(folder: &Path) -> bool {
+    folder.join(LOCK).exists()
+}
+
+/// Removes the lock from a folder that turned out to be somebody else's.
+pub(super) fn take_lock_away(folder: &Path) {
+    // There is nobody left to tell who could do more about it.
+    let _ = fs::remove_file(folder.join(LOCK));
 }
 
 /// sled's snapshots in the folder: those complete, or those it was killed over.
@@ -253,6 +267,13 @@ pub(super) fn make_log_or_miss_it(folder: &Path) -> Result<(), OpenError> {
 /// Whether sled keeps data outside of its log.
 pub(super) fn has_blobs(folder: &Path) -> bool {
     fs::read_dir(folder.join("blobs")).is_ok_and(|mut entries| entries.next().is_some())
+}
+
+/// The space on the folder's disk, where it is too little for users to store more.
+pub(crate) fn scarce(folder: &Path) -> Option<Scarce> {
+    let needed = super::LEAST_FREE_BYTES;
+    let free = free_bytes(folder).filter(|free| *free < needed)?;
+    Some(Scarce { free, needed })
 }
 
 /// The space that is left to us on the folder's disk.

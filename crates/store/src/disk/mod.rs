@@ -1,6 +1,7 @@
 //! sled, with the settings and the care that docs/internals/storage.md gives the reasons for.
 
 mod cache;
+mod claim;
 mod compacting;
 mod files;
 mod mark;
@@ -22,7 +23,7 @@ use super::engine::{Engine, Successor, Visit, Write};
 use super::error::{CompactError, Displaced, EngineError};
 
 use cache::Cache;
-pub(super) use files::is_there;
+pub(super) use files::{is_there, scarce};
 pub(super) use open::open;
 use place::{Known, Place};
 

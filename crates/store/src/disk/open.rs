@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::cache::Cache;
 use super::mark::{self, Closing};
 use super::place::{Known, Place};
-use super::{Disk, LEAST_FREE_BYTES, SEGMENT_BYTES, compacting, files, message, shortage};
+use super::{Disk, LEAST_FREE_BYTES, SEGMENT_BYTES, claim, compacting, files, message, shortage};
 use crate::engine::{Engine, Source};
 use crate::error::OpenError;
 use crate::format;
@@ -27,10 +27,15 @@ const LINGER: Duration = Duration::from_secs(5);
 /// Opens the database in this folder, which is made if it is missing.
 pub(crate) fn open(folder: &Path, cache_bytes: u64) -> Result<(Disk, Folder), OpenError> {
     shortage::of_threads().map_err(files::failed("start the threads of the store in", folder))?;
+    claim::check(folder)?;
     let made = files::make_folder(folder)?;
     let known = Arc::new(Known::by(folder));
-    let disk = open_in(folder, cache_bytes, made, &known)?;
-    format::check(&disk, folder)?;
+    let had_lock = files::has_lock(folder);
+    let disk = open_in(folder, cache_bytes, made, &known, format::check).inspect_err(|error| {
+        if !had_lock && error.is_of_others() {
+            files::take_lock_away(folder);
+        }
+    })?;
     let folder = Folder {
         path: folder.to_owned(),
         cache_bytes,
@@ -53,8 +58,13 @@ impl Source for Folder {
         recognised
             .and_then(|()| self.known.is_whole(&self.path))
             .map_err(|displaced| OpenError::Displaced(displaced.to_string()))?;
-        let disk = open_in(&self.path, self.cache_bytes, false, &self.known)?;
-        format::insist(&disk, &self.path)?;
+        let disk = open_in(
+            &self.path,
+            self.cache_bytes,
+            false,
+            &self.known,
+            format::insist,
+        )?;
         Ok(Arc::new(disk))
     }
 
@@ -72,11 +82,13 @@ impl Source for Folder {
     }
 }
 
+/// Opens what is there, unless `judge` refuses what is in it: then nothing is put beside it but a lock.
 fn open_in(
     folder: &Path,
     cache_bytes: u64,
     made: bool,
     known: &Arc<Known>,
+    judge: fn(&dyn Engine, &Path) -> Result<(), OpenError>,
 ) -> Result<Disk, OpenError> {
     shortage::of_memory().map_err(|reason| OpenError::Short {
         action: "find the memory to open the store in",
@@ -99,18 +111,8 @@ fn open_in(
     files::read_through(folder)?;
     compacting::clear_away(folder)?;
     let db = recover(folder, cache_bytes)?;
-    if let Err(error) = known.mark(folder) {
-        // It may be for want of space, and is tried again.
-        tracing::debug!("cannot mark {}: {error}", folder.display());
-    }
-    files::sync_all(folder, made)?;
-    place
-        .check_place()
-        .map_err(|displaced| OpenError::Displaced(displaced.to_string()))?;
-    place.settle(known);
     let place = Arc::new(place);
     let log_bytes = log.metadata().map_or(0, |log| log.len());
-    files::lay_ballast(folder);
     let disk = Disk {
         db,
         log,
@@ -122,6 +124,17 @@ fn open_in(
         cache: Cache::new(cache_bytes, log_bytes),
         lock: Arc::new(lock),
     };
+    judge(&disk, folder)?;
+    if let Err(error) = known.mark(folder) {
+        // It may be for want of space, and is tried again.
+        tracing::debug!("cannot mark {}: {error}", folder.display());
+    }
+    files::sync_all(folder, made)?;
+    disk.place
+        .check_place()
+        .map_err(|displaced| OpenError::Displaced(displaced.to_string()))?;
+    disk.place.settle(known);
+    files::lay_ballast(folder);
     disk.look_for_blobs();
     Ok(disk)
 }
