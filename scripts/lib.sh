@@ -108,6 +108,37 @@ enter_debian13() {
   } >>"$folder.log" 2>&1 || fail "apt-get failed: $(tail -n 3 "$folder.log")"
 }
 
+# Boots the system that stands in a folder with systemd in a container, with all changes in memory, and
+# runs a command there once it is up: what it prints goes to WORK/result, and its exit code is this one's.
+# WORK is /proof there, with this checkout's scripts/ and docs/ in it.
+boot_and_run() {
+  local root=$1 work=$2
+  shift 2
+  cat >"$root/etc/systemd/system/proof.service" <<END
+[Unit]
+After=multi-user.target
+SuccessAction=exit
+FailureAction=exit
+SuccessActionExitStatus=0
+FailureActionExitStatus=1
+[Service]
+Type=oneshot
+ExecStart=$*
+StandardOutput=append:/proof/result
+StandardError=append:/proof/result
+TimeoutStartSec=10min
+END
+  mkdir -p "$root/etc/systemd/system/default.target.wants" "$root/proof" "$work/scripts" "$work/docs"
+  ln -sf ../proof.service "$root/etc/systemd/system/default.target.wants/proof.service"
+  # Container managers want a /run that a reboot would empty, which not every machine has.
+  # shellcheck disable=SC2016  # it is the inner shell's to fill in
+  unshare --mount --pid --fork --kill-child --mount-proc bash -ec '
+    mount -t tmpfs tmpfs /run
+    exec systemd-nspawn --quiet --keep-unit --register=no --private-network --hostname localhost --volatile=overlay --boot \
+      --directory "$1" --bind "$2:/proof" --bind-ro "$3/scripts:/proof/scripts" --bind-ro "$3/docs:/proof/docs"
+  ' boot "$root" "$work" "$PWD" >"$root.boot.log" 2>&1 </dev/null
+}
+
 # Says which servers are in a folder's system.
 say_servers() {
   say "Tested with Debian $(cat "$1/etc/debian_version"):"

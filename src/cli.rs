@@ -80,6 +80,13 @@ enum Command {
         /// Write a file for each user to this folder, as Prosody's storage "xep0227" expects them.
         #[arg(long, value_name = "FOLDER", conflicts_with = "output")]
         folder: Option<PathBuf>,
+        /// Leave this namespace out. May be repeated.
+        #[arg(long, value_name = "NAMESPACE")]
+        without: Vec<String>,
+        /// What the server has kept itself, a file or folder as for import: whatever of it is not stored here
+        /// any more is written without content, so that the server does not show it again.
+        #[arg(long, value_name = "PATH", conflicts_with_all = ["folder", "users"])]
+        over: Option<PathBuf>,
     },
     /// Print what the server's own configuration needs. This includes the secret.
     PrintConfig {
@@ -275,7 +282,16 @@ pub fn main() -> ExitCode {
             users,
             output,
             folder,
-        } => export::run(&config, &users, &export::To::from(output, folder)),
+            without,
+            over,
+        } => {
+            let what = export::What {
+                users,
+                without,
+                over,
+            };
+            export::run(&config, &what, &export::To::from(output, folder))
+        }
         Command::PrintConfig {
             router,
             server_version,

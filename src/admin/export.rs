@@ -11,17 +11,18 @@ use chrono::{DateTime, Utc};
 
 use super::data;
 use super::format::count;
+use super::import;
 use super::user::as_typed;
 use crate::address::{self, Sender};
 use crate::archive::Document;
 use crate::bookmarks;
 use crate::config::Config;
 use crate::exit;
-use crate::formats::{self, Export};
+use crate::formats::{self, Export, Import, Item, Stale};
 use crate::owners::sound::Sound;
 use crate::owners::{self, Owners, OwnersError};
 use crate::service;
-use crate::store::Owner;
+use crate::store::{Owner, OwnerData};
 
 #[derive(Debug, Clone)]
 pub enum To {
@@ -44,6 +45,17 @@ impl To {
     }
 }
 
+/// What of it.
+#[derive(Debug, Clone)]
+pub struct What {
+    /// Only these users, or all.
+    pub users: Vec<String>,
+    /// Namespaces that are left out.
+    pub without: Vec<String>,
+    /// What the server has kept itself, as `import` takes it.
+    pub over: Option<PathBuf>,
+}
+
 #[derive(Debug, thiserror::Error)]
 enum Stopped {
     #[error("{0}")]
@@ -52,9 +64,10 @@ enum Stopped {
     Write(#[from] io::Error),
 }
 
-/// Exports these users, or all.
-pub fn run(config: &Config, users: &[String], to: &To) -> ExitCode {
-    let owners: Result<Vec<Owner>, &String> = users
+/// Exports it.
+pub fn run(config: &Config, what: &What, to: &To) -> ExitCode {
+    let owners: Result<Vec<Owner>, &String> = what
+        .users
         .iter()
         .map(|user| match address::sender(user) {
             Sender::User(jid, _) => Owner::new(&jid).ok_or(user),
@@ -73,14 +86,18 @@ pub fn run(config: &Config, users: &[String], to: &To) -> ExitCode {
         Err(code) => return ExitCode::from(code),
     };
     let mut tally = Tally::default();
-    let exported = match with_anything(&*data, owners, &mut tally) {
-        Ok(owners) if owners.is_empty() && !users.is_empty() => {
-            return ExitCode::from(exit::NO_USER);
-        }
-        Ok(owners) => export(&*data, &owners, to, &mut tally),
+    let is_named = !owners.is_empty();
+    let owners = match with_anything(&*data, owners, &mut tally) {
+        Ok(owners) if owners.is_empty() && is_named => return ExitCode::from(exit::NO_USER),
+        Ok(owners) => owners,
         Err(trouble) => return ExitCode::from(data::told(&trouble)),
     };
-    match exported {
+    let selection = Selection {
+        config,
+        owners: &owners,
+        what,
+    };
+    match export(&*data, &selection, to, &mut tally) {
         Ok(()) => {
             eprintln!(
                 "exported {}, {}",
@@ -88,6 +105,7 @@ pub fn run(config: &Config, users: &[String], to: &To) -> ExitCode {
                 count(tally.elements, "element", "elements")
             );
             tally.tell_what_is_gone();
+            tally.tell_what_is_emptied();
             ExitCode::from(if tally.problems > 0 {
                 exit::INCOMPLETE
             } else {
@@ -110,6 +128,8 @@ struct Tally {
     elements: u64,
     problems: u64,
     gone: Gone,
+    /// Elements of the server's own that are written without content.
+    emptied: u64,
 }
 
 /// Rooms that are stored, and that their users have left with clients that keep them in PEP.
@@ -140,13 +160,25 @@ fn with_anything(
     Ok(with_anything)
 }
 
-fn export(owners: &dyn Owners, users: &[Owner], to: &To, tally: &mut Tally) -> Result<(), Stopped> {
+struct Selection<'a> {
+    config: &'a Config,
+    /// Nobody is everybody.
+    owners: &'a [Owner],
+    what: &'a What,
+}
+
+fn export(
+    owners: &dyn Owners,
+    selection: &Selection,
+    to: &To,
+    tally: &mut Tally,
+) -> Result<(), Stopped> {
     match to {
-        To::Output => all_into(owners, users, io::stdout().lock(), tally),
-        To::File(path) => all_into(owners, users, create(path)?, tally),
+        To::Output => all_into(owners, selection, io::stdout().lock(), tally),
+        To::File(path) => all_into(owners, selection, create(path)?, tally),
         To::Folder(folder) => {
             as_typed(|| fs::create_dir_all(folder)).map_err(|error| named(folder, error))?;
-            each(owners, users, |document| {
+            each(owners, selection, |document| {
                 let Some(document) = tally.take(document) else {
                     return Ok(());
                 };
@@ -164,12 +196,12 @@ fn export(owners: &dyn Owners, users: &[Owner], to: &To, tally: &mut Tally) -> R
 
 fn all_into(
     owners: &dyn Owners,
-    users: &[Owner],
+    selection: &Selection,
     out: impl Write,
     tally: &mut Tally,
 ) -> Result<(), Stopped> {
     let mut export = Export::new(BufWriter::new(out))?;
-    each(owners, users, |document| {
+    each(owners, selection, |document| {
         let Some(document) = tally.take(document) else {
             return Ok(());
         };
@@ -178,20 +210,86 @@ fn all_into(
         }
         write(&mut export, &document)
     })?;
+    if let Some(path) = &selection.what.over {
+        empty(owners, selection, path, &mut export, tally)?;
+    }
     export.finish()?;
     Ok(())
 }
 
 fn each(
     owners: &dyn Owners,
-    users: &[Owner],
+    selection: &Selection,
     mut work: impl FnMut(Document) -> Result<(), Stopped>,
 ) -> Result<(), Stopped> {
-    if users.is_empty() {
+    let mut work = |mut document: Document| {
+        let owner_data = &mut document.owner_data;
+        owner_data
+            .entries
+            .retain(|entry| selection.takes(&entry.namespace));
+        owner_data
+            .damaged
+            .retain(|(namespace, _)| selection.takes(namespace));
+        work(document)
+    };
+    if selection.owners.is_empty() {
         return owners::for_each_document(owners, work);
     }
-    for user in users {
-        work(owners.document(user)?)?;
+    for owner in selection.owners {
+        work(owners.document(owner)?)?;
+    }
+    Ok(())
+}
+
+impl Selection<'_> {
+    fn takes(&self, namespace: &str) -> bool {
+        !self.what.without.iter().any(|it| it == namespace)
+    }
+}
+
+/// Writes an empty element for each that the server has kept itself, where nothing is stored here any more: the
+/// server would show it again. ejabberd keeps one element for each namespace, so where anything is stored in that,
+/// it takes the place of the old one.
+fn empty(
+    owners: &dyn Owners,
+    selection: &Selection,
+    old: &Path,
+    export: &mut Export<impl Write>,
+    tally: &mut Tally,
+) -> Result<(), Stopped> {
+    let config = selection.config;
+    for item in Import::of([old.to_owned()], import::limits(config), Stale::LeaveOut) {
+        let user = match item {
+            Item::User(user) => user,
+            Item::Problem(problem) => {
+                tally.problem(problem);
+                continue;
+            }
+        };
+        for problem in &user.problems {
+            tally.problem(problem);
+        }
+        let Some(owner) = Owner::new(&user.jid) else {
+            continue;
+        };
+        if !config.access.domains.contains(&user.domain) {
+            continue;
+        }
+        let OwnerData { entries, damaged } = owners.document(&owner)?.owner_data;
+        let is_stored = |namespace: &str| {
+            entries.iter().any(|entry| entry.namespace == namespace)
+                || damaged.iter().any(|(damaged, _)| damaged == namespace)
+        };
+        let gone = user.entries.iter().filter(|entry| {
+            selection.takes(&entry.namespace)
+                && entry.namespace != import::BANS
+                && !is_stored(&entry.namespace)
+        });
+        let emptied: Vec<String> = gone.map(formats::Entry::without_content).collect();
+        if !emptied.is_empty() {
+            export.user(&user.jid, &emptied)?;
+            tally.emptied += emptied.len() as u64;
+        }
     }
     Ok(())
 }
@@ -265,6 +363,20 @@ impl Tally {
             count(self.gone.rooms, "room", "rooms"),
             count(self.gone.users, "user", "users"),
         );
+    }
+
+    fn tell_what_is_emptied(&self) {
+        if self.emptied > 0 {
+            eprintln!(
+                "wrote {} of the server's own without content: no longer stored here",
+                count(self.emptied, "element", "elements")
+            );
+        }
+    }
+
+    fn problem(&mut self, problem: impl std::fmt::Display) {
+        self.problems += 1;
+        eprintln!("{problem}");
     }
 
     fn no_account(&mut self, document: &Document) -> Result<(), Stopped> {

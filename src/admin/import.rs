@@ -28,6 +28,10 @@ pub use rename::Rename;
 /// What stands for standard input, and what it is called in messages.
 const STDIN: (&str, &str) = ("-", "standard input");
 
+/// Where ejabberd (24.06 or later) notes that an account is banned, and its password before: its own note, which
+/// the user has not stored.
+pub const BANS: &str = "jabber:ejabberd:banned";
+
 /// How it is to be done.
 #[derive(Debug, Clone)]
 pub struct How {
@@ -49,6 +53,8 @@ struct Tally {
     kept: u64,
     same: u64,
     problems: u64,
+    /// Notes of ejabberd's that an account is banned.
+    bans: u64,
     /// Users left out for their domain.
     not_served: BTreeMap<String, u64>,
     /// Elements in namespaces that are not served.
@@ -189,6 +195,9 @@ impl Work<'_> {
     }
 
     fn user(&mut self, mut user: formats::User) -> Result<(), u8> {
+        let all = user.entries.len();
+        user.entries.retain(|entry| entry.namespace != BANS);
+        self.tally.bans += (all - user.entries.len()) as u64;
         for problem in &user.problems {
             self.problem(problem);
         }
@@ -323,6 +332,10 @@ impl Tally {
                 "what is kept as stored differs from the files: --replace takes what is in them"
             );
         }
+        if self.bans > 0 {
+            let bans = count(self.bans, "ban", "bans");
+            println!("left out {bans} of ejabberd's: it goes on heeding them itself");
+        }
         for (domain, users) in &self.not_served {
             println!(
                 "left out {} of {}: access.domains does not name it",
@@ -351,7 +364,7 @@ impl Tally {
 }
 
 /// A user is held to what a client would be held to.
-fn limits(config: &Config) -> formats::Limits {
+pub fn limits(config: &Config) -> formats::Limits {
     let limits = &config.limits;
     formats::Limits {
         bytes: usize::try_from(limits.max_user_bytes).unwrap_or(usize::MAX),

@@ -157,6 +157,70 @@ fn what_is_exported_by_the_service_is_imported_without_it() {
     }
 }
 
+/// Whoever left ejabberd's own copy behind and came back met there what they had deleted since: an import there
+/// only adds. And bookmarks in a file take the place of those in PEP (ejabberd 23.10 and later).
+#[test]
+fn an_export_over_the_server_s_own_copy_empties_what_was_deleted_since() {
+    let mut stage = Stage::new();
+    let folder = stage.component.folder().to_owned();
+    let ban = "<banned xmlns='jabber:ejabberd:banned'><reason>Spam</reason></banned>";
+    let old = PIE.replace(
+        "<notes",
+        &format!("{ban}<other xmlns='urn:o&amp;'>1</other><notes"),
+    );
+    fs::write(folder.join("old.xml"), &old).expect("a file");
+    let imported = run(&folder, &["import", "old.xml"]);
+    lines_with(
+        &imported,
+        &["elements: 4 new", "left out 1 ban of ejabberd's"],
+        1,
+    );
+    for element in [
+        "<notes xmlns='urn:notes'/>",
+        "<other xmlns='urn:o&amp;'/>",
+        "<another xmlns='urn:o&amp;'>2</another>",
+        "<storage xmlns='storage:bookmarks'/>",
+    ] {
+        stage.send(set("1", element));
+        assert!(stage.next().contains("type='result'"));
+    }
+
+    let over = run(&folder, &["export", "--over", "old.xml"]);
+    lines_with(
+        &over,
+        &[
+            "exported 2 users, 2 elements",
+            "<another xmlns='urn:o&amp;'>2</another>",
+            "<user name='alice'><query xmlns='jabber:iq:private'>\
+             <storage xmlns='storage:bookmarks'/><notes xmlns='urn:notes'/></query></user>",
+            "wrote 2 elements of the server's own without content",
+        ],
+        0,
+    );
+    // What is not served here is not emptied, nor are bans.
+    for part in ["carol", "banned", "<other"] {
+        assert!(!said(&over).contains(part), "{}", said(&over));
+    }
+    let without = [
+        "export",
+        "--over",
+        "old.xml",
+        "--without",
+        "storage:bookmarks",
+        "--without",
+        "urn:o&",
+    ];
+    let without = run(&folder, &without);
+    lines_with(
+        &without,
+        &["exported 1 user, 1 element", "<notes xmlns='urn:notes'/>"],
+        0,
+    );
+    for part in ["storage:bookmarks", "another"] {
+        assert!(!said(&without).contains(part), "{}", said(&without));
+    }
+}
+
 #[test]
 fn a_broken_file_is_named_with_its_place_and_costs_nobody_else() {
     let stage = Stage::new();

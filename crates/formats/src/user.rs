@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map;
 
 use super::problem::{Place, Problem, Reason, abridged};
-use xmpp_stanza::stanza::{Element, Fault, Received, ns};
+use xmpp_stanza::stanza::{Element, Fault, Received, escape_attribute, ns};
 use xmpp_stanza::xml::NotXml;
 use xmpp_stanza::xml::frame::Stanza;
 use xmpp_stanza::xml::reader::{self, Reader};
@@ -50,6 +50,17 @@ pub struct Entry {
     /// The elements, one after another, each as self-contained XML.
     pub xml: String,
     pub elements: u32,
+}
+
+impl Entry {
+    /// An element of that name that holds nothing: a set of it deletes.
+    #[must_use]
+    pub fn without_content(&self) -> String {
+        let mut text = format!("<{} xmlns='", self.name);
+        escape_attribute(&self.namespace, &mut text);
+        text.push_str("'/>");
+        text
+    }
 }
 
 /// Gathers a user's elements. A lone element without attributes and content is left out: a set of
