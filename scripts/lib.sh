@@ -236,6 +236,8 @@ debian_files() {
   rm -rf "$folder.part"
   mkdir -p "$folder.part/apt/lists/partial" "$folder.part/apt/cache/archives/partial" "$folder.part/files"
   : >"$folder.part/apt/status"
+  # It knows no mirror's origin before its first update.
+  [ -n "$(debian_mirror || true)" ] || as_root apt-get -qq update
   security=$(debian_mirror -security || true)
   for release in ${releases//,/ }; do
     printf 'deb %s %s main\n' "$(debian_mirror)" "$release"
@@ -245,8 +247,10 @@ debian_files() {
     -o "Dir::Etc::SourceList=$folder.part/apt/sources.list" -o Dir::Etc::SourceParts=- -o Dir::Etc::Preferences=-
     -o "Dir::State::Lists=$folder.part/apt/lists" -o "Dir::State::Status=$folder.part/apt/status"
     -o "Dir::Cache=$folder.part/apt/cache" -o APT::Architectures::=amd64 -o APT::Architectures::=arm64
-    -o APT::Sandbox::User= -o Debug::NoLocking=1 -o "APT::Default-Release=${releases##*,}"
+    -o APT::Sandbox::User= -o Debug::NoLocking=1
   )
+  # Backports are taken only when named; a release that is named would win over its own security updates.
+  [[ $releases != *,* ]] || options+=(-o "APT::Default-Release=${releases##*,}")
   { apt-get -qq "${options[@]}" update &&
     apt-get -qq -y "${options[@]}" --no-install-recommends --download-only install "$@"
   } >"$folder.log" 2>&1 || fail "apt-get could not download $*: $(tail -n 3 "$folder.log")"
