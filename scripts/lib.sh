@@ -58,10 +58,11 @@ make_venv() {
   cp "$wanted" "$venv/"
 }
 
-# The mirror that apt is set up with: of the lists it knows, Debian's own.
+# The mirror that apt is set up with: of the lists it knows, Debian's own; with `-security` the one of security updates.
 debian_mirror() {
-  apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' |
-    grep -v -- '-security' | head -n 1
+  local which=(grep -e "${1-}")
+  [ -n "${1-}" ] || which=(grep -v -e -security)
+  apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' | "${which[@]}" | head -n 1
 }
 
 # Makes the smallest Debian of that release in a folder; further arguments go to debootstrap.
@@ -221,4 +222,74 @@ this_commit() {
   commit=$(git rev-parse --short=12 HEAD) || fail "a proof notes its commit, and this is no checkout"
   git diff --quiet HEAD -- || commit+=-changed
   printf %s "$commit"
+}
+
+# The version that Cargo.toml has.
+version() { sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1; }
+
+# Debian's name for this machine's processors.
+this_architecture() {
+  case $(uname -m) in
+    x86_64) echo amd64 ;;
+    aarch64) echo arm64 ;;
+    *) fail "there are packages for x86-64 and for ARM of 64 bits, not for $(uname -m)" ;;
+  esac
+}
+
+# Rust's name for what Debian calls amd64 or arm64.
+triple_of() {
+  case $1 in
+    amd64) echo x86_64-unknown-linux-gnu ;;
+    arm64) echo aarch64-unknown-linux-gnu ;;
+    *) fail "an architecture is amd64 or arm64: $1" ;;
+  esac
+}
+
+# When what is made says that it was made: by SOURCE_DATE_EPOCH, or when the commit was.
+source_date() {
+  printf %s "${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || stat -c %Y Cargo.toml)}"
+}
+
+# Packs what is in a folder: the same files make the same bytes. Further arguments go to tar.
+pack() {
+  local folder=$1
+  shift
+  tar -C "$folder" --format=gnu --sort=name --mtime="@$(source_date)" --numeric-owner --owner=0 --group=0 "$@"
+}
+
+# Downloads packages of a Debian, with all that they need, without a word to this machine's dpkg, and unpacks
+# them into a folder. They may be of other architectures than this machine: PACKAGE:ARCHITECTURE.
+#
+#   debian_files RELEASE FOLDER PACKAGE...    RELEASE may be several, separated by commas, and the last one wins
+debian_files() {
+  local releases=$1 folder=$2 release security
+  shift 2
+  rm -rf "$folder.part"
+  mkdir -p "$folder.part/apt/lists/partial" "$folder.part/apt/cache/archives/partial" "$folder.part/files"
+  : >"$folder.part/apt/status"
+  # It knows no mirror's origin before its first update.
+  [ -n "$(debian_mirror || true)" ] || as_root apt-get -qq update
+  security=$(debian_mirror -security || true)
+  for release in ${releases//,/ }; do
+    printf 'deb %s %s main\n' "$(debian_mirror)" "$release"
+    [ -z "$security" ] || [[ $release == *-* ]] || printf 'deb %s %s-security main\n' "$security" "$release"
+  done >"$folder.part/apt/sources.list"
+  local options=(
+    -o "Dir::Etc::SourceList=$folder.part/apt/sources.list" -o Dir::Etc::SourceParts=- -o Dir::Etc::Preferences=-
+    -o "Dir::State::Lists=$folder.part/apt/lists" -o "Dir::State::Status=$folder.part/apt/status"
+    -o "Dir::Cache=$folder.part/apt/cache" -o APT::Architectures::=amd64 -o APT::Architectures::=arm64
+    -o APT::Sandbox::User= -o Debug::NoLocking=1
+  )
+  # Backports are taken only when named; a release that is named would win over its own security updates.
+  [[ $releases != *,* ]] || options+=(-o "APT::Default-Release=${releases##*,}")
+  { apt-get -qq "${options[@]}" update &&
+    apt-get -qq -y "${options[@]}" --no-install-recommends --download-only install "$@"
+  } >"$folder.log" 2>&1 || fail "apt-get could not download $*: $(tail -n 3 "$folder.log")"
+  local package
+  for package in "$folder.part"/apt/cache/archives/*.deb; do
+    dpkg-deb --extract "$package" "$folder.part/files"
+  done
+  mv "$folder.part/apt/cache/archives" "$folder.part/debs"
+  rm -rf "$folder" "$folder.part/apt"
+  mv "$folder.part" "$folder"
 }

@@ -7,6 +7,7 @@ mod manual;
 mod reference;
 
 mod docs;
+mod release;
 
 use std::ffi::OsString;
 use std::fs;
@@ -92,6 +93,7 @@ fn no_build_for_use_has_the_panics_of_the_tests() {
     let builds = [
         "Dockerfile",
         "scripts/package",
+        "scripts/release",
         "scripts/lib.sh",
         "scripts/try",
         "README.md",
