@@ -107,9 +107,7 @@ fn open(report: &Report, config: &Config, connect: bool) -> Result<Option<(Runti
             );
             // A second connection would be refused by Prosody, and would take the delegation from
             // the first on ejabberd as soon as it ends.
-            if connect {
-                service::check(report, config)?;
-            }
+            service::check(report, config, connect)?;
             Ok(None)
         }
         Err(error) => {

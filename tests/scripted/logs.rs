@@ -97,7 +97,7 @@ fn it_tells_the_story_in_a_few_lines() {
     let log = lived("level = \"info\"").log();
     let story = [
         "xmpp-private-storage 0.1.0 keeps private storage for localhost, test2.localhost in data (component.toml)",
-        "answers /livez, /readyz and /metrics on http://127.0.0.1:",
+        "shows how it is on http://127.0.0.1:",
         "logged in to 127.0.0.1:",
         "delegation is active for localhost",
         "delegation is active for test2.localhost",

@@ -69,6 +69,7 @@ use std::time::Duration;
 pub use change::{Change, ChangeSet, Existing, Owner, Quota, Value};
 pub use compact::Compacted;
 pub use error::{CompactError, OpenError, ReadError, SetError};
+pub use format::FORMAT;
 pub use observer::Observer;
 pub use storage::{Elements, Held, Query, Storage, Under};
 pub use totals::Totals;
@@ -111,6 +112,12 @@ impl Store {
     #[must_use]
     pub fn is_in(path: &Path) -> bool {
         disk::is_there(path)
+    }
+
+    /// The files of the store in this folder, and what each takes on the disk.
+    #[must_use]
+    pub fn files_in(path: &Path) -> Vec<(String, u64)> {
+        disk::sizes(path)
     }
 
     /// Opens the store in this folder, which is made (for this user alone) if it is missing.

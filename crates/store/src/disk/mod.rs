@@ -22,7 +22,7 @@ use super::engine::{Engine, Successor, Visit, Write};
 use super::error::{CompactError, Displaced, EngineError};
 
 use cache::Cache;
-pub(super) use files::is_there;
+pub(super) use files::{is_there, sizes};
 pub(super) use open::open;
 use place::{Known, Place};
 
