@@ -41,14 +41,16 @@ section, .verdict {
 .verdict.good { background: var(--good-back); border-color: var(--good); }
 .verdict.bad { background: var(--bad-back); border-color: var(--bad); }
 .good b { color: var(--good); } .warn b { color: var(--warn); } .bad b { color: var(--bad); }
-b { display: inline-block; min-width: 1.3em; }
+span.good, span.warn, span.bad { display: inline-block; padding-left: 1.5em; text-indent: -1.5em; }
+b { display: inline-block; width: 1.5em; text-indent: 0; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.5rem; margin: 0; }
 dt { color: var(--dim); } dd { margin: 0; }
 table { width: 100%; border-collapse: collapse; }
 th, td { padding: .3rem 1.25rem .3rem 0; text-align: left; vertical-align: top; }
 thead th { color: var(--dim); font-weight: normal; }
-tbody th { font-weight: 600; overflow-wrap: anywhere; }
+tbody th { font-weight: 600; overflow-wrap: break-word; }
 tbody tr { border-top: 1px solid var(--line); }
+time, .dim { white-space: nowrap; }
 .dim, footer { color: var(--dim); }
 footer { font-size: .9rem; }
 @media (max-width: 30rem) {
@@ -77,7 +79,10 @@ pub fn of(known: &Known) -> String {
          <h1>Private storage</h1>\n<p class=\"verdict {class}\">{verdict}</p>\n"
     );
     page.push_str(&section("Service", &service(known, &now)));
-    page.push_str(&section("Domains", &domains(&known.domains)));
+    page.push_str(&section(
+        "Domains",
+        &domains(&known.domains, known.link.is_up),
+    ));
     page.push_str(&section("Store", &store(&known.store)));
     page.push_str(&section("Limits", &limits(&known.limits)));
     page.push_str(&format!(
@@ -134,11 +139,8 @@ fn service(known: &Known, now: &DateTime<Utc>) -> String {
     } = &known.link;
     let since_then = since(at, now);
     let link = match is_up {
-        true => said(Sign::Good, &format!("logged in to the server {since_then}")),
-        false => said(
-            Sign::Bad,
-            &format!("not logged in to the server {since_then}"),
-        ),
+        true => said(Sign::Good, &format!("logged in {since_then}")),
+        false => said(Sign::Bad, &format!("not logged in {since_then}")),
     };
     let mut version = String::new();
     escape_text(&known.version, &mut version);
@@ -149,7 +151,9 @@ fn service(known: &Known, now: &DateTime<Utc>) -> String {
     ])
 }
 
-fn domains(domains: &[KnownDomain]) -> String {
+/// What they say is said on a link.
+fn domains(domains: &[KnownDomain], is_linked: bool) -> String {
+    const UNKNOWN: &str = "<span class=\"dim\">not known without a link</span>";
     let wants_bookmarks = domains.iter().any(|it| it.bookmarks != Bookmarks::Off);
     let wants_delegation = domains.iter().any(|it| it.delegates.is_some());
     let mut columns = vec!["Domain"];
@@ -160,10 +164,14 @@ fn domains(domains: &[KnownDomain]) -> String {
         escape_text(&domain.name, &mut name);
         let mut row = vec![name];
         row.extend(domain.delegates.map(|delegates| match delegates {
+            _ if !is_linked => UNKNOWN.to_owned(),
             true => said(Sign::Good, "delegates"),
             false => said(Sign::Bad, "does not delegate"),
         }));
-        row.extend(wants_bookmarks.then(|| bookmarks(domain.bookmarks)));
+        row.extend(wants_bookmarks.then(|| match domain.bookmarks {
+            _ if !is_linked => UNKNOWN.to_owned(),
+            state => bookmarks(state),
+        }));
         row
     });
     table(&columns, rows)
@@ -226,4 +234,24 @@ fn table(columns: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     }
     table.push_str("</tbody>\n</table>\n");
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The configuration takes no such name, and the page does not rely on that.
+    #[test]
+    fn a_name_is_never_read_as_a_tag() {
+        let hostile = KnownDomain {
+            name: "<script>&amp;.example".to_owned(),
+            delegates: Some(true),
+            grants: true,
+            bookmarks: Bookmarks::InStep,
+        };
+        let page = domains(&[hostile], true);
+        let escaped = "<th scope=\"row\">&lt;script&gt;&amp;amp;.example</th>";
+        assert!(page.contains(escaped), "{page}");
+        assert!(!page.contains("<script"), "{page}");
+    }
 }
