@@ -36,6 +36,7 @@ impl Public {
         let reached = self.metrics.requests.reached().into_iter();
         Known {
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
             started: self.status.started().into(),
             not_alive: self.status.live().err(),
             not_ready: self.status.ready().err(),

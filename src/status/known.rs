@@ -8,6 +8,8 @@ use serde_json::{Map, Value, json};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
     pub version: String,
+    /// The number of its process.
+    pub pid: u32,
     /// Since when it runs.
     pub started: DateTime<Utc>,
     /// What is stuck; `None` if all moves.
@@ -114,6 +116,7 @@ impl Known {
     pub fn write(&self) -> Value {
         let Self {
             version,
+            pid,
             started,
             not_alive,
             not_ready,
@@ -125,6 +128,7 @@ impl Known {
         json!({
             "running": true,
             "version": version,
+            "pid": pid,
             "started": time(started),
             "alive": not_alive.is_none(),
             "not_alive_because": not_alive,
@@ -167,6 +171,7 @@ impl Known {
         let known = value.as_object()?;
         Some(Self {
             version: string(known, "version")?,
+            pid: u32::try_from(known.get("pid")?.as_u64()?).ok()?,
             started: moment(known, "started")?,
             not_alive: string(known, "not_alive_because"),
             not_ready: string(known, "not_ready_because"),

@@ -80,6 +80,7 @@ fn what_is_known_is_read_again() {
         |seconds: i64| DateTime::from_timestamp(1_796_000_000 + seconds, 0).unwrap_or_default();
     let mut known = Known {
         version: "0.1.0".to_owned(),
+        pid: 1,
         started: at(0),
         not_alive: None,
         not_ready: Some("the \"server\" says\n<no>".to_owned()),

@@ -32,7 +32,7 @@ impl Scrape {
 
     /// Scrapes until this holds.
     #[track_caller]
-    fn when(stage: &Stage, holds: impl Fn(&Scrape) -> bool) -> Scrape {
+    pub fn when(stage: &Stage, holds: impl Fn(&Scrape) -> bool) -> Scrape {
         Scrape::when_at(&stage.component.folder().join("data"), holds)
     }
 
@@ -57,7 +57,7 @@ impl Scrape {
         value.parse().ok()
     }
 
-    fn holds(&self, expected: &[(&str, f64)]) -> bool {
+    pub fn holds(&self, expected: &[(&str, f64)]) -> bool {
         let holds = |(series, value): &(&str, f64)| self.value(series) == Some(*value);
         expected.iter().all(holds)
     }

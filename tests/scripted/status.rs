@@ -214,6 +214,8 @@ fn an_administrator_sees_at_a_glance_how_it_is() {
     assert!(why.starts_with("no service runs on "), "{known:#}");
 }
 
+/// A service whose store has failed has left it, to open it again. So `check` opened it instead, called it
+/// good, and the service found it in use.
 #[test]
 fn a_store_that_has_failed_is_what_check_tells_first() {
     let disk = FaultyDisk::new();

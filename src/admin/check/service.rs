@@ -1,33 +1,33 @@
 //! What the service knows that runs already: it is asked, and no second connection is made.
 
 use crate::admin::report::{Report, Sign};
-use crate::admin::status;
-use crate::config::Config;
+use crate::admin::status::{self, Unknown};
 use crate::exit;
+use crate::status::Known;
 
-/// Asks it, and says what it knows. `Err` where its store has failed; with `connect`, where it is not
-/// ready, too.
-pub fn check(report: &Report, config: &Config, connect: bool) -> Result<(), u8> {
+/// Says what it knows. `Err` where its store has failed; with `connect`, where it is not ready, too.
+pub fn check(report: &Report, asked: Result<Known, Unknown>, connect: bool) -> Result<(), u8> {
     // Without that, the link is looked at and not judged.
-    let bad = if connect { Sign::Bad } else { Sign::Warning };
-    match status::ask(&config.storage.path) {
+    let (bad, code) = match connect {
+        true => (Sign::Bad, Err(exit::UNAVAILABLE)),
+        false => (Sign::Warning, Ok(())),
+    };
+    match asked {
         Ok(known) if known.store.failed => {
             status::tell(report, &known, Sign::Bad);
             Err(exit::STORE)
         }
         Ok(known) => {
             status::tell(report, &known, bad);
-            match connect && !status::is_well(&known) {
-                true => Err(exit::UNAVAILABLE),
-                false => Ok(()),
+            if status::is_well(&known) {
+                Ok(())
+            } else {
+                code
             }
         }
         Err(why) => {
             report.line(bad, format_args!("service: {why}"));
-            match connect {
-                true => Err(exit::UNAVAILABLE),
-                false => Ok(()),
-            }
+            code
         }
     }
 }
