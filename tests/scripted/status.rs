@@ -71,6 +71,7 @@ fn an_administrator_sees_at_a_glance_how_it_is() {
             "✓ service: version 0.1.0, runs since 20",
             &link,
             &not_served,
+            "✓ limits: none was reached in the last 24 hours",
             "✗ not ready: not delegated by",
         ],
     );
