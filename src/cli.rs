@@ -8,7 +8,7 @@ use clap::{ArgGroup, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::admin::print_config::EjabberdVersion;
 use crate::admin::{
-    backup, check, compact, delete, export, healthcheck, import, print_config, prune, stats,
+    backup, check, compact, delete, export, healthcheck, import, print_config, prune, stats, status,
 };
 use crate::config::Config;
 use crate::exit;
@@ -33,7 +33,7 @@ enum Command {
     /// Serve until SIGTERM or SIGINT (the default).
     #[default]
     Run,
-    /// Check the configuration and the store.
+    /// Check the configuration and the store; beside the running service, show its status as well.
     Check {
         /// Show as well how far a login comes and which domains delegate: by asking the service if it
         /// runs, otherwise by logging in for a moment.
@@ -43,6 +43,12 @@ enum Command {
         /// hands to the service.
         #[arg(long, conflicts_with = "connect")]
         settings: bool,
+    },
+    /// Ask the running service how it is: link, domains, bookmarks, store, limits reached lately.
+    Status {
+        /// Print it as JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Ask the running service whether it is alive; print nothing if it is.
     Healthcheck {
@@ -261,6 +267,7 @@ pub fn main() -> ExitCode {
     };
     match command {
         Command::Run | Command::Check { .. } => run::run(&config, load),
+        Command::Status { json } => status::run(&config, json),
         Command::Healthcheck { ready } => healthcheck::run(&config, ready),
         Command::Import {
             paths,

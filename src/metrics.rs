@@ -19,7 +19,7 @@ use crate::panics;
 
 pub use link::Link;
 pub use pep::{Pep, PepOutcome};
-pub use requests::Requests;
+pub use requests::{Reached, Requests};
 pub use store::Store;
 
 /// What all names begin with, but for those of the process.
@@ -34,9 +34,13 @@ const SECONDS: [f64; 15] = [
 /// What is asked for at each scrape, since others know it anyway.
 #[derive(Debug, Clone)]
 pub struct Now {
+    /// When the process started, in seconds since 1970.
+    pub started: f64,
     pub ready: bool,
     /// Whether the server has let us in.
     pub link_up: bool,
+    /// Since when it has, or has not, in seconds since 1970.
+    pub link_since: i64,
     /// Whether nothing can be read or stored.
     pub store_failed: bool,
     pub domains: Vec<Domain>,
@@ -49,6 +53,8 @@ pub struct Domain {
     pub delegates: Option<bool>,
     /// Whether it lets us work on its users' PEP nodes.
     pub grants: bool,
+    /// Whether room bookmarks are kept in step with PEP there; `None` if that is not wanted.
+    pub in_step: Option<bool>,
 }
 
 /// All metrics of one service.
@@ -67,11 +73,14 @@ pub struct Metrics {
 
 #[derive(Debug)]
 struct Gauges {
+    started: Gauge,
     ready: IntGauge,
     link_up: IntGauge,
+    link_since: IntGauge,
     store_failed: IntGauge,
     delegated: IntGaugeVec,
     granted: IntGaugeVec,
+    in_step: IntGaugeVec,
     resident: Gauge,
 }
 
@@ -95,13 +104,14 @@ impl Metrics {
         )?;
         build.set(1);
         register(&registry, build)?;
-        let started = Gauge::new(
-            "process_start_time_seconds",
-            "When the process started, in seconds since 1970.",
-        )?;
-        started.set(process::now());
-        register(&registry, started)?;
         let now = Gauges {
+            started: register(
+                &registry,
+                Gauge::new(
+                    "process_start_time_seconds",
+                    "When the process started, in seconds since 1970.",
+                )?,
+            )?,
             ready: gauge(
                 &registry,
                 "ready",
@@ -111,6 +121,12 @@ impl Metrics {
                 &registry,
                 "link_up",
                 "Whether the component is logged in to the server.",
+            )?,
+            link_since: gauge(
+                &registry,
+                "link_since_timestamp_seconds",
+                "Since when the component is logged in to the server, or is not, in seconds since \
+                 1970.",
             )?,
             store_failed: gauge(
                 &registry,
@@ -131,6 +147,17 @@ impl Metrics {
                         "granted",
                         "Whether this served domain lets the component keep room bookmarks in step \
                          with PEP.",
+                    ),
+                    &["domain"],
+                )?,
+            )?,
+            in_step: register(
+                &registry,
+                IntGaugeVec::new(
+                    opts(
+                        "bookmarks_in_step",
+                        "Whether the room bookmarks of this served domain are kept in step with \
+                         PEP: it lets the component, and answers.",
                     ),
                     &["domain"],
                 )?,
@@ -162,20 +189,29 @@ impl Metrics {
     pub fn text(&self, now: &Now) -> String {
         // One scrape at a time, or one would see half of another's.
         let gauges = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        gauges.started.set(now.started);
         gauges.ready.set(now.ready.into());
         gauges.link_up.set(now.link_up.into());
+        gauges.link_since.set(now.link_since);
         gauges.store_failed.set(now.store_failed.into());
         let Gauges {
-            delegated, granted, ..
+            delegated,
+            granted,
+            in_step,
+            ..
         } = &*gauges;
-        delegated.reset();
-        granted.reset();
+        for by_domain in [delegated, granted, in_step] {
+            by_domain.reset();
+        }
         for domain in &now.domains {
             let name = &[&domain.name];
             if let Some(delegates) = domain.delegates {
                 delegated.with_label_values(name).set(delegates.into());
             }
             granted.with_label_values(name).set(domain.grants.into());
+            if let Some(kept) = domain.in_step {
+                in_step.with_label_values(name).set(kept.into());
+            }
         }
         gauges
             .resident

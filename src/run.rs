@@ -2,11 +2,14 @@
 
 mod end;
 mod events;
+mod known;
 mod listeners;
+mod page;
 mod reload;
 mod routes;
 mod systemd;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -94,7 +97,9 @@ pub fn run(
         config.source,
     );
     if let Some(address) = config.http.listen {
-        tracing::info!("answers /livez, /readyz and /metrics on http://{address}");
+        tracing::info!(
+            "shows how it is on http://{address}/; answers /livez, /readyz and /metrics there"
+        );
     }
     let wanted = config.bookmarks.mode == BookmarksMode::Pep;
     let mut news = EventLog::new(&status, &metrics.link, wanted);
@@ -128,7 +133,13 @@ fn facts(config: &Config) -> Facts {
     Facts {
         jid: config.component.jid.to_string(),
         server: config.component.server.to_string(),
+        folder: absolute(&config.storage.path),
     }
+}
+
+/// Whoever reads it need not know where the service was started.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn served(config: &Config) -> Served {
@@ -139,5 +150,6 @@ fn served(config: &Config) -> Served {
             Delegation::Optional => Needs::One,
             Delegation::Required => Needs::All,
         },
+        bookmarks: config.bookmarks.mode == BookmarksMode::Pep,
     }
 }

@@ -4,21 +4,21 @@
 //! None of it is on the path of a request.
 
 mod known;
+pub mod words;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
 use crate::clock::{self, Instant};
 use crate::store::Store;
-use known::KnownDomain;
 
-pub use known::Known;
+pub use known::{Bookmarks, Known, KnownDomain, KnownLimit, KnownLink, KnownStore, KnownStored};
 
 /// How long a part of the service may show no sign of life before it counts as stuck. A disk may
 /// stall for many seconds and be well.
@@ -29,6 +29,8 @@ const STUCK: Duration = Duration::from_secs(30);
 pub struct Facts {
     pub jid: String,
     pub server: String,
+    /// Where the store lies.
+    pub folder: PathBuf,
 }
 
 /// Who is served: it may change with a reload.
@@ -37,6 +39,8 @@ pub struct Served {
     pub domains: Vec<String>,
     /// Which of them have to delegate.
     pub needs: Needs,
+    /// Whether their room bookmarks are to be kept in step with PEP, where they let us.
+    pub bookmarks: bool,
 }
 
 /// Which of the served domains have to delegate, or else the service is not ready.
@@ -59,8 +63,11 @@ pub enum Link {
     /// The last attempt failed, or the link was lost.
     Down {
         why: String,
-        /// How long the pause before the next attempt is.
+        /// Since when there is none.
+        since: SystemTime,
+        /// How long the pause before the next attempt is, and when it ends.
         pause: Duration,
+        next: SystemTime,
     },
 }
 
@@ -96,6 +103,7 @@ struct Inner {
     facts: Facts,
     store: Store,
     state: watch::Sender<State>,
+    started: SystemTime,
     begun: Instant,
     /// The last sign of life, in milliseconds since `begun`.
     alive: AtomicU64,
@@ -117,6 +125,7 @@ impl Status {
             facts,
             store,
             state,
+            started: clock::wall(),
             begun: Instant::now(),
             alive: AtomicU64::new(0),
             asked: AtomicBool::new(false),
@@ -166,8 +175,20 @@ impl Status {
     /// A login failed, or the link was lost.
     pub fn down(&self, why: &str, pause: Duration) {
         let why = why.to_owned();
+        let now = clock::wall();
         self.0.state.send_modify(|state| {
-            state.link = Link::Down { why, pause };
+            let since = match state.link {
+                Link::Connecting => self.0.started,
+                Link::Up { .. } => now,
+                Link::Down { since, .. } => since,
+            };
+            let next = now + pause;
+            state.link = Link::Down {
+                why,
+                since,
+                pause,
+                next,
+            };
             state.delegated.clear();
             state.granted.clear();
         });
@@ -181,6 +202,11 @@ impl Status {
     /// What stays as it is.
     pub fn facts(&self) -> &Facts {
         &self.0.facts
+    }
+
+    /// Since when the service runs.
+    pub fn started(&self) -> SystemTime {
+        self.0.started
     }
 
     pub fn now(&self) -> State {
@@ -265,10 +291,10 @@ impl Status {
     }
 
     fn link_line(&self, state: &State) -> String {
-        let Facts { jid, server } = &self.0.facts;
+        let Facts { jid, server, .. } = &self.0.facts;
         match &state.link {
             Link::Connecting => format!("connecting to the server at {server}"),
-            Link::Down { why, pause } => {
+            Link::Down { why, pause, .. } => {
                 format!("{why}; next attempt in {:.1} s", pause.as_secs_f32())
             }
             Link::Up { .. } => {
@@ -285,30 +311,6 @@ impl Status {
                 }
                 line
             }
-        }
-    }
-}
-
-impl Status {
-    pub fn known(&self) -> Known {
-        let state = self.now();
-        let link = match &state.link {
-            Link::Up { since } => {
-                let since = DateTime::<Utc>::from(*since).format("%Y-%m-%d %H:%M:%S UTC");
-                format!("logged in as {} since {since}", self.0.facts.jid)
-            }
-            _ => self.link_line(&state),
-        };
-        let domains = state.served.domains.iter().map(|name| KnownDomain {
-            name: name.clone(),
-            delegates: state.delegated.contains(name),
-            grants: state.granted.contains(name),
-        });
-        Known {
-            is_up: matches!(state.link, Link::Up { .. }),
-            link,
-            not_ready: self.ready().err(),
-            domains: domains.collect(),
         }
     }
 }

@@ -7,12 +7,14 @@ mod delegation;
 mod router;
 mod service;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use tokio::runtime::Runtime;
 
 use super::format;
 use super::report::{Report, Sign};
+use super::status;
 use super::user::become_owner_of;
 use crate::component::Component;
 use crate::config::{Config, ConfigError};
@@ -107,6 +109,16 @@ fn space(report: &Report, config: &Config) -> Result<(), u8> {
 fn open(report: &Report, config: &Config, connect: bool) -> Result<Option<(Runtime, Store)>, u8> {
     let folder = &config.storage.path;
     let path = folder.display();
+    // First of all: a service whose store has failed has left it, and is about to open it again.
+    if let Ok(known) = status::ask(folder) {
+        if !known.store.failed {
+            in_use(report, folder, &format!(" (pid {})", known.pid));
+        }
+        let has_space = space(report, config);
+        service::check(report, Ok(known), connect)?;
+        has_space?;
+        return Ok(None);
+    }
     let is_new = !folder.exists();
     let became = become_owner_of(folder).map_err(|error| {
         let why = format!("store: cannot open {path} as the user who owns it: {error}");
@@ -132,17 +144,13 @@ fn open(report: &Report, config: &Config, connect: bool) -> Result<Option<(Runti
             Ok(Some(started))
         }
         Err(StartError::Store(OpenError::InUse { pid, .. })) => {
-            let pid = pid.map_or(String::new(), |pid| format!(" (pid {pid})"));
-            report.line(
-                Sign::Good,
-                format!("store: {path}, in use by the service{pid}"),
+            in_use(
+                report,
+                folder,
+                &pid.map_or(String::new(), |pid| format!(" (pid {pid})")),
             );
             let has_space = space(report, config);
-            // A second connection would be refused by Prosody, and would take the delegation from
-            // the first on ejabberd as soon as it ends.
-            if connect {
-                service::check(report, config)?;
-            }
+            service::check(report, status::ask(folder), connect)?;
             has_space?;
             Ok(None)
         }
@@ -152,6 +160,16 @@ fn open(report: &Report, config: &Config, connect: bool) -> Result<Option<(Runti
             Err(error.exit_code())
         }
     }
+}
+
+/// Then no second connection is made: Prosody would refuse it, and on ejabberd it would take the delegation
+/// from the first as soon as it ends.
+fn in_use(report: &Report, folder: &Path, pid: &str) {
+    let path = folder.display();
+    report.line(
+        Sign::Good,
+        format!("store: {path}, in use by the service{pid}"),
+    );
 }
 
 /// Without a store, nothing of the rest can be looked at.

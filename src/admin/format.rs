@@ -2,24 +2,7 @@
 
 use std::path::Path;
 
-/// So many bytes, in the largest unit that leaves a number before the point.
-pub fn bytes(bytes: u64) -> String {
-    let units = ["KiB", "MiB", "GiB", "TiB"];
-    if bytes < 1024 {
-        return format!("{bytes} bytes");
-    }
-    let mut amount = bytes as f64 / 1024.0;
-    let mut unit = 0;
-    while amount >= 1023.95 && unit + 1 < units.len() {
-        amount /= 1024.0;
-        unit += 1;
-    }
-    format!("{amount:.1} {}", units[unit])
-}
-
-pub fn count(number: u64, one: &str, more: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { more })
-}
+pub use crate::status::words::{bytes, count};
 
 /// A file that was named on the command line: a timer's log must say where it is. `-` is none.
 pub fn file(path: &Path) -> String {
@@ -45,20 +28,6 @@ pub fn shown(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn bytes_are_told_in_a_unit_that_fits() {
-        let told = [0, 1023, 1024, 1_048_575, 1_048_576, 5 << 30].map(bytes);
-        let expected = [
-            "0 bytes",
-            "1023 bytes",
-            "1.0 KiB",
-            "1.0 MiB",
-            "1.0 MiB",
-            "5.0 GiB",
-        ];
-        assert_eq!(told, expected);
-    }
 
     #[test]
     fn a_file_is_told_by_its_absolute_path() {

@@ -15,4 +15,5 @@ pub mod prune;
 pub mod removal;
 pub mod report;
 pub mod stats;
+pub mod status;
 pub mod user;

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::ExitCode;
 
 use super::{data, format};
 use crate::config::Config;
 use crate::owners::for_each;
-use crate::store::{Amount, Owner};
+use crate::store::{Amount, Owner, Store};
 
 /// How many of the largest owners are named.
 const LARGEST: usize = 10;
@@ -113,24 +112,16 @@ fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]], out: &mut String) {
     }
 }
 
-/// What the files take on the disk, the largest first. Some are not as long as they seem.
+/// What the files take on the disk, the largest first.
 fn files(folder: &Path, out: &mut String) {
-    let mut files: Vec<(u64, String)> = Vec::new();
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        if let Ok(file) = entry.metadata()
-            && file.is_file()
-        {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            files.push((file.blocks() * 512, name));
-        }
-    }
-    files.sort_by(|one, other| other.cmp(one));
-    let all = files.iter().map(|(bytes, _)| bytes).sum();
+    let mut files = Store::files_in(folder);
+    files.sort_by(|(name, bytes), (other, others)| (others, other).cmp(&(bytes, name)));
+    let all = files.iter().map(|(_, bytes)| bytes).sum();
     let mut rows = vec![["on the disk".to_owned(), format::bytes(all)]];
     rows.extend(
         files
             .iter()
-            .map(|(bytes, name)| [format!("  {name}"), format::bytes(*bytes)]),
+            .map(|(name, bytes)| [format!("  {name}"), format::bytes(*bytes)]),
     );
     out.push('\n');
     table(&rows, out);

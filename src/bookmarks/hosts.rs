@@ -135,14 +135,14 @@ impl Hosts {
         }
     }
 
-    /// A host has answered about an owner.
-    pub fn heard(&mut self, owner: &Owner) {
+    /// A host has answered about an owner. Whether it had been left alone for not answering.
+    pub fn heard(&mut self, owner: &Owner) -> bool {
         let Some(host) = self.0.get_mut(address::domain_of(owner.as_str())) else {
-            return;
+            return false;
         };
         host.silent.remove(owner);
-        host.alone_until = None;
         host.silent.values_mut().for_each(|it| it.counts = false);
+        host.alone_until.take().is_some()
     }
 
     /// A host has not answered in time about an owner. One user can have a node at which PEP itself
@@ -185,6 +185,11 @@ impl Hosts {
             true => LeftAlone::Owner,
             false => LeftAlone::Nobody,
         }
+    }
+
+    /// Until when a host is left alone, or was.
+    pub fn alone_until(&self, domain: &str) -> Option<Instant> {
+        self.0.get(domain)?.alone_until
     }
 
     /// Whether something about a host is to be told, because it has not been yet.

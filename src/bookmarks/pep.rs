@@ -228,7 +228,9 @@ impl Pep {
         };
         let number = number.parse().ok().filter(is_expected);
         if let Some(UnderWay { owner, answer }) = number.and_then(|it| under_way.remove(&it)) {
-            self.hosts.borrow_mut().heard(&owner);
+            if self.hosts.borrow_mut().heard(&owner) {
+                self.metrics.answers(address::domain_of(owner.as_str()));
+            }
             // Whoever has asked may have given up.
             let _ = answer.send(received.unread.take());
         }
@@ -252,12 +254,17 @@ impl Pep {
     pub fn clear(&self) {
         self.link.set(self.link.get() + 1);
         self.hosts.borrow_mut().forget();
+        self.metrics.forget_hosts();
         self.under_way.borrow_mut().clear();
     }
 
     /// An IQ had no answer in time.
     fn missed(&self, owner: &Owner) {
+        let host = address::domain_of(owner.as_str());
         let left_alone = self.hosts.borrow_mut().missed(owner, Instant::now());
+        if let Some(until) = self.hosts.borrow().alone_until(host) {
+            self.metrics.is_silent(host, until);
+        }
         match left_alone {
             LeftAlone::Nobody => {}
             LeftAlone::Owner => tracing::debug!(
@@ -265,9 +272,8 @@ impl Pep {
                 owner.as_str()
             ),
             LeftAlone::Host => tracing::warn!(
-                "{} does not answer requests for its users' PEP nodes, although it lets the \
-                 component send them: for a minute, bookmarks there come from the store alone",
-                address::domain_of(owner.as_str())
+                "{host} does not answer requests for its users' PEP nodes, although it lets the \
+                 component send them: for a minute, bookmarks there come from the store alone"
             ),
         }
     }

@@ -456,9 +456,9 @@ pub const SETTINGS: &[Setting] = &[
         http.listen,
         Value::Sample("\"127.0.0.1:9547\""),
         at a start,
-        "The address and port at which /livez, /readyz and /metrics (for Prometheus) are answered, \
-         to anybody who can reach it: keep it on one machine or one private network. Without this, \
-         there is none.",
+        "The address and port at which a page for browsers, /livez, /readyz and /metrics (for \
+         Prometheus) are answered, to anybody who can reach it: keep it on one machine or one \
+         private network. Without this, there is none.",
         |given| {
             let expected = "address:port, such as \"127.0.0.1:9547\" or \"[::1]:9547\"";
             Some(given.text(expected, address)?)

@@ -154,7 +154,8 @@ pub enum LogFormat {
 /// `[http]`: where the service can be asked how it is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Http {
-    /// Where `/livez`, `/readyz` and `/metrics` are answered, beside the control socket.
+    /// Where a page for browsers, `/livez`, `/readyz` and `/metrics` are answered, beside the control
+    /// socket.
     pub listen: Option<SocketAddr>,
 }
 

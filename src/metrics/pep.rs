@@ -1,10 +1,13 @@
 //! What is counted of bookmarks that are kept in step with PEP.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use enum_map::{Enum, EnumMap};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Registry};
+
+use crate::clock::Instant;
 
 use super::{PREFIX, SECONDS, counter, opts, register};
 
@@ -30,6 +33,8 @@ struct Inner {
     requests: EnumMap<PepOutcome, IntCounter>,
     duration: Histogram,
     from_store: IntCounter,
+    /// The hosts that do not answer, and until when they are not asked.
+    silent: Mutex<HashMap<String, Instant>>,
 }
 
 impl PepOutcome {
@@ -66,6 +71,7 @@ impl Pep {
                 "Requests for bookmarks that were answered without PEP although the domain gives \
                  access to it.",
             )?,
+            silent: Mutex::default(),
         })))
     }
 
@@ -73,6 +79,35 @@ impl Pep {
     pub fn asked(&self, outcome: PepOutcome, took: Duration) {
         self.0.requests[outcome].inc();
         self.0.duration.observe(took.as_secs_f64());
+    }
+
+    /// This host does not answer, and is not asked until then.
+    pub fn is_silent(&self, host: &str, until: Instant) {
+        self.silent(|silent| {
+            let now = Instant::now();
+            silent.retain(|_, until| *until > now);
+            silent.insert(host.to_owned(), until);
+        });
+    }
+
+    /// This host answers again.
+    pub fn answers(&self, host: &str) {
+        self.silent(|silent| silent.remove(host));
+    }
+
+    /// Nothing is known of hosts any more.
+    pub fn forget_hosts(&self) {
+        self.silent(HashMap::clear);
+    }
+
+    /// Whether this host is not asked for now, because it does not answer.
+    pub fn is_left_alone(&self, host: &str) -> bool {
+        let now = Instant::now();
+        self.silent(|silent| silent.get(host).is_some_and(|until| *until > now))
+    }
+
+    fn silent<T>(&self, work: impl FnOnce(&mut HashMap<String, Instant>) -> T) -> T {
+        work(&mut self.0.silent.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A request for bookmarks was answered without PEP.

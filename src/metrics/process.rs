@@ -1,15 +1,6 @@
 //! What is told of the process.
 
 use std::fs;
-use std::time::UNIX_EPOCH;
-
-use crate::clock;
-
-pub fn now() -> f64 {
-    clock::wall()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0.0, |since| since.as_secs_f64())
-}
 
 /// The memory that this process takes, where the system tells it.
 pub fn resident_bytes() -> Option<f64> {

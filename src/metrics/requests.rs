@@ -1,12 +1,15 @@
 //! What is counted of requests and their answers.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use enum_map::EnumMap;
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Registry};
+use prometheus::{
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+};
 
 use super::{PREFIX, SECONDS, counter, gauge, opts, register};
+use crate::clock;
 use crate::service::{Condition, Kind, Limit, Tally, Via};
 
 /// What an answer without an error is counted as.
@@ -19,7 +22,7 @@ pub struct Requests(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     answered: EnumMap<Kind, EnumMap<Via, Outcomes>>,
-    refused: EnumMap<Limit, IntCounter>,
+    refused: EnumMap<Limit, Refusals>,
     gets: Histogram,
     sets: Histogram,
     in_flight: IntGauge,
@@ -28,10 +31,33 @@ struct Inner {
     dropped: IntCounter,
 }
 
+/// What was refused for one limit.
+#[derive(Debug)]
+struct Refusals {
+    count: IntCounter,
+    last: IntGauge,
+}
+
+/// A limit that requests were refused for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reached {
+    pub limit: &'static str,
+    /// How many requests.
+    pub refused: u64,
+    /// When the last of them was, in seconds since 1970.
+    pub last: i64,
+}
+
 #[derive(Debug)]
 struct Outcomes {
     result: IntCounter,
     errors: EnumMap<Condition, IntCounter>,
+}
+
+/// In seconds since 1970.
+fn now() -> i64 {
+    let since = clock::wall().duration_since(UNIX_EPOCH);
+    since.map_or(0, |it| i64::try_from(it.as_secs()).unwrap_or(i64::MAX))
 }
 
 impl Requests {
@@ -49,6 +75,15 @@ impl Requests {
             &["limit"],
         )?;
         let refused = register(registry, refused)?;
+        let last = IntGaugeVec::new(
+            opts(
+                "refused_last_timestamp_seconds",
+                "When a request was last refused because of a limit, in seconds since 1970; 0 if \
+                 none was since the start.",
+            ),
+            &["limit"],
+        )?;
+        let last = register(registry, last)?;
         let duration = prometheus::HistogramVec::new(
             HistogramOpts::new(
                 "request_duration_seconds",
@@ -68,7 +103,10 @@ impl Requests {
         };
         Ok(Self(Arc::new(Inner {
             answered: EnumMap::from_fn(|kind| EnumMap::from_fn(|via| outcomes(kind, via))),
-            refused: EnumMap::from_fn(|limit: Limit| refused.with_label_values(&[limit.name()])),
+            refused: EnumMap::from_fn(|limit: Limit| Refusals {
+                count: refused.with_label_values(&[limit.name()]),
+                last: last.with_label_values(&[limit.name()]),
+            }),
             gets: duration.with_label_values(&[Kind::Get.name()]),
             sets: duration.with_label_values(&[Kind::Set.name()]),
             in_flight: gauge(
@@ -112,13 +150,25 @@ impl Requests {
             Some(condition) => outcomes.errors[condition].inc(),
         }
         if let Some(limit) = tally.limit {
-            refused[limit].inc();
+            refused[limit].count.inc();
+            refused[limit].last.set(now());
         }
         match tally.kind {
             Kind::Get => gets.observe(took.as_secs_f64()),
             Kind::Set => sets.observe(took.as_secs_f64()),
             _ => {}
         }
+    }
+
+    /// The limits that requests were refused for since the start.
+    pub fn reached(&self) -> Vec<Reached> {
+        let all = self.0.refused.iter();
+        let all = all.map(|(limit, refusals)| Reached {
+            limit: limit.name(),
+            refused: refusals.count.get(),
+            last: refusals.last.get(),
+        });
+        all.filter(|it| it.refused > 0).collect()
     }
 
     pub fn under_way(&self, requests: usize, open_bytes: usize, unsent_bytes: usize) {

@@ -55,6 +55,13 @@ impl Store {
         })
     }
 
+    /// How many bytes all users keep, and how many users; `None` where that is not known.
+    pub fn stored(&self) -> Option<(u64, u64)> {
+        let known = self.known.load(Ordering::Acquire);
+        let value = |gauge: &IntGauge| u64::try_from(gauge.get()).unwrap_or(0);
+        known.then(|| (value(&self.bytes), value(&self.owners)))
+    }
+
     /// Whether this metric must not be shown, because its value is not known.
     pub(super) fn is_unknown(&self, name: &str) -> bool {
         [BYTES, OWNERS].contains(&name) && !self.known.load(Ordering::Acquire)

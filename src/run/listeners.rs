@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
+use super::known::Thorough;
 use super::routes::{Control, Public};
 use crate::config::Config;
 use crate::control::{Guard, Socket};
@@ -77,7 +78,11 @@ impl Listeners {
                 Some(CONNECTION_TIMEOUT),
             ));
         }
-        let routes = Arc::new(Control { public, owners });
+        let routes = Arc::new(Control {
+            thorough: Thorough::new(self.folder.clone()),
+            public,
+            owners,
+        });
         runtime.spawn(keep_control(self.folder, self.control, routes));
     }
 }

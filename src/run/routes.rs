@@ -1,13 +1,16 @@
-//! What the running service answers over HTTP, and to whom.
+//! What the running service answers over HTTP, and to whom. [`known`](super::known) gathers what it says of itself.
 
 use std::sync::Arc;
 
-use crate::http::{Method, Request, Response, Routes, StatusCode, answer};
-use crate::metrics::{Domain, Metrics, Now};
+use super::known::Thorough;
+use super::page;
+use crate::http::{self, Method, Request, Response, Routes, StatusCode, answer};
+use crate::metrics::Metrics;
 use crate::owners::{LocalStore, wire};
-use crate::status::{Needs, Status};
+use crate::status::Status;
 
 const PLAIN: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
 
 /// For everybody who can reach the port.
 pub struct Public {
@@ -15,30 +18,10 @@ pub struct Public {
     pub metrics: Arc<Metrics>,
 }
 
-impl Public {
-    fn metrics(&self) -> String {
-        self.status.count_stored();
-        let state = self.status.now();
-        let domains = state.served.domains.iter();
-        self.metrics.text(&Now {
-            ready: self.status.ready().is_ok(),
-            link_up: self.status.is_up(),
-            store_failed: self.status.store_failed(),
-            domains: domains
-                .map(|domain| Domain {
-                    name: domain.clone(),
-                    delegates: (state.served.needs != Needs::Nothing)
-                        .then(|| state.delegated.contains(domain)),
-                    grants: state.granted.contains(domain),
-                })
-                .collect(),
-        })
-    }
-}
-
 /// For whoever may use the control socket: that, and more.
 pub struct Control {
     pub public: Arc<Public>,
+    pub thorough: Thorough,
     pub owners: LocalStore,
 }
 
@@ -52,12 +35,13 @@ impl Routes for Public {
             return line(StatusCode::METHOD_NOT_ALLOWED, "only GET");
         }
         match request.uri().path() {
+            "/" => http::page(page::of(&self.known())),
             "/livez" => health(self.status.live()),
             "/readyz" => health(self.status.ready()),
             "/metrics" => answer(StatusCode::OK, Metrics::TYPE, self.metrics()),
             _ => line(
                 StatusCode::NOT_FOUND,
-                "there is /livez, /readyz and /metrics",
+                "there is /, /livez, /readyz and /metrics",
             ),
         }
     }
@@ -66,7 +50,7 @@ impl Routes for Public {
 impl Routes for Control {
     /// Commands do. How the service is can be told beside any number of them.
     fn takes_long(&self, request: &Request) -> bool {
-        let short = ["/status", "/known", "/livez", "/readyz", "/metrics"];
+        let short = ["/", "/status", "/known", "/livez", "/readyz", "/metrics"];
         !short.contains(&request.uri().path())
     }
 
@@ -78,8 +62,8 @@ impl Routes for Control {
                 line(StatusCode::OK, &format!("{version}: {status}"))
             }
             (&Method::GET, "/known") => {
-                let known = self.public.status.known();
-                answer(StatusCode::OK, PLAIN, known.write())
+                let known = self.thorough.known(&self.public).await;
+                answer(StatusCode::OK, JSON, known.write().to_string())
             }
             _ => match wire::serve(&self.owners, request).await {
                 Ok(response) => response,

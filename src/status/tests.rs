@@ -1,13 +1,17 @@
+use chrono::DateTime;
+
 use super::*;
 
 fn status(needs: Needs) -> Status {
     let facts = Facts {
         jid: "private.example.org".to_owned(),
         server: "127.0.0.1:5347".to_owned(),
+        folder: "data".into(),
     };
     let served = Served {
         domains: vec!["example.org".to_owned(), "example.net".to_owned()],
         needs,
+        bookmarks: true,
     };
     Status::new(facts, served, Store::in_memory())
 }
@@ -72,19 +76,87 @@ fn ready_is_who_serves_somebody() {
 
 #[test]
 fn what_is_known_is_read_again() {
-    let status = status(Needs::One);
-    for _ in 0..2 {
-        let known = status.known();
-        assert_eq!(Known::read(&known.write()), Some(known));
-        status.up();
-        status.delegated("example.org");
-        status.granted("example.org", true);
+    let at =
+        |seconds: i64| DateTime::from_timestamp(1_796_000_000 + seconds, 0).unwrap_or_default();
+    let mut known = Known {
+        version: "0.1.0".to_owned(),
+        pid: 1,
+        started: at(0),
+        not_alive: None,
+        not_ready: Some("the \"server\" says\n<no>".to_owned()),
+        link: KnownLink {
+            jid: "private.example.org".to_owned(),
+            server: "127.0.0.1:5347".to_owned(),
+            is_up: false,
+            since: at(1),
+            why: Some("the \"server\" says\n<no>".to_owned()),
+            next_attempt: Some(at(2)),
+        },
+        domains: Vec::new(),
+        store: KnownStore {
+            path: "/data".to_owned(),
+            format: 1,
+            failed: false,
+            stored: None,
+            disk_bytes: None,
+        },
+        limits: Vec::new(),
+    };
+    let read = |known: &Known| Known::read(&known.write().to_string());
+    assert_eq!(read(&known).as_ref(), Some(&known));
+
+    let states = [
+        Bookmarks::InStep,
+        Bookmarks::Off,
+        Bookmarks::NoAccess,
+        Bookmarks::Silent,
+    ];
+    for (delegates, bookmarks) in [None, Some(true), Some(false), None]
+        .into_iter()
+        .zip(states)
+    {
+        known.domains.push(KnownDomain {
+            name: "exämple.org".to_owned(),
+            delegates,
+            grants: delegates.is_some(),
+            bookmarks,
+        });
     }
-    let known = status.known();
-    assert_eq!(
-        (known.is_up, known.not_ready, known.domains.len()),
-        (true, None, 2)
-    );
-    assert!(known.domains[0].delegates && known.domains[0].grants);
-    assert_eq!(Known::read("there is /livez, /readyz and /metrics"), None);
+    let (bytes, owners) = (u64::MAX, 3);
+    known.store.stored = Some(KnownStored { bytes, owners });
+    known.store.disk_bytes = Some(0);
+    known.limits.push(KnownLimit {
+        name: "disk".to_owned(),
+        refused: 7,
+        last: at(3),
+    });
+    assert_eq!(read(&known).as_ref(), Some(&known));
+
+    // As releases before this one wrote it, and without a part that has to be there.
+    assert_eq!(Known::read("up logged in as private.example.org"), None);
+    let mut value = known.write();
+    value["link"] = serde_json::Value::Null;
+    assert_eq!(Known::read(&value.to_string()), None);
+}
+
+/// What was told last was when the last attempt had failed, not since when there was no link.
+#[test]
+fn a_link_is_down_since_it_was_lost() {
+    let status = status(Needs::Nothing);
+    let pause = Duration::from_secs(1);
+    let down = || match status.now().link {
+        Link::Down { since, next, .. } => (since, next),
+        link => panic!("{link:?}"),
+    };
+    status.down("refused", pause);
+    assert_eq!(down().0, status.started(), "there never was one");
+    status.up();
+    status.down("lost", pause);
+    let (since, next) = down();
+    assert!(since > status.started());
+    assert_eq!(next, since + pause);
+    status.down("refused", 2 * pause);
+    let (still, later) = down();
+    assert_eq!(still, since);
+    assert!(later >= next + pause);
 }

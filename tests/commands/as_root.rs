@@ -99,6 +99,8 @@ fn every_command_works_where_only_root_gets_to() {
     }
     assert!(belong_to_the(&folder.join("private/state"), &folder.join("private/state")) > 3);
     assert!(belong_to_the(folder, &own) > 5);
+    let said = refused(folder, &["status"], 69);
+    assert!(said.contains("no service runs on"), "{said}");
     refused(folder, &["backup", "own/all.backup"], 73);
 
     fs::remove_dir_all(folder.join("private")).expect("ours");

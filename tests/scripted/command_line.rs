@@ -186,9 +186,9 @@ fn a_second_process_on_one_folder_is_74_and_check_knows_the_first() {
     assert_eq!(output.status.code(), Some(69));
     let said = text(&output.stdout);
     for part in [
-        "service: logged in as private.localhost since ",
-        "delegation: none from localhost: stop the service",
-        "service: not ready: not delegated by localhost, test2.localhost",
+        " as private.localhost since ",
+        "delegation: none from localhost: to find out why, stop the service",
+        "not ready: not delegated by localhost, test2.localhost",
     ] {
         assert!(said.contains(part), "{part:?} is not in {said}");
     }

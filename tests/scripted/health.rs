@@ -207,19 +207,19 @@ fn the_control_socket_is_for_its_user_alone() {
 }
 
 #[test]
-fn strangers_reach_the_three_paths_and_no_other() {
+fn strangers_reach_the_four_paths_and_no_other() {
     let address = ports::address(ports::free());
     let mut stage = Stage::with(&format!("[http]\nlisten = \"{address}\"\n"));
     delegate(&mut stage, server::HOST);
     stage.expect_nothing();
-    for path in ["/livez", "/readyz", "/metrics"] {
+    for path in ["/", "/livez", "/readyz", "/metrics"] {
         assert_eq!(web::get(address, path).status, 200, "{path}");
     }
     let data = stage.component.folder().join("data");
     let status = web::control(&data, "/status");
     assert_eq!(status.status, 200);
     assert!(status.body.contains("logged in as private.localhost"));
-    for path in ["/status", "/", "/livez/", "/../livez"] {
+    for path in ["/status", "/known", "//", "/livez/", "/../livez"] {
         assert_eq!(web::get(address, path).status, 404, "{path}");
     }
     for method in ["POST", "PUT", "DELETE"] {

@@ -32,7 +32,7 @@ impl Scrape {
 
     /// Scrapes until this holds.
     #[track_caller]
-    fn when(stage: &Stage, holds: impl Fn(&Scrape) -> bool) -> Scrape {
+    pub fn when(stage: &Stage, holds: impl Fn(&Scrape) -> bool) -> Scrape {
         Scrape::when_at(&stage.component.folder().join("data"), holds)
     }
 
@@ -57,7 +57,7 @@ impl Scrape {
         value.parse().ok()
     }
 
-    fn holds(&self, expected: &[(&str, f64)]) -> bool {
+    pub fn holds(&self, expected: &[(&str, f64)]) -> bool {
         let holds = |(series, value): &(&str, f64)| self.value(series) == Some(*value);
         expected.iter().all(holds)
     }
@@ -342,7 +342,7 @@ fn a_store_that_fails_is_told_and_counted_anew() {
 }
 
 /// Recorded queries, dashboards and alerts go by names and labels. These are of the commit before the
-/// program became a workspace.
+/// program became a workspace, and those that have come since.
 #[test]
 fn every_series_has_the_name_the_type_and_the_labels_that_it_has_always_had() {
     let mut stage = Stage::new();

@@ -30,6 +30,7 @@ mod reload;
 mod removal;
 mod service_manager;
 pub mod stage;
+mod status;
 mod stopping;
 mod trailing_dots;
 mod undelegated;

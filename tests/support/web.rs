@@ -39,15 +39,22 @@ pub fn control(folder: &Path, path: &str) -> Answer {
 
 /// One request, and its answer.
 #[track_caller]
-pub fn ask(mut stream: impl Read + Write, method: &str, path: &str) -> Answer {
+pub fn ask(stream: impl Read + Write, method: &str, path: &str) -> Answer {
+    ask_for_all(stream, method, path).1
+}
+
+/// The same with the header of the answer.
+#[track_caller]
+pub fn ask_for_all(mut stream: impl Read + Write, method: &str, path: &str) -> (String, Answer) {
     let request = format!("{method} {path} HTTP/1.1\r\nHost: test\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("it reads");
     let mut text = String::new();
     stream.read_to_string(&mut text).expect("an answer");
     let (head, body) = text.split_once("\r\n\r\n").expect("a header");
     let status = head.split(' ').nth(1).and_then(|it| it.parse().ok());
-    Answer {
+    let answer = Answer {
         status: status.expect("a status"),
         body: body.trim_end().to_owned(),
-    }
+    };
+    (head.to_owned(), answer)
 }

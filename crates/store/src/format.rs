@@ -14,7 +14,7 @@ const KEY: &[u8] = b"\0format";
 pub(super) const LIVE: &[u8] = b"\0live";
 
 /// Raise it when records or keys change so that an older release would misread them.
-const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 1;
 
 /// Marks an empty database, and refuses one that this release cannot read.
 pub(super) fn check(engine: &dyn Engine, folder: &Path) -> Result<(), OpenError> {

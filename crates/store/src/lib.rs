@@ -69,6 +69,7 @@ use std::time::Duration;
 pub use change::{Change, ChangeSet, Existing, Owner, Quota, Value};
 pub use compact::Compacted;
 pub use error::{CompactError, OpenError, ReadError, SetError};
+pub use format::FORMAT;
 pub use observer::Observer;
 pub use space::Scarce;
 pub use storage::{Elements, Held, Query, Storage, Under};
@@ -118,6 +119,12 @@ impl Store {
     #[must_use]
     pub fn scarce_space(path: &Path) -> Option<Scarce> {
         disk::scarce(path)
+    }
+
+    /// The files of the store in this folder, and what each takes on the disk.
+    #[must_use]
+    pub fn files_in(path: &Path) -> Vec<(String, u64)> {
+        disk::sizes(path)
     }
 
     /// Opens the store in this folder, which is made (for this user alone) if it is missing.

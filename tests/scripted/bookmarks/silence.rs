@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::super::metrics::Scrape;
 use super::super::stage::{Stage, get, request, set};
 use super::pep::*;
 use crate::support::clock::Ticks;
@@ -156,10 +157,19 @@ fn after_three_users_without_an_answer_the_store_answers_at_once_for_the_whole_h
     }
     stage.send(set("2", &storage(&conference("a@muc.localhost", "A"))));
     assert!(answered(&mut stage, "2").contains("type='result'"));
+    let in_step = |host: &str| format!("bookmarks_in_step{{domain=\"{host}\"}}");
+    let [silent, other] = ["localhost", "test2.localhost"].map(in_step);
+    Scrape::of(&stage).assert(&[(&silent, 0.0), (&other, 1.0)]);
     // Another host has nothing to do with it.
     let namesake = "alice@test2.localhost/phone";
     stage.send(request("get", "3", namesake, BOOKMARKS));
     assert_eq!(asked(&mut stage).owner, "alice@test2.localhost");
+
+    stage.lose_link();
+    stage.let_in_again();
+    stage.send(grant("localhost"));
+    let is_new = |scrape: &Scrape| scrape.holds(&[(&silent, 1.0), (&other, 0.0)]);
+    Scrape::when(&stage, is_new);
 }
 
 #[test]

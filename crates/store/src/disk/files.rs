@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock, statvfs};
@@ -56,6 +56,20 @@ pub(super) fn make_folder(folder: &Path) -> Result<bool, OpenError> {
 pub(crate) fn is_there(folder: &Path) -> bool {
     let mut names = ["conf", "db"].into_iter();
     names.any(|name| folder.join(name).try_exists().unwrap_or(true))
+}
+
+/// The files in the folder, and what each takes on the disk: some are not as long as they seem.
+pub(crate) fn sizes(folder: &Path) -> Vec<(String, u64)> {
+    let mut sizes = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if let Ok(file) = entry.metadata()
+            && file.is_file()
+        {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            sizes.push((name, file.blocks() * 512));
+        }
+    }
+    sizes
 }
 
 /// How to make a file for this user alone, or write to it.
