@@ -145,7 +145,7 @@ fn the_settings_can_be_checked_alone() {
     let check = |toml: &str| {
         let output = run(&folder, toml, &["check", "--settings"]);
         let told = text(&output.stdout) + &text(&output.stderr);
-        assert_eq!(told.lines().count(), 1, "{told}");
+        assert!(!told.contains("store"), "{told}");
         (output.status.code(), told)
     };
     let component = |secret: &str| format!("[component]\njid = \"private.localhost\"\n{secret}\n");
