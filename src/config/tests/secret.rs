@@ -79,10 +79,14 @@ fn systemd_hands_over_what_nothing_else_names() {
     assert_eq!(secret(folder.load(JID, &[handed, given])), "given");
 
     let missing = ("PRIVATE_STORAGE_COMPONENT_SECRET_FILE", "missing");
+    let here = std::env::current_dir().expect("a folder");
     assert_eq!(
         folder.told(folder.load(JID, &[handed, missing])),
-        "PRIVATE_STORAGE_COMPONENT_SECRET_FILE: found neither missing nor missing, \
-         expected a file that holds the secret",
+        format!(
+            "PRIVATE_STORAGE_COMPONENT_SECRET_FILE: found neither missing nor {}/missing, expected a \
+             file that holds the secret",
+            here.display()
+        ),
         "the first one in the folder, whose name is cut away here"
     );
 }
