@@ -42,7 +42,7 @@ section, .verdict {
 .verdict.bad { background: var(--bad-back); border-color: var(--bad); }
 .good b { color: var(--good); } .warn b { color: var(--warn); } .bad b { color: var(--bad); }
 span.good, span.warn, span.bad { display: inline-block; padding-left: 1.5em; text-indent: -1.5em; }
-b { display: inline-block; width: 1.5em; text-indent: 0; }
+b { display: inline-block; width: 1.2em; text-indent: 0; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.5rem; margin: 0; }
 dt { color: var(--dim); } dd { margin: 0; }
 table { width: 100%; border-collapse: collapse; }
@@ -50,9 +50,12 @@ th, td { padding: .3rem 1.25rem .3rem 0; text-align: left; vertical-align: top; 
 thead th { color: var(--dim); font-weight: normal; }
 tbody th { font-weight: 600; overflow-wrap: break-word; }
 tbody tr { border-top: 1px solid var(--line); }
-time, .dim { white-space: nowrap; }
+dd time, .dim { white-space: nowrap; }
 .dim, footer { color: var(--dim); }
 footer { font-size: .9rem; }
+@media (max-width: 40rem) {
+  section { padding: 1rem; } th, td { padding-right: .75rem; font-size: .9rem; }
+}
 @media (max-width: 30rem) {
   dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .5rem; }
 }
