@@ -36,8 +36,8 @@ fn the_manual_page_renders_without_a_warning_and_tells_all() {
     }
     for usage in [
         "check [--connect] [--settings]",
-        "import PATH... [--dry-run] [--replace]",
-        "print-config SERVER [--server-version YY.MM]",
+        "import PATH... [--dry-run] [--replace] [--rename OLD=NEW...] [--ignore-database]",
+        "print-config SERVER [--server-version YY.MM] [--into FILE]",
         "delete {JID | --domain DOMAIN} [--yes] [--compact]",
         "prune --domain DOMAIN --registered FILE [--yes] [--force] [--compact]",
     ] {
