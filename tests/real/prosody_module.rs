@@ -194,7 +194,8 @@ fn no_reply_but_the_one_asked_for_reaches_a_client() {
         &|outer, _| reply(outer, "another", &own, payload),
         &|outer, inner| reply(outer, inner, &own, payload).replace("jabber:client", "urn:x"),
         &|outer, inner| {
-            reply(outer, inner, &own, payload).replace("type='result' id='p", "type='set' id='p")
+            let [result, set] = ["result", "set"].map(|it| format!("type='{it}' id='{inner}'"));
+            reply(outer, inner, &own, payload).replace(&result, &set)
         },
         &|outer, _| format!("<iq type='result' id='{outer}' from='{COMPONENT}' to='{HOST}'/>"),
         &|outer, _| {

@@ -78,7 +78,7 @@ fn lua_string(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// Run like this with Prosody 0.12.3, 13.0.1 and 13.0.6: the files that came were imported whole.
+    /// Run like this with Prosody 0.12.3, 13.0.1 and 13.0.6; what came of the first two was imported whole.
     #[test]
     fn the_steps_are_about_this_database_and_these_hosts() {
         let renames = [Rename::read("old.example=new.example").unwrap()];
