@@ -43,12 +43,7 @@ impl Config {
         V: Into<OsString>,
     {
         let environment = Environment::new(environment);
-        load(
-            explicit,
-            &environment,
-            &PLACES.map(Path::new),
-            Needs::Secret,
-        )
+        load_from_places(explicit, &environment, Needs::Secret)
     }
 
     /// The same for what never logs in to a server: the secret is not looked for, and empty. An
@@ -66,12 +61,7 @@ impl Config {
         V: Into<OsString>,
     {
         let environment = Environment::new(environment);
-        load(
-            explicit,
-            &environment,
-            &PLACES.map(Path::new),
-            Needs::Nothing,
-        )
+        load_from_places(explicit, &environment, Needs::Nothing)
     }
 
     /// The same for what looks whether a service could use it, beside that service: systemd's credentials,
@@ -89,12 +79,7 @@ impl Config {
         V: Into<OsString>,
     {
         let environment = Environment::new(environment);
-        load(
-            explicit,
-            &environment,
-            &PLACES.map(Path::new),
-            Needs::SecretIfAtHand,
-        )
+        load_from_places(explicit, &environment, Needs::SecretIfAtHand)
     }
 }
 
@@ -119,6 +104,14 @@ impl Needs {
             Self::Nothing => false,
         }
     }
+}
+
+fn load_from_places(
+    explicit: Option<&Path>,
+    environment: &Environment,
+    needs: Needs,
+) -> Result<Config, ConfigError> {
+    load(explicit, environment, &PLACES.map(Path::new), needs)
 }
 
 pub(super) fn load(
