@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 
 /// The numbers that Linux gives to errors.
 pub const EIO: u32 = 5;
+pub const EAGAIN: u32 = 11;
 pub const ENOSPC: u32 = 28;
 
 pub struct FaultyDisk {
@@ -34,7 +35,8 @@ impl FaultyDisk {
         under
     }
 
-    /// From now on these calls fail: "fsync", "write", "read"; or "configuration", the reading of that.
+    /// From now on these calls fail: "fsync", "write", "read"; or "configuration", the reading of that,
+    /// or "thread", the start of one.
     pub fn fail(&self, calls: &[&str], error: u32) {
         for call in calls {
             fs::write(self.faults().join(call), error.to_string()).expect("a file");
@@ -44,6 +46,11 @@ impl FaultyDisk {
     /// From now on this call waits until all is well again.
     pub fn hang(&self, call: &str) {
         fs::write(self.faults().join(call), "hang").expect("a file");
+    }
+
+    /// This call works again.
+    pub fn mend(&self, call: &str) {
+        fs::remove_file(self.faults().join(call)).expect("a file");
     }
 
     /// All is well again.

@@ -14,9 +14,8 @@ use super::stage::Stage;
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a stanza may cost that is made to be as expensive as can be: 130,000 attributes of eight
-/// bytes are as many structures. Two threads read long stanzas, and the allocator gives back what each has
-/// taken only after seconds: so it may count one and a half times.
-pub const WORST: u64 = 160 << 20;
+/// bytes are as many structures.
+pub const WORST: u64 = 96 << 20;
 
 /// A request of another user's, and the beginning of its answer.
 pub const BOB: (&str, &str) = (
