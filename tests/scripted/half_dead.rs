@@ -108,7 +108,8 @@ fn the_component_can_be_stopped_while_a_router_never_reads() {
 #[test]
 fn the_answers_of_a_component_that_stops_arrive_while_requests_keep_coming() {
     let mut stage = Stage::new();
-    let value = format!("<a xmlns='urn:x'>{}</a>", "x".repeat(100_000));
+    // A thousand answers or more, which a busy machine, too, takes within the time to stop.
+    let value = format!("<a xmlns='urn:x'>{}</a>", "x".repeat(20_000));
     stage.send(set("set", &value));
     stage.next();
     let mut writer = stage.handle();
