@@ -101,8 +101,7 @@ pub fn run(
             "shows how it is on http://{address}/; answers /livez, /readyz and /metrics there"
         );
     }
-    let wanted = config.bookmarks.mode == BookmarksMode::Pep;
-    let mut news = EventLog::new(&status, &metrics.link, wanted);
+    let mut news = EventLog::new(&status, &metrics.link);
     let stop = async {
         // Outside the macro, which evaluates nothing at a level that is not logged.
         let reason = asked.wait().await;

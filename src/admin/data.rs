@@ -62,7 +62,7 @@ impl Drop for Data {
 ///
 /// With the exit code; why is printed.
 pub fn open(config: &Config) -> Result<Data, u8> {
-    find(config, false)
+    find(config, IfMissing::Refuse)
 }
 
 /// The same; the store is made if there is none.
@@ -71,7 +71,16 @@ pub fn open(config: &Config) -> Result<Data, u8> {
 ///
 /// As [`open`].
 pub fn open_or_make(config: &Config) -> Result<Data, u8> {
-    find(config, true)
+    find(config, IfMissing::Make)
+}
+
+/// The same, for whoever changes nothing: where there is no store, none is made, and nothing is stored.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn open_or_empty(config: &Config) -> Result<Data, u8> {
+    find(config, IfMissing::Empty)
 }
 
 /// The owners of a store that no service has, made if there is none. What is put is held to no
@@ -121,7 +130,15 @@ fn open_here(config: &Config) -> Result<Result<Store, StartError>, u8> {
     Ok(started.map(|(_, store)| store))
 }
 
-fn find(config: &Config, make: bool) -> Result<Data, u8> {
+/// What is done where there is no store.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum IfMissing {
+    Refuse,
+    Make,
+    Empty,
+}
+
+fn find(config: &Config, if_missing: IfMissing) -> Result<Data, u8> {
     let folder = &config.storage.path;
     let begun = Instant::now();
     loop {
@@ -130,15 +147,8 @@ fn find(config: &Config, make: bool) -> Result<Data, u8> {
             let opened = None;
             return Ok(Data { owners, opened });
         }
-        if !make && !Store::is_in(folder) {
-            eprintln!(
-                "there is no store in {}, the storage.path of {}; name another configuration with \
-                 --config, or, if the path is relative, run this in the service's working \
-                 directory",
-                folder.display(),
-                config.source
-            );
-            return Err(exit::STORE);
+        if if_missing != IfMissing::Make && !Store::is_in(folder) {
+            return nothing_there(config, if_missing);
         }
         match open_here(config)? {
             Ok(store) => {
@@ -151,6 +161,20 @@ fn find(config: &Config, make: bool) -> Result<Data, u8> {
             Err(error) => return Err(not_opened(error)),
         }
     }
+}
+
+fn nothing_there(config: &Config, if_missing: IfMissing) -> Result<Data, u8> {
+    if if_missing == IfMissing::Empty {
+        let store = Store::by_caller();
+        return Ok(Data::of(store.clone(), LocalStore::new(store, config)));
+    }
+    eprintln!(
+        "there is no store in {}, the storage.path of {}; name another configuration with --config, or, \
+         if the path is relative, run this in the service's working directory",
+        config.storage.path.display(),
+        config.source
+    );
+    Err(exit::STORE)
 }
 
 fn ask(folder: &Path) -> Result<Option<RemoteStore>, u8> {

@@ -168,6 +168,8 @@ fn a_domain_is_renamed_and_who_becomes_one_user_is_one() {
         1,
         &["would import private data of 3 users; elements: 3 new, 0 replaced, 1 kept as stored"],
     );
+    // And it began a store; as root, before the service ever ran, one that the service could not open.
+    assert!(!folder.path().join("data").exists());
     says(
         &import(&[]),
         1,
