@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::data;
+use super::format;
 use super::import;
 use super::user::as_typed;
 use crate::address::{self, Sender};
@@ -16,6 +17,7 @@ use crate::archive::Document;
 use crate::config::Config;
 use crate::exit;
 use crate::formats::{self, Export, Import, Item, Stale};
+use crate::logs;
 use crate::owners::{self, Owners, OwnersError};
 use crate::store::{Owner, OwnerData};
 use tally::Tally;
@@ -73,7 +75,9 @@ pub fn run(config: &Config, what: &What, to: &To) -> ExitCode {
     let owners = match owners {
         Ok(owners) => owners,
         Err(user) => {
-            eprintln!("{user:?} is not a user's address; one looks like alice@example.org");
+            logs::error(format_args!(
+                "{user:?} is not a user's address; one looks like alice@example.org"
+            ));
             return ExitCode::from(exit::USAGE);
         }
     };
@@ -103,7 +107,9 @@ pub fn run(config: &Config, what: &What, to: &To) -> ExitCode {
             })
         }
         Err(stopped) => {
-            eprintln!("{stopped}; what was written so far is not a complete export");
+            logs::error(format_args!(
+                "{stopped}; what was written so far is not a complete export"
+            ));
             ExitCode::from(match stopped {
                 Stopped::OwnersError(_) => exit::STORE,
                 Stopped::Write(_) => exit::OUTPUT,
@@ -283,5 +289,5 @@ fn create(path: &Path) -> io::Result<fs::File> {
 }
 
 fn named(path: &Path, error: io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+    io::Error::new(error.kind(), format!("{}: {error}", format::file(path)))
 }

@@ -12,10 +12,12 @@ use std::process::ExitCode;
 use super::data;
 use super::format::count;
 use super::progress::Progress;
+use super::report::say;
 use crate::archive::Document;
 use crate::config::{Config, ReservedNamespaces};
 use crate::exit;
 use crate::formats::{self, Import, Item, Problem, Reason, Stale};
+use crate::logs;
 use crate::owners::sound::{Bad, Sound};
 use crate::owners::{Owners, OwnersError};
 use crate::service;
@@ -52,7 +54,7 @@ pub fn run(config: &Config, paths: Vec<PathBuf>, how: &How) -> ExitCode {
 
 fn execute(config: &Config, paths: Vec<PathBuf>, how: &How) -> Result<u8, u8> {
     let renames = Renames::of(&how.rename).map_err(|why| {
-        eprintln!("{why}");
+        logs::error(why);
         exit::USAGE
     })?;
     let imports = imports(config, paths, how)?;
@@ -80,7 +82,7 @@ fn execute(config: &Config, paths: Vec<PathBuf>, how: &How) -> Result<u8, u8> {
     Ok(if is_whole { 0 } else { exit::INCOMPLETE })
 }
 
-/// What is to be read, standard input first.
+/// What is to be read, standard input first. Problems are told with absolute paths.
 fn imports(config: &Config, mut paths: Vec<PathBuf>, how: &How) -> Result<Vec<Import>, u8> {
     let (sign, name) = STDIN;
     let named = paths.len();
@@ -88,14 +90,19 @@ fn imports(config: &Config, mut paths: Vec<PathBuf>, how: &How) -> Result<Vec<Im
     let mut imports = Vec::new();
     if paths.len() < named {
         if stdin().is_terminal() {
-            eprintln!(
+            logs::error(format_args!(
                 "standard input is a terminal: pipe an XEP-0227 document into this command, or name a \
                  file"
-            );
+            ));
             return Err(exit::USAGE);
         }
         let limits = limits(config);
         imports.push(Import::from_reader(stdin(), Path::new(name), limits));
+    }
+    for path in &mut paths {
+        if let Ok(absolute) = std::path::absolute(&*path) {
+            *path = absolute;
+        }
     }
     let stale = match how.ignore_database {
         true => Stale::Take,
@@ -139,8 +146,12 @@ impl Work<'_> {
         let file = &*problem.place.file;
         let is_stdin = file == Path::new(STDIN.1);
         match problem.reason {
-            Reason::Foreign | Reason::NotXml(_) | Reason::Database { .. } if is_stdin => {
+            Reason::Foreign | Reason::Database { .. } if is_stdin => {
                 self.tally.is_stdin_foreign = true;
+            }
+            // A mistake in the midst of a document does not make it something else.
+            Reason::NotXml(_) if is_stdin => {
+                self.tally.is_stdin_foreign = self.tally.users == 0;
             }
             Reason::Database { stale } => {
                 let first = &mut self.tally.database;
@@ -180,7 +191,7 @@ impl Work<'_> {
 
     fn tell_of_renames(&self) {
         for old in self.renames.unused() {
-            println!("--rename: there was no user of {old}");
+            say(format_args!("--rename: there was no user of {old}"));
         }
     }
 

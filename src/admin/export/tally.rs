@@ -6,8 +6,10 @@ use std::time::SystemTime;
 use chrono::{DateTime, Utc};
 
 use crate::admin::format::count;
+use crate::admin::report::tell;
 use crate::archive::Document;
 use crate::bookmarks;
+use crate::logs;
 use crate::owners::sound::Sound;
 use crate::service;
 
@@ -37,17 +39,17 @@ impl Tally {
         let (sound, bad) = Sound::of(document);
         for bad in bad {
             self.problems += 1;
-            eprintln!("left out: {bad}");
+            logs::error(format_args!("left out: {bad}"));
         }
         let mut document = sound?.into_document();
         self.leave_out_gone(&mut document);
         let owner_data = &document.owner_data;
         for (namespace, name) in &owner_data.damaged {
             self.problems += 1;
-            eprintln!(
+            logs::error(format_args!(
                 "{}: {name:?} in {namespace:?} is damaged and cannot be read",
                 document.owner.as_str()
-            );
+            ));
         }
         let elements = owner_data.entries.iter().map(|entry| entry.value.elements);
         self.elements += elements.map(u64::from).sum::<u64>();
@@ -77,11 +79,11 @@ impl Tally {
 
     /// Prints it.
     pub fn tell(&self) {
-        eprintln!(
+        tell(format_args!(
             "exported {}, {}",
             count(self.users, "user", "users"),
             count(self.elements, "element", "elements")
-        );
+        ));
         self.tell_what_is_gone();
         self.tell_what_is_emptied();
     }
@@ -95,35 +97,35 @@ impl Tally {
             true => format!("as of {}", told(last)),
             false => format!("as of {} to {}", told(first), told(last)),
         };
-        eprintln!(
+        tell(format_args!(
             "left out {} that {} had left with clients that keep rooms in PEP, {when}; what was \
              left since then is not known here",
             count(self.gone.rooms, "room", "rooms"),
             count(self.gone.users, "user", "users"),
-        );
+        ));
     }
 
     fn tell_what_is_emptied(&self) {
         if self.emptied > 0 {
-            eprintln!(
+            tell(format_args!(
                 "wrote {} of the server's own without content: no longer stored here",
                 count(self.emptied, "element", "elements")
-            );
+            ));
         }
     }
 
     /// Counts this, and prints it.
     pub fn problem(&mut self, problem: impl Display) {
         self.problems += 1;
-        eprintln!("{problem}");
+        logs::error(problem);
     }
 
     /// Counts and names a document that no account in the export can have.
     pub fn no_account(&mut self, document: &Document) {
         self.problems += 1;
-        eprintln!(
+        logs::error(format_args!(
             "{}: left out: not a user's address",
             document.owner.as_str()
-        );
+        ));
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::How;
 use crate::admin::format::count;
+use crate::admin::report::say;
 use crate::formats;
 
 #[derive(Debug, Default)]
@@ -37,7 +38,7 @@ impl Tally {
         } else {
             "imported"
         };
-        println!(
+        say(format_args!(
             "{done} private data of {}; elements: {} new, {} replaced, {} kept as stored, {} the \
              same already",
             count(self.users, "user", "users"),
@@ -45,39 +46,41 @@ impl Tally {
             self.replaced,
             self.kept,
             self.same
-        );
+        ));
         if self.kept > 0 {
-            println!(
+            say(format_args!(
                 "what is kept as stored differs from the files: --replace takes what is in them"
-            );
+            ));
         }
         if self.bans > 0 {
             let bans = count(self.bans, "ban", "bans");
-            println!("left out {bans} of ejabberd's: it goes on heeding them itself");
+            say(format_args!(
+                "left out {bans}: ejabberd keeps enforcing its bans itself"
+            ));
         }
         for (domain, users) in &self.not_served {
-            println!(
+            say(format_args!(
                 "left out {} of {}: access.domains does not name it",
                 count(*users, "user", "users"),
                 domain.escape_debug()
-            );
+            ));
         }
         for (namespace, elements) in &self.reserved {
-            println!(
+            say(format_args!(
                 "{} in the reserved namespace {namespace:?}: clients can read it only with \
                  access.reserved_namespaces = \"accept\"",
                 count(*elements, "element", "elements")
-            );
+            ));
         }
         if self.problems > 0 {
             let problems = count(self.problems, "problem", "problems");
-            println!("{problems}; each is named above");
+            say(format_args!("{problems}; each is named above"));
         }
         if self.is_stdin_foreign {
-            println!(
+            say(format_args!(
                 "standard input must be an XEP-0227 document, such as `export` writes; what Prosody \
                  stores is taken from its folder: name that"
-            );
+            ));
         }
     }
 }
