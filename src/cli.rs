@@ -1,5 +1,6 @@
 //! The command line: arguments, subcommands, exit codes.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,7 +9,8 @@ use clap::{ArgGroup, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::admin::print_config::EjabberdVersion;
 use crate::admin::{
-    backup, check, compact, delete, export, healthcheck, import, print_config, prune, stats, status,
+    backup, check, compact, delete, export, format, healthcheck, import, print_config, prune,
+    stats, status,
 };
 use crate::config::Config;
 use crate::exit;
@@ -44,7 +46,7 @@ enum Command {
         #[arg(long, conflicts_with = "connect")]
         settings: bool,
     },
-    /// Ask the running service how it is: link, domains, bookmarks, store, limits reached lately.
+    /// Show the state of the running service: link, domains, bookmarks, store, limits reached lately.
     Status {
         /// Print it as JSON.
         #[arg(long)]
@@ -190,21 +192,25 @@ impl Router {
                 print_config::ejabberd_into(config, version, file)
             }
             (Self::Ejabberd, Some(_), None) => {
-                eprintln!(
-                    "--into takes --server-version for ejabberd: `ejabberdctl status` says which it is"
+                logs::error(
+                    "--into takes --server-version for ejabberd: `ejabberdctl status` says which it is",
                 );
                 return ExitCode::from(exit::USAGE);
             }
         };
         match (advice, into) {
             (Ok(advice), _) => {
-                print!("{}", advice.file);
-                eprint!("{}", advice.changes);
+                let written = io::stdout().write_all(advice.file.as_bytes());
+                if let Err(error) = written.and_then(|()| io::stdout().flush()) {
+                    logs::error(format_args!("cannot write the configuration: {error}"));
+                    return ExitCode::from(exit::OUTPUT);
+                }
+                let _ = io::stderr().write_all(advice.changes.as_bytes());
                 ExitCode::SUCCESS
             }
             (Err(error), file) => {
-                let file = file.unwrap_or(Path::new("")).display();
-                eprintln!("cannot read {file}: {error}");
+                let file = format::file(file.unwrap_or(Path::new("")));
+                logs::error(format_args!("cannot read {file}: {error}"));
                 ExitCode::from(exit::INPUT)
             }
         }

@@ -33,8 +33,8 @@ const LONGEST_PATH: usize = 100;
 /// How long the service may take for an answer of one line.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The longest answer of one line.
-const LINE: usize = 64 * 1024;
+/// The longest answer of one line. One that names a thousand domains has some 100 KB.
+const LINE: usize = 16 * 1024 * 1024;
 
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
@@ -49,6 +49,9 @@ pub enum AskError {
     /// It is there and says something else.
     #[error("the service on {0} does not answer: {1}")]
     Broken(PathBuf, hyper::Error),
+    /// It began to answer.
+    #[error("the service on {0} did not answer to the end: {1}")]
+    Unfinished(PathBuf, Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// What was answered in one line.
@@ -184,8 +187,10 @@ pub fn ask_for_line(folder: &Path, path: &str) -> Result<Line, AskError> {
         let answer = ask(folder, Method::GET, path, Vec::new()).await?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), LINE).collect().await;
-        let bytes = body.map(|body| body.to_bytes()).unwrap_or_default();
-        let text = String::from_utf8_lossy(&bytes).trim_end().to_owned();
+        let body = body.map_err(|error| AskError::Unfinished(folder.to_owned(), error))?;
+        let text = String::from_utf8_lossy(&body.to_bytes())
+            .trim_end()
+            .to_owned();
         Ok(Line { status, text })
     };
     let silent = |_| AskError::Silent(folder.to_owned(), PATIENCE.as_secs());

@@ -33,6 +33,9 @@
 //! `store` reads, or writes in a group commit; the reply goes by `replies` to `link::outbound`.
 //! `docs/internals/architecture.md` has the invariants.
 
+// They panic where nobody can read what they print.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
+
 pub mod admin;
 pub mod archive;
 pub mod bookmarks;

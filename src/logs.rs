@@ -25,9 +25,14 @@ pub fn before_start() {
 
 /// Tells an error where there is no log, or none yet.
 pub fn error(what: impl Display) {
+    tell(Priority::Error, what);
+}
+
+/// Tells something where there is no log, or none yet.
+pub fn tell(priority: Priority, what: impl Display) {
     let mut text = format!("{}\n", what.to_string().trim_end());
     if leads_to_journal(std::io::stderr()) {
-        text = Priority::Error.before_each_line(&text);
+        text = priority.before_each_line(&text);
     }
     // Nobody is left who could be told of it.
     let _ = std::io::stderr().write_all(text.as_bytes());

@@ -45,8 +45,8 @@ pub fn run(
             return ExitCode::from(error.exit_code());
         }
     };
-    let doors = match Listeners::open(config, runtime.handle()) {
-        Ok(doors) => doors,
+    let listeners = match Listeners::open(config, runtime.handle()) {
+        Ok(listeners) => listeners,
         Err(error) => {
             tracing::error!("{error}");
             return ExitCode::from(error.exit_code());
@@ -60,7 +60,7 @@ pub fn run(
         metrics: Arc::clone(&metrics),
     };
     let owners = LocalStore::new(store.clone(), config);
-    doors.serve(public, owners.clone(), runtime.handle());
+    listeners.serve(public, owners.clone(), runtime.handle());
     let component = match Component::new(config, store.clone(), &metrics) {
         Ok(component) => component,
         Err(error) => {
@@ -98,11 +98,10 @@ pub fn run(
     );
     if let Some(address) = config.http.listen {
         tracing::info!(
-            "shows how it is on http://{address}/; answers /livez, /readyz and /metrics there"
+            "status page at http://{address}/; also serves /livez, /readyz and /metrics"
         );
     }
-    let wanted = config.bookmarks.mode == BookmarksMode::Pep;
-    let mut news = EventLog::new(&status, &metrics.link, wanted);
+    let mut events = EventLog::new(&status, &metrics.link);
     let stop = async {
         // Outside the macro, which evaluates nothing at a level that is not logged.
         let reason = asked.wait().await;
@@ -112,7 +111,7 @@ pub fn run(
     };
     let unanswered = runtime.block_on(async {
         tokio::select! {
-            unanswered = component.run(stop, |event| news.take(event)) => unanswered,
+            unanswered = component.run(stop, |event| events.take(event)) => unanswered,
             never = systemd::keep_told(&status) => match never {},
         }
     });

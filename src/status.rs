@@ -162,14 +162,17 @@ impl Status {
         });
     }
 
-    /// This domain lets us work on its users' PEP nodes, or no more.
-    pub fn granted(&self, domain: &str, grants: bool) {
-        self.0.state.send_modify(|state| {
-            match grants {
-                true => state.granted.insert(domain.to_owned()),
-                false => state.granted.remove(domain),
-            };
-        });
+    /// This domain lets us work on its users' PEP nodes, or no more. Whether that is news.
+    pub fn granted(&self, domain: &str, grants: bool) -> bool {
+        self.0.state.send_if_modified(|state| match grants {
+            true => state.granted.insert(domain.to_owned()),
+            false => state.granted.remove(domain),
+        })
+    }
+
+    /// Whether room bookmarks are to be kept in step with PEP, where a domain lets us.
+    pub fn wants_bookmarks(&self) -> bool {
+        self.0.state.borrow().served.bookmarks
     }
 
     /// A login failed, or the link was lost.

@@ -43,11 +43,13 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
     ),
     (
         exit::STORE,
-        "The store cannot be opened, is missing, or cannot be made safe from a power loss.",
+        "The store cannot be opened, is missing, or cannot be made safe from a power loss; or, \
+         from `check`, its disk is nearly full.",
     ),
     (
         exit::CONFIG,
-        "The configuration is wrong or missing, or http.listen cannot be listened on.",
+        "The configuration is wrong or missing, storage.path is a folder that holds something else, \
+         or http.listen cannot be listened on.",
     ),
 ];
 

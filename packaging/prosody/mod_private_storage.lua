@@ -271,7 +271,8 @@ end
 module:hook("iq/bare", on_request, 2^32 + 1);
 module:hook("iq/host", on_request, 2^32 + 1);
 
---- What host and accounts announce while the component serves them (XEP-0355 section 7.2)
+--- What host and accounts announce once the component has said it (XEP-0355 section 7.2). It stays
+--- while the component is away for a moment: clients look but once.
 
 local host_features = set.new();
 -- node → set of features

@@ -13,10 +13,12 @@ use std::process::ExitCode;
 
 use super::format;
 use super::progress::Progress;
+use super::report::tell;
 use super::{data, format::count};
 use crate::archive::{self, Document};
 use crate::config::Config;
 use crate::exit;
+use crate::logs;
 use crate::owners::sound::Sound;
 use crate::owners::{OwnersError, for_each_document};
 use file::Target;
@@ -54,7 +56,9 @@ impl Sum {
             progress.clear();
             let [owner, namespace, name] =
                 [document.owner.as_str(), namespace, name].map(format::shown);
-            eprintln!("damaged, and so left out: {owner} {namespace:?} {name:?}");
+            logs::error(format_args!(
+                "damaged, and so left out: {owner} {namespace:?} {name:?}"
+            ));
         }
     }
 
@@ -94,7 +98,10 @@ impl From<io::Error> for Failure {
 
 fn back_up(config: &Config, file: &Path, force: bool) -> Result<u8, u8> {
     let cannot_write = |error: io::Error| {
-        eprintln!("cannot write the backup to {}: {error}", format::file(file));
+        logs::error(format_args!(
+            "cannot write the backup to {}: {error}",
+            format::file(file)
+        ));
         exit::OUTPUT
     };
     file::may_be_made(file, force).map_err(cannot_write)?;
@@ -126,10 +133,12 @@ fn back_up(config: &Config, file: &Path, force: bool) -> Result<u8, u8> {
     archive::write_end(sum.owners, &mut bytes);
     target.write_all(&bytes).map_err(cannot_write)?;
     target.finish().map_err(cannot_write)?;
-    eprintln!("backed up {}", sum.told());
+    tell(format_args!("backed up {}", sum.told()));
     if sum.damaged > 0 {
         let damaged = count(sum.damaged, "entry is", "entries are");
-        eprintln!("{damaged} damaged and left out, as named above; the rest is in the backup");
+        logs::error(format_args!(
+            "{damaged} damaged and left out, as named above; the rest is in the backup"
+        ));
     }
     if sum.bad > 0 {
         let bad = count(
@@ -137,10 +146,10 @@ fn back_up(config: &Config, file: &Path, force: bool) -> Result<u8, u8> {
             "part is not as it should be",
             "parts are not as they should be",
         );
-        eprintln!(
+        logs::error(format_args!(
             "{bad}, as named above; the backup contains everything as it is, and `restore \
              --leave-out-bad` restores all the rest"
-        );
+        ));
     }
     Ok(match sum.damaged + sum.bad {
         0 => 0,

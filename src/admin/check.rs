@@ -97,7 +97,7 @@ fn space(report: &Report, config: &Config) -> Result<(), u8> {
     };
     let [free, needed] = [free, needed].map(format::bytes);
     let line = format!(
-        "space: the disk of {} has {free} free, and {needed} are needed: until then users can only \
+        "space: the disk of {} has {free} free, and {needed} is needed: until then users can only \
          delete data or replace it with less",
         folder.display()
     );

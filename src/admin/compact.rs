@@ -3,6 +3,7 @@
 
 use std::process::ExitCode;
 
+use super::report::say;
 use super::{data, format};
 use crate::config::Config;
 use crate::store::Compacted;
@@ -14,7 +15,9 @@ pub fn run(config: &Config) -> ExitCode {
     match compacted {
         Ok(Compacted { before, after }) => {
             let [before, after] = [before, after].map(format::bytes);
-            println!("compacted: the database took {before} and now takes {after}");
+            say(format_args!(
+                "compacted: the database took {before} and now takes {after}"
+            ));
             ExitCode::SUCCESS
         }
         Err(code) => ExitCode::from(code),

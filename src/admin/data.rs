@@ -9,10 +9,12 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use super::report::tell;
 use super::user::become_owner_of;
 use crate::clock::Instant;
 use crate::config::Config;
 use crate::exit;
+use crate::logs;
 use crate::owners::wire::RemoteStore;
 use crate::owners::{LocalStore, Owners, OwnersError};
 use crate::start::{StartError, start};
@@ -62,7 +64,7 @@ impl Drop for Data {
 ///
 /// With the exit code; why is printed.
 pub fn open(config: &Config) -> Result<Data, u8> {
-    find(config, false)
+    find(config, IfMissing::Refuse)
 }
 
 /// The same; the store is made if there is none.
@@ -71,7 +73,16 @@ pub fn open(config: &Config) -> Result<Data, u8> {
 ///
 /// As [`open`].
 pub fn open_or_make(config: &Config) -> Result<Data, u8> {
-    find(config, true)
+    find(config, IfMissing::Make)
+}
+
+/// The same, for whoever changes nothing: where there is no store, none is made, and nothing is stored.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn open_or_empty(config: &Config) -> Result<Data, u8> {
+    find(config, IfMissing::Empty)
 }
 
 /// The owners of a store that no service has, made if there is none. What is put is held to no
@@ -83,10 +94,10 @@ pub fn open_or_make(config: &Config) -> Result<Data, u8> {
 pub fn open_alone(config: &Config) -> Result<Data, u8> {
     let folder = &config.storage.path;
     if ask(folder)?.is_some() {
-        eprintln!(
+        logs::error(format_args!(
             "a service is running on {}: stop it first, and start it again afterwards",
             folder.display()
-        );
+        ));
         return Err(exit::UNAVAILABLE);
     }
     let store = open_here(config)?.map_err(not_opened)?;
@@ -95,7 +106,7 @@ pub fn open_alone(config: &Config) -> Result<Data, u8> {
 
 /// Prints why something was not done; the exit code for it.
 pub fn told(trouble: &OwnersError) -> u8 {
-    eprintln!("{trouble}");
+    logs::error(trouble);
     exit::STORE
 }
 
@@ -106,22 +117,30 @@ fn open_here(config: &Config) -> Result<Result<Store, StartError>, u8> {
     let path = folder.display();
     let is_new = !folder.exists();
     become_owner_of(folder).map_err(|error| {
-        eprintln!(
+        logs::error(format_args!(
             "cannot work on {path} as the user who owns it: {error}; run this command as that user"
-        );
+        ));
         exit::STORE
     })?;
     let started = start(config);
     if is_new && started.is_ok() && rustix::process::geteuid().is_root() {
-        eprintln!(
+        tell(format_args!(
             "{path} was just created and belongs to root; if the service runs as another user: \
              chown -R THAT-USER {path}"
-        );
+        ));
     }
     Ok(started.map(|(_, store)| store))
 }
 
-fn find(config: &Config, make: bool) -> Result<Data, u8> {
+/// What is done where there is no store.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum IfMissing {
+    Refuse,
+    Make,
+    Empty,
+}
+
+fn find(config: &Config, if_missing: IfMissing) -> Result<Data, u8> {
     let folder = &config.storage.path;
     let begun = Instant::now();
     loop {
@@ -130,15 +149,8 @@ fn find(config: &Config, make: bool) -> Result<Data, u8> {
             let opened = None;
             return Ok(Data { owners, opened });
         }
-        if !make && !Store::is_in(folder) {
-            eprintln!(
-                "there is no store in {}, the storage.path of {}; name another configuration with \
-                 --config, or, if the path is relative, run this in the service's working \
-                 directory",
-                folder.display(),
-                config.source
-            );
-            return Err(exit::STORE);
+        if if_missing != IfMissing::Make && !Store::is_in(folder) {
+            return nothing_there(config, if_missing);
         }
         match open_here(config)? {
             Ok(store) => {
@@ -153,9 +165,23 @@ fn find(config: &Config, make: bool) -> Result<Data, u8> {
     }
 }
 
+fn nothing_there(config: &Config, if_missing: IfMissing) -> Result<Data, u8> {
+    if if_missing == IfMissing::Empty {
+        let store = Store::by_caller();
+        return Ok(Data::of(store.clone(), LocalStore::new(store, config)));
+    }
+    logs::error(format_args!(
+        "there is no store in {}, the storage.path of {}; name another configuration with --config, or, \
+         if the path is relative, run this in the service's working directory",
+        config.storage.path.display(),
+        config.source
+    ));
+    Err(exit::STORE)
+}
+
 fn ask(folder: &Path) -> Result<Option<RemoteStore>, u8> {
     RemoteStore::find(folder).map_err(|trouble| {
-        eprintln!("{trouble}");
+        logs::error(trouble);
         exit::UNAVAILABLE
     })
 }
@@ -165,14 +191,14 @@ fn not_opened(error: StartError) -> u8 {
         let pid = pid
             .as_ref()
             .map_or(String::new(), |pid| format!(" (pid {pid})"));
-        eprintln!(
+        logs::error(format_args!(
             "the store in {} is in use by another process{pid} that cannot be asked: if that is \
              the service and it is just starting or stopping, try again; otherwise its log says \
              why it has no control socket",
             folder.display()
-        );
+        ));
         return exit::UNAVAILABLE;
     }
-    eprintln!("{error}");
+    logs::error(error);
     error.exit_code()
 }

@@ -7,6 +7,7 @@ use super::removal::{Removal, ask};
 use crate::address::{self, Sender};
 use crate::config::Config;
 use crate::exit;
+use crate::logs;
 use crate::owners::for_each;
 use crate::store::{Amount, Owner};
 
@@ -44,7 +45,9 @@ fn execute(config: &Config, whose: &Whose, yes: bool, compact: bool) -> Result<E
                 _ => None,
             };
             let Some(owner) = owner else {
-                eprintln!("{jid:?} is not a user's address; one looks like alice@example.org");
+                logs::error(format_args!(
+                    "{jid:?} is not a user's address; one looks like alice@example.org"
+                ));
                 return Err(exit::USAGE);
             };
             data = data::open(config)?;
@@ -58,8 +61,10 @@ fn execute(config: &Config, whose: &Whose, yes: bool, compact: bool) -> Result<E
     }
     if removal.owners() == 0 {
         match whose {
-            Whose::User(jid) => eprintln!("{jid} has nothing stored"),
-            Whose::Domain(domain) => eprintln!("no user of {domain} has anything stored"),
+            Whose::User(jid) => logs::error(format_args!("{jid} has nothing stored")),
+            Whose::Domain(domain) => {
+                logs::error(format_args!("no user of {domain} has anything stored"))
+            }
         }
         return Err(exit::NO_USER);
     }
@@ -85,7 +90,9 @@ pub fn domain(domain: &str) -> Result<String, u8> {
     address::domain_name(domain)
         .map(|domain| domain.into_owned())
         .ok_or_else(|| {
-            eprintln!("{domain:?} is not a domain; one looks like example.org");
+            logs::error(format_args!(
+                "{domain:?} is not a domain; one looks like example.org"
+            ));
             exit::USAGE
         })
 }

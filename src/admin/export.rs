@@ -1,28 +1,26 @@
 //! `export`: what is stored, in the form that other servers take (XEP-0227).
 
+mod tally;
+
 use std::fs::{self, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::SystemTime;
-
-use chrono::{DateTime, Utc};
 
 use super::data;
-use super::format::count;
+use super::format;
 use super::import;
 use super::user::as_typed;
 use crate::address::{self, Sender};
 use crate::archive::Document;
-use crate::bookmarks;
 use crate::config::Config;
 use crate::exit;
 use crate::formats::{self, Export, Import, Item, Stale};
-use crate::owners::sound::Sound;
+use crate::logs;
 use crate::owners::{self, Owners, OwnersError};
-use crate::service;
 use crate::store::{Owner, OwnerData};
+use tally::Tally;
 
 #[derive(Debug, Clone)]
 pub enum To {
@@ -77,7 +75,9 @@ pub fn run(config: &Config, what: &What, to: &To) -> ExitCode {
     let owners = match owners {
         Ok(owners) => owners,
         Err(user) => {
-            eprintln!("{user:?} is not a user's address; one looks like alice@example.org");
+            logs::error(format_args!(
+                "{user:?} is not a user's address; one looks like alice@example.org"
+            ));
             return ExitCode::from(exit::USAGE);
         }
     };
@@ -99,13 +99,7 @@ pub fn run(config: &Config, what: &What, to: &To) -> ExitCode {
     };
     match export(&*data, &selection, to, &mut tally) {
         Ok(()) => {
-            eprintln!(
-                "exported {}, {}",
-                count(tally.users, "user", "users"),
-                count(tally.elements, "element", "elements")
-            );
-            tally.tell_what_is_gone();
-            tally.tell_what_is_emptied();
+            tally.tell();
             ExitCode::from(if tally.problems > 0 {
                 exit::INCOMPLETE
             } else {
@@ -113,32 +107,15 @@ pub fn run(config: &Config, what: &What, to: &To) -> ExitCode {
             })
         }
         Err(stopped) => {
-            eprintln!("{stopped}; what was written so far is not a complete export");
+            logs::error(format_args!(
+                "{stopped}; what was written so far is not a complete export"
+            ));
             ExitCode::from(match stopped {
                 Stopped::OwnersError(_) => exit::STORE,
                 Stopped::Write(_) => exit::OUTPUT,
             })
         }
     }
-}
-
-#[derive(Default)]
-struct Tally {
-    users: u64,
-    elements: u64,
-    problems: u64,
-    gone: Gone,
-    /// Elements of the server's own that are written without content.
-    emptied: u64,
-}
-
-/// Rooms that are stored, and that their users have left with clients that keep them in PEP.
-#[derive(Default)]
-struct Gone {
-    rooms: u64,
-    users: u64,
-    /// When that was noted first and last.
-    at: Option<(SystemTime, SystemTime)>,
 }
 
 /// Those of these users who have anything stored. The others are named.
@@ -151,8 +128,7 @@ fn with_anything(
     for user in users {
         let has = owners.document(&user)?.owner_data;
         if has.entries.is_empty() && has.damaged.is_empty() {
-            eprintln!("{} has nothing stored", user.as_str());
-            tally.problems += 1;
+            tally.problem(format_args!("{} has nothing stored", user.as_str()));
         } else {
             with_anything.push(user);
         }
@@ -183,7 +159,8 @@ fn export(
                     return Ok(());
                 };
                 let Some(name) = formats::file_name(document.owner.as_str()) else {
-                    return tally.no_account(&document);
+                    tally.no_account(&document);
+                    return Ok(());
                 };
                 let mut export = Export::new(BufWriter::new(create(&folder.join(name))?))?;
                 write(&mut export, &document)?;
@@ -206,7 +183,8 @@ fn all_into(
             return Ok(());
         };
         if formats::file_name(document.owner.as_str()).is_none() {
-            return tally.no_account(&document);
+            tally.no_account(&document);
+            return Ok(());
         }
         write(&mut export, &document)
     })?;
@@ -303,92 +281,6 @@ fn write(export: &mut Export<impl Write>, document: &Document) -> Result<(), Sto
     Ok(())
 }
 
-impl Tally {
-    /// Counts a user; what of theirs is to be written, if anything is. Text that is not sound could
-    /// end the file's elements, and add to it what nobody has stored.
-    fn take(&mut self, document: Document) -> Option<Document> {
-        let (sound, bad) = Sound::of(document);
-        for bad in bad {
-            self.problems += 1;
-            eprintln!("left out: {bad}");
-        }
-        let mut document = sound?.into_document();
-        self.leave_out_gone(&mut document);
-        let owner_data = &document.owner_data;
-        for (namespace, name) in &owner_data.damaged {
-            self.problems += 1;
-            eprintln!(
-                "{}: {name:?} in {namespace:?} is damaged and cannot be read",
-                document.owner.as_str()
-            );
-        }
-        let elements = owner_data.entries.iter().map(|entry| entry.value.elements);
-        self.elements += elements.map(u64::from).sum::<u64>();
-        self.users += u64::from(!owner_data.entries.is_empty());
-        (!owner_data.entries.is_empty()).then_some(document)
-    }
-
-    /// Nobody is to join a room again that they have left, wherever they move, and its password is nobody
-    /// else's business.
-    fn leave_out_gone(&mut self, document: &mut Document) {
-        let Some(note) = &document.note else {
-            return;
-        };
-        for entry in &mut document.owner_data.entries {
-            let is_bookmarks = (&*entry.namespace, &*entry.name) == service::BOOKMARKS;
-            let left = is_bookmarks.then(|| bookmarks::without_gone(note, &entry.value.text));
-            if let Some(left) = left.flatten() {
-                // One element is left, however many there were.
-                (entry.value.text, entry.value.elements) = (left.text, 1);
-                self.gone.rooms += left.gone as u64;
-                self.gone.users += 1;
-                let (first, last) = self.gone.at.unwrap_or((left.at, left.at));
-                self.gone.at = Some((first.min(left.at), last.max(left.at)));
-            }
-        }
-    }
-
-    fn tell_what_is_gone(&self) {
-        let Some((first, last)) = self.gone.at else {
-            return;
-        };
-        let told = |at: SystemTime| DateTime::<Utc>::from(at).format("%Y-%m-%d %H:%M:%S UTC");
-        let when = match first == last {
-            true => format!("as of {}", told(last)),
-            false => format!("as of {} to {}", told(first), told(last)),
-        };
-        eprintln!(
-            "left out {} that {} had left with clients that keep rooms in PEP, {when}; what was \
-             left since then is not known here",
-            count(self.gone.rooms, "room", "rooms"),
-            count(self.gone.users, "user", "users"),
-        );
-    }
-
-    fn tell_what_is_emptied(&self) {
-        if self.emptied > 0 {
-            eprintln!(
-                "wrote {} of the server's own without content: no longer stored here",
-                count(self.emptied, "element", "elements")
-            );
-        }
-    }
-
-    fn problem(&mut self, problem: impl std::fmt::Display) {
-        self.problems += 1;
-        eprintln!("{problem}");
-    }
-
-    fn no_account(&mut self, document: &Document) -> Result<(), Stopped> {
-        self.problems += 1;
-        eprintln!(
-            "{}: left out: not a user's address",
-            document.owner.as_str()
-        );
-        Ok(())
-    }
-}
-
 /// A new file, for this user alone: what is in it is nobody else's business.
 fn create(path: &Path) -> io::Result<fs::File> {
     let mut options = OpenOptions::new();
@@ -397,5 +289,5 @@ fn create(path: &Path) -> io::Result<fs::File> {
 }
 
 fn named(path: &Path, error: io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+    io::Error::new(error.kind(), format!("{}: {error}", format::file(path)))
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use crate::config::Config;
 use crate::control;
 use crate::exit;
+use crate::logs;
 
 pub fn run(config: &Config, ready: bool) -> ExitCode {
     let path = if ready { "/readyz" } else { "/livez" };
@@ -15,6 +16,6 @@ pub fn run(config: &Config, ready: bool) -> ExitCode {
         Ok(line) => line.text,
         Err(error) => error.to_string(),
     };
-    eprintln!("{why}");
+    logs::error(why);
     ExitCode::from(exit::UNAVAILABLE)
 }

@@ -3,9 +3,8 @@
 
 mod database;
 mod rename;
+mod tally;
 
-use std::collections::{BTreeMap, HashMap};
-use std::hash::BuildHasher;
 use std::io::{IsTerminal, stdin};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,15 +12,18 @@ use std::process::ExitCode;
 use super::data;
 use super::format::count;
 use super::progress::Progress;
+use super::report::say;
 use crate::archive::Document;
 use crate::config::{Config, ReservedNamespaces};
 use crate::exit;
 use crate::formats::{self, Import, Item, Problem, Reason, Stale};
+use crate::logs;
 use crate::owners::sound::{Bad, Sound};
 use crate::owners::{Owners, OwnersError};
 use crate::service;
 use crate::store::{Entry, Existing, Owner, OwnerData, Value};
 use rename::Renames;
+use tally::Tally;
 
 pub use rename::Rename;
 
@@ -45,51 +47,6 @@ pub struct How {
     pub rename: Vec<Rename>,
 }
 
-#[derive(Debug, Default)]
-struct Tally {
-    users: u64,
-    new: u64,
-    replaced: u64,
-    kept: u64,
-    same: u64,
-    problems: u64,
-    /// Notes of ejabberd's that an account is banned.
-    bans: u64,
-    /// Users left out for their domain.
-    not_served: BTreeMap<String, u64>,
-    /// Elements in namespaces that are not served.
-    reserved: BTreeMap<String, u64>,
-    /// The first database of Prosody's that was found, and whether files beside it were left out.
-    database: Option<(PathBuf, bool)>,
-    /// Whether standard input was something else than it should be.
-    is_stdin_foreign: bool,
-    plan: Plan,
-}
-
-/// What a dry run would have stored, so that of somebody who comes twice it says what would happen. It holds
-/// hashes alone: of owner and name, and of the text.
-#[derive(Debug, Default)]
-struct Plan(HashMap<u64, u64>);
-
-impl Plan {
-    fn key(&self, jid: &str, entry: &formats::Entry) -> u64 {
-        self.0
-            .hasher()
-            .hash_one((jid, &entry.namespace, &entry.name))
-    }
-
-    fn note(&mut self, jid: &str, entry: &formats::Entry) {
-        let text = self.0.hasher().hash_one(&entry.xml);
-        self.0.insert(self.key(jid, entry), text);
-    }
-
-    /// Whether this would be there already; none if nothing of the name would be by this plan.
-    fn is_same(&self, jid: &str, entry: &formats::Entry) -> Option<bool> {
-        let text = self.0.get(&self.key(jid, entry))?;
-        Some(*text == self.0.hasher().hash_one(&entry.xml))
-    }
-}
-
 /// Imports these files and folders.
 pub fn run(config: &Config, paths: Vec<PathBuf>, how: &How) -> ExitCode {
     ExitCode::from(execute(config, paths, how).unwrap_or_else(|code| code))
@@ -97,11 +54,14 @@ pub fn run(config: &Config, paths: Vec<PathBuf>, how: &How) -> ExitCode {
 
 fn execute(config: &Config, paths: Vec<PathBuf>, how: &How) -> Result<u8, u8> {
     let renames = Renames::of(&how.rename).map_err(|why| {
-        eprintln!("{why}");
+        logs::error(why);
         exit::USAGE
     })?;
     let imports = imports(config, paths, how)?;
-    let data = data::open_or_make(config)?;
+    let data = match how.dry_run {
+        true => data::open_or_empty(config)?,
+        false => data::open_or_make(config)?,
+    };
     let mut work = Work {
         owners: &*data,
         config,
@@ -122,7 +82,7 @@ fn execute(config: &Config, paths: Vec<PathBuf>, how: &How) -> Result<u8, u8> {
     Ok(if is_whole { 0 } else { exit::INCOMPLETE })
 }
 
-/// What is to be read, standard input first.
+/// What is to be read, standard input first. Problems are told with absolute paths.
 fn imports(config: &Config, mut paths: Vec<PathBuf>, how: &How) -> Result<Vec<Import>, u8> {
     let (sign, name) = STDIN;
     let named = paths.len();
@@ -130,14 +90,19 @@ fn imports(config: &Config, mut paths: Vec<PathBuf>, how: &How) -> Result<Vec<Im
     let mut imports = Vec::new();
     if paths.len() < named {
         if stdin().is_terminal() {
-            eprintln!(
+            logs::error(format_args!(
                 "standard input is a terminal: pipe an XEP-0227 document into this command, or name a \
                  file"
-            );
+            ));
             return Err(exit::USAGE);
         }
         let limits = limits(config);
         imports.push(Import::from_reader(stdin(), Path::new(name), limits));
+    }
+    for path in &mut paths {
+        if let Ok(absolute) = std::path::absolute(&*path) {
+            *path = absolute;
+        }
     }
     let stale = match how.ignore_database {
         true => Stale::Take,
@@ -181,8 +146,12 @@ impl Work<'_> {
         let file = &*problem.place.file;
         let is_stdin = file == Path::new(STDIN.1);
         match problem.reason {
-            Reason::Foreign | Reason::NotXml(_) | Reason::Database { .. } if is_stdin => {
+            Reason::Foreign | Reason::Database { .. } if is_stdin => {
                 self.tally.is_stdin_foreign = true;
+            }
+            // A mistake in the midst of a document does not make it something else.
+            Reason::NotXml(_) if is_stdin => {
+                self.tally.is_stdin_foreign = self.tally.users == 0;
             }
             Reason::Database { stale } => {
                 let first = &mut self.tally.database;
@@ -222,7 +191,7 @@ impl Work<'_> {
 
     fn tell_of_renames(&self) {
         for old in self.renames.unused() {
-            println!("--rename: there was no user of {old}");
+            say(format_args!("--rename: there was no user of {old}"));
         }
     }
 
@@ -309,58 +278,6 @@ fn take(
         }
     }
     Ok(())
-}
-
-impl Tally {
-    fn tell(&self, how: &How) {
-        let done = if how.dry_run {
-            "would import"
-        } else {
-            "imported"
-        };
-        println!(
-            "{done} private data of {}; elements: {} new, {} replaced, {} kept as stored, {} the \
-             same already",
-            count(self.users, "user", "users"),
-            self.new,
-            self.replaced,
-            self.kept,
-            self.same
-        );
-        if self.kept > 0 {
-            println!(
-                "what is kept as stored differs from the files: --replace takes what is in them"
-            );
-        }
-        if self.bans > 0 {
-            let bans = count(self.bans, "ban", "bans");
-            println!("left out {bans} of ejabberd's: it goes on heeding them itself");
-        }
-        for (domain, users) in &self.not_served {
-            println!(
-                "left out {} of {}: access.domains does not name it",
-                count(*users, "user", "users"),
-                domain.escape_debug()
-            );
-        }
-        for (namespace, elements) in &self.reserved {
-            println!(
-                "{} in the reserved namespace {namespace:?}: clients can read it only with \
-                 access.reserved_namespaces = \"accept\"",
-                count(*elements, "element", "elements")
-            );
-        }
-        if self.problems > 0 {
-            let problems = count(self.problems, "problem", "problems");
-            println!("{problems}; each is named above");
-        }
-        if self.is_stdin_foreign {
-            println!(
-                "standard input must be an XEP-0227 document, such as `export` writes; what Prosody \
-                 stores is taken from its folder: name that"
-            );
-        }
-    }
 }
 
 /// A user is held to what a client would be held to.

@@ -6,6 +6,7 @@ use std::io::{IsTerminal, Write, stderr};
 use std::time::Duration;
 
 use crate::clock::Instant;
+use crate::logs;
 
 /// How often the line on a terminal is written over.
 const OFTEN: Duration = Duration::from_millis(200);
@@ -80,10 +81,10 @@ impl Progress {
         });
     }
 
-    /// Something worth a line of its own.
+    /// Something wrong, in a line of its own.
     pub fn line(&mut self, what: impl Display) {
         self.clear();
-        let _ = writeln!(stderr(), "{what}");
+        logs::error(what);
     }
 
     /// Makes room for other lines.

@@ -13,11 +13,12 @@ use std::process::ExitCode;
 
 use super::data;
 use super::delete;
-use super::format::count;
-use super::removal::say;
+use super::format::{self, count};
+use super::report::{say, tell};
 use crate::address::{self, Sender};
 use crate::config::Config;
 use crate::exit;
+use crate::logs;
 
 /// The longest line of a list: an address of the longest parts.
 const MAX_LINE_BYTES: u64 = 4096;
@@ -50,12 +51,13 @@ fn execute(config: &Config, domain: &str, registered: &Path, how: How) -> Result
     let all = owners.owners();
 
     let refused = |why: &str| {
-        eprintln!("{}: {why}; nothing was removed", registered.display());
+        let list = format::file(registered);
+        logs::error(format_args!("{list}: {why}; nothing was removed"));
         exit::INPUT
     };
     let list: Box<dyn Read> = if registered == Path::new("-") {
         if io::stdin().is_terminal() {
-            eprintln!("reading the list of accounts from the terminal: a name a line, then Ctrl-D");
+            tell("reading the list of accounts from the terminal: a name a line, then Ctrl-D");
         }
         Box::new(io::stdin())
     } else {

@@ -7,7 +7,9 @@ use std::process::ExitCode;
 
 use super::data::{Data, told};
 use super::format::{bytes, count};
+use super::report::{say, tell};
 use crate::exit;
+use crate::logs;
 use crate::store::{Amount, Owner};
 
 /// Owners that are to be removed, and how much they have.
@@ -103,11 +105,6 @@ impl fmt::Display for Size {
     }
 }
 
-/// One line for whoever runs the command.
-pub fn say(what: fmt::Arguments<'_>) {
-    let _ = writeln!(stdout(), "{what}");
-}
-
 /// Asks on the terminal whether that is to be removed.
 ///
 /// # Errors
@@ -115,19 +112,22 @@ pub fn say(what: fmt::Arguments<'_>) {
 /// With the exit code, when it is not, or there is nobody to ask; what is said then is printed.
 pub fn ask(what: fmt::Arguments<'_>) -> Result<(), u8> {
     if !stdin().is_terminal() {
-        eprintln!(
+        logs::error(format_args!(
             "this would remove {what}; there is no terminal to ask on: if this is intended, add \
              --yes"
-        );
+        ));
         return Err(exit::USAGE);
     }
-    eprint!("This removes {what}, for good. Type yes to go on: ");
+    let _ = write!(
+        stderr(),
+        "This removes {what}, for good. Type yes to go on: "
+    );
     let _ = stderr().flush();
     let mut answer = String::new();
     match stdin().read_line(&mut answer) {
         Ok(_) if answer.trim() == "yes" => Ok(()),
         _ => {
-            eprintln!("nothing was removed");
+            tell("nothing was removed");
             Err(exit::USAGE)
         }
     }

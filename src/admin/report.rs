@@ -3,7 +3,18 @@
 use std::fmt::Display;
 use std::io::Write;
 
-use crate::logs::{Priority, leads_to_journal};
+use crate::logs::{self, Priority, leads_to_journal};
+
+/// A line of what the command was asked for, to standard output.
+pub fn say(what: impl Display) {
+    // Whoever closes the pipe wants no more lines, and what was done is done.
+    let _ = writeln!(std::io::stdout(), "{what}");
+}
+
+/// A line about what was done, to standard error.
+pub fn tell(what: impl Display) {
+    logs::tell(Priority::Info, what);
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sign {

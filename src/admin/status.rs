@@ -1,4 +1,4 @@
-//! `status`: asks the running service, and tells an administrator how it is, at a glance. `check` tells
+//! `status`: shows an administrator the state of the running service, at a glance. `check` tells
 //! the same beside a running service.
 
 use std::fmt::Display;
@@ -29,7 +29,7 @@ pub enum Unknown {
     NotRunning(AskError),
     #[error(transparent)]
     NotAsked(AskError),
-    #[error("it is of another release, and does not report its state: restart it, or see its log")]
+    #[error("it is a different release, and does not report its state: restart it, or see its log")]
     OtherRelease,
 }
 
@@ -79,7 +79,7 @@ pub fn is_well(known: &Known) -> bool {
     known.not_alive.is_none() && known.not_ready.is_none()
 }
 
-/// Tells how it is, with this sign for what does not work.
+/// Tells its state, with this sign for what does not work.
 pub fn tell(report: &Report, known: &Known, bad: Sign) {
     let now = clock::wall().into();
     let report = Lines { report, bad, now };
@@ -89,7 +89,7 @@ pub fn tell(report: &Report, known: &Known, bad: Sign) {
         report.domains(&known.domains, known.not_ready.is_some());
     }
     report.store(&known.store);
-    report.limits(&known.limits);
+    report.limits(known);
     report.verdict(known);
 }
 
@@ -152,8 +152,7 @@ impl Lines<'_> {
 
     fn domains(&self, domains: &[KnownDomain], matters: bool) {
         if domains.iter().all(|domain| domain.delegates.is_none()) {
-            let line = "delegation: none is expected, since access.delegation is \"none\"";
-            self.line(Sign::Neutral, line);
+            self.line(Sign::Neutral, words::NO_DELEGATION);
         }
         for domain in domains {
             self.delegation(domain, matters);
@@ -213,11 +212,19 @@ impl Lines<'_> {
         );
     }
 
-    fn limits(&self, limits: &[KnownLimit]) {
+    fn limits(&self, known: &Known) {
         let ago = |limit: &KnownLimit| between(&limit.last, &self.now);
-        let mut lately = limits.iter().filter(|it| ago(it) < LATELY).peekable();
+        let limits = known.limits.iter();
+        let mut lately = limits.filter(|it| ago(it) < LATELY).peekable();
         if lately.peek().is_none() {
-            self.line(Sign::Good, "limits: none was reached in the last 24 hours");
+            let within = match between(&known.started, &self.now) < LATELY {
+                true => "since the start",
+                false => "in the last 24 hours",
+            };
+            self.line(
+                Sign::Good,
+                format_args!("limits: none was reached {within}"),
+            );
         }
         for limit in lately {
             let KnownLimit {
@@ -238,7 +245,7 @@ impl Lines<'_> {
 
     fn verdict(&self, known: &Known) {
         if let Some(why) = &known.not_alive {
-            self.line(self.bad, format_args!("not alive: {why}"));
+            return self.line(self.bad, format_args!("not alive: {why}"));
         }
         let Some(why) = &known.not_ready else {
             return self.line(Sign::Good, "ready: users are served");

@@ -181,7 +181,7 @@ impl RemoteStore {
                 StatusCode::OK => Ok(body),
                 StatusCode::UNPROCESSABLE_ENTITY => Err(OwnersError::Refused(why())),
                 StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Err(OwnersError::Broken(
-                    "the running service is of another release than this command, and has changed \
+                    "the running service is a different release than this command, and has changed \
                      nothing: restart the service, and try again"
                         .into(),
                 )),

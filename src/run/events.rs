@@ -1,6 +1,5 @@
 //! What is made of the component's events: lines of the log, the status, counters.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::clock::Instant;
@@ -13,21 +12,15 @@ pub struct EventLog<'a> {
     links: &'a Link,
     /// Since when there is no link that was there before.
     lost: Option<Instant>,
-    wanted: bool,
-    /// Who lets us keep bookmarks in step, on this link.
-    granting: BTreeSet<String>,
 }
 
 impl<'a> EventLog<'a> {
-    /// `wanted`: whether bookmarks are to be kept in step where a domain lets us.
-    pub fn new(status: &'a Status, links: &'a Link, wanted: bool) -> Self {
+    pub fn new(status: &'a Status, links: &'a Link) -> Self {
         let lost = None;
         Self {
             status,
             links,
             lost,
-            wanted,
-            granting: BTreeSet::new(),
         }
     }
 
@@ -55,13 +48,8 @@ impl<'a> EventLog<'a> {
                 );
                 self.status.delegation_ended(domain);
             }
-            Event::Granted { domain, grant } => {
-                self.status.granted(domain, grant.items);
-                if self.wanted {
-                    self.granted(domain, grant.items);
-                }
-            }
-            Event::Ungranted(domains) if self.wanted => tracing::warn!(
+            Event::Granted { domain, grant } => self.granted(domain, grant.items),
+            Event::Ungranted(domains) if self.status.wants_bookmarks() => tracing::warn!(
                 "no access to PEP (XEP-0356) on {}: room bookmarks there come from the store \
                  alone, and are not kept in step with PEP; `print-config` prints what the server \
                  needs; if it cannot do that (ejabberd before 25.03), set bookmarks.mode = \"off\"",
@@ -101,21 +89,22 @@ impl<'a> EventLog<'a> {
     }
 
     /// Told once, however often the domain says it.
-    fn granted(&mut self, domain: &str, enough: bool) {
-        if !enough {
-            if self.granting.remove(domain) {
-                tracing::info!(
-                    "{domain} no longer lets the component keep room bookmarks in step with PEP: \
-                     they come from the store alone"
-                );
-            }
-        } else if self.granting.insert(domain.to_owned()) {
+    fn granted(&self, domain: &str, enough: bool) {
+        let is_news = self.status.granted(domain, enough);
+        if !is_news || !self.status.wants_bookmarks() {
+            return;
+        }
+        if enough {
             tracing::info!("{domain} lets the component keep room bookmarks in step with PEP");
+        } else {
+            tracing::info!(
+                "{domain} no longer lets the component keep room bookmarks in step with PEP: \
+                 they come from the store alone"
+            );
         }
     }
 
     fn up(&mut self) {
-        self.granting.clear();
         let facts = self.status.facts();
         let (server, jid) = (&facts.server, &facts.jid);
         match self.lost.take() {

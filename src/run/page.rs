@@ -64,16 +64,20 @@ footer { font-size: .9rem; }
 /// The page as of now.
 pub fn of(known: &Known) -> String {
     let now: DateTime<Utc> = clock::wall().into();
-    let (title, verdict) = match known.not_ready {
-        None => ("ready", said(Sign::Good, "Ready: users are served.")),
-        Some(_) => {
-            let why = "Not ready: users are not served. <a href=\"readyz\">Why?</a>";
-            ("not ready", said(Sign::Bad, why))
+    let (title, class, verdict) = match (&known.not_alive, &known.not_ready) {
+        (None, None) => (
+            "ready",
+            "good",
+            said(Sign::Good, "Ready: users are served."),
+        ),
+        (Some(_), _) => {
+            let why = "Stuck: users are not served. <a href=\"livez\">Why?</a>";
+            ("stuck", "bad", said(Sign::Bad, why))
         }
-    };
-    let class = match known.not_ready {
-        None => "good",
-        Some(_) => "bad",
+        (None, Some(_)) => {
+            let why = "Not ready: users are not served. <a href=\"readyz\">Why?</a>";
+            ("not ready", "bad", said(Sign::Bad, why))
+        }
     };
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\

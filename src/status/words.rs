@@ -50,6 +50,9 @@ pub fn between(from: &DateTime<Utc>, to: &DateTime<Utc>) -> Duration {
     (*to - *from).to_std().unwrap_or_default()
 }
 
+/// Where no domain needs to delegate.
+pub const NO_DELEGATION: &str = "delegation: none is expected, since access.delegation is \"none\"";
+
 /// Whether room bookmarks are kept in step, and if not, why.
 pub fn bookmarks(state: Bookmarks) -> &'static str {
     match state {

@@ -76,8 +76,8 @@ fn what_is_in_no_place_of_the_format_is_named_and_counted() {
         1,
         &[
             "in.xml:1:",
-            "left out, with everything inside: \"User\", where XEP-0227 has <user name='…'>",
-            "left out, with everything inside: \"user\", where XEP-0227 has <host jid='…'>",
+            "left out \"User\" with everything in it: XEP-0227 has <user name='…'> here",
+            "left out \"user\" with everything in it: XEP-0227 has <host jid='…'> here",
             "imported private data of 2 users; elements: 2 new",
             "2 problems; each is named above",
         ],
@@ -168,6 +168,8 @@ fn a_domain_is_renamed_and_who_becomes_one_user_is_one() {
         1,
         &["would import private data of 3 users; elements: 3 new, 0 replaced, 1 kept as stored"],
     );
+    // And it began a store; as root, before the service ever ran, one that the service could not open.
+    assert!(!folder.path().join("data").exists());
     says(
         &import(&[]),
         1,
@@ -305,4 +307,29 @@ fn a_terminal_is_not_waited_for() {
         says(&output, code, &[said]);
     }
     assert!(!folder.path().join("data").exists());
+}
+
+/// They panicked, after the import was done; of a configuration that went nowhere nothing was said.
+#[test]
+fn nothing_panics_where_its_words_go_nowhere() {
+    let folder = place();
+    let file = document(&[("localhost", &user("anna", "<a xmlns='urn:a'>1</a>"))]);
+    fs::write(folder.path().join("in.xml"), file).expect("a file");
+    let into_the_void = |arguments: &[&str]| {
+        let full = || fs::File::create("/dev/full").expect("Linux has it");
+        let mut command = program(folder.path());
+        command.args(arguments).stdout(full()).stderr(full());
+        command.status().expect("the program runs").code()
+    };
+    assert_eq!(into_the_void(&["import", "in.xml"]), Some(0));
+    assert_eq!(
+        stored(folder.path()),
+        ["anna@localhost <a xmlns='urn:a'>1</a>"]
+    );
+    assert_eq!(into_the_void(&["import", "none.xml"]), Some(1));
+    let configuration = folder.path().join("component.toml");
+    let toml = fs::read_to_string(&configuration).expect("it is ours");
+    let toml = toml.replace("secret_file = \"nowhere\"", "secret = \"s3cret\"");
+    fs::write(&configuration, toml).expect("it is ours");
+    assert_eq!(into_the_void(&["print-config", "prosody"]), Some(73));
 }

@@ -123,7 +123,12 @@ fn the_command_knows_that_nothing_runs() {
 #[test]
 fn a_service_whose_disk_is_stuck_is_not_alive() {
     let disk = FaultyDisk::new();
-    let mut stage = Stage::configured(|options| options.under = disk.under());
+    let address = ports::address(ports::free());
+    let mut stage = Stage::configured(|options| {
+        options.under = disk.under();
+        options.access = "delegation = \"none\"".to_owned();
+        options.extra = format!("[http]\nlisten = \"{address}\"\n");
+    });
     stage.store("<a xmlns='urn:x'>text</a>");
     let live = || web::control(&disk.store(), "/livez");
     assert_eq!(live(), ok());
@@ -137,6 +142,10 @@ fn a_service_whose_disk_is_stuck_is_not_alive() {
     let told = live();
     assert_eq!(told.status, 503);
     assert!(told.body.contains("is the disk stuck?"), "{told:?}");
+    // The page was green, and said that users are served.
+    let page = web::get(address, "/").body;
+    assert!(page.contains("Stuck: users are not served."), "{page}");
+    assert!(!page.contains("Ready"), "{page}");
     disk.heal();
     eventually("it lives", || live() == ok());
 }

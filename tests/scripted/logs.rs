@@ -105,7 +105,7 @@ fn it_tells_the_story_in_a_few_lines() {
     );
     let story = [
         first.as_str(),
-        "shows how it is on http://127.0.0.1:",
+        "status page at http://127.0.0.1:",
         "logged in to 127.0.0.1:",
         "delegation is active for localhost",
         "delegation is active for test2.localhost",

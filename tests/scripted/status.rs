@@ -71,7 +71,7 @@ fn an_administrator_sees_at_a_glance_how_it_is() {
             "✓ service: version 0.1.0, runs since 20",
             &link,
             &not_served,
-            "✓ limits: none was reached in the last 24 hours",
+            "✓ limits: none was reached since the start",
             "✗ not ready: not delegated by",
         ],
     );
@@ -249,6 +249,24 @@ fn a_store_that_has_failed_is_what_check_tells_first() {
     says(&folder, &["status"], 69, &[&failed, "✗ not ready: "]);
     says(&folder, &["check"], 74, &[&failed, "✗ not ready: "]);
     assert_eq!(json(&folder, 69)["store"]["failed"], true);
+}
+
+/// An answer of over 64 KiB was read as none: such a service was told to be of another release.
+#[test]
+fn a_thousand_domains_are_served_as_well_as_two() {
+    let mut stage = Stage::configured(|options| {
+        let more = (0..1_000).map(|number| format!("domain-{number:04}.example"));
+        options.domains.extend(more);
+    });
+    delegate(&mut stage, HOST);
+    stage.store("<a xmlns='urn:x'>text</a>");
+    let told = says(
+        stage.component.folder(),
+        &["status"],
+        0,
+        &["✓ delegation: localhost", "✓ ready: users are served"],
+    );
+    assert!(told.contains("none from domain-0999.example"), "{told}");
 }
 
 /// Whoever can reach the port can read the page: what `/metrics` tells, and no more.

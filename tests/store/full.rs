@@ -51,7 +51,7 @@ fn a_nearly_full_disk_takes_deletes_and_shrinking_and_nothing_else() {
         "{said}"
     );
     assert!(
-        said.contains(" MiB free, and 64.0 MiB are needed"),
+        said.contains(" MiB free, and 64.0 MiB is needed"),
         "{said}"
     );
     disk.empty();
@@ -93,7 +93,7 @@ fn a_check_of_a_full_disk_says_how_much_is_needed() {
     let (code, said) = check(&mut disk, "data");
     assert_eq!(code, Some(74), "{said}");
     assert!(said.contains("[x] space: the disk of "), "{said}");
-    assert!(said.contains(" free, and 64.0 MiB are needed"), "{said}");
+    assert!(said.contains(" free, and 64.0 MiB is needed"), "{said}");
     disk.fill_up_to(0);
     let (code, said) = check(&mut disk, "new");
     assert_eq!(code, Some(74), "{said}");

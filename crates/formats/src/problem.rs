@@ -107,16 +107,16 @@ pub enum Reason {
     Cut,
     /// An element of the format that says not enough, or not readably. It was left out with all
     /// that is inside.
-    #[error("left out, with everything inside: {0}")]
+    #[error("left out with everything in it: {0}")]
     Structure(&'static str),
     /// An element where the format has none, or not this one.
-    #[error("left out, with everything inside: {what}, where XEP-0227 has {expected}")]
+    #[error("left out {what} with everything in it: XEP-0227 has {expected} here")]
     Misplaced {
         what: String,
         expected: &'static str,
     },
     /// An address that is none.
-    #[error("left out, with everything inside: {0:?} is not an address")]
+    #[error("left out with everything in it: {0:?} is not an address")]
     Address(String),
     /// Another file that was not read.
     #[error("the file {href:?} was not included: {why}")]

@@ -66,7 +66,7 @@ pub struct Document {
     /// The reader for the root element.
     outside: Option<Reader>,
     user: Option<Collector>,
-    /// Whether what is skipped was named, with everything inside.
+    /// Whether what is skipped was named, with everything in it.
     is_named: bool,
     ended: bool,
 }

@@ -14,6 +14,7 @@ use super::source::Source;
 use crate::admin::data;
 use crate::admin::format::{self, count};
 use crate::admin::progress::Progress;
+use crate::admin::report::tell;
 use crate::archive::{BadArchive, Reader};
 use crate::config::Config;
 use crate::exit;
@@ -35,7 +36,7 @@ fn put_back(config: &Config, file: &Path, leave_out_bad: bool) -> Result<u8, u8>
         false => format::file(file),
     };
     let unusable = |error: BadArchive| {
-        eprintln!("cannot restore {name}: {error}");
+        logs::error(format_args!("cannot restore {name}: {error}"));
         exit::INPUT
     };
     // Opened before we become somebody who may not read it.
@@ -43,20 +44,20 @@ fn put_back(config: &Config, file: &Path, leave_out_bad: bool) -> Result<u8, u8>
     let all = look_through(source.file(), leave_out_bad).map_err(unusable)?;
     let bad = count(all.bad, "part of it is", "parts of it are");
     if all.bad > 0 && !leave_out_bad {
-        eprintln!(
+        logs::error(format_args!(
             "cannot restore {name}: {bad} not what this program stores, as named above, so nothing was \
              restored. If you trust whoever wrote it, --leave-out-bad restores all the rest"
-        );
+        ));
         return Err(exit::INPUT);
     }
     source.rewind().map_err(|error| unusable(error.into()))?;
     let data = data::open_alone(config)?;
     let folder = config.storage.path.display();
     if !data.page(None).map_err(|it| data::told(&it))?.is_empty() {
-        eprintln!(
+        logs::error(format_args!(
             "the store in {folder} is not empty: move its folder away first, so that nothing in it \
              is lost"
-        );
+        ));
         return Err(exit::STORE);
     }
     let mut progress = Progress::on_terminal();
@@ -96,17 +97,19 @@ fn put_back(config: &Config, file: &Path, leave_out_bad: bool) -> Result<u8, u8>
         (None, Ok(())) => None,
     };
     if let Some(code) = failed {
-        eprintln!(
+        logs::error(format_args!(
             "up to {} were restored, and the rest was not: move {folder} away, and start again",
             put.told()
-        );
+        ));
         return Err(code);
     }
-    eprintln!("restored {}", put.told());
+    tell(format_args!("restored {}", put.told()));
     Ok(match all.bad {
         0 => 0,
         _ => {
-            eprintln!("{bad} left out, as named above; the rest was restored");
+            logs::error(format_args!(
+                "{bad} left out, as named above; the rest was restored"
+            ));
             exit::INCOMPLETE
         }
     })
@@ -131,7 +134,7 @@ fn look_through(file: &File, name_all: bool) -> Result<Sum, BadArchive> {
     })?;
     progress.clear();
     if !name_all && sum.bad > NAMED {
-        eprintln!("and {} more like these", sum.bad - NAMED);
+        logs::error(format_args!("and {} more like these", sum.bad - NAMED));
     }
     Ok(sum)
 }

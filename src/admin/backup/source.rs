@@ -7,6 +7,8 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use crate::random;
+
 /// As much of a pipe is read at once.
 const PIECE: usize = 1 << 16;
 
@@ -71,9 +73,10 @@ fn kept(mut pipe: File) -> io::Result<File> {
 
 /// A file that nobody else finds, and that is gone with this process.
 fn unnamed(folder: &Path) -> io::Result<File> {
+    // A name that others can guess they could take before.
     let path = folder.join(format!(
-        "xmpp-private-storage.{}.restore",
-        std::process::id()
+        "xmpp-private-storage.{:016x}.restore",
+        random::number()
     ));
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true).mode(0o600);

@@ -12,6 +12,7 @@ use crate::admin::report::{Report, Sign};
 use crate::component::{Component, Event, Step};
 use crate::config::{BookmarksMode, Config, Delegation};
 use crate::exit;
+use crate::status::words;
 
 /// How long each step of the login, and all domains together, may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -172,8 +173,7 @@ fn judge(report: &Report, config: &Config, findings: &Findings, grants: &Grants)
         Delegation::Required => delegating.count() == domains.len(),
     };
     if config.access.delegation == Delegation::None {
-        let line = "delegation: none is expected, since access.delegation is \"none\"";
-        report.line(Sign::Neutral, line);
+        report.line(Sign::Neutral, words::NO_DELEGATION);
     }
     for domain in domains {
         for (sign, line) in delegation::judge(findings, domain, jid) {

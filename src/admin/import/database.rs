@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::rename::Rename;
+use crate::admin::report::say;
 use crate::config::Config;
 
 /// Where the files are put meanwhile. Prosody's user must get there.
@@ -11,11 +12,11 @@ const FOLDER: &str = "/var/lib/prosody-private";
 
 /// Says what to do about a database in a folder of Prosody's, beside which files were left out or not.
 pub fn tell(file: &Path, stale: bool, config: &Config, renames: &[Rename]) {
-    print!("{}", steps(file, &hosts(config, renames), renames));
+    say(steps(file, &hosts(config, renames), renames));
     if stale {
-        println!(
+        say(format_args!(
             "If Prosody does not use the database but the files beside it, add --ignore-database."
-        );
+        ));
     }
 }
 
@@ -56,7 +57,7 @@ fn steps(file: &Path, hosts: &[&str], renames: &[Rename]) -> String {
          END\n\
          prosody-migrator --config {FOLDER}/migrator.cfg.lua\n\
          xmpp-private-storage import {arguments}{FOLDER}\n\
-         rm -r {FOLDER}           # when everything was imported\n\n"
+         rm -r {FOLDER}           # when everything was imported\n"
     )
 }
 

@@ -100,7 +100,7 @@ fn what_is_skipped_may_be_anything_of_any_size() {
     let lines = after_alice(&skipped.replace("<a b='<'/>", "<a b='&lt;'/>"));
     for line in &lines[..2] {
         assert!(
-            line.ends_with("with everything inside: a start tag over 64 KiB"),
+            line.ends_with("with everything in it: a start tag over 64 KiB"),
             "{line}"
         );
     }
