@@ -42,6 +42,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "logs",
             "metrics",
             "owners",
+            "random",
             "service",
             "start",
             "status",

@@ -199,6 +199,6 @@ fn not_opened(error: StartError) -> u8 {
         ));
         return exit::UNAVAILABLE;
     }
-    logs::error(error);
+    logs::error(&error);
     error.exit_code()
 }

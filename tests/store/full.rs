@@ -50,10 +50,7 @@ fn a_nearly_full_disk_takes_deletes_and_shrinking_and_nothing_else() {
         said.contains("[ok] store: ") && said.contains(", in use by the service"),
         "{said}"
     );
-    assert!(
-        said.contains(" MiB free, and 64.0 MiB is needed"),
-        "{said}"
-    );
+    assert!(said.contains(" MiB free, and 64.0 MiB is needed"), "{said}");
     disk.empty();
     eventually("sets work again", || {
         is_result(&try_set(&mut stage, &numbered(3, "y")))

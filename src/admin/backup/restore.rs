@@ -18,6 +18,7 @@ use crate::admin::report::tell;
 use crate::archive::{BadArchive, Reader};
 use crate::config::Config;
 use crate::exit;
+use crate::logs;
 use crate::owners::sound::{Bad, Sound};
 use crate::store::{Existing, Owner};
 

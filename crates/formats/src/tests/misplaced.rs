@@ -22,7 +22,7 @@ fn names(document: &str, problems: &[(&str, &str)]) {
     let users = lines.split_off(problems.len());
     for (line, (what, expected)) in lines.iter().zip(problems) {
         let told =
-            format!("left out {what} with everything in it: XEP-0227 has {expected} here");
+            format!("left out {what} with everything in it: in its place XEP-0227 has {expected}");
         assert!(
             line.starts_with("! f:1:") && line.ends_with(&told),
             "{document}: {line}"
