@@ -76,8 +76,8 @@ fn what_is_in_no_place_of_the_format_is_named_and_counted() {
         1,
         &[
             "in.xml:1:",
-            "left out \"User\" with everything in it: in its place XEP-0227 has <user name='…'>",
-            "left out \"user\" with everything in it: in its place XEP-0227 has <host jid='…'>",
+            "left out \"User\" with everything in it: XEP-0227 has <user name='…'>",
+            "left out \"user\" with everything in it: XEP-0227 has <host jid='…'>",
             "imported private data of 2 users; elements: 2 new",
             "2 problems; each is named above",
         ],

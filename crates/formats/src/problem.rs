@@ -110,7 +110,7 @@ pub enum Reason {
     #[error("left out with everything in it: {0}")]
     Structure(&'static str),
     /// An element where the format has none, or not this one.
-    #[error("left out {what} with everything in it: in its place XEP-0227 has {expected}")]
+    #[error("left out {what} with everything in it: XEP-0227 has {expected}")]
     Misplaced {
         what: String,
         expected: &'static str,
