@@ -106,7 +106,8 @@ enum Command {
         #[arg(long, value_name = "YY.MM", value_parser = ejabberd_version)]
         server_version: Option<EjabberdVersion>,
         /// The server's own configuration file: also say, on standard error, what has to be changed in
-        /// it. Nothing is changed. For ejabberd it takes --server-version.
+        /// it. Nothing is changed, and lines beside a change that may hold a password or another secret
+        /// are not shown. For ejabberd it takes --server-version.
         #[arg(long, value_name = "FILE")]
         into: Option<PathBuf>,
     },
@@ -185,9 +186,15 @@ impl Router {
         config: &Config,
     ) -> ExitCode {
         let advice = match (self, into, version) {
-            (Self::Prosody, None, _) => Ok(print_config::prosody(config).into()),
+            (Self::Prosody, _, Some(_)) => {
+                eprintln!(
+                    "--server-version is for ejabberd alone: one file does for Prosody 0.12 and later. Leave it out"
+                );
+                return ExitCode::from(exit::USAGE);
+            }
+            (Self::Prosody, None, None) => Ok(print_config::prosody(config).into()),
             (Self::Ejabberd, None, _) => Ok(print_config::ejabberd(config, version).into()),
-            (Self::Prosody, Some(file), _) => print_config::prosody_into(config, file),
+            (Self::Prosody, Some(file), None) => print_config::prosody_into(config, file),
             (Self::Ejabberd, Some(file), Some(version)) => {
                 print_config::ejabberd_into(config, version, file)
             }
@@ -218,7 +225,8 @@ impl Router {
 }
 
 fn ejabberd_version(text: &str) -> Result<EjabberdVersion, &'static str> {
-    EjabberdVersion::read(text).ok_or("expected year and month, such as 26.07")
+    EjabberdVersion::read(text)
+        .ok_or("expected ejabberd's year and month, such as 26.07; Prosody needs no version")
 }
 
 impl Command {

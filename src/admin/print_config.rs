@@ -29,8 +29,15 @@ const PRIVATE: &str = "jabber:iq:private";
 /// The access rule of ejabberd's that is our component alone.
 const RULE: &str = "delegate_private";
 
-/// The port that Prosody opens for components unless it is told another.
-const PROSODY_PORT: u16 = 5347;
+/// The addresses at which Prosody waits for components unless it is told others; the port then is
+/// [`Endpoint::USUAL_PORT`].
+const PROSODY_ADDRESSES: [&str; 2] = ["127.0.0.1", "::1"];
+
+/// What our file for Prosody is called.
+const PROSODY_FILE: &str = "private-storage.cfg.lua";
+
+/// What our file for ejabberd is called.
+const EJABBERD_FILE: &str = "private-storage.yml";
 
 /// A file for Prosody, 0.12 or later, to be included by its configuration, in Lua. Holds the secret.
 pub fn prosody(config: &Config) -> String {
@@ -46,7 +53,7 @@ pub fn prosody(config: &Config) -> String {
     format!(
         "-- For Prosody 0.12 or later: a file of its own, readable by Prosody alone, because it holds the\n\
          -- secret. Debian's configuration includes what is in /etc/prosody/conf.d; elsewhere, add one line\n\
-         -- at the end of prosody.cfg.lua: Include \"private-storage.cfg.lua\". Restart Prosody afterwards.\n\
+         -- at the end of prosody.cfg.lua: Include \"{PROSODY_FILE}\". Restart Prosody afterwards.\n\
          --\n\
          -- It needs mod_private_storage.lua, which comes with this program, in a folder of plugin_paths.\n\
          -- Nothing has to be changed in the VirtualHosts, and mod_private may stay loaded: it is not asked\n\
@@ -61,26 +68,32 @@ pub fn prosody(config: &Config) -> String {
     )
 }
 
-/// What Prosody must be told for us to reach it, where its own defaults are not enough.
+/// What Prosody must be told for us to reach it.
 #[derive(Debug, Default)]
 struct Listener {
     /// Settings of the global part that are ours alone.
     global: String,
+    /// Their names.
+    own: &'static [&'static str],
     /// A further module for the component.
     module: Option<&'static str>,
-    /// What others may have set, too.
-    by_hand: Vec<ByHand>,
+    /// What others may rely on, too.
+    settings: Vec<Setting>,
     /// Whether Prosody cannot listen like this at all.
     is_impossible: bool,
 }
 
-/// A setting that is added by hand to what others have set: of two such lines the later one counts.
+/// A setting of the global part, of which one line counts for all components: without one Prosody has its
+/// defaults, and of two the later one counts.
 #[derive(Debug)]
-struct ByHand {
-    setting: &'static str,
-    /// As Lua.
-    value: String,
-    hint: String,
+struct Setting {
+    name: &'static str,
+    /// Other settings: the first of them that is there takes the place of the defaults.
+    fallbacks: &'static [&'static str],
+    defaults: Vec<String>,
+    /// What we need.
+    needed: String,
+    hints: Vec<&'static str>,
 }
 
 impl Listener {
@@ -93,48 +106,51 @@ impl Listener {
             };
         };
         // A name may mean another address on the server's machine than on ours.
-        let (address, hint) = match server.address() {
-            Some(address) => (address.to_string(), ""),
-            None if server.is_loopback() => (Ipv4Addr::LOCALHOST.to_string(), ""),
+        let (address, mut hints) = match server.address() {
+            Some(address) => (address.to_string(), Vec::new()),
+            None if server.is_loopback() => (Ipv4Addr::LOCALHOST.to_string(), Vec::new()),
             None => (
                 "*".to_owned(),
-                "better: the one address that the component connects to",
+                vec!["better than \"*\": the one address that the component connects to"],
             ),
         };
-        let address = lua(&address);
         if component.tls.is_some() {
-            let dashes = if hint.is_empty() { "" } else { " -- " };
+            let hint = hints.iter().map(|it| format!(" -- {it}"));
+            let hint: String = hint.collect();
             let global = format!(
                 "-- Whoever reaches that port may log in there as a client or a server too.\n\
                  ssl_ports = {{ {port} }}\n\
-                 ssl_interfaces = {{ {address} }}{dashes}{hint}\n\
+                 ssl_interfaces = {{ {address} }}{hint}\n\
                  ssl_ssl = {{ certificate = \"/etc/prosody/certs/localhost.crt\"; -- put yours here\n\
-                 \x20           key = \"/etc/prosody/certs/localhost.key\" }}\n\n"
+                 \x20           key = \"/etc/prosody/certs/localhost.key\" }}\n\n",
+                address = lua(&address),
             );
             return Self {
                 global,
+                own: &["ssl_ports", "ssl_interfaces", "ssl_ssl"],
                 module: Some("net_multiplex"),
                 ..Self::default()
             };
         }
-        let mut by_hand = Vec::new();
-        if *port != PROSODY_PORT {
-            by_hand.push(ByHand {
-                setting: "component_ports",
-                value: port.to_string(),
-                hint: format!("with {PROSODY_PORT} as well, if other components use it"),
-            });
-        }
         if !server.is_loopback() {
-            let and = if hint.is_empty() { "" } else { "; " };
-            by_hand.push(ByHand {
-                setting: "component_interfaces",
-                value: address,
-                hint: format!("{hint}{and}the link is not encrypted: keep it private"),
-            });
+            hints.push("the link is not encrypted: keep it private");
         }
+        let ports = Setting {
+            name: "component_ports",
+            fallbacks: &[],
+            defaults: vec![Endpoint::USUAL_PORT.to_string()],
+            needed: port.to_string(),
+            hints: Vec::new(),
+        };
+        let interfaces = Setting {
+            name: "component_interfaces",
+            fallbacks: &["component_interface", "local_interfaces"],
+            defaults: PROSODY_ADDRESSES.map(str::to_owned).to_vec(),
+            needed: address,
+            hints,
+        };
         Self {
-            by_hand,
+            settings: vec![ports, interfaces],
             ..Self::default()
         }
     }
@@ -146,28 +162,60 @@ impl Listener {
                     port.\n"
                 .to_owned();
         }
-        if self.by_hand.is_empty() {
-            return String::new();
+        let settings = self.settings.iter().filter(|it| !it.is_default());
+        let lines: String = settings.map(|it| format!("--   {it}\n")).collect();
+        if lines.is_empty() {
+            return lines;
         }
-        let mut comments = String::from(
-            "--\n-- BY HAND, into the global part of prosody.cfg.lua, above the first VirtualHost, because other\n\
-             -- components may have such a line there: add this to it. `--into prosody.cfg.lua` says where.\n",
-        );
-        for line in &self.by_hand {
-            let _ = writeln!(comments, "--   {line}");
-        }
-        comments
+        format!(
+            "--\n-- BY HAND, into the global part of prosody.cfg.lua, above the first VirtualHost. If such a line is\n\
+             -- there already, add only the last value to it. `--into prosody.cfg.lua` says where.\n{lines}"
+        )
     }
 }
 
-impl fmt::Display for ByHand {
+impl Setting {
+    /// Whether Prosody has without it what we need.
+    fn is_default(&self) -> bool {
+        self.defaults.iter().any(|it| covers(it, &self.needed))
+    }
+
+    /// What we need, as Lua.
+    fn value(&self) -> String {
+        lua_value(&self.needed)
+    }
+}
+
+/// Whether a Prosody that listens on what is there listens on what is needed: ports, or addresses, of which
+/// some stand for all.
+fn covers(there: &str, needed: &str) -> bool {
+    let address = |text: &str| text.parse::<IpAddr>().ok();
+    match (there, address(needed)) {
+        ("*" | "0.0.0.0", Some(IpAddr::V4(_))) | ("::", Some(IpAddr::V6(_))) => true,
+        (_, Some(needed)) => address(there) == Some(needed),
+        (_, None) => there == needed,
+    }
+}
+
+/// The whole line, with the defaults, because other components may rely on them.
+impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            setting,
-            value,
-            hint,
-        } = self;
-        write!(f, "{setting} = {{ {value} }} -- {hint}")
+        // What the needed one takes in could not be bound beside it.
+        let defaults = self.defaults.iter().filter(|it| !covers(&self.needed, it));
+        let defaults: Vec<&str> = defaults.map(|it| &**it).collect();
+        let values = defaults.iter().copied().chain([&*self.needed]);
+        let values: Vec<String> = values.map(lua_value).collect();
+        write!(f, "{} = {{ {} }}", self.name, values.join(", "))?;
+        let others = match &*defaults {
+            [] => None,
+            defaults => Some(format!("{} for other components", defaults.join(" and "))),
+        };
+        let hints = self.hints.iter().map(|it| (*it).to_owned());
+        let hints: Vec<String> = others.into_iter().chain(hints).collect();
+        match &*hints {
+            [] => Ok(()),
+            hints => write!(f, " -- {}", hints.join("; ")),
+        }
     }
 }
 
@@ -188,12 +236,13 @@ fn ejabberd_beside(config: &Config, version: Option<EjabberdVersion>, present: &
     };
     let of_bookmarks = match grants {
         true => grant::ejabberd_comment(version),
+        false if present.is_privilege_elsewhere => grant::EJABBERD_LEAST.to_owned(),
         false => grant::EJABBERD_WITHOUT.to_owned(),
     };
     let mut file = format!(
         "# For {for_which}: a file of its own, readable by ejabberd alone, because it holds the secret. Put\n\
-         # it at /etc/ejabberd/private-storage.yml, and add one line to ejabberd.yml:\n\
-         #   include_config_file: /etc/ejabberd/private-storage.yml\n\
+         # it at /etc/ejabberd/{EJABBERD_FILE}, and add one line to ejabberd.yml:\n\
+         #   include_config_file: /etc/ejabberd/{EJABBERD_FILE}\n\
          # Restart ejabberd afterwards.\n\
          #\n\
          {own_private}\
@@ -228,8 +277,14 @@ fn ejabberd_beside(config: &Config, version: Option<EjabberdVersion>, present: &
         if !present.delegation.contains(domain) {
             modules.push_str(&delegation());
         }
-        if grants && !present.privilege.contains(domain) {
-            modules.push_str(&grant::ejabberd(version));
+        if !present.privilege.contains(domain) {
+            match grants {
+                true => modules.push_str(&grant::ejabberd(version)),
+                false if present.is_privilege_elsewhere => {
+                    modules.push_str(&grant::ejabberd_least())
+                }
+                false => {}
+            }
         }
         if !modules.is_empty() {
             let domain = yaml(domain);
@@ -316,6 +371,14 @@ fn delegation() -> String {
                  \"{PRIVATE}\":\n            \
                    access: {RULE}\n"
     )
+}
+
+/// A number as it is, and what is none as a string.
+fn lua_value(text: &str) -> String {
+    match text.parse::<u16>() {
+        Ok(number) => number.to_string(),
+        Err(_) => lua(text),
+    }
 }
 
 fn lua(text: &str) -> String {

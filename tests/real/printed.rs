@@ -3,12 +3,14 @@
 
 use std::process::Command;
 
+use super::prosody_module::RawComponent;
 use super::stage::{Start, wait_until_served};
 use crate::support::answers::{refusal, text};
 use crate::support::certificates::Identity;
 use crate::support::client::RawClient;
 use crate::support::component::{self, Component, check_connect};
-use crate::support::server::{COMPONENT, HOST, OTHER_HOST, Options, Server, place};
+use crate::support::place::Folder;
+use crate::support::server::{COMPONENT, HOST, OTHER_HOST, Options, SECRET, Server, place};
 use crate::support::{ejabberd, ports, prosody};
 
 const USERS: [&str; 2] = ["alice@localhost", "alice@test2.localhost"];
@@ -130,94 +132,151 @@ fn ejabberd_grants_it_if_its_version_can() {
     }
 }
 
-/// What slidge's documentation has in ejabberd.yml, for every host, with another namespace delegated.
-/// Before 23.10 there is no privilege for IQs.
-fn gateways_modules((year, month): (u32, u32)) -> String {
-    let iq = "    iq:\n      \"http://jabber.org/protocol/pubsub\":\n        both: slidge_rule\n      \
-              \"http://jabber.org/protocol/pubsub#owner\":\n        set: slidge_rule\n";
-    let iq = if (year, month) >= (23, 10) { iq } else { "" };
-    // With a privilege of anybody's, these serve no component.
-    let privilege = match (year, month) {
-        (24, 10..) | (25, ..3) => String::new(),
-        _ => format!("  mod_privilege:\n    message:\n      outgoing: slidge_rule\n{iq}"),
-    };
-    format!(
-        "acl:\n  slidge_acl:\n    server:\n      - slidge.localhost\n\
-         access_rules:\n  slidge_rule:\n    - allow: slidge_acl\n\
-         modules:\n  mod_delegation:\n    namespaces:\n      \"urn:xmpp:example\":\n        \
-         access: slidge_rule\n{privilege}"
-    )
-}
-
-/// ejabberd takes a module once for a host, and did not start where another component had modules that
-/// ours has too ("Duplicated option"). What `--into` shows is taken by `patch` as it is.
-#[test]
-fn ejabberd_delegates_beside_another_components_modules() {
-    delegates_beside_a_gateway("");
-    // There a component without a privilege of its own is not delegated to.
-    if ejabberd::version() >= (25, 3) {
-        delegates_beside_a_gateway("off");
-    }
-}
-
-/// With this `bookmarks.mode`, or the default.
-fn delegates_beside_a_gateway(bookmarks: &str) {
-    let (year, month) = ejabberd::version();
-    let version = format!("{year}.{month:02}");
-    let folder = place().folder("gateway");
-    let ours = folder.inside("private-storage.yml");
-    let gateways = gateways_modules((year, month));
-    folder.write(
-        "gateway.yml",
-        &format!("include_config_file: {ours}\n{gateways}"),
-    );
-    let file = folder.outside().join("gateway.yml");
-    let file = file.to_str().expect("UTF-8");
-    let mut options = Options::delegating(&USERS);
-    let mut configuration = component::Options::at(ports::address(options.ports.component));
-    if !bookmarks.is_empty() {
-        configuration.extra = format!("[bookmarks]\nmode = \"{bookmarks}\"");
-    }
-    let arguments = [
-        "print-config",
-        "ejabberd",
-        "--server-version",
-        &version,
-        "--into",
-        file,
-    ];
-    let printed = component::run(&configuration, &arguments);
+/// Has a file of a server's read by `--into`, puts what is printed beside it, and has `patch` change it by what
+/// is said, as it is. That is returned.
+fn into(
+    folder: &Folder,
+    (file, ours): (&str, &str),
+    configuration: &component::Options,
+    router: &[&str],
+) -> String {
+    let outside = |name: &str| folder.outside().join(name).display().to_string();
+    let path = outside(file);
+    let arguments = [&["print-config"], router, &["--into", &path]].concat();
+    let printed = component::run(configuration, &arguments);
     let said = String::from_utf8(printed.stderr).expect("UTF-8");
     assert!(printed.status.success(), "{said}");
-    folder.write(
-        "private-storage.yml",
-        &String::from_utf8_lossy(&printed.stdout),
-    );
+    folder.write(ours, &String::from_utf8_lossy(&printed.stdout));
     folder.write("changes", &said);
     let patched = Command::new("patch")
-        .args([file, "-i"])
-        .arg(folder.outside().join("changes"))
+        .args([&path, "-i", &outside("changes")])
         .output();
     let patched = patched.expect("patch");
     assert!(patched.status.success(), "{said}\n{patched:?}");
-    let again = component::run(&configuration, &arguments);
+    let again = component::run(configuration, &arguments);
     assert!(
         again.stderr.starts_with(b"Nothing has to be changed"),
         "{again:?}"
     );
+    said
+}
+
+const SLIDGE: &str = "slidge.localhost";
+
+/// slidge's documentation has such hosts and such a component in Prosody's file. This one has other ends of line,
+/// begins with a host, so that the global part is above its first line, and ends with somebody's secret.
+#[test]
+fn prosody_delegates_beside_another_components_modules() {
+    let folder = place().folder("gateway");
+    let mut options = Options::delegating(&USERS);
+    let configuration = component::Options::at(ports::address(options.ports.component));
+    let host = |name: &str, modules: &str| {
+        format!(
+            "VirtualHost \"{name}\"\n  {modules}\n  privileged_entities = {{\n    [\"{SLIDGE}\"] = {{\n      \
+             roster = \"both\";\n      message = \"outgoing\";\n      iq = {{\n        \
+             [\"http://jabber.org/protocol/pubsub\"] = \"both\";\n        \
+             [\"http://jabber.org/protocol/pubsub#owner\"] = \"set\";\n      }};\n    }},\n  }}\n"
+        )
+    };
+    let hosts = host(HOST, "modules_enabled = { \"privilege\", \"pep\" }")
+        + &host(
+            OTHER_HOST,
+            "modules_enabled = { \"privilege\" }\n  modules_disabled = { \"version\", \"private\" }",
+        );
+    let gateway = format!(
+        "{hosts}Component \"{SLIDGE}\"\n  modules_enabled = {{ \"privilege\" }}\n  \
+         component_secret = \"{SECRET}\"\n"
+    );
+    let file = "gateway.cfg.lua";
+    folder.write(file, &gateway.replace('\n', "\r\n"));
+    let said = into(
+        &folder,
+        (file, "private-storage.cfg.lua"),
+        &configuration,
+        &["prosody"],
+    );
+    assert!(!said.contains(SECRET), "{said}");
+    assert!(!said.contains("By hand"), "{said}");
+    let included = folder.inside(file);
+    options.host_blocks = Some(format!(
+        "-- component_ports: there.\nInclude \"{included}\"\n"
+    ));
+    let server = prosody::start(options);
+    let mut gateway = RawComponent::login(&server, SLIDGE);
+    gateway.next_with("access='roster'");
+    delegates_to(server, configuration);
+}
+
+/// What slidge's documentation has in ejabberd.yml, with another namespace delegated: for every host, or with
+/// mod_privilege for the second one alone.
+fn gateways_modules(version: (u32, u32), is_for_all: bool) -> String {
+    let message = "mod_privilege:\n  message:\n    outgoing: slidge_rule\n";
+    let iq = "  iq:\n    \"http://jabber.org/protocol/pubsub\":\n      both: slidge_rule\n    \
+              \"http://jabber.org/protocol/pubsub#owner\":\n      set: slidge_rule\n";
+    // The option came with 24.10; until 25.03 no component is served beside a privilege of anybody's.
+    let privilege = match version {
+        it if it < (24, 10) => message.to_owned(),
+        it if it < (25, 3) => String::new(),
+        _ => format!("{message}{iq}"),
+    };
+    let (above, column) = match is_for_all {
+        true => (String::new(), 2),
+        false => (
+            format!("append_host_config:\n  {OTHER_HOST}:\n    modules:\n"),
+            6,
+        ),
+    };
+    let lines = privilege.lines();
+    let privilege: String = lines
+        .map(|line| format!("{:column$}{line}\n", ""))
+        .collect();
+    format!(
+        "acl:\n  slidge_acl:\n    server:\n      - {SLIDGE}\n\
+         access_rules:\n  slidge_rule:\n    - allow: slidge_acl\n\
+         modules:\n  mod_delegation:\n    namespaces:\n      \"urn:xmpp:example\":\n        \
+         access: slidge_rule\n{above}{privilege}"
+    )
+}
+
+/// ejabberd takes a module once for a host, and did not start where another component had modules that
+/// ours has too ("Duplicated option").
+#[test]
+fn ejabberd_delegates_beside_another_components_modules() {
+    delegates_beside_a_gateway(None);
+    // There a host that gives the component no privilege is not delegated, as soon as another host has any
+    // privileges: that was said of the host's own alone.
+    if ejabberd::version() >= (25, 3) {
+        delegates_beside_a_gateway(Some("[bookmarks]\nmode = \"off\""));
+    }
+}
+
+/// With bookmarks, and a gateway of every host; or with these settings, and a gateway of the second host alone.
+fn delegates_beside_a_gateway(settings: Option<&str>) {
+    let (year, month) = ejabberd::version();
+    let version = format!("{year}.{month:02}");
+    let folder = place().folder("gateway");
+    let (file, ours) = ("gateway.yml", "private-storage.yml");
+    let gateways = gateways_modules((year, month), settings.is_none());
+    let included = folder.inside(ours);
+    folder.write(
+        file,
+        &format!("include_config_file: {included}\n{gateways}"),
+    );
+    let mut options = Options::delegating(&USERS);
+    let mut configuration = component::Options::at(ports::address(options.ports.component));
+    configuration.extra = settings.unwrap_or_default().to_owned();
+    let router = ["ejabberd", "--server-version", &version];
+    into(&folder, (file, ours), &configuration, &router);
 
     let gateway = ejabberd::listener(&format!("port: {}\n    ip: \"127.0.0.1\"", ports::free()));
-    let gateway = gateway.replace(COMPONENT, "slidge.localhost");
-    let include = format!(
-        "include_config_file: \"{}\"\n",
-        folder.inside("gateway.yml")
-    );
+    let gateway = gateway.replace(COMPONENT, SLIDGE);
+    let include = format!("include_config_file: \"{}\"\n", folder.inside(file));
     options.host_blocks = Some(format!("{include}{gateway}"));
     options.besides = "modules:\n  mod_version: {}\n".to_owned();
     let server = ejabberd::start(options);
     let (exit, said) = check_connect(&configuration);
     assert_eq!(exit, Some(0), "{said}");
-    if bookmarks.is_empty() && (year, month) >= (25, 3) {
+    if settings.is_none() && (year, month) >= (25, 3) {
         for host in [HOST, OTHER_HOST] {
             let line = format!("✓ bookmarks of {host}: kept in step with PEP\n");
             assert!(said.contains(&line), "{said}");

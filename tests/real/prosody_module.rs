@@ -42,14 +42,15 @@ fn component(server: &Server) -> Component {
 }
 
 /// A component that does as the test says.
-struct RawComponent {
+pub struct RawComponent {
     stream: TcpStream,
     cutter: Cutter,
     jid: &'static str,
 }
 
 impl RawComponent {
-    fn login(server: &Server, jid: &'static str) -> RawComponent {
+    /// Connects, and proves who it is.
+    pub fn login(server: &Server, jid: &'static str) -> RawComponent {
         let stream = TcpStream::connect(server.component_address()).expect("it listens");
         let mut component = RawComponent {
             stream,
@@ -88,7 +89,8 @@ impl RawComponent {
         }
     }
 
-    fn next_with(&mut self, part: &str) -> String {
+    /// The next stanza with this in it.
+    pub fn next_with(&mut self, part: &str) -> String {
         loop {
             let piece = self.next();
             if piece.contains(part) {

@@ -49,6 +49,15 @@ fn wrong_arguments_are_64() {
         assert_eq!(output.status.code(), Some(64), "{arguments:?}");
         assert!(text(&output.stderr).contains("--help"), "{arguments:?}");
     }
+    // It was passed over without a word.
+    for into in [&[][..], &["--into", "component.toml"]] {
+        let arguments = ["print-config", "prosody", "--server-version", "26.07"];
+        let output = run(&folder, GOOD, &[&arguments, into].concat());
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(64), "{said}");
+        assert!(said.contains("one file does for Prosody"), "{said}");
+        assert!(output.stdout.is_empty());
+    }
     for arguments in [&["--help"], &["--version"]] {
         assert_eq!(run(&folder, GOOD, arguments).status.code(), Some(0));
     }

@@ -97,7 +97,7 @@ modules_disabled = {{ "s2s" }}
 fn listener(options: &Options) -> String {
     let component = options.ports.component;
     match &options.host_blocks {
-        Some(blocks) if blocks.contains("\ncomponent_ports") => String::new(),
+        Some(blocks) if blocks.contains("component_ports") => String::new(),
         _ => format!(
             "component_interfaces = {{ \"127.0.0.1\" }}\ncomponent_ports = {{ {component} }}\n"
         ),

@@ -27,12 +27,15 @@ impl Default for Endpoint {
     fn default() -> Self {
         Endpoint::Tcp {
             host: "127.0.0.1".to_owned(),
-            port: 5347,
+            port: Self::USUAL_PORT,
         }
     }
 }
 
 impl Endpoint {
+    /// The port at which servers usually wait for components.
+    pub const USUAL_PORT: u16 = 5347;
+
     /// Reads `host:port`, where an IPv6 address stands in brackets, so that its colons are its own;
     /// or `unix:` and the absolute path of a socket.
     pub fn parse(text: &str) -> Option<Self> {

@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use super::RULE;
+use super::{PRIVATE, RULE};
 use crate::config::BookmarksMode;
 
 /// What is granted, each for get and set.
@@ -15,6 +15,9 @@ pub const NAMESPACES: [&str; 2] = [
     "http://jabber.org/protocol/pubsub",
     "http://jabber.org/protocol/pubsub#owner",
 ];
+
+/// What is granted where PEP is left alone, so that there is something: the component does not use it.
+pub const LEAST: [&str; 1] = [PRIVATE];
 
 /// From this version on, ejabberd lets us work on PEP.
 const USABLE: EjabberdVersion = EjabberdVersion(25, 3);
@@ -83,12 +86,7 @@ pub fn prosody(mode: BookmarksMode) -> (&'static str, &'static str) {
 /// What a host of ejabberd is told, among its modules; commented out if it is not known whether its
 /// version can take it.
 pub fn ejabberd(version: Option<EjabberdVersion>) -> String {
-    let mut block = String::from("      mod_privilege:\n        iq:\n");
-    for namespace in NAMESPACES {
-        block.push_str(&format!(
-            "          \"{namespace}\":\n            both: {RULE}\n"
-        ));
-    }
+    let block = privilege(&NAMESPACES);
     match version.map(EjabberdVersion::support) {
         Some(Support::Yes) => block,
         Some(_) => String::new(),
@@ -97,6 +95,18 @@ pub fn ejabberd(version: Option<EjabberdVersion>) -> String {
             .map(|line| format!("      # {}\n", line.strip_prefix("      ").unwrap_or(line)))
             .collect(),
     }
+}
+
+/// The same where nothing is to be granted, and another host has mod_privilege.
+pub fn ejabberd_least() -> String {
+    privilege(&LEAST)
+}
+
+fn privilege(namespaces: &[&str]) -> String {
+    let lines = namespaces.iter();
+    let lines = lines.map(|it| format!("          \"{it}\":\n            both: {RULE}\n"));
+    let lines: String = lines.collect();
+    format!("      mod_privilege:\n        iq:\n{lines}")
 }
 
 /// What is said of it to ejabberd's administrator.
@@ -139,3 +149,7 @@ pub fn ejabberd_comment(version: Option<EjabberdVersion>) -> String {
 pub const EJABBERD_WITHOUT: &str = "# mod_privilege, if any host loads it: 24.10 to 24.12 then drop everything that the component\n\
      # sends; from 25.03 on, each host above must also give the component a privilege, or it gets no\n\
      # delegation.\n";
+
+/// The same where a privilege is given for that reason alone.
+pub const EJABBERD_LEAST: &str = "# mod_privilege, because another host loads it: a host that gives the component no privilege then gets\n\
+     # no delegation. The component does not use this one.\n";

@@ -2,6 +2,7 @@
 //! would not go with ours. Nothing is changed.
 
 mod ejabberd;
+mod lua;
 mod module;
 mod prosody;
 mod yaml;
@@ -16,8 +17,11 @@ use similar::TextDiff;
 pub use ejabberd::ejabberd;
 pub use prosody::prosody;
 
-/// How many lines are shown before and behind a change.
+/// How many lines are shown before and behind a change, at most.
 const AROUND: usize = 3;
+
+/// What tells, in small letters, that a line may hold a secret.
+const SECRETS: [&str; 6] = ["pass", "pwd", "secret", "token", "credential", "key"];
 
 /// What comes of reading the server's file.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,6 +49,8 @@ pub struct Present {
     pub delegation: BTreeSet<String>,
     /// The domains that have mod_privilege.
     pub privilege: BTreeSet<String>,
+    /// Whether the others need it, because some host has it.
+    pub is_privilege_elsewhere: bool,
 }
 
 /// A file of the server's, and what is to become of it.
@@ -59,7 +65,7 @@ struct Source {
 /// Lines that are put behind a line, or in its place.
 #[derive(Debug)]
 struct Edit {
-    /// From 1.
+    /// From 1; or 0 for the place before all.
     line: usize,
     is_instead: bool,
     /// Each with its end.
@@ -73,6 +79,11 @@ impl Source {
             text: fs::read_to_string(path)?,
             edits: Vec::new(),
         })
+    }
+
+    /// A place in it, for people.
+    fn at(&self, line: usize) -> String {
+        format!("{}, line {line}", self.path.display())
     }
 
     /// The text of a line, from 1.
@@ -103,35 +114,80 @@ impl Source {
     }
 
     fn edited(&self) -> String {
+        let end = match self.text.split_inclusive('\n').next() {
+            Some(first) if first.ends_with("\r\n") => "\r\n",
+            _ => "\n",
+        };
         let mut edited = String::new();
-        for (line, number) in self.text.lines().zip(1..) {
-            let here = || self.edits.iter().filter(|edit| edit.line == number);
-            if !here().any(|edit| edit.is_instead) {
+        let lines = self.text.split_inclusive('\n');
+        for (number, line) in (0..).zip([""].into_iter().chain(lines)) {
+            let here = |is_instead| {
+                let edits = self.edits.iter();
+                edits.filter(move |it| it.line == number && it.is_instead == is_instead)
+            };
+            if here(true).next().is_none() {
                 edited.push_str(line);
-                edited.push('\n');
             }
-            edited.extend(here().map(|edit| &*edit.lines));
+            for edit in here(true).chain(here(false)) {
+                if !edited.is_empty() && !edited.ends_with('\n') {
+                    edited.push_str(end);
+                }
+                edited.push_str(&edit.lines.replace('\n', end));
+            }
         }
         edited
     }
 
-    /// What is to be changed, as `diff -u` shows it; empty if nothing is.
-    fn diff(&self) -> String {
-        if self.edits.is_empty() {
-            return String::new();
-        }
+    /// What is to be changed, as `diff -u` shows it, with as many lines around it as hold no secret; `None`
+    /// if it cannot be shown without one, which is so where the last line has no end.
+    fn diff(&self) -> Option<String> {
         let (path, edited) = (self.path.display().to_string(), self.edited());
         let diff = TextDiff::from_lines(&*self.text, &*edited);
         let mut diff = diff.unified_diff();
-        diff.context_radius(AROUND).header(&path, &path).to_string()
+        let mut diffs = (0..=AROUND).rev().map(|around| {
+            let diff = diff.context_radius(around).header(&path, &path);
+            diff.to_string()
+        });
+        diffs.find(|it| !shows_a_secret(it))
     }
+
+    /// The same for people.
+    fn in_words(&self) -> impl Iterator<Item = String> {
+        self.edits.iter().map(|edit| {
+            let place = match (edit.line, edit.is_instead) {
+                (0, _) => format!("{}, above all lines", self.path.display()),
+                (line, false) => format!("{}, behind it", self.at(line)),
+                (line, true) => format!("{}, in its place", self.at(line)),
+            };
+            format!("{place}: put this:\n{}", edit.lines.trim_end())
+        })
+    }
+}
+
+/// Whether a line of the file itself is in a diff that looks like it holds somebody's secret, if only in an
+/// address such as `redis://user:secret@host`.
+fn shows_a_secret(diff: &str) -> bool {
+    let header = 2;
+    let lines = diff.lines().skip(header);
+    let mut lines = lines
+        .filter(|it| !it.starts_with('+'))
+        .map(str::to_lowercase);
+    lines.any(|it| {
+        SECRETS.iter().any(|word| it.contains(word)) || it.contains("://") && it.contains('@')
+    })
 }
 
 /// What an administrator is told about the server's files, the first of which was named.
 fn told(sources: &[Source], by_hand: &[String]) -> String {
     let named = sources.first().map(|it| it.path.display().to_string());
     let named = named.unwrap_or_default();
-    let diffs: String = sources.iter().map(Source::diff).collect();
+    let (mut diffs, mut by_hand) = (String::new(), by_hand.to_vec());
+    for source in sources.iter().filter(|it| !it.edits.is_empty()) {
+        match source.diff() {
+            Some(diff) => diffs.push_str(&diff),
+            None => by_hand.extend(source.in_words()),
+        }
+    }
     if diffs.is_empty() && by_hand.is_empty() {
         return format!("Nothing has to be changed in {named}.\n");
     }

@@ -92,7 +92,8 @@ fn prosody_for_several_domains() {
     assert_eq!(file.matches("\nComponent ").count(), 1);
 }
 
-/// Others may have said where to listen already, and of two such lines the later one counts.
+/// Others may have said where to listen already, and of two such lines the later one counts. The line took the
+/// defaults away from other components.
 #[test]
 fn prosody_is_told_by_hand_where_to_listen_if_it_would_not_by_itself() {
     let by_hand = |server: &str| {
@@ -107,18 +108,28 @@ fn prosody_is_told_by_hand_where_to_listen_if_it_would_not_by_itself() {
     let none: [&str; 0] = [];
     assert_eq!(by_hand("localhost:5347"), none);
     assert_eq!(by_hand("[::1]:5347"), none);
-    let port = "component_ports = { 8888 } -- with 5347 as well, if other components use it";
+    let port = "component_ports = { 5347, 8888 } -- 5347 for other components";
     assert_eq!(by_hand("localhost:8888"), [port]);
     assert_eq!(
         by_hand("192.0.2.1:5347"),
-        ["component_interfaces = { \"192.0.2.1\" } -- the link is not encrypted: keep it private"]
+        [
+            "component_interfaces = { \"127.0.0.1\", \"::1\", \"192.0.2.1\" } -- 127.0.0.1 and ::1 for other \
+             components; the link is not encrypted: keep it private"
+        ]
+    );
+    assert_eq!(
+        by_hand("127.0.0.2:5347"),
+        [
+            "component_interfaces = { \"127.0.0.1\", \"::1\", \"127.0.0.2\" } -- 127.0.0.1 and ::1 for other \
+             components"
+        ]
     );
     assert_eq!(
         by_hand("prosody:8888"),
         [
             port,
-            "component_interfaces = { \"*\" } -- better: the one address that the component connects to; \
-             the link is not encrypted: keep it private"
+            "component_interfaces = { \"::1\", \"*\" } -- ::1 for other components; better than \"*\": the one \
+             address that the component connects to; the link is not encrypted: keep it private"
         ]
     );
 }
@@ -240,7 +251,7 @@ fn prosody_is_told_how_to_encrypt() {
         assert!(block.contains(&listener(ip)), "{block}");
         assert!(block.contains("{ \"private_storage\", \"net_multiplex\" }"));
     }
-    assert!(block("prosody:5348").contains("{ \"*\" } -- better: the one address"));
+    assert!(block("prosody:5348").contains("{ \"*\" } -- better than \"*\": the one address"));
 }
 
 #[test]

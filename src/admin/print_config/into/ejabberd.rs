@@ -9,14 +9,11 @@ use std::path::Path;
 use std::ptr;
 
 use super::super::grant::{self, EjabberdVersion, Support};
-use super::super::{PRIVATE, ejabberd_beside};
+use super::super::{EJABBERD_FILE, ejabberd_beside};
 use super::module::{Module, Wanted, at};
 use super::yaml::{self, Node, Value};
 use super::{Advice, Present, Source, told};
 use crate::config::{BookmarksMode, Config};
-
-/// What our file is called.
-const OURS: &str = "private-storage.yml";
 
 const DELEGATION: &str = "mod_delegation";
 const PRIVILEGE: &str = "mod_privilege";
@@ -29,7 +26,7 @@ pub fn ejabberd(config: &Config, version: EjabberdVersion, path: &Path) -> io::R
     let mut by_hand = Vec::new();
     let included = included(&main, &tree, &mut by_hand);
     if !included.takes_ours {
-        let ours = main.path.with_file_name(OURS);
+        let ours = main.path.with_file_name(EJABBERD_FILE);
         main.put_at_the_end(format!("include_config_file: {}\n", ours.display()));
     }
     let (mut sources, mut trees) = (vec![main], vec![tree]);
@@ -41,8 +38,7 @@ pub fn ejabberd(config: &Config, version: EjabberdVersion, path: &Path) -> io::R
     let domains = &config.access.domains;
     let privileges = match (version.support(), config.bookmarks.mode) {
         (Support::Yes, BookmarksMode::Pep) => grant::NAMESPACES.map(Wanted::Privilege).to_vec(),
-        // A component without any privilege is not delegated to.
-        (Support::Yes, BookmarksMode::Off) => vec![Wanted::Privilege(PRIVATE)],
+        (Support::Yes, BookmarksMode::Off) => grant::LEAST.map(Wanted::Privilege).to_vec(),
         (Support::Harmful | Support::No, _) => Vec::new(),
     };
     let delegations = modules(&trees, domains, DELEGATION);
@@ -62,13 +58,16 @@ pub fn ejabberd(config: &Config, version: EjabberdVersion, path: &Path) -> io::R
     }
     for module in &grants {
         by_hand.extend(module.change(&mut sources, "iq", &privileges));
-        if version.support() == Support::Harmful {
-            by_hand.push(format!(
+    }
+    let on_any_host = anywhere(&trees, PRIVILEGE);
+    if version.support() == Support::Harmful {
+        by_hand.extend(on_any_host.iter().map(|(file, line)| {
+            format!(
                 "{}: ejabberd {version} drops all that the component sends while any host has \
                  {PRIVILEGE}: take it out, or use 25.03 or later",
-                module.at(&sources)
-            ));
-        }
+                at(&sources, *file, *line)
+            )
+        }));
     }
     let jid = config.component.jid.as_str();
     for (file, line) in listeners(&trees, jid) {
@@ -84,6 +83,7 @@ pub fn ejabberd(config: &Config, version: EjabberdVersion, path: &Path) -> io::R
     let present = Present {
         delegation: domains(&delegations),
         privilege: domains(&grants),
+        is_privilege_elsewhere: version.support() == Support::Yes && !on_any_host.is_empty(),
     };
     Ok(Advice {
         file: ejabberd_beside(config, Some(version), &present),
@@ -105,7 +105,7 @@ fn included(main: &Source, tree: &Node, by_hand: &mut Vec<String>) -> Included {
     let mut names = includes(tree);
     while let Some(name) = names.pop() {
         let path = folder.join(name);
-        if path.file_name().is_some_and(|it| it == OURS) {
+        if path.file_name().is_some_and(|it| it == EJABBERD_FILE) {
             included.takes_ours = true;
             continue;
         }
@@ -190,6 +190,25 @@ fn modules<'t>(trees: &'t [Node], domains: &[String], name: &str) -> Vec<Module<
         }
     }
     modules
+}
+
+/// Where any host has a module, of the top level or of its own: in which file and line.
+fn anywhere(trees: &[Node], name: &str) -> Vec<(usize, usize)> {
+    let mut lists = under(trees, &["modules"]);
+    for option in ["host_config", "append_host_config"] {
+        for (file, hosts) in under(trees, &[option]) {
+            let modules = hosts
+                .entries()
+                .iter()
+                .flat_map(|it| it.value.all("modules"));
+            lists.extend(modules.map(|it| (file, &it.value)));
+        }
+    }
+    let lines = |(file, list): (usize, &Node)| {
+        let lines = list.all(name).map(|it| (file, it.key.place.line));
+        lines.collect::<Vec<_>>()
+    };
+    lists.into_iter().flat_map(lines).collect()
 }
 
 /// What stands under these keys, each time that they are there; and in which file.

@@ -18,9 +18,8 @@ pub struct Module<'t> {
 
 /// A place in one of these files, for people.
 pub fn at(sources: &[Source], file: usize, line: usize) -> String {
-    let path = sources.get(file).map(|it| it.path.display());
-    let path = path.map(|it| it.to_string()).unwrap_or_default();
-    format!("{path}, line {line}")
+    let source = sources.get(file);
+    source.map(|it| it.at(line)).unwrap_or_default()
 }
 
 /// What a module is to have for us.

@@ -1,136 +1,228 @@
-//! Prosody's own file. An included one can say all but where Prosody listens, because others may have
+//! Prosody's own files. An included one can say all but where Prosody listens, because others may have
 //! said that too.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use super::super::{ByHand, Listener};
+use super::super::{Listener, PROSODY_FILE, Setting, covers};
+use super::lua::{self, Statement, What};
 use super::{Advice, Source, told};
 use crate::config::Config;
 
-/// What our file is called.
-const OURS: &str = "private-storage.cfg.lua";
-
 /// What goes with this file of Prosody's, and with those that it includes.
 pub fn prosody(config: &Config, path: &Path) -> io::Result<Advice> {
-    let mut main = Source::read(path)?;
-    let included = included(&main);
+    let jid = config.component.jid.as_str();
     let mut by_hand = Vec::new();
-    let needed = Listener::of(&config.component).by_hand;
-    for setting in &needed {
-        match said(&main, setting.setting) {
-            Some((line, text)) if !text.contains(&setting.value) => by_hand.push(format!(
-                "{}, line {line}: `{}`: add {} to it",
-                main.path.display(),
-                text.trim(),
-                setting.value
-            )),
-            Some(_) => {}
-            None => add(&mut main, setting),
+    let mut files = Files::read(path, jid, &mut by_hand)?;
+    let listener = Listener::of(&config.component);
+    for mut setting in listener.settings {
+        let lines = files.globals(setting.name);
+        if !lines.is_empty() {
+            by_hand.extend(lines.iter().filter_map(|it| it.lacks(&setting)));
+            continue;
+        }
+        let mut fallbacks = setting.fallbacks.iter();
+        let fallback = fallbacks.find_map(|name| files.globals(name).pop());
+        if let Some(line) = fallback {
+            setting.defaults = line.values.to_vec();
+        }
+        if !setting.is_default() {
+            files.main.add(&setting);
         }
     }
-    let jid = format!("\"{}\"", config.component.jid.as_str());
-    for source in [&main].into_iter().chain(&included.sources) {
-        let named = code(source).find(|(_, text)| text.contains(&jid));
-        by_hand.extend(named.map(|(line, text)| {
+    for name in listener.own {
+        let lines = files.globals(name).into_iter();
+        by_hand.extend(lines.map(|it| {
             format!(
-                "{}, line {line}: `{}`: take out what is said of {jid} there. It is in the printed file",
-                source.path.display(),
-                text.trim(),
+                "{}: {name} is in the printed file too, and of two such lines the later one counts: bring \
+                 both together",
+                it.at
             )
         }));
     }
-    if !included.takes_ours {
-        main.put_at_the_end(format!("Include \"{OURS}\"\n"));
+    for file in files.all() {
+        let hosts = file.hosts().filter(|(_, it)| it.eq_ignore_ascii_case(jid));
+        by_hand.extend(hosts.map(|(line, _)| {
+            format!(
+                "{}: take out what is said of {jid} there: it is in the printed file",
+                file.source.at(line)
+            )
+        }));
+    }
+    if !files.takes_ours {
+        let include = format!("Include \"{PROSODY_FILE}\"\n");
+        files.main.source.put_at_the_end(include);
     }
     Ok(Advice {
         file: super::super::prosody(config),
-        changes: told(&[main], &by_hand),
+        changes: told(&[files.main.source], &by_hand),
     })
 }
 
-/// The lines that are no comments, as far as that is to be seen line by line; with their numbers.
-fn code(source: &Source) -> impl Iterator<Item = (usize, &str)> {
-    let lines = (1..).zip(source.text.lines());
-    lines
-        .map(|(number, line)| (number, line.split("--").next().unwrap_or_default()))
-        .filter(|(_, line)| !line.trim().is_empty())
+/// A file, and what it says.
+#[derive(Debug)]
+struct File {
+    source: Source,
+    statements: Vec<Statement>,
 }
 
-/// Where a setting is made, and with what.
-fn said<'a>(source: &'a Source, setting: &str) -> Option<(usize, &'a str)> {
-    code(source).find(|(_, line)| {
-        let rest = line.trim_start().strip_prefix(setting);
-        rest.is_some_and(|rest| rest.trim_start().starts_with('='))
-    })
+/// A line that sets something for the whole server.
+struct Line<'f> {
+    /// For people.
+    at: String,
+    values: &'f [String],
 }
 
-/// Has a setting added to the global part, which ends with the first host.
-fn add(main: &mut Source, setting: &ByHand) {
-    let is_host = |line: &str| {
-        let line = line.trim_start();
-        ["VirtualHost", "Component"]
-            .iter()
-            .any(|it| line.starts_with(it))
-    };
-    let host = code(main).find(|(_, line)| is_host(line));
-    let before = match host {
-        Some((line, _)) => line - 1,
-        None => main.text.lines().count(),
-    };
-    main.put_behind(before, format!("{setting}\n"));
+impl File {
+    fn read(path: &Path) -> io::Result<Self> {
+        let source = Source::read(path)?;
+        let statements = lua::read(&source.text);
+        Ok(Self { source, statements })
+    }
+
+    fn hosts(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.statements.iter().filter_map(|it| match &it.what {
+            What::Host(name) => Some((it.line, &**name)),
+            _ => None,
+        })
+    }
+
+    /// What it includes: paths, of which the names may be patterns.
+    fn patterns(&self) -> Vec<PathBuf> {
+        let folder = self.source.path.parent().unwrap_or(Path::new("/"));
+        let names = self.statements.iter().filter_map(|it| match &it.what {
+            What::Include(name) => Some(folder.join(name)),
+            _ => None,
+        });
+        names.collect()
+    }
+
+    /// Has a setting added to the global part.
+    fn add(&mut self, setting: &Setting) {
+        let host = self.hosts().next().map(|(line, _)| line);
+        let line = format!("{setting}\n");
+        match host {
+            Some(host) => self.source.put_behind(host - 1, line),
+            None => self.source.put_at_the_end(line),
+        }
+    }
 }
 
-/// What a file includes.
-#[derive(Debug, Default)]
-struct Included {
-    sources: Vec<Source>,
-    /// Whether ours is among it, once it is there.
+impl Line<'_> {
+    /// What is to be done if what we need is not in it.
+    fn lacks(&self, setting: &Setting) -> Option<String> {
+        let is_there = self.values.iter().any(|it| covers(it, &setting.needed));
+        (!is_there).then(|| format!("{}: add {} to {}", self.at, setting.value(), setting.name))
+    }
+}
+
+/// A file with those that it includes, and that these include.
+struct Files {
+    main: File,
+    included: Vec<File>,
+    /// Whether ours is among them, once it is there.
     takes_ours: bool,
 }
 
-fn included(main: &Source) -> Included {
-    let mut included = Included::default();
-    let folder = main.path.parent().unwrap_or(Path::new("/"));
-    for (_, line) in code(main) {
-        let rest = line.trim_start().strip_prefix("Include");
-        let Some(pattern) = rest.and_then(|rest| rest.split(['"', '\'']).nth(1)) else {
-            continue;
+impl Files {
+    /// What cannot be read is left to the administrator.
+    fn read(path: &Path, jid: &str, by_hand: &mut Vec<String>) -> io::Result<Self> {
+        let main = File::read(path)?;
+        let mut patterns = VecDeque::from(main.patterns());
+        let mut files = Self {
+            main,
+            included: Vec::new(),
+            takes_ours: false,
         };
-        let pattern = folder.join(pattern);
-        included.takes_ours |= match pattern.file_name().and_then(|it| it.to_str()) {
-            Some(name) => name == OURS || name == "*.cfg.lua" || name == "*.lua" || name == "*",
-            None => false,
+        let mut unread = |path: &Path, error: io::Error| {
+            by_hand.push(format!(
+                "{} cannot be read: {error}. See for yourself whether it says something of {jid}, or where \
+                 components connect (component_ports, component_interfaces)",
+                path.display()
+            ));
         };
-        let sources = files(&pattern).into_iter();
-        included
-            .sources
-            .extend(sources.filter_map(|it| Source::read(&it).ok()));
+        while let Some(pattern) = patterns.pop_front() {
+            files.takes_ours |= takes(&name(&pattern), PROSODY_FILE);
+            let paths = paths(&pattern).unwrap_or_else(|error| {
+                unread(&pattern, error);
+                Vec::new()
+            });
+            for path in paths {
+                if files.all().any(|it| it.source.path == path) {
+                    continue;
+                }
+                match File::read(&path) {
+                    Ok(file) => {
+                        patterns.extend(file.patterns());
+                        files.included.push(file);
+                    }
+                    Err(error) => unread(&path, error),
+                }
+            }
+        }
+        Ok(files)
     }
-    included
+
+    fn all(&self) -> impl Iterator<Item = &File> {
+        [&self.main].into_iter().chain(&self.included)
+    }
+
+    /// Where something is set for the whole server: each file has a global part of its own.
+    fn globals(&self, name: &str) -> Vec<Line<'_>> {
+        let mut lines = Vec::new();
+        for file in self.all() {
+            lines.extend(file.statements.iter().filter_map(|it| match &it.what {
+                What::Global(global, values) if global == name => Some(Line {
+                    at: file.source.at(it.line),
+                    values,
+                }),
+                _ => None,
+            }));
+        }
+        lines
+    }
 }
 
-/// The files that an include with a star in its name takes, or the one that it names; without ours.
-fn files(pattern: &Path) -> Vec<PathBuf> {
-    let (Some(folder), Some(name)) = (pattern.parent(), pattern.file_name()) else {
-        return Vec::new();
-    };
-    let name = name.to_string_lossy();
-    let Some((before, behind)) = name.split_once('*') else {
-        return if name == OURS {
+/// The files that an include takes, but for ours.
+fn paths(pattern: &Path) -> io::Result<Vec<PathBuf>> {
+    let glob = name(pattern);
+    if !glob.contains(['*', '?']) {
+        let is_ours = glob == PROSODY_FILE;
+        return Ok(if is_ours {
             Vec::new()
         } else {
             vec![pattern.to_owned()]
-        };
-    };
-    let Ok(entries) = fs::read_dir(folder) else {
-        return Vec::new();
-    };
-    let mut names: Vec<_> = entries
-        .flatten()
-        .map(|it| it.file_name().to_string_lossy().into_owned())
-        .filter(|it| it.starts_with(before) && it.ends_with(behind) && it != OURS)
-        .collect();
-    names.sort();
-    names.into_iter().map(|it| folder.join(it)).collect()
+        });
+    }
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(pattern.parent().unwrap_or(Path::new("/")))? {
+        let path = entry?.path();
+        let name = name(&path);
+        if takes(&glob, &name) && !name.starts_with('.') && name != PROSODY_FILE {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+/// Whether a pattern, in which `*` stands for anything and `?` for one character, takes a name.
+fn takes(glob: &str, name: &str) -> bool {
+    let (mut pattern, mut rest) = (glob.chars(), name.chars());
+    match (pattern.next(), rest.next()) {
+        (None, first) => first.is_none(),
+        (Some('*'), first) => {
+            takes(pattern.as_str(), name) || first.is_some() && takes(glob, rest.as_str())
+        }
+        (Some(it), Some(first)) => {
+            (it == '?' || it == first) && takes(pattern.as_str(), rest.as_str())
+        }
+        (Some(_), None) => false,
+    }
 }
