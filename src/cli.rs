@@ -187,8 +187,8 @@ impl Router {
     ) -> ExitCode {
         let advice = match (self, into, version) {
             (Self::Prosody, _, Some(_)) => {
-                eprintln!(
-                    "--server-version is for ejabberd alone: one file does for Prosody 0.12 and later. Leave it out"
+                logs::error(
+                    "--server-version is for ejabberd alone: one file does for Prosody 0.12 and later. Leave it out",
                 );
                 return ExitCode::from(exit::USAGE);
             }

@@ -1,7 +1,7 @@
 //! Prosody's own files. An included one can say all but where Prosody listens, because others may have
 //! said that too.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -130,6 +130,9 @@ impl Files {
     fn read(path: &Path, jid: &str, by_hand: &mut Vec<String>) -> io::Result<Self> {
         let main = File::read(path)?;
         let mut patterns = VecDeque::from(main.patterns());
+        // One file may be included by many paths, and by itself.
+        let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let mut known = BTreeSet::from([real(path)]);
         let mut files = Self {
             main,
             included: Vec::new(),
@@ -149,7 +152,7 @@ impl Files {
                 Vec::new()
             });
             for path in paths {
-                if files.all().any(|it| it.source.path == path) {
+                if !known.insert(real(&path)) {
                     continue;
                 }
                 match File::read(&path) {

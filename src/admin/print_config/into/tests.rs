@@ -495,6 +495,20 @@ fn included_files_of_prosodys_are_read_like_the_first() {
 }
 
 /// What could not be read was passed over without a word.
+/// It was read again and again, by ever longer paths.
+#[test]
+fn a_file_of_prosodys_that_includes_itself_is_read_once() {
+    let itself = "component_ports = { 9999 }\nInclude \"../conf.d/a.cfg.lua\"\n";
+    let main = "Include \"conf.d/a.cfg.lua\"\nVirtualHost \"example.org\"\n";
+    let files = [("prosody.cfg.lua", main), ("conf.d/a.cfg.lua", itself)];
+    let told = advised_prosody(&files, OTHER_PORT);
+    assert_eq!(
+        told.matches("add 8888 to component_ports").count(),
+        1,
+        "{told}"
+    );
+}
+
 #[test]
 fn what_of_prosodys_cannot_be_read_is_said() {
     let main = "Include \"conf.d/*.cfg.lua\"\nInclude \"absent/*.lua\"\nInclude \"absent.lua\"\n";
