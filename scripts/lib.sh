@@ -76,6 +76,49 @@ make_debian() {
   mv "$folder.part" "$folder"
 }
 
+# Has a command run when the script ends, however it does. A Ctrl-C ends it even where a program has taken that for
+# a wish to end well, as a booted system does.
+when_it_ends() {
+  # shellcheck disable=SC2064  # the command as it is now
+  trap "$1" EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM HUP
+}
+
+# Lets go of what a script has mounted, even if somebody is in there still.
+unmount() {
+  ! mountpoint -q "$1" || umount "$1" 2>/dev/null || umount --lazy "$1" || say "$1 is still mounted"
+}
+
+# Makes a Debian that can be booted in a folder (once; a minute or two), with packages of a suite. Servers among them
+# wait to be started. What a failure leaves in FOLDER.base is the caller's to clear away: clear_bootable does.
+make_bootable() {
+  local folder=$1 suite=$2
+  shift 2
+  [ ! -d "$folder" ] || return 0
+  say "Making a Debian with $* of $suite in $folder"
+  make_debian "${suite%-backports}" "$folder.base" --include=systemd,systemd-sysv,dbus
+  printf '#!/bin/sh\nexit 101\n' >"$folder.base/usr/sbin/policy-rc.d"
+  chmod 755 "$folder.base/usr/sbin/policy-rc.d"
+  printf 'deb %s %s main\n' "$(debian_mirror)" "$suite" >"$folder.base/etc/apt/sources.list.d/servers.list"
+  mount -t proc proc "$folder.base/proc"
+  { enter "$folder.base" apt-get -qq update &&
+    enter "$folder.base" apt-get -qq -y --no-install-recommends -t "$suite" install "$@"
+  } >>"$folder.base.log" 2>&1 || fail "apt-get failed: $(tail -n 3 "$folder.base.log")"
+  local server
+  for server in prosody ejabberd; do
+    enter "$folder.base" systemctl --quiet disable "$server" 2>/dev/null || true
+  done
+  unmount "$folder.base/proc"
+  rm "$folder.base/usr/sbin/policy-rc.d"
+  mv "$folder.base" "$folder"
+}
+
+clear_bootable() {
+  unmount "$1.base/proc"
+  rm -rf --one-file-system "$1.base" "$1.base.part" || true
+}
+
 # Runs a command in the system that stands in a folder.
 enter() {
   local folder=$1
@@ -94,8 +137,7 @@ enter_debian13() {
     make_debian trixie "$folder"
   fi
 
-  # shellcheck disable=SC2064  # the folder as it is now
-  trap "umount '$folder/proc'" EXIT
+  when_it_ends "unmount '$folder/proc'"
   mount -t proc proc "$folder/proc"
   enter "$folder" dpkg-query -W prosody prosody-modules ejabberd >/dev/null 2>&1 && return 0
 

@@ -201,6 +201,35 @@ fn the_unit_knows_the_exit_codes() {
     assert!(read(UNIT).contains(&line), "{line}");
 }
 
+/// A backup that was killed left a part, and whatever deleted old backups did not know its name.
+#[test]
+fn the_service_for_backups_deletes_what_is_old_and_nothing_else() {
+    let folder = folder();
+    let files = [
+        ("2026-11-01T031500.backup", "15 days ago", false),
+        ("2026-11-15T031500.backup", "12 days ago", true),
+        ("2026-11-28T031500.backup.4711.part", "2 hours ago", false),
+        ("2026-11-29T031500.backup.4712.part", "now", true),
+        ("of-somebody-else.part", "15 days ago", true),
+    ];
+    for (name, time, _) in files {
+        let file = folder.path().join(name);
+        let made = run(Command::new("touch").args(["--date", time]).arg(file));
+        assert!(made.status.success(), "{}", text(&made.stderr));
+    }
+    let unit = read("packaging/backup/xmpp-private-storage-backup.service");
+    for line in unit.lines().filter(|line| line.contains("=find ")) {
+        let (_, command) = line.split_once('=').expect("a command");
+        let here = folder.path().to_str().expect("a name");
+        let command = command.replace("/var/backups/xmpp-private-storage", here);
+        let ran = run(Command::new("find").args(command.split_whitespace().skip(1)));
+        assert!(ran.status.success(), "{line}: {}", text(&ran.stderr));
+    }
+    for (name, _, stays) in files {
+        assert_eq!(folder.path().join(name).exists(), stays, "{name}");
+    }
+}
+
 #[test]
 fn debians_configuration_is_taken_with_what_systemd_hands_over() {
     let folder = folder();
