@@ -172,7 +172,10 @@ fn an_export_over_the_server_s_own_copy_empties_what_was_deleted_since() {
     let imported = run(&folder, &["import", "old.xml"]);
     lines_with(
         &imported,
-        &["elements: 4 new", "left out 1 ban: ejabberd keeps enforcing"],
+        &[
+            "elements: 4 new",
+            "left out 1 ban: ejabberd keeps enforcing",
+        ],
         1,
     );
     for element in [
