@@ -151,7 +151,7 @@ impl Work<'_> {
             }
             // A mistake in the midst of a document does not make it something else.
             Reason::NotXml(_) if is_stdin => {
-                self.tally.is_stdin_foreign = self.tally.users == 0;
+                self.tally.is_stdin_foreign |= self.tally.users == 0;
             }
             Reason::Database { stale } => {
                 let first = &mut self.tally.database;
