@@ -6,6 +6,8 @@ mod anonymous;
 mod at_once;
 mod away;
 mod both_ways;
+#[cfg(feature = "newer-servers")]
+mod converted;
 mod disturbed;
 mod edges;
 mod edits;

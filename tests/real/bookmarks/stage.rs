@@ -207,6 +207,12 @@ impl Stage {
         self.wait_for(hosts);
     }
 
+    /// Whether clients may edit one user's rooms at once. ejabberd's own private storage undoes some of that
+    /// by itself (`converted`).
+    pub fn takes_edits_at_once(&self) -> bool {
+        self.on != On::EjabberdWithOwnPrivate
+    }
+
     /// The bare JID of a user nobody has used yet.
     pub fn newcomer(&self) -> String {
         account(self.take(), HOST)

@@ -20,6 +20,8 @@ pub struct User {
     old: RawClient,
     modern: Modern,
     dice: Dice,
+    /// Whether both clients may edit at once.
+    at_once: bool,
     requests: u32,
     /// What the old client knows of.
     known: Rooms,
@@ -46,6 +48,7 @@ impl User {
             modern: stage.modern(&jid),
             jid,
             dice: Dice::new(seed, number + 1),
+            at_once: stage.takes_edits_at_once(),
             requests: 0,
             known: Rooms::new(),
             waiting: None,
@@ -61,6 +64,11 @@ impl User {
             return self.edit_by_modern();
         }
         self.ask_by_old();
+        self.wait();
+    }
+
+    /// Until what is waited for has succeeded.
+    fn wait(&mut self) {
         while let Some(waiting) = &self.waiting {
             let id = waiting.id.clone();
             let answer = self.next(PATIENCE);
@@ -69,10 +77,11 @@ impl User {
         }
     }
 
-    /// The old client asks for something and does not wait; meanwhile the modern one may edit.
+    /// The old client asks for something and does not wait; meanwhile the modern one may edit, where the server
+    /// does not undo that by itself.
     pub fn begin(&mut self) {
         self.ask_by_old();
-        if self.dice.percent(50) {
+        if self.dice.percent(50) && self.at_once {
             self.edit_by_modern();
         }
     }
@@ -102,6 +111,15 @@ impl User {
             self.settle(&stanza, |_| ());
         }
         self.waiting = None;
+        if !self.at_once {
+            self.look();
+        }
+    }
+
+    /// A get of the old client's to its end: what it had asked before is done by then, answered or not.
+    fn look(&mut self) {
+        self.ask_by_old_for(None);
+        self.wait();
     }
 
     /// How many rooms must be there.
@@ -125,13 +143,21 @@ impl User {
     }
 
     fn ask_by_old(&mut self) {
+        let set = match self.dice.percent(30) {
+            true => None,
+            false => Some(self.edited_list()),
+        };
+        self.ask_by_old_for(set);
+    }
+
+    /// A set of this list, or a get.
+    fn ask_by_old_for(&mut self, set: Option<Rooms>) {
         let id = self.id();
-        let (set, kind, content) = match self.dice.percent(30) {
-            true => (None, "get", storage("")),
-            false => {
-                let list = self.edited_list();
+        let (kind, content) = match &set {
+            None => ("get", storage("")),
+            Some(list) => {
                 let content: String = list.values().map(Room::old).collect();
-                (Some(list), "set", storage(&content))
+                ("set", storage(&content))
             }
         };
         self.old.send(&format!(
