@@ -33,6 +33,11 @@ fn service() {
 }
 
 #[test]
+fn tokens() {
+    replay("tokens", targets::tokens);
+}
+
+#[test]
 fn xep0227() {
     replay("xep0227", targets::xep0227);
 }

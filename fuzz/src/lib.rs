@@ -21,6 +21,7 @@ mod pep;
 mod reader;
 mod request;
 mod service;
+mod tokens;
 mod tree;
 
 pub use archive::archive;
@@ -29,6 +30,7 @@ pub use formats::{prosody, xep0227};
 pub use frames::frames;
 pub use reader::reader;
 pub use service::service;
+pub use tokens::tokens;
 
 /// A stream's header as servers send it.
 const HEADER: &str = "<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' \

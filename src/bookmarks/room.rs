@@ -145,8 +145,9 @@ impl<'x> Conference<'x> {
         let name = NcName::try_from("conference").ok()?;
         let mut writer = FragmentWriter::inside(around.unwrap_or_default().into());
         let whole = around.is_none();
+        let attributes = self.attributes.iter().map(Attribute::parts);
         writer
-            .start(&self.namespace, &name, &self.attributes, whole)
+            .start(&self.namespace, &name, attributes, whole)
             .ok()?;
         for node in normal::nodes(self.content) {
             match node {

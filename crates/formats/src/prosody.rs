@@ -178,7 +178,8 @@ fn write(table: &Table, parent: &Namespace, writer: &mut FragmentWriter) -> Resu
     }
     // Prosody writes them in no order; so that the same data becomes the same bytes:
     attributes.sort_by(|a, b| (&a.namespace, &*a.name).cmp(&(&b.namespace, &*b.name)));
-    writer.start(&namespace, &name, &attributes, false)?;
+    let parts = attributes.iter().map(Attribute::parts);
+    writer.start(&namespace, &name, parts, false)?;
     for child in table.sequence() {
         match child {
             Value::Table(child) => write(child, &namespace, writer)?,

@@ -53,6 +53,13 @@ pub struct Attribute {
     pub value: String,
 }
 
+impl Attribute {
+    /// Its namespace, its name and its value.
+    pub fn parts(&self) -> (&Namespace, &NcName, &str) {
+        (&self.namespace, &self.name, &self.value)
+    }
+}
+
 /// One element of a stanza's skeleton.
 #[derive(Debug, Clone)]
 pub struct Element {

@@ -105,6 +105,7 @@ impl Run {
             "frames" => targets::frames,
             "reader" => targets::reader,
             "service" => targets::service,
+            "tokens" => targets::tokens,
             "xep0227" => targets::xep0227,
             "archive" => targets::archive,
             "prosody" => targets::prosody,

@@ -4,7 +4,9 @@
 //! parent's; attributes that have a namespace get a prefix declared on their own element. What
 //! is equal as an infoset need not be equal in bytes before, and is well-formed anywhere after.
 
-use crate::stanza::{Attribute, Namespace, escape_attribute, escape_text, ns};
+use rxml::NcName;
+
+use crate::stanza::{Namespace, escape_attribute, escape_text, ns};
 
 /// Writes one stanza's payloads, up to a bound on their length.
 #[derive(Debug)]
@@ -14,7 +16,7 @@ pub struct FragmentWriter {
     /// The default namespace in force around it, if it is not written by itself.
     around: Option<Namespace>,
     /// The default namespace and the name of every open element.
-    open: Vec<(Namespace, rxml::NcName)>,
+    open: Vec<(Namespace, NcName)>,
     /// Whether the last start tag still waits for its `>`.
     pending: bool,
 }
@@ -49,13 +51,13 @@ impl FragmentWriter {
         self.text.len()
     }
 
-    /// A start tag. `whole`: declare the namespace in any case, so that the element can be cut
-    /// out and stand alone.
-    pub fn start(
+    /// A start tag, with attributes of these namespaces, names and values. `whole`: declare the namespace in
+    /// any case, so that the element can be cut out and stand alone.
+    pub fn start<'a>(
         &mut self,
         namespace: &Namespace,
-        name: &rxml::NcName,
-        attributes: &[Attribute],
+        name: &NcName,
+        attributes: impl IntoIterator<Item = (&'a Namespace, &'a NcName, &'a str)>,
         whole: bool,
     ) -> Result<usize, TooLong> {
         self.close_start_tag();
@@ -68,21 +70,20 @@ impl FragmentWriter {
             self.attribute("xmlns", namespace);
         }
         let mut prefixes: Vec<&Namespace> = Vec::new();
-        for attribute in attributes {
-            let local = &attribute.name;
-            match &*attribute.namespace {
-                "" => self.attribute(local, &attribute.value),
-                ns::XML => self.attribute(&format!("xml:{local}"), &attribute.value),
+        for (namespace, local, value) in attributes {
+            match &**namespace {
+                "" => self.attribute(local, value),
+                ns::XML => self.attribute(&format!("xml:{local}"), value),
                 _ => {
                     // The last prefix is enough of a cache: hashing would cost every element
                     // for what only a hostile one needs, and declaring one twice is harmless.
-                    if prefixes.last() != Some(&&attribute.namespace) {
-                        prefixes.push(&attribute.namespace);
+                    if prefixes.last() != Some(&namespace) {
+                        prefixes.push(namespace);
                         let declaration = format!("xmlns:n{}", prefixes.len());
-                        self.attribute(&declaration, &attribute.namespace);
+                        self.attribute(&declaration, namespace);
                     }
                     let qualified = format!("n{}:{local}", prefixes.len());
-                    self.attribute(&qualified, &attribute.value);
+                    self.attribute(&qualified, value);
                 }
             }
             self.check()?;

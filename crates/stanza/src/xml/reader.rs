@@ -10,13 +10,11 @@ use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use memchr::{memchr, memmem::Finder};
-use rxml::error::EndOrError;
-use rxml::parser::CommentMode;
-use rxml::{Error, Options, Parse, RawEvent, RawParser, WithOptions};
 
 use super::frame::Stanza;
 use super::namespaces::{Declared, Place, Scope};
 use super::scan::{NotXml, Scanner};
+use super::tokens::{self, Wrong};
 use crate::stanza::{Container, Element, Fault, Received, Unread, ns};
 use build::Builder;
 use xps_base::panics;
@@ -34,10 +32,6 @@ pub struct Bounds {
     /// kept as text alone.
     pub containers: &'static [Container],
 }
-
-/// How much the parser is handed at once. It looks for the end of a text in all that it is handed,
-/// and again for each token that it cuts from it: what is handed whole costs its length squared.
-const PIECE: usize = 4096;
 
 /// A longer start tag than this is none of an answer's: those have two addresses and an id.
 const LONGEST_HEAD: usize = 16 * 1024;
@@ -68,11 +62,10 @@ impl Reader {
 
     /// A reader for what stands inside the element of this start tag, and the element itself.
     pub fn enter(&self, start_tag: &[u8]) -> Result<(Self, Element), NotXml> {
-        let mut builder = self.builder(Place::Payload);
         let bytes = unfold_line_ends(start_tag);
-        match parse(&bytes, start_tag.len(), &mut builder) {
-            Ok(()) => {}
-            Err(error) => return Err(NotXml(reason(&error))),
+        let mut builder = self.builder(Place::Payload);
+        if let Err(Wrong::Names(why) | Wrong::NotXml(why)) = tokens::read(&bytes, &mut builder) {
+            return Err(NotXml(why));
         }
         let (element, scope) = builder.finish_open();
         let declared = scope.into_declared();
@@ -149,8 +142,9 @@ impl Reader {
     /// itself.
     pub fn head(&self, stanza: &Stanza<'_>) -> Option<Element> {
         let tag = start_tag(&stanza.bytes)?;
+        let bytes = unfold_line_ends(tag);
         let mut builder = self.builder(Place::Stanza);
-        parse(&unfold_line_ends(tag), tag.len(), &mut builder).ok()?;
+        tokens::read(&bytes, &mut builder).ok()?;
         let head = builder.finish(tag.len())?;
         head.fault.is_none().then_some(head.stanza)
     }
@@ -170,20 +164,20 @@ impl Reader {
         panics::test_at("parse", &stanza.bytes);
         let bytes = unfold_line_ends(&stanza.bytes);
         let size = stanza.bytes.len();
+        let clean;
         let mut builder = self.builder(place);
-        match parse(&bytes, stanza.longest_markup, &mut builder) {
+        match tokens::read(&bytes, &mut builder) {
             Ok(()) => {}
-            Err(error) if is_about_namespaces(&error) => {
-                // The parser has stopped for good, perhaps in the middle of the very tag whose
-                // attributes say whom to answer. Take out what it refuses, and read on for the
-                // names alone.
-                let clean = salvage::without_faults(&bytes);
+            Err(Wrong::Names(why)) => {
+                // That may have been in the middle of the very tag whose attributes say whom to answer.
+                // Take out what is wrong, and read on for the names alone.
+                clean = salvage::without_faults(&bytes);
                 builder = self.builder(place);
-                builder.fault(Fault::Malformed(reason(&error)));
-                // A second refusal leaves what was read before it.
-                let _ = parse(&clean, stanza.longest_markup, &mut builder);
+                builder.fault(Fault::Malformed(why));
+                // What is wrong again leaves what was read before it.
+                let _ = tokens::read(&clean, &mut builder);
             }
-            Err(error) => return Err(NotXml(reason(&error))),
+            Err(Wrong::NotXml(why)) => return Err(NotXml(why)),
         }
         if stanza.cut {
             builder.fault(Fault::TooLong);
@@ -191,7 +185,7 @@ impl Reader {
         Ok(builder.finish(size))
     }
 
-    fn builder(&self, place: Place) -> Builder<'_> {
+    fn builder<'x>(&self, place: Place) -> Builder<'_, 'x> {
         Builder::new(Scope::new(&self.declared), self.limits, place)
     }
 }
@@ -202,77 +196,8 @@ pub fn start_tag(bytes: &[u8]) -> Option<&[u8]> {
     ended.and_then(|_| bytes.get(..length))
 }
 
-fn parse(bytes: &[u8], longest_markup: usize, builder: &mut Builder<'_>) -> Result<(), Error> {
-    let mut parser = RawParser::with_options(Options {
-        // No name and no value is longer than the markup it stands in. (Text is cut at this, and
-        // reserved at this for every reference: it should not be the stanza's whole length.)
-        max_token_length: longest_markup.max(1024) + 8,
-        context: None,
-        comments: CommentMode::Discard,
-    });
-    for mut piece in bytes.chunks(PIECE) {
-        loop {
-            match parser.parse(&mut piece, false) {
-                Ok(Some(event)) => match event {
-                    RawEvent::XmlDeclaration(..) => {}
-                    RawEvent::ElementHeadOpen(_, (prefix, name)) => builder.open(prefix, name),
-                    RawEvent::Attribute(_, (prefix, name), value) => {
-                        builder.attribute(prefix, name, value);
-                    }
-                    RawEvent::ElementHeadClose(_) => builder.head_close(),
-                    RawEvent::Text(_, text) => builder.text(&text),
-                    RawEvent::ElementFoot(_) => builder.foot(),
-                },
-                // All of the piece was read.
-                Ok(None) | Err(EndOrError::NeedMoreData) => break,
-                Err(EndOrError::Error(error)) => return Err(error),
-            }
-        }
-    }
-    // A stream's start tag and a cut stanza end in the middle.
-    Ok(())
-}
-
-/// Whether an error is one against XML namespaces, or a construct that XMPP forbids: the stanza's
-/// end can be trusted all the same.
-fn is_about_namespaces(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::MultiColonName(_)
-            | Error::EmptyNamePart(_)
-            | Error::InvalidLocalName(_)
-            | Error::UndeclaredNamespacePrefix(_)
-            | Error::ReservedNamespacePrefix
-            | Error::ReservedNamespaceName
-            | Error::EmptyNamespaceUri
-            | Error::DuplicateAttribute
-            | Error::RestrictedXml(_)
-    )
-}
-
-/// An error in words that hold nothing of what was received.
-fn reason(error: &Error) -> &'static str {
-    match error {
-        Error::MultiColonName(_) | Error::EmptyNamePart(_) | Error::InvalidLocalName(_) => {
-            "a name with misplaced colons"
-        }
-        Error::ReservedNamespacePrefix | Error::ReservedNamespaceName => {
-            "a reserved prefix or namespace was declared"
-        }
-        Error::EmptyNamespaceUri => "a prefix cannot be undeclared",
-        Error::RestrictedXml(what) => what,
-        Error::InvalidUtf8Byte(_) => "invalid UTF-8",
-        Error::UndeclaredEntity => "an entity that is not declared",
-        Error::InvalidChar(..) => "a character that XML does not allow",
-        Error::ElementMismatch => "an end tag without a matching start tag",
-        Error::InvalidEof(_) => "the end in the middle of an element",
-        _ => "not well-formed XML",
-    }
-}
-
-/// XML 1.0 section 2.11: line ends are line feeds, before anything else is looked at. rxml takes
-/// a carriage return in an attribute's value for a forbidden character, and ejabberd sends them
-/// bare where a client had written `&#13;`.
+/// XML 1.0 section 2.11: line ends are line feeds, before anything else is looked at. ejabberd
+/// sends carriage returns bare where a client had written `&#13;`.
 fn unfold_line_ends<'a>(bytes: &'a [u8]) -> Cow<'a, [u8]> {
     let Some(first) = memchr(b'\r', bytes) else {
         return Cow::Borrowed(bytes);

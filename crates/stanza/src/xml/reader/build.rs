@@ -1,6 +1,8 @@
-//! Parser events → a stanza's skeleton and the normalised text of its payloads.
+//! Tokens → a stanza's skeleton and the normalised text of its payloads.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
+use std::mem;
 use std::sync::Arc;
 
 use rxml::NcName;
@@ -8,14 +10,18 @@ use rxml::NcName;
 use super::Bounds;
 use crate::stanza::{Attribute, Element, Fault, Namespace, Received, ns};
 use crate::xml::fragment::FragmentWriter;
+use crate::xml::names::QName;
 use crate::xml::namespaces::{Application, Place, Scope, forbidden_declaration, rewrite};
+use crate::xml::tokens::Tokens;
 
-/// A start tag of which not all has been read.
-#[derive(Debug)]
-struct StartTag {
-    prefix: Option<NcName>,
-    name: NcName,
-    attributes: Vec<(Option<NcName>, NcName, String)>,
+/// A start tag of which not all has been read, or one that has been: its buffers are used again.
+#[derive(Debug, Default)]
+struct StartTag<'x> {
+    name: Option<QName>,
+    declarations: Vec<(Option<NcName>, Cow<'x, str>)>,
+    attributes: Vec<(QName, Cow<'x, str>)>,
+    /// The attributes, their prefixes resolved.
+    resolved: Vec<(Namespace, NcName, Cow<'x, str>)>,
 }
 
 /// An open element of the skeleton.
@@ -29,21 +35,22 @@ struct Open {
     place_of_children: Place,
 }
 
+/// Reads what stands in `'x` under the declarations in `'s`.
 #[derive(Debug)]
-pub struct Builder<'s> {
+pub struct Builder<'s, 'x> {
     scope: Scope<'s>,
     limits: Bounds,
     place: Place,
     writer: FragmentWriter,
     /// Open elements, whether in the skeleton or not. Those in the skeleton are the outermost.
     depth: usize,
-    start_tag: Option<StartTag>,
+    start_tag: StartTag<'x>,
     skeleton: Vec<Open>,
     stanza: Option<Element>,
     fault: Option<Fault>,
 }
 
-impl<'s> Builder<'s> {
+impl<'s, 'x> Builder<'s, 'x> {
     /// A builder for an element that begins in this scope, at this place.
     pub fn new(scope: Scope<'s>, limits: Bounds, place: Place) -> Self {
         Self {
@@ -52,7 +59,7 @@ impl<'s> Builder<'s> {
             place,
             writer: FragmentWriter::new(limits.text),
             depth: 0,
-            start_tag: None,
+            start_tag: StartTag::default(),
             skeleton: Vec::new(),
             stanza: None,
             fault: None,
@@ -68,91 +75,6 @@ impl<'s> Builder<'s> {
                 self.fault = Some(fault);
             }
         }
-    }
-
-    /// `<prefix:name`
-    pub fn open(&mut self, prefix: Option<NcName>, name: NcName) {
-        self.start_tag = Some(StartTag {
-            prefix,
-            name,
-            attributes: Vec::new(),
-        });
-    }
-
-    /// ` prefix:name='value'`
-    pub fn attribute(&mut self, prefix: Option<NcName>, name: NcName, value: String) {
-        if let Some(tag) = &mut self.start_tag {
-            tag.attributes.push((prefix, name, value));
-        }
-    }
-
-    /// The `>` of a start tag: all names in it can be resolved now.
-    pub fn head_close(&mut self) {
-        let Some(tag) = self.start_tag.take() else {
-            return;
-        };
-        self.depth += 1;
-        let attributes = self.resolve_attributes(tag.attributes);
-        let namespace = match self.scope.element(tag.prefix.as_ref()) {
-            Some(namespace) => namespace,
-            None => self.undeclared(),
-        };
-        if *namespace == *ns::XML {
-            self.fault(Fault::Malformed(
-                "an element in the namespace of the prefix xml",
-            ));
-        }
-        let parent_is_in_skeleton = self.depth == self.skeleton.len() + 1;
-        let mut place = if self.depth == 1 {
-            self.place
-        } else {
-            Place::Payload
-        };
-        let mut in_skeleton = self.depth == 1;
-        let mut too_many = false;
-        if parent_is_in_skeleton && let Some(parent) = self.skeleton.last_mut() {
-            parent.element.bare = false;
-            place = parent.place_of_children;
-            in_skeleton = parent.container;
-            too_many = in_skeleton && parent.element.children.len() >= self.limits.children;
-        }
-        // The text keeps what the sender wrote; the skeleton is what we act on.
-        let written = namespace.clone();
-        let (namespace, application) = rewrite(place, namespace, &tag.name);
-        if too_many {
-            self.fault(Fault::TooMany);
-            in_skeleton = false;
-        }
-        let begin = self.write_start(&written, &tag.name, &attributes, in_skeleton);
-        if in_skeleton {
-            self.enter(namespace, tag.name, attributes, begin, application);
-        }
-    }
-
-    pub fn text(&mut self, text: &str) {
-        if text.is_empty() {
-            return;
-        }
-        if self.depth == self.skeleton.len()
-            && let Some(open) = self.skeleton.last_mut()
-        {
-            open.element.bare = false;
-        }
-        if self.fault.is_none() && self.writer.text(text).is_err() {
-            self.fault(Fault::TooLong);
-        }
-    }
-
-    /// The end of the element that was opened last.
-    pub fn foot(&mut self) {
-        if self.fault.is_none() && self.depth > 1 && self.writer.end().is_err() {
-            self.fault(Fault::TooLong);
-        }
-        if self.depth == self.skeleton.len() {
-            self.leave();
-        }
-        self.scope.leave(self.depth);
-        self.depth = self.depth.saturating_sub(1);
     }
 
     /// The stanza, even where its end is missing. `None` when not even its start tag was read.
@@ -180,51 +102,30 @@ impl<'s> Builder<'s> {
         (element.filter(|_| self.fault.is_none()), self.scope)
     }
 
-    fn resolve_attributes(&mut self, raw: Vec<(Option<NcName>, NcName, String)>) -> Vec<Attribute> {
+    /// Takes declarations and attributes out of a tag, and leaves these there with their prefixes resolved.
+    fn resolve(&mut self, tag: &mut StartTag<'x>) {
         // First what is declared, since it holds for the whole tag wherever it stands in it.
-        let mut declared = Vec::new();
-        let mut others = Vec::with_capacity(raw.len());
-        for (prefix, name, value) in raw {
-            let declares = match &prefix {
-                None if *name == *"xmlns" => Some(None),
-                Some(prefix) if **prefix == *"xmlns" => Some(Some(name.clone())),
-                _ => None,
-            };
-            match declares {
-                Some(prefix) => declared.push((prefix, value)),
-                None => others.push((prefix, name, value)),
-            }
-        }
-        if !all_differ(declared.iter().map(|(prefix, _)| prefix)) {
+        if !all_differ(tag.declarations.iter().map(|(prefix, _)| prefix)) {
             self.fault(Fault::Malformed("a prefix declared twice"));
         }
-        for (prefix, namespace) in declared {
+        for (prefix, namespace) in tag.declarations.drain(..) {
             match forbidden_declaration(prefix.as_ref(), &namespace) {
                 Some(why) => self.fault(Fault::Malformed(why)),
                 None => self.scope.declare(self.depth, prefix, &namespace),
             }
         }
-        let mut attributes = Vec::with_capacity(others.len());
-        for (prefix, name, value) in others {
+        for ((prefix, name), value) in tag.attributes.drain(..) {
             let namespace = match self.scope.attribute(prefix.as_ref()) {
                 Some(namespace) => namespace,
                 None => self.undeclared(),
             };
-            attributes.push(Attribute {
-                namespace,
-                name,
-                value,
-            });
+            tag.resolved.push((namespace, name, value));
         }
         // Equal namespaces are one and the same (see `Scope`), and may be too long to hash for each.
-        if !all_differ(
-            attributes
-                .iter()
-                .map(|a| (Arc::as_ptr(&a.namespace), &a.name)),
-        ) {
+        let names = tag.resolved.iter();
+        if !all_differ(names.map(|(namespace, name, _)| (Arc::as_ptr(namespace), name))) {
             self.fault(Fault::Malformed("an attribute given twice"));
         }
-        attributes
     }
 
     /// What an undeclared prefix stands for: a namespace that equals no other, least of all none,
@@ -239,7 +140,7 @@ impl<'s> Builder<'s> {
         &mut self,
         namespace: &Namespace,
         name: &NcName,
-        attributes: &[Attribute],
+        attributes: &[(Namespace, NcName, Cow<'_, str>)],
         whole: bool,
     ) -> usize {
         let containers = self
@@ -253,6 +154,7 @@ impl<'s> Builder<'s> {
         if self.fault.is_some() || self.depth == 1 {
             return self.writer.bytes();
         }
+        let attributes = attributes.iter().map(|(of, name, value)| (of, name, &**value));
         match self.writer.start(namespace, name, attributes, whole) {
             Ok(begin) => begin,
             Err(_) => {
@@ -309,6 +211,101 @@ impl<'s> Builder<'s> {
             Some(parent) => parent.element.children.push(element),
             None => self.stanza = Some(element),
         }
+    }
+}
+
+impl<'x> Tokens<'x> for Builder<'_, 'x> {
+    fn open(&mut self, name: QName) {
+        self.start_tag.name = Some(name);
+    }
+
+    fn attribute(&mut self, name: QName, value: Cow<'x, str>) {
+        let tag = &mut self.start_tag;
+        match &name {
+            (None, xmlns) if **xmlns == *"xmlns" => tag.declarations.push((None, value)),
+            (Some(xmlns), _) if **xmlns == *"xmlns" => {
+                tag.declarations.push((Some(name.1), value));
+            }
+            _ => tag.attributes.push((name, value)),
+        }
+    }
+
+    /// All names in the start tag can be resolved now.
+    fn head_close(&mut self) {
+        let mut tag = mem::take(&mut self.start_tag);
+        let Some((prefix, name)) = tag.name.take() else {
+            return;
+        };
+        self.depth += 1;
+        self.resolve(&mut tag);
+        let namespace = match self.scope.element(prefix.as_ref()) {
+            Some(namespace) => namespace,
+            None => self.undeclared(),
+        };
+        if *namespace == *ns::XML {
+            self.fault(Fault::Malformed(
+                "an element in the namespace of the prefix xml",
+            ));
+        }
+        let parent_is_in_skeleton = self.depth == self.skeleton.len() + 1;
+        let mut place = if self.depth == 1 {
+            self.place
+        } else {
+            Place::Payload
+        };
+        let mut in_skeleton = self.depth == 1;
+        let mut too_many = false;
+        if parent_is_in_skeleton && let Some(parent) = self.skeleton.last_mut() {
+            parent.element.bare = false;
+            place = parent.place_of_children;
+            in_skeleton = parent.container;
+            too_many = in_skeleton && parent.element.children.len() >= self.limits.children;
+        }
+        // The text keeps what the sender wrote; the skeleton is what we act on.
+        let written = namespace.clone();
+        let (namespace, application) = rewrite(place, namespace, &name);
+        if too_many {
+            self.fault(Fault::TooMany);
+            in_skeleton = false;
+        }
+        let begin = self.write_start(&written, &name, &tag.resolved, in_skeleton);
+        if in_skeleton {
+            let attributes = tag.resolved.drain(..);
+            let attributes = attributes.map(|(namespace, name, value)| Attribute {
+                namespace,
+                name,
+                value: value.into_owned(),
+            });
+            let attributes = attributes.collect();
+            self.enter(namespace, name, attributes, begin, application);
+        }
+        tag.resolved.clear();
+        self.start_tag = tag;
+    }
+
+    fn text(&mut self, text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        if self.depth == self.skeleton.len()
+            && let Some(open) = self.skeleton.last_mut()
+        {
+            open.element.bare = false;
+        }
+        if self.fault.is_none() && self.writer.text(text).is_err() {
+            self.fault(Fault::TooLong);
+        }
+    }
+
+    fn foot(&mut self) {
+        if self.fault.is_none() && self.depth > 1 && self.writer.end().is_err() {
+            self.fault(Fault::TooLong);
+        }
+        if self.depth == self.skeleton.len() {
+            self.leave();
+        }
+        self.scope.leave(self.depth);
+        self.depth = self.depth.saturating_sub(1);
     }
 }
 
