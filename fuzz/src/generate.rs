@@ -83,8 +83,6 @@ pub struct Xml<'u, 'd> {
     pub out: String,
     /// The prefixes declared so far: most names choose among them.
     declared: Vec<&'static str>,
-    /// The longest piece of markup.
-    pub longest_markup: usize,
 }
 
 impl<'u, 'd> Xml<'u, 'd> {
@@ -94,7 +92,6 @@ impl<'u, 'd> Xml<'u, 'd> {
             choices,
             out: String::new(),
             declared: Vec::new(),
-            longest_markup: 0,
         }
     }
 
@@ -130,7 +127,6 @@ impl<'u, 'd> Xml<'u, 'd> {
     /// An element.
     pub fn element(&mut self) -> Result<()> {
         let in_scope = self.declared.len();
-        let begin = self.out.len();
         let mut tag = String::new();
         let mut used = Vec::new();
         while self.choose(4)? > 1 {
@@ -141,14 +137,10 @@ impl<'u, 'd> Xml<'u, 'd> {
         self.out.push_str(&format!("<{name}{tag}{space}"));
         if self.choose(3)? == 0 {
             self.out.push_str("/>");
-            self.marked(begin);
         } else {
             self.out.push('>');
-            self.marked(begin);
             self.content()?;
-            let begin = self.out.len();
             self.out.push_str(&format!("</{name}{space}>"));
-            self.marked(begin);
         }
         self.declared.truncate(in_scope);
         Ok(())
@@ -245,16 +237,10 @@ impl<'u, 'd> Xml<'u, 'd> {
     }
 
     fn piece(&mut self, open: &str, inside: &str, close: &str) -> Result<()> {
-        let begin = self.out.len();
         self.out.push_str(open);
         self.out.push_str(inside);
         self.out.push_str(close);
-        self.marked(begin);
         Ok(())
-    }
-
-    fn marked(&mut self, begin: usize) {
-        self.longest_markup = self.longest_markup.max(self.out.len() - begin);
     }
 
     fn choose(&mut self, among: usize) -> Result<usize> {

@@ -43,7 +43,6 @@ pub fn reader(input: &[u8]) {
     let _ = reader.read(&Stanza {
         bytes: bytes.as_slice().into(),
         cut: false,
-        longest_markup: 0,
     });
     let _ = Reader::open(&bytes, BOUNDS);
     let mut framer = Framer::new(LIMIT);

@@ -42,9 +42,6 @@ pub struct Answer {
 pub struct Items {
     bytes: Vec<u8>,
     places: Vec<Range<usize>>,
-    /// The longest piece of markup in them, in bytes. (The parser reserves as much for each
-    /// reference.)
-    longest_markup: usize,
     reader: Option<Reader>,
 }
 
@@ -84,7 +81,6 @@ impl Answer {
             received: Reader::read_late(&around, limits(around.bytes.len())).ok()??,
             items: Items {
                 bytes: unread.bytes,
-                longest_markup: unread.longest_markup,
                 places,
                 reader: Some(inside),
             },
@@ -113,7 +109,7 @@ impl Items {
                 depth: MAX_DEPTH,
                 ..limits(bytes.len())
             });
-            let read = read_item(bytes, self.longest_markup, &reader)?;
+            let read = read_item(bytes, &reader)?;
             let content = read.content.iter().flatten();
             room = room.saturating_sub(content.map(|(_, xml)| xml.len()).sum());
             Some(read)
@@ -207,9 +203,8 @@ impl Search {
     }
 }
 
-fn read_item(bytes: &[u8], longest_markup: usize, reader: &Reader) -> Option<Read> {
+fn read_item(bytes: &[u8], reader: &Reader) -> Option<Read> {
     let item = reader.read_payloads(&Stanza {
-        longest_markup: longest_markup.min(bytes.len()),
         bytes: Cow::Borrowed(bytes),
         cut: false,
     });

@@ -8,6 +8,7 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::mem;
+use std::sync::Arc;
 
 use crate::address::{self, Sender};
 use crate::archive::Document;
@@ -205,7 +206,6 @@ fn one(entry: &Entry, element: &Stanza<'_>, reader: &Reader) -> Result<String, S
             .concat()
             .into(),
         cut: false,
-        longest_markup: element.longest_markup,
     };
     let received = reader.read_payloads(&around).map_err(not_xml)?;
     let received = received.ok_or("it cannot be read")?;
@@ -221,7 +221,7 @@ fn one(entry: &Entry, element: &Stanza<'_>, reader: &Reader) -> Result<String, S
         Some(Fault::TooMany | Fault::Broken) => return Err(not_whole()),
     }
     match received.stanza.children.as_slice() {
-        [child] if child.is(&entry.namespace, &entry.name) => Ok(received.text),
+        [child] if child.is(&entry.namespace, &entry.name) => Ok(Arc::unwrap_or_clone(received.text)),
         [_] => Err("it contains an element with another name or namespace".to_owned()),
         _ => Err(not_whole()),
     }

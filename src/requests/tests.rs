@@ -92,7 +92,6 @@ fn received(xml: &str) -> Received {
                    xmlns:stream='http://etherx.jabber.org/streams'>";
     let (reader, _) = Reader::open(stream, limits).unwrap();
     let mut stanza = Stanza {
-        longest_markup: xml.len(),
         bytes: Cow::Borrowed(xml.as_bytes()),
         cut: false,
     };

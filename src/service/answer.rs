@@ -1,5 +1,8 @@
 //! An answer in the making: where it goes, what it repeats, how long it may become.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use super::delegation::Inner;
 use super::envelope::Envelope;
 use super::error::{self, Condition, Limit, StanzaError};
@@ -28,10 +31,17 @@ pub struct Answer {
     kind: Kind,
     via: Via,
     envelope: Envelope,
-    repeated: Option<String>,
+    repeated: Option<Repeated>,
     /// The payload that says that a set is done, if there is to be one.
     done: Option<String>,
     longest: usize,
+}
+
+/// The payload of a request: a part of the text that was read, which is kept for as long.
+#[derive(Debug)]
+struct Repeated {
+    text: Arc<String>,
+    range: Range<usize>,
 }
 
 /// A finished answer, and what is counted of it once it is queued.
@@ -153,7 +163,10 @@ impl Answer {
     pub(super) fn repeating(mut self, payload: &Element, received: &Received) -> Self {
         let xml = received.xml(payload);
         let repeat = received.fault.is_none() && xml.len() <= MAX_REPEATED;
-        self.repeated = repeat.then(|| xml.to_owned());
+        self.repeated = repeat.then(|| Repeated {
+            text: Arc::clone(&received.text),
+            range: payload.range.clone(),
+        });
         self
     }
 
@@ -202,7 +215,9 @@ impl Answer {
     }
 
     pub fn error(&self, error: &StanzaError) -> Answered {
-        let mut reply = self.envelope.error(error, self.repeated.as_deref());
+        let repeated = self.repeated.as_ref();
+        let repeated = repeated.and_then(|it| it.text.get(it.range.clone()));
+        let mut reply = self.envelope.error(error, repeated);
         if reply.len() > self.longest {
             reply = self.envelope.error(error, None);
         }

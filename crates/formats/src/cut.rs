@@ -58,7 +58,6 @@ struct Keep {
     around: &'static [u8],
     bytes: Vec<u8>,
     cut: bool,
-    longest_markup: usize,
 }
 
 impl Keep {
@@ -69,7 +68,6 @@ impl Keep {
         self.bytes.clear();
         self.bytes.extend_from_slice(self.around);
         self.cut = false;
-        self.longest_markup = 0;
     }
 
     fn push(&mut self, bytes: &[u8]) {
@@ -127,10 +125,10 @@ impl Cutter {
         self.input.position().byte
     }
 
-    /// What was kept of it; whether there was more; the longest piece of markup in it.
-    pub fn kept(&mut self) -> (&mut Vec<u8>, bool, usize) {
+    /// What was kept of it, and whether there was more.
+    pub fn kept(&mut self) -> (&mut Vec<u8>, bool) {
         let keep = &mut self.keep;
-        (&mut keep.bytes, keep.cut, keep.longest_markup)
+        (&mut keep.bytes, keep.cut)
     }
 
     /// Whether anything but white space and comments was there at all.
@@ -204,7 +202,6 @@ impl Cutter {
         let Some(markup) = ended else {
             return Ok(Piece::Part);
         };
-        self.keep.longest_markup = self.keep.longest_markup.max(self.length);
         self.length = 0;
         Ok(Piece::Markup(Ok(markup)))
     }

@@ -256,7 +256,7 @@ impl Document {
     /// An element of private data has been read.
     fn take(&mut self) {
         let place = self.cutter.begin();
-        let (bytes, cut, longest_markup) = self.cutter.kept();
+        let (bytes, cut) = self.cutter.kept();
         let (Some((_, reader)), Some(user)) = (self.open.last(), &mut self.user) else {
             return;
         };
@@ -267,7 +267,6 @@ impl Document {
             let around = Stanza {
                 bytes: bytes.as_slice().into(),
                 cut: false,
-                longest_markup,
             };
             user.take(reader, &around, place);
         }

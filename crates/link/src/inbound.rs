@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 
 use tokio::task::{JoinHandle, spawn_blocking};
 
@@ -269,7 +270,7 @@ pub fn read_late(received: &Received) -> Option<Received> {
 fn broken(head: Element) -> Received {
     Received {
         stanza: head,
-        text: String::new(),
+        text: Arc::default(),
         fault: Some(Fault::Broken),
         size: 0,
         unread: None,

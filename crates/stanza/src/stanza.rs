@@ -125,8 +125,8 @@ pub struct Received {
     /// The stanza element: its name, its attributes, its payloads. Where there is a fault, only
     /// names and attributes may be relied on, and children may be missing from the end.
     pub stanza: Element,
-    /// The payloads as normalised XML, one after another.
-    pub text: String,
+    /// The payloads as normalised XML, one after another. Shared, as an answer may repeat of it.
+    pub text: Arc<String>,
     /// What was wrong with it.
     pub fault: Option<Fault>,
     /// How many bytes it had on the wire, at most the stanza limit: what it costs to hold it.
@@ -143,8 +143,6 @@ pub struct Unread {
     /// The bytes, from `<` to `>`, or as many of them as `limits.max_stanza_bytes` allows.
     pub bytes: Vec<u8>,
     pub cut: bool,
-    /// The longest piece of markup among them, in bytes.
-    pub longest_markup: usize,
 }
 
 impl Received {

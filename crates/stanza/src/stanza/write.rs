@@ -4,7 +4,9 @@
 /// tags alone (the writer measures tags by them), and a carriage return is a reference, since a
 /// parser would turn a bare one into a line feed.
 pub fn escape_text(text: &str, out: &mut String) {
-    escape(text, out, |byte| match byte {
+    let is_plain =
+        |byte: u8| (byte != b'<') & (byte != b'>') & (byte != b'&') & (byte != b'\r');
+    escape(text, out, is_plain, |byte| match byte {
         b'<' => Some("&lt;"),
         b'>' => Some("&gt;"),
         b'&' => Some("&amp;"),
@@ -16,7 +18,15 @@ pub fn escape_text(text: &str, out: &mut String) {
 /// Appends an attribute's value, for either kind of quote. White space other than blanks is
 /// written as references, since a parser would turn it into blanks.
 pub fn escape_attribute(value: &str, out: &mut String) {
-    escape(value, out, |byte| match byte {
+    let is_plain = |byte: u8| {
+        (byte >= b' ')
+            & (byte != b'<')
+            & (byte != b'>')
+            & (byte != b'&')
+            & (byte != b'\'')
+            & (byte != b'"')
+    };
+    escape(value, out, is_plain, |byte| match byte {
         b'<' => Some("&lt;"),
         b'>' => Some("&gt;"),
         b'&' => Some("&amp;"),
@@ -38,7 +48,16 @@ pub fn write_attribute(name: &str, value: &str, out: &mut String) {
     out.push('\'');
 }
 
-fn escape(text: &str, out: &mut String, reference: impl Fn(u8) -> Option<&'static str>) {
+fn escape(
+    text: &str,
+    out: &mut String,
+    is_plain: impl Fn(u8) -> bool,
+    reference: impl Fn(u8) -> Option<&'static str>,
+) {
+    // Without a way out, so that many bytes are looked at together. Most text needs no more.
+    if text.bytes().fold(true, |so_far, byte| so_far & is_plain(byte)) {
+        return out.push_str(text);
+    }
     let mut rest = text;
     // Only ASCII bytes are escaped, so every cut falls on a character boundary.
     while let Some((at, written)) = rest

@@ -27,8 +27,6 @@ pub struct Stanza<'a> {
     pub bytes: Cow<'a, [u8]>,
     /// Whether there were more bytes than the limit allows.
     pub cut: bool,
-    /// The longest single piece of markup in it, in bytes: no name and no attribute is longer.
-    pub longest_markup: usize,
 }
 
 impl Stanza<'_> {
@@ -54,9 +52,6 @@ pub struct Framer {
     length: usize,
     /// As many of them as were read in earlier calls and fit the limit.
     kept: Vec<u8>,
-    /// Bytes of the current piece of markup.
-    markup: usize,
-    longest_markup: usize,
 }
 
 impl Framer {
@@ -69,8 +64,6 @@ impl Framer {
             depth: 0,
             length: 0,
             kept: Vec::new(),
-            markup: 0,
-            longest_markup: 0,
         }
     }
 
@@ -103,7 +96,6 @@ impl Framer {
             let (taken, ended) = self.scanner.markup(&all[at..])?;
             at += taken;
             self.length += taken;
-            self.markup += taken;
             if let Some(markup) = ended
                 && let Some(frame) = self.ended(markup, &all[begin..at])?
             {
@@ -121,7 +113,6 @@ impl Framer {
     /// A piece of markup has ended, and perhaps a frame with it. `last` is what this call has
     /// read of the frame.
     fn ended<'a>(&mut self, markup: Markup, last: &'a [u8]) -> Result<Option<Frame<'a>>, NotXml> {
-        self.longest_markup = self.longest_markup.max(mem::take(&mut self.markup));
         match (markup, self.depth) {
             (Markup::Other, 0 | 1) => {
                 self.begin_anew();
@@ -141,7 +132,6 @@ impl Framer {
             (Markup::Empty | Markup::End, 1) => Frame::Stanza(Stanza {
                 bytes: self.bytes(last),
                 cut: self.length > self.limit,
-                longest_markup: self.longest_markup,
             }),
             _ => return Ok(None),
         };
@@ -166,7 +156,6 @@ impl Framer {
         // A new buffer each time: one large stanza must not hold its memory for ever.
         self.kept = Vec::new();
         self.length = 0;
-        self.longest_markup = 0;
     }
 }
 
@@ -284,16 +273,5 @@ mod tests {
             let found = frames(100, input);
             assert_eq!(found.last().unwrap(), &format!("not XML: {why}"), "{input}");
         }
-    }
-
-    #[test]
-    fn knows_the_longest_markup() {
-        let mut input: &[u8] = b"<s><a b='0123456789'>long text, longer than any tag</a>";
-        let mut framer = Framer::new(100);
-        framer.next(&mut input).unwrap();
-        let Ok(Some(Frame::Stanza(stanza))) = framer.next(&mut input) else {
-            panic!("no stanza");
-        };
-        assert_eq!(stanza.longest_markup, "<a b='0123456789'>".len());
     }
 }

@@ -105,13 +105,12 @@ impl Reader {
         bytes.shrink_to_fit(); // it was gathered in a buffer that may be twice as long
         Received {
             stanza: head,
-            text: String::new(),
+            text: Arc::default(),
             fault: None,
             size: bytes.len(),
             unread: Some(Unread {
                 stream: Arc::clone(&self.start_tag),
                 cut: stanza.cut,
-                longest_markup: stanza.longest_markup,
                 bytes,
             }),
         }
@@ -123,7 +122,6 @@ impl Reader {
         reader.read(&Stanza {
             bytes: Cow::Borrowed(&unread.bytes),
             cut: unread.cut,
-            longest_markup: unread.longest_markup,
         })
     }
 

@@ -89,7 +89,7 @@ impl<'s, 'x> Builder<'s, 'x> {
         let fault = self.fault;
         self.stanza.map(|stanza| Received {
             stanza,
-            text,
+            text: Arc::new(text),
             fault,
             size,
             unread: None,
