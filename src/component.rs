@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::LocalSet;
-use tokio::time::{sleep, sleep_until, timeout, timeout_at};
+use tokio::time::{sleep, sleep_until, timeout_at};
 
 use crate::clock::Instant;
 use crate::config::Config;
@@ -227,7 +227,7 @@ impl Component {
                     let farewell = async {
                         outbound.close(leaving.farewell).await.is_ok() && inbound.discard().await
                     };
-                    if let Ok(true) = timeout(leaving.patience, farewell).await {
+                    if let Ok(true) = timeout_at(leaving.last_moment, farewell).await {
                         self.replies.with(Outbox::confirm_all);
                     }
                     return leaving.ended.clone();

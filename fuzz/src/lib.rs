@@ -33,7 +33,7 @@ pub use service::service;
 pub use tokens::tokens;
 
 /// A stream's header as servers send it.
-const HEADER: &str = "<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' \
+const HEADER: &str = "<stream:stream xmlns='jabber:component:accept' \
      xmlns:stream='http://etherx.jabber.org/streams' id='it' from='private.example.org'>";
 
 /// What ends it.

@@ -5,12 +5,12 @@ use std::time::Duration;
 use crate::clock::Instant;
 use crate::link::End;
 
-/// How long the answers to what was read may take when the stream is over or we are to stop. The store
-/// is closed after that, and the process is ended by force after 5 s.
+/// How long the answers to what was read may take when the stream is over or we are to stop.
 pub const DRAIN: Duration = Duration::from_millis(3000);
 
-/// How long a server may take to read our leave; with [`DRAIN`] it makes less than 5 s.
-const FAREWELL: Duration = Duration::from_millis(400);
+/// How long a server may take, from the same moment, to read them and our leave. The store is closed
+/// after that, and the process is ended by force after 5 s.
+const FAREWELL: Duration = Duration::from_millis(3400);
 
 /// How long it may where we come back.
 const GONE: Duration = Duration::from_secs(5);
@@ -39,17 +39,18 @@ pub struct Leaving {
     pub deadline: Instant,
     /// What is written at the very end.
     pub farewell: &'static str,
-    /// How long the server may take to read that, and to end its side.
-    pub patience: Duration,
+    /// By when the server must have read that, and ended its side.
+    pub last_moment: Instant,
     pub ended: Ended,
 }
 
 impl Leaving {
     fn new(farewell: &'static str, ended: Ended) -> Self {
+        let now = Instant::now();
         Self {
-            deadline: Instant::now() + DRAIN,
+            deadline: now + DRAIN,
             farewell,
-            patience: FAREWELL,
+            last_moment: now + FAREWELL,
             ended,
         }
     }
@@ -58,7 +59,7 @@ impl Leaving {
     /// it sees the next: else ejabberd takes delegation from both.
     pub fn anew() -> Self {
         Self {
-            patience: GONE,
+            last_moment: Instant::now() + GONE,
             ..Self::new(END_OF_STREAM, Ended::Anew)
         }
     }

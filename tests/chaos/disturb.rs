@@ -14,8 +14,8 @@ const COMES_BACK: Duration = Duration::from_secs(90);
 /// How long it may take there to close a stream that is over, or to end: 5 s by its own measure.
 const LEAVES: Duration = Duration::from_secs(60);
 
-/// A farewell that took longer may have left something unanswered.
-const IN_TIME: Duration = Duration::from_secs(4);
+/// One that took longer may have given up a server that does not read: after 3.4 s.
+const IN_TIME: Duration = Duration::from_secs(3);
 
 /// How often everybody asks for everything to fill the kernel's buffers: some megabytes.
 const BACKLOG: usize = 90;

@@ -57,8 +57,10 @@ impl Stage {
 
         let link = settings::link(&config);
         let mut framer = Framer::new(link.max_stanza_bytes);
-        framer.next(&mut HEADER.as_bytes()).expect("a header");
-        let (reader, _) = Reader::open(HEADER.as_bytes(), link.bounds()).expect("a header");
+        let Ok(Some(Frame::Open(start_tag))) = framer.next(&mut HEADER.as_bytes()) else {
+            panic!("no header");
+        };
+        let (reader, _) = Reader::open(&start_tag, link.bounds()).expect("a header");
         let metrics = Metrics::new();
         let unsent = config.limits.max_unsent_bytes;
         let replies = Replies::new(metrics.requests.clone(), unsent);

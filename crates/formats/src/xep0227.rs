@@ -152,7 +152,7 @@ impl Document {
             }
             return None;
         }
-        let (tag, cut, _) = self.cutter.kept();
+        let (tag, cut) = self.cutter.kept();
         if cut {
             let reason = Reason::Structure("a start tag over 64 KiB");
             return Some(self.not_understood(reason));
