@@ -13,10 +13,57 @@ use super::is_xml;
 
 /// What stands in XML, and what nearly does.
 const PIECES: &[&str] = &[
-    "<a", "<b", "<p:a", "</a", "</b", "</p:a", ">", "/>", "<a>", "</a>", "<b/>", " ", "\n", "\t", " c='", " d=\"",
-    " xmlns='", " xmlns:p='", " xmlns:xml='", " xmlns:xmlns='", "'", "\"", "=", "x", "é", "😀", ":", "1", "-", "&lt;",
-    "&amp;", "&#65;", "&#x", "&#", "&", ";", "]", "]]>", "<![CDATA[", "<!--", "-->", "--", "<?", "<?xml", "?>", "<!",
-    "<", "\u{fffe}", "\u{1}", "\u{7f}", "http://www.w3.org/XML/1998/namespace",
+    "<a",
+    "<b",
+    "<p:a",
+    "</a",
+    "</b",
+    "</p:a",
+    ">",
+    "/>",
+    "<a>",
+    "</a>",
+    "<b/>",
+    " ",
+    "\n",
+    "\t",
+    " c='",
+    " d=\"",
+    " xmlns='",
+    " xmlns:p='",
+    " xmlns:xml='",
+    " xmlns:xmlns='",
+    "'",
+    "\"",
+    "=",
+    "x",
+    "é",
+    "😀",
+    ":",
+    "1",
+    "-",
+    "&lt;",
+    "&amp;",
+    "&#65;",
+    "&#x",
+    "&#",
+    "&",
+    ";",
+    "]",
+    "]]>",
+    "<![CDATA[",
+    "<!--",
+    "-->",
+    "--",
+    "<?",
+    "<?xml",
+    "?>",
+    "<!",
+    "<",
+    "\u{fffe}",
+    "\u{1}",
+    "\u{7f}",
+    "http://www.w3.org/XML/1998/namespace",
 ];
 
 /// Both take the same, and refuse the same for the same kind of reason: XML as it is handed over, generated,
@@ -30,10 +77,14 @@ pub fn tokens(input: &[u8]) {
     if xml.stanza().is_ok() {
         let whole = xml.out.into_bytes();
         compare(&whole);
-        let cut = input.iter().fold(0, |sum, byte| (sum * 31 + usize::from(*byte)) % whole.len().max(1));
+        let cut = input.iter().fold(0, |sum, byte| {
+            (sum * 31 + usize::from(*byte)) % whole.len().max(1)
+        });
         compare(&whole[..cut]);
     }
-    let pieces = input.iter().map(|byte| PIECES[usize::from(*byte) % PIECES.len()]);
+    let pieces = input
+        .iter()
+        .map(|byte| PIECES[usize::from(*byte) % PIECES.len()]);
     let pieces: String = pieces.collect();
     compare(format!("<a{pieces}").as_bytes());
     compare(format!("<a>{pieces}</a>").as_bytes());
@@ -48,7 +99,11 @@ fn compare(bytes: &[u8]) {
     let (theirs, their_result) = by_rxml(bytes);
     let shown = String::from_utf8_lossy(bytes);
     match (result, their_result) {
-        (Ok(()), Ok(())) => assert_eq!(ours.without_last_text(), theirs.without_last_text(), "{shown}"),
+        (Ok(()), Ok(())) => assert_eq!(
+            ours.without_last_text(),
+            theirs.without_last_text(),
+            "{shown}"
+        ),
         (Err(Wrong::Names(our)), Err(Wrong::Names(their))) => assert_eq!(our, their, "{shown}"),
         (Err(Wrong::NotXml(_)), Err(Wrong::NotXml(_))) => {}
         // It waits for the end of what we refuse at its beginning.
@@ -57,7 +112,10 @@ fn compare(bytes: &[u8]) {
                 let (_, result) = by_rxml(&[bytes, end.as_bytes()].concat());
                 // It puts the halves of a character together that CDATA's end has come between.
                 let is_halved = std::str::from_utf8(bytes).is_err();
-                assert!(result.is_err() || is_halved, "{result:?} with {end}: {shown}");
+                assert!(
+                    result.is_err() || is_halved,
+                    "{result:?} with {end}: {shown}"
+                );
             }
         }
         (ours, theirs) => panic!("{ours:?} and {theirs:?}: {shown}"),

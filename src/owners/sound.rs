@@ -221,7 +221,9 @@ fn one(entry: &Entry, element: &Stanza<'_>, reader: &Reader) -> Result<String, S
         Some(Fault::TooMany | Fault::Broken) => return Err(not_whole()),
     }
     match received.stanza.children.as_slice() {
-        [child] if child.is(&entry.namespace, &entry.name) => Ok(Arc::unwrap_or_clone(received.text)),
+        [child] if child.is(&entry.namespace, &entry.name) => {
+            Ok(Arc::unwrap_or_clone(received.text))
+        }
         [_] => Err("it contains an element with another name or namespace".to_owned()),
         _ => Err(not_whole()),
     }

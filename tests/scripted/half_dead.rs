@@ -156,7 +156,10 @@ fn the_answers_of_a_component_that_stops_arrive_at_a_server_that_is_slow() {
     stage.send(set("set", &value));
     stage.next();
     let asked: Vec<String> = (0..50).map(|id| id.to_string()).collect();
-    let gets: String = asked.iter().map(|id| get(id, "<a xmlns='urn:x'/>")).collect();
+    let gets: String = asked
+        .iter()
+        .map(|id| get(id, "<a xmlns='urn:x'/>"))
+        .collect();
     stage.send(gets);
     stage.component.wait_until_idle();
     stage.component.terminate();

@@ -4,8 +4,7 @@
 /// tags alone (the writer measures tags by them), and a carriage return is a reference, since a
 /// parser would turn a bare one into a line feed.
 pub fn escape_text(text: &str, out: &mut String) {
-    let is_plain =
-        |byte: u8| (byte != b'<') & (byte != b'>') & (byte != b'&') & (byte != b'\r');
+    let is_plain = |byte: u8| (byte != b'<') & (byte != b'>') & (byte != b'&') & (byte != b'\r');
     escape(text, out, is_plain, |byte| match byte {
         b'<' => Some("&lt;"),
         b'>' => Some("&gt;"),
@@ -55,7 +54,10 @@ fn escape(
     reference: impl Fn(u8) -> Option<&'static str>,
 ) {
     // Without a way out, so that many bytes are looked at together. Most text needs no more.
-    if text.bytes().fold(true, |so_far, byte| so_far & is_plain(byte)) {
+    if text
+        .bytes()
+        .fold(true, |so_far, byte| so_far & is_plain(byte))
+    {
         return out.push_str(text);
     }
     let mut rest = text;

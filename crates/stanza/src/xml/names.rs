@@ -1,7 +1,7 @@
 //! Names as they are written: a prefix, perhaps, and a local name.
 
-use rxml::strings::{Error, Name};
 use rxml::NcName;
+use rxml::strings::{Error, Name};
 
 use super::tokens::Wrong;
 

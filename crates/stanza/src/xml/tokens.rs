@@ -11,8 +11,8 @@ use std::borrow::Cow;
 use memchr::{memchr, memmem};
 
 use super::names::Names;
-use crate::stanza::ns;
 pub use super::names::QName;
+use crate::stanza::ns;
 use characters::{In, characters, expand, is_plain_text, is_plain_value, plain};
 
 /// Who is told of what stands in an element, in order.

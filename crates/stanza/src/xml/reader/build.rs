@@ -154,7 +154,9 @@ impl<'s, 'x> Builder<'s, 'x> {
         if self.fault.is_some() || self.depth == 1 {
             return self.writer.bytes();
         }
-        let attributes = attributes.iter().map(|(of, name, value)| (of, name, &**value));
+        let attributes = attributes
+            .iter()
+            .map(|(of, name, value)| (of, name, &**value));
         match self.writer.start(namespace, name, attributes, whole) {
             Ok(begin) => begin,
             Err(_) => {

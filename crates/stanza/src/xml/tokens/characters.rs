@@ -22,7 +22,9 @@ pub enum In {
 /// The same as text, if it means what it says; `None` if it has to be looked at more closely.
 pub fn plain(raw: &[u8], is_plain: impl Fn(u8) -> bool) -> Option<Result<&str, Wrong>> {
     // Without a way out, so that many bytes are looked at together.
-    let is_plain = raw.iter().fold(true, |so_far, byte| so_far & is_plain(*byte));
+    let is_plain = raw
+        .iter()
+        .fold(true, |so_far, byte| so_far & is_plain(*byte));
     is_plain.then(|| std::str::from_utf8(raw).map_err(|_| UTF8))
 }
 

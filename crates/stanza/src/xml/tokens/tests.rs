@@ -45,13 +45,28 @@ fn tells_of_all_that_stands_in_an_element() {
     for (xml, expected) in [
         ("<a/>", "<a></>"),
         ("<a ></a\n>", "<a></>"),
-        ("<p:a q:b = \"'\" c='>\"'\n/>", "<p|a q|b=\"'\" c=\">\\\"\"></>"),
+        (
+            "<p:a q:b = \"'\" c='>\"'\n/>",
+            "<p|a q|b=\"'\" c=\">\\\"\"></>",
+        ),
         ("<a>b<c>d</c>e</a>", "<a>b<c>d</>e</>"),
-        ("<a>&lt;&gt;&amp;&apos;&quot;&#65;&#x1F600;&#13;]]&gt;]</a>", "<a><>&'\"A😀\r]]>]</>"),
+        (
+            "<a>&lt;&gt;&amp;&apos;&quot;&#65;&#x1F600;&#13;]]&gt;]</a>",
+            "<a><>&'\"A😀\r]]>]</>",
+        ),
         ("<a b='&#10;\n\t&#9;&lt;]]>'/>", "<a b=\"\\n  \\t<]]>\"></>"),
-        ("<a>x<![CDATA[<&]]]>]]y<!-- - <b> & --><![CDATA[]]></a>", "<a>x<&]]]y</>"),
-        ("<!-- a --><ä:é-1.2>ü\u{fffd}\u{10ffff}</ä:é-1.2>", "<ä|é-1.2>ü\u{fffd}\u{10ffff}</>"),
-        ("<a xmlns:xml='http://www.w3.org/XML/1998/namespace'/> \n", "<a xmlns|xml=\"http://www.w3.org/XML/1998/namespace\"></>"),
+        (
+            "<a>x<![CDATA[<&]]]>]]y<!-- - <b> & --><![CDATA[]]></a>",
+            "<a>x<&]]]y</>",
+        ),
+        (
+            "<!-- a --><ä:é-1.2>ü\u{fffd}\u{10ffff}</ä:é-1.2>",
+            "<ä|é-1.2>ü\u{fffd}\u{10ffff}</>",
+        ),
+        (
+            "<a xmlns:xml='http://www.w3.org/XML/1998/namespace'/> \n",
+            "<a xmlns|xml=\"http://www.w3.org/XML/1998/namespace\"></>",
+        ),
     ] {
         assert_eq!(told(xml).as_deref(), Ok(expected), "{xml}");
     }
@@ -64,7 +79,10 @@ fn what_is_cut_is_told_as_far_as_it_goes() {
         assert!(told(&xml[..length]).is_ok(), "{}", &xml[..length]);
     }
     assert_eq!(told("<a b='c'>d<e f='g").as_deref(), Ok("<a b=\"c\">d<e"));
-    assert_eq!(told("<a>é".as_bytes().split_last().unwrap().1).as_deref(), Ok("<a>"));
+    assert_eq!(
+        told("<a>é".as_bytes().split_last().unwrap().1).as_deref(),
+        Ok("<a>")
+    );
 }
 
 #[test]
@@ -82,8 +100,15 @@ fn what_breaks_the_rules_of_names_is_told_apart_from_what_is_not_xml() {
         let why = "a reserved prefix or namespace was declared";
         assert_eq!(told(xml), names(why), "{xml}");
     }
-    assert_eq!(told("<a xmlns:b=''/>"), names("a prefix cannot be undeclared"));
-    for xml in ["<a><?b c?></a>", "<a><?xml version='1.0'?></a>", "<?a?><a/>"] {
+    assert_eq!(
+        told("<a xmlns:b=''/>"),
+        names("a prefix cannot be undeclared")
+    );
+    for xml in [
+        "<a><?b c?></a>",
+        "<a><?xml version='1.0'?></a>",
+        "<?a?><a/>",
+    ] {
         assert_eq!(told(xml), names("processing instructions"), "{xml}");
     }
 }
@@ -133,7 +158,10 @@ fn what_is_not_xml_is_refused() {
                 "<a>\r</a>",
             ],
         ),
-        (ENTITY, &["<a>&b;</a>", "<a b='&nbsp;'/>", "<a>&#000000065;</a>"]),
+        (
+            ENTITY,
+            &["<a>&b;</a>", "<a b='&nbsp;'/>", "<a>&#000000065;</a>"],
+        ),
         (
             Wrong::NotXml("an end tag without a matching start tag"),
             &["<a></b>", "</a>", "<a></A>", "<p:a></a>"],
@@ -143,7 +171,12 @@ fn what_is_not_xml_is_refused() {
             assert_eq!(told(xml), Err(wrong), "{xml:?}");
         }
     }
-    for bytes in [&b"<a>\xff</a>"[..], b"<a b='\xc3'/>", b"<a\xc3/>", b"<a><!-- \xed\xa0\x80 --></a>"] {
+    for bytes in [
+        &b"<a>\xff</a>"[..],
+        b"<a b='\xc3'/>",
+        b"<a\xc3/>",
+        b"<a><!-- \xed\xa0\x80 --></a>",
+    ] {
         assert_eq!(told(bytes), Err(UTF8), "{bytes:?}");
     }
 }
