@@ -96,6 +96,9 @@ fn compare(bytes: &[u8]) {
     }
     let mut ours = Told::default();
     let result = read(bytes, &mut ours);
+    if result.is_err() && ours.is_whole() {
+        return; // behind an element nothing stands that was cut out of a stream
+    }
     let (theirs, their_result) = by_rxml(bytes);
     let shown = String::from_utf8_lossy(bytes);
     match (result, their_result) {
@@ -108,15 +111,11 @@ fn compare(bytes: &[u8]) {
         (Err(Wrong::NotXml(_)), Err(Wrong::NotXml(_))) => {}
         // It waits for the end of what we refuse at its beginning.
         (Err(Wrong::NotXml(_)), Ok(())) => {
-            for end in [">", "'>", "\">", ";", "]]>", "-->", "x='>"] {
-                let (_, result) = by_rxml(&[bytes, end.as_bytes()].concat());
-                // It puts the halves of a character together that CDATA's end has come between.
-                let is_halved = std::str::from_utf8(bytes).is_err();
-                assert!(
-                    result.is_err() || is_halved,
-                    "{result:?} with {end}: {shown}"
-                );
-            }
+            let ends = ["<", ">", "'>", "\">", ";", "]]>", "-->"];
+            let refused = |end: &&str| by_rxml(&[bytes, end.as_bytes()].concat()).1.is_err();
+            // It puts the halves of a character together that a section's end has come between.
+            let is_halved = std::str::from_utf8(bytes).is_err();
+            assert!(ends.iter().any(refused) || is_halved, "{result:?}: {shown}");
         }
         (ours, theirs) => panic!("{ours:?} and {theirs:?}: {shown}"),
     }
@@ -135,6 +134,12 @@ enum Token {
 struct Told(Vec<Token>);
 
 impl Told {
+    fn is_whole(&self) -> bool {
+        let count = |is: fn(&Token) -> bool| self.0.iter().filter(|token| is(token)).count();
+        let feet = count(|token| *token == Token::Foot);
+        feet > 0 && feet == count(|token| matches!(token, Token::Open(_)))
+    }
+
     /// Of what is cut, the end need not be told.
     fn without_last_text(&self) -> &[Token] {
         match self.0.as_slice() {

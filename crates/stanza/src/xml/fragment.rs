@@ -37,6 +37,14 @@ impl FragmentWriter {
         }
     }
 
+    /// The same, with room for so many bytes to begin with.
+    pub fn with_room(limit: usize, bytes: usize) -> Self {
+        Self {
+            text: String::with_capacity(bytes.min(limit)),
+            ..Self::new(limit)
+        }
+    }
+
     /// A writer of what stands in this default namespace.
     pub fn inside(namespace: Namespace) -> Self {
         let around = Some(namespace);

@@ -8,16 +8,15 @@ use super::tokens::Wrong;
 /// A prefix, if there is one, and a local name.
 pub type QName = (Option<NcName>, NcName);
 
-/// How many are remembered.
-const MOST: usize = 16;
+/// How many are remembered, a power of two.
+const PLACES: usize = 32;
 
 /// The names of one element's tokens. Few names make a stanza, so those seen last are remembered: to look at
 /// every character of one again would take longer than all else in a tag.
 #[derive(Default)]
 pub struct Names<'x> {
-    seen: Vec<(&'x [u8], QName)>,
-    /// Which of them makes way for the next.
-    oldest: usize,
+    /// Each has one place where it may be, and makes way for another of the same.
+    seen: [Option<(&'x [u8], QName)>; PLACES],
 }
 
 impl<'x> Names<'x> {
@@ -27,19 +26,21 @@ impl<'x> Names<'x> {
     ///
     /// When it is none, or has its colons where none may be.
     pub fn get(&mut self, raw: &'x [u8]) -> Result<QName, Wrong> {
-        if let Some((_, name)) = self.seen.iter().find(|(seen, _)| *seen == raw) {
+        let place = &mut self.seen[place(raw)];
+        if let Some((seen, name)) = place
+            && *seen == raw
+        {
             return Ok(name.clone());
         }
         let name = read(raw)?;
-        let new = (raw, name.clone());
-        if self.seen.len() < MOST {
-            self.seen.push(new);
-        } else {
-            self.seen[self.oldest] = new;
-            self.oldest = (self.oldest + 1) % MOST;
-        }
+        *place = Some((raw, name.clone()));
         Ok(name)
     }
+}
+
+fn place(raw: &[u8]) -> usize {
+    let byte = |byte: Option<&u8>| byte.map_or(0, |byte| usize::from(*byte));
+    (raw.len() + 3 * byte(raw.first()) + 7 * byte(raw.last())) % PLACES
 }
 
 fn read(raw: &[u8]) -> Result<QName, Wrong> {

@@ -63,7 +63,7 @@ impl Reader {
     /// A reader for what stands inside the element of this start tag, and the element itself.
     pub fn enter(&self, start_tag: &[u8]) -> Result<(Self, Element), NotXml> {
         let bytes = unfold_line_ends(start_tag);
-        let mut builder = self.builder(Place::Payload);
+        let mut builder = self.builder(Place::Payload, 0);
         if let Err(Wrong::Names(why) | Wrong::NotXml(why)) = tokens::read(&bytes, &mut builder) {
             return Err(NotXml(why));
         }
@@ -141,7 +141,7 @@ impl Reader {
     pub fn head(&self, stanza: &Stanza<'_>) -> Option<Element> {
         let tag = start_tag(&stanza.bytes)?;
         let bytes = unfold_line_ends(tag);
-        let mut builder = self.builder(Place::Stanza);
+        let mut builder = self.builder(Place::Stanza, 0);
         tokens::read(&bytes, &mut builder).ok()?;
         let head = builder.finish(tag.len())?;
         head.fault.is_none().then_some(head.stanza)
@@ -163,14 +163,14 @@ impl Reader {
         let bytes = unfold_line_ends(&stanza.bytes);
         let size = stanza.bytes.len();
         let clean;
-        let mut builder = self.builder(place);
+        let mut builder = self.builder(place, size);
         match tokens::read(&bytes, &mut builder) {
             Ok(()) => {}
             Err(Wrong::Names(why)) => {
                 // That may have been in the middle of the very tag whose attributes say whom to answer.
                 // Take out what is wrong, and read on for the names alone.
                 clean = salvage::without_faults(&bytes);
-                builder = self.builder(place);
+                builder = self.builder(place, 0);
                 builder.fault(Fault::Malformed(why));
                 // What is wrong again leaves what was read before it.
                 let _ = tokens::read(&clean, &mut builder);
@@ -183,8 +183,8 @@ impl Reader {
         Ok(builder.finish(size))
     }
 
-    fn builder<'x>(&self, place: Place) -> Builder<'_, 'x> {
-        Builder::new(Scope::new(&self.declared), self.limits, place)
+    fn builder<'x>(&self, place: Place, bytes: usize) -> Builder<'_, 'x> {
+        Builder::new(Scope::new(&self.declared), self.limits, place, bytes)
     }
 }
 

@@ -202,13 +202,26 @@ impl<'x> Reading<'x> {
     }
 
     fn end_tag(&mut self) -> Result<(), Stop> {
-        let name = self.name()?;
-        self.peek()?;
-        if self.open.pop() != Some(name) {
-            return Err(Wrong::NotXml("an end tag without a matching start tag").into());
+        let name = self.open.pop().unwrap_or_default();
+        let begun = self.rest();
+        if self.name_is(name)? {
+            self.skip_blanks();
+            return self.expect(b'>');
         }
-        self.skip_blanks();
-        self.expect(b'>')
+        // It may be cut in the midst of its name.
+        match name.starts_with(begun) {
+            true => Err(Stop::End),
+            false => Err(Wrong::NotXml("an end tag without a matching start tag").into()),
+        }
+    }
+
+    /// Whether this name stands there, and nothing longer.
+    fn name_is(&mut self, name: &[u8]) -> Result<bool, Stop> {
+        if name.is_empty() || !self.rest().starts_with(name) {
+            return Ok(false);
+        }
+        self.at += name.len();
+        Ok(!is_name_byte(self.peek()?))
     }
 
     /// A comment or a CDATA section, from behind its `<!`.
@@ -314,8 +327,21 @@ fn check_declaration((prefix, name): &QName, value: &str) -> Result<(), Wrong> {
 
 /// Whether a byte may be part of a name, in whatever encoding of a character.
 fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'-' | b'.' | b'_') || byte >= 0x80
+    NAME_BYTES[usize::from(byte)]
 }
+
+const NAME_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut at = 0;
+    while at < table.len() {
+        let byte = at as u8;
+        table[at] = byte.is_ascii_alphanumeric()
+            || matches!(byte, b':' | b'-' | b'.' | b'_')
+            || byte >= 0x80;
+        at += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests;

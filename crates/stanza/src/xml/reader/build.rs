@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::mem;
 use std::sync::Arc;
 
 use rxml::NcName;
@@ -51,13 +50,13 @@ pub struct Builder<'s, 'x> {
 }
 
 impl<'s, 'x> Builder<'s, 'x> {
-    /// A builder for an element that begins in this scope, at this place.
-    pub fn new(scope: Scope<'s>, limits: Bounds, place: Place) -> Self {
+    /// A builder for an element that begins in this scope, at this place, and has so many bytes.
+    pub fn new(scope: Scope<'s>, limits: Bounds, place: Place, bytes: usize) -> Self {
         Self {
             scope,
             limits,
             place,
-            writer: FragmentWriter::new(limits.text),
+            writer: FragmentWriter::with_room(limits.text, bytes),
             depth: 0,
             start_tag: StartTag::default(),
             skeleton: Vec::new(),
@@ -102,47 +101,40 @@ impl<'s, 'x> Builder<'s, 'x> {
         (element.filter(|_| self.fault.is_none()), self.scope)
     }
 
-    /// Takes declarations and attributes out of a tag, and leaves these there with their prefixes resolved.
-    fn resolve(&mut self, tag: &mut StartTag<'x>) {
+    /// Declares what the start tag declares, and resolves the prefixes of its attributes.
+    fn resolve(&mut self) {
+        let tag = &mut self.start_tag;
+        let mut wrong = None;
         // First what is declared, since it holds for the whole tag wherever it stands in it.
         if !all_differ(tag.declarations.iter().map(|(prefix, _)| prefix)) {
-            self.fault(Fault::Malformed("a prefix declared twice"));
+            wrong = Some("a prefix declared twice");
         }
         for (prefix, namespace) in tag.declarations.drain(..) {
             match forbidden_declaration(prefix.as_ref(), &namespace) {
-                Some(why) => self.fault(Fault::Malformed(why)),
+                Some(why) => wrong = wrong.or(Some(why)),
                 None => self.scope.declare(self.depth, prefix, &namespace),
             }
         }
         for ((prefix, name), value) in tag.attributes.drain(..) {
-            let namespace = match self.scope.attribute(prefix.as_ref()) {
-                Some(namespace) => namespace,
-                None => self.undeclared(),
-            };
+            let namespace = self.scope.attribute(prefix.as_ref());
+            let namespace = namespace.unwrap_or_else(|| {
+                wrong = wrong.or(Some(UNDECLARED));
+                undeclared()
+            });
             tag.resolved.push((namespace, name, value));
         }
         // Equal namespaces are one and the same (see `Scope`), and may be too long to hash for each.
         let names = tag.resolved.iter();
         if !all_differ(names.map(|(namespace, name, _)| (Arc::as_ptr(namespace), name))) {
-            self.fault(Fault::Malformed("an attribute given twice"));
+            wrong = wrong.or(Some("an attribute given twice"));
+        }
+        if let Some(why) = wrong {
+            self.fault(Fault::Malformed(why));
         }
     }
 
-    /// What an undeclared prefix stands for: a namespace that equals no other, least of all none,
-    /// or else `z:from` would pass for `from`.
-    fn undeclared(&mut self) -> Namespace {
-        self.fault(Fault::Malformed("a prefix that is not declared"));
-        Namespace::from("\0")
-    }
-
     /// Writes a payload's start tag, and returns where it begins.
-    fn write_start(
-        &mut self,
-        namespace: &Namespace,
-        name: &NcName,
-        attributes: &[(Namespace, NcName, Cow<'_, str>)],
-        whole: bool,
-    ) -> usize {
+    fn write_start(&mut self, namespace: &Namespace, name: &NcName, whole: bool) -> usize {
         let containers = self
             .skeleton
             .iter()
@@ -154,9 +146,8 @@ impl<'s, 'x> Builder<'s, 'x> {
         if self.fault.is_some() || self.depth == 1 {
             return self.writer.bytes();
         }
-        let attributes = attributes
-            .iter()
-            .map(|(of, name, value)| (of, name, &**value));
+        let attributes = self.start_tag.resolved.iter();
+        let attributes = attributes.map(|(of, name, value)| (of, name, &**value));
         match self.writer.start(namespace, name, attributes, whole) {
             Ok(begin) => begin,
             Err(_) => {
@@ -234,16 +225,15 @@ impl<'x> Tokens<'x> for Builder<'_, 'x> {
 
     /// All names in the start tag can be resolved now.
     fn head_close(&mut self) {
-        let mut tag = mem::take(&mut self.start_tag);
-        let Some((prefix, name)) = tag.name.take() else {
+        let Some((prefix, name)) = self.start_tag.name.take() else {
             return;
         };
         self.depth += 1;
-        self.resolve(&mut tag);
-        let namespace = match self.scope.element(prefix.as_ref()) {
-            Some(namespace) => namespace,
-            None => self.undeclared(),
-        };
+        self.resolve();
+        let namespace = self.scope.element(prefix.as_ref()).unwrap_or_else(|| {
+            self.fault(Fault::Malformed(UNDECLARED));
+            undeclared()
+        });
         if *namespace == *ns::XML {
             self.fault(Fault::Malformed(
                 "an element in the namespace of the prefix xml",
@@ -270,9 +260,9 @@ impl<'x> Tokens<'x> for Builder<'_, 'x> {
             self.fault(Fault::TooMany);
             in_skeleton = false;
         }
-        let begin = self.write_start(&written, &name, &tag.resolved, in_skeleton);
+        let begin = self.write_start(&written, &name, in_skeleton);
+        let attributes = self.start_tag.resolved.drain(..);
         if in_skeleton {
-            let attributes = tag.resolved.drain(..);
             let attributes = attributes.map(|(namespace, name, value)| Attribute {
                 namespace,
                 name,
@@ -281,8 +271,6 @@ impl<'x> Tokens<'x> for Builder<'_, 'x> {
             let attributes = attributes.collect();
             self.enter(namespace, name, attributes, begin, application);
         }
-        tag.resolved.clear();
-        self.start_tag = tag;
     }
 
     fn text(&mut self, text: &str) {
@@ -309,6 +297,14 @@ impl<'x> Tokens<'x> for Builder<'_, 'x> {
         self.scope.leave(self.depth);
         self.depth = self.depth.saturating_sub(1);
     }
+}
+
+const UNDECLARED: &str = "a prefix that is not declared";
+
+/// What an undeclared prefix stands for: a namespace that equals no other, least of all none, or else
+/// `z:from` would pass for `from`.
+fn undeclared() -> Namespace {
+    Namespace::from("\0")
 }
 
 /// Whether no two are equal. A handful are compared with each other; more are hashed.
