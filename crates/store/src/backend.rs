@@ -77,6 +77,16 @@ pub trait Backend: Debug + Send + Sync {
         most: usize,
     ) -> Result<Vec<(Owner, Amount)>, ReadError>;
 
+    /// The same without the amounts, for a backend that has to count them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Backend::owners`].
+    fn addresses(&self, after: Option<&Owner>, most: usize) -> Result<Vec<Owner>, ReadError> {
+        let owners = self.owners(after, most)?;
+        Ok(owners.into_iter().map(|(owner, _)| owner).collect())
+    }
+
     fn owner_data(&self, owner: &Owner) -> Result<OwnerData, ReadError>;
 
     fn amount(&self, owner: &Owner) -> Result<Amount, ReadError>;
