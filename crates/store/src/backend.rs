@@ -52,6 +52,9 @@ pub trait Backend: Debug + Send + Sync {
     /// Whether reading takes so little that whoever serves everybody may do it.
     fn is_quick(&self) -> bool;
 
+    /// Whether others may write to it at the same time: other instances of the program.
+    fn is_shared(&self) -> bool;
+
     /// Reads the first of these, at least one: as many as are read well at once. Whoever asks comes back for
     /// the others.
     ///

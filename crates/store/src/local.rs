@@ -145,6 +145,11 @@ impl Backend for Local {
         true
     }
 
+    /// It is locked, or in this process alone.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     fn find(&self, asked: &[Asked]) -> Vec<Result<Vec<Elements>, ReadError>> {
         let begun = Instant::now();
         let mut bytes = 0;

@@ -76,6 +76,12 @@ impl Storage {
         }))
     }
 
+    /// Whether others may write to the store at the same time.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.0.store.is_shared()
+    }
+
     /// Says whether a single request is open.
     pub fn set_alone(&self, is_alone: bool) {
         self.0.is_alone.set(is_alone);

@@ -112,6 +112,12 @@ impl Store {
         self.0.is_quick()
     }
 
+    /// Whether others may write to it at the same time: other instances of the program.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.0.is_shared()
+    }
+
     /// Reads the first of these, at least one; the others have to be asked for again.
     ///
     /// Each sees every set that anybody was told of before it was asked.

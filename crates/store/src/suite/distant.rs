@@ -11,7 +11,8 @@ use crate::{
     Owner, OwnerData, ReadError, SetError, Told, Totals, Work,
 };
 
-/// A store in memory that is as far away as a database server: it is never quick, and can be out of reach.
+/// A store in memory that is like a database server: reading it takes long, others may write to it, and it can be out
+/// of reach.
 #[derive(Debug)]
 pub struct Distant {
     near: Local,
@@ -44,6 +45,10 @@ impl Distant {
 impl Backend for Distant {
     fn is_quick(&self) -> bool {
         false
+    }
+
+    fn is_shared(&self) -> bool {
+        true
     }
 
     fn find(&self, asked: &[Asked]) -> Vec<Result<Vec<Elements>, ReadError>> {
