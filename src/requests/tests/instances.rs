@@ -12,15 +12,19 @@ use crate::store::suite::Distant;
 struct Cluster {
     store: Arc<Distant>,
     instances: Vec<Stage>,
+    /// How each reaches the store.
+    ways: Vec<Arc<Distant>>,
     node: Option<Vec<String>>,
 }
 
 impl Cluster {
     fn new(instances: usize) -> Self {
         let store = Distant::by_caller();
-        let over = |_| Stage::over(Store::on(store.clone()), &[]);
+        let ways: Vec<_> = (0..instances).map(|_| store.of_another()).collect();
+        let over = |way: &Arc<Distant>| Stage::over(Store::on(way.clone()), &[]);
         Self {
-            instances: (0..instances).map(over).collect(),
+            instances: ways.iter().map(over).collect(),
+            ways,
             node: Some(Vec::new()),
             store,
         }
@@ -54,7 +58,10 @@ impl Cluster {
 
     /// The process is killed, and another begins.
     fn dies(&mut self, instance: usize) {
-        self.instances[instance] = Stage::over(Store::on(self.store.clone()), &[]);
+        let way = self.store.of_another();
+        self.instances[instance] = Stage::over(Store::on(way.clone()), &[]);
+        // Its tasks are still there, and can do nothing any more.
+        std::mem::replace(&mut self.ways[instance], way).set_away(true);
     }
 
     fn rooms(&self) -> Vec<&str> {
