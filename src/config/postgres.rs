@@ -1,11 +1,14 @@
 //! `[storage.postgres]`: the database server, if what was said of it makes sense together.
 
 use std::fmt;
+use std::sync::Arc;
 
 use secrecy::SecretString;
+use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use crate::link::{Endpoint, Trust};
+use super::draft::POSTGRES;
+use crate::link::{Endpoint, Trust, client_config};
 
 /// The port at which PostgreSQL usually listens.
 const USUAL_PORT: u16 = 5432;
@@ -40,6 +43,17 @@ pub struct DatabaseTls {
     /// `tls_name`: the name that the certificate must have; `None`: that of the host.
     pub name: Option<ServerName<'static>>,
     pub trust: Trust,
+}
+
+impl DatabaseTls {
+    /// What a TLS client needs. The system's authorities are read now, where they count.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be read.
+    pub fn client(&self) -> Result<Arc<ClientConfig>, String> {
+        client_config(&self.trust, POSTGRES)
+    }
 }
 
 /// Where a database server listens. `Display` gives it back with its port.
