@@ -124,9 +124,10 @@ pub(super) const REQUIRE_SYNCHRONOUS: Setting = setting!(
     storage.postgres.require_synchronous,
     Value::PostgresDefault("false"),
     by | config | postgres(config).map(|it| it.require_synchronous),
-    "true: no set is answered as stored that is on one machine alone; while the primary has no \
-     synchronous standby, the component is not ready, and sets are refused for the moment. false: a \
-     set is stored when the database says so.",
+    "true: a primary that has no synchronous standby (its synchronous_standby_names is empty) is not \
+     used, so that nothing is answered as stored that is on one machine alone: until it has one, the \
+     component is not ready and refuses requests for the moment. false: a set is stored when the \
+     database says so.",
     |given| given.truth()?
 );
 
