@@ -9,8 +9,8 @@ use clap::{ArgGroup, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::admin::print_config::EjabberdVersion;
 use crate::admin::{
-    backup, check, compact, delete, export, format, healthcheck, import, print_config, prune,
-    stats, status,
+    backup, check, compact, delete, export, format, healthcheck, import, migrate, print_config,
+    prune, stats, status,
 };
 use crate::config::Config;
 use crate::exit;
@@ -132,6 +132,13 @@ enum Command {
         #[arg(long)]
         leave_out_bad: bool,
     },
+    /// Move all that is stored out of one engine into the other, with the service stopped everywhere. It
+    /// stays where it was.
+    Migrate {
+        /// Where it is to be. For either way storage.engine is "postgres", and storage.path the folder for sled.
+        #[arg(long, value_name = "ENGINE")]
+        to: Engine,
+    },
     /// Rewrite the database, also while the service runs, so that nothing that was deleted stays in
     /// it.
     Compact,
@@ -170,6 +177,21 @@ enum Command {
         #[arg(long)]
         compact: bool,
     },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Engine {
+    Postgres,
+    Sled,
+}
+
+impl From<Engine> for migrate::To {
+    fn from(engine: Engine) -> Self {
+        match engine {
+            Engine::Postgres => Self::Postgres,
+            Engine::Sled => Self::Sled,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -324,6 +346,7 @@ pub fn main() -> ExitCode {
             file,
             leave_out_bad,
         } => backup::restore(&config, &file, leave_out_bad),
+        Command::Migrate { to } => migrate::run(&config, to.into()),
         Command::Compact => compact::run(&config),
         Command::Delete {
             jid,
