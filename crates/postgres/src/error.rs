@@ -143,6 +143,8 @@ pub(crate) enum Trouble {
     Content(String),
     /// The server does not take it at all, and it did nothing.
     Refused(String),
+    /// What the server has stored is damaged.
+    Damaged(String),
 }
 
 impl From<tokio_postgres::Error> for Trouble {
@@ -169,6 +171,7 @@ impl From<tokio_postgres::Error> for Trouble {
             code if ["22", "23", "54"].iter().any(|class| code.starts_with(class)) => {
                 Self::Content(text)
             }
+            "XX001" | "XX002" => Self::Damaged(text),
             _ => Self::Refused(text),
         }
     }
@@ -178,9 +181,11 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InTheWay => f.write_str("another statement was in the way"),
-            Self::Lost(text) | Self::Full(text) | Self::Content(text) | Self::Refused(text) => {
-                f.write_str(text)
-            }
+            Self::Lost(text)
+            | Self::Full(text)
+            | Self::Content(text)
+            | Self::Refused(text)
+            | Self::Damaged(text) => f.write_str(text),
         }
     }
 }

@@ -218,12 +218,7 @@ pub(crate) async fn ensure(
     settings: &Settings,
     at: usize,
 ) -> Result<Meta, Useless> {
-    if server.encoding != "UTF8" {
-        return Err(Useless::Wrong(OpenError::Encoding {
-            database: settings.database.clone(),
-            found: server.encoding.clone(),
-        }));
-    }
+    check_encoding(server, settings)?;
     if let Held::Nothing = look(wire, settings, at).await? {
         let made = make(wire, server).await;
         if let Err(error) = made {
@@ -249,6 +244,17 @@ pub(crate) async fn ensure(
         }
         Held::Nothing => Err(Useless::Now("the tables have gone again".to_owned())),
     }
+}
+
+/// Texts are kept as they are, or not at all.
+pub(crate) fn check_encoding(server: &Server, settings: &Settings) -> Result<(), Useless> {
+    if server.encoding == "UTF8" {
+        return Ok(());
+    }
+    Err(Useless::Wrong(OpenError::Encoding {
+        database: settings.database.clone(),
+        found: server.encoding.clone(),
+    }))
 }
 
 async fn make(wire: &Wire, server: &Server) -> Result<(), tokio_postgres::Error> {

@@ -78,17 +78,23 @@ using unnest($1::text[], $2::int8[], $3::bytea[], $4::bytea[]) as d (owner, stam
 where e.owner = d.owner and e.namespace_key = d.namespace_key and e.name_key = d.name_key
   and o.owner = d.owner and o.stamp = d.stamp";
 
-/// Notes in place of what was noted: whatever it is, or only over `was`.
-const RENOTE: &str = "
-update xps_note n set stamp = w.stamp, text = w.text
-from unnest($1::text[], $2::int8[], $3::bool[], $4::text[], $5::text[]) as w (owner, stamp, is_any, was, text)
-where n.owner = w.owner and (w.is_any or n.text = w.was)";
+/// Notes, whatever was noted before.
+const ANNOTATE: &str = "
+insert into xps_note (owner, stamp, text)
+select w.owner, w.stamp, w.text from unnest($1::text[], $2::int8[], $3::text[]) as w (owner, stamp, text)
+on conflict (owner) do update set stamp = excluded.stamp, text = excluded.text";
 
-/// Notes where there were none.
+/// Notes where there must be none.
 const NOTE: &str = "
 insert into xps_note (owner, stamp, text)
 select w.owner, w.stamp, w.text from unnest($1::text[], $2::int8[], $3::text[]) as w (owner, stamp, text)
 on conflict (owner) do nothing";
+
+/// Notes that must be over others.
+const RENOTE: &str = "
+update xps_note n set stamp = w.stamp, text = w.text
+from unnest($1::text[], $2::int8[], $3::text[], $4::text[]) as w (owner, stamp, was, text)
+where n.owner = w.owner and n.text = w.was";
 
 /// Notes that go: which did.
 const FORGET: &str = "
@@ -216,8 +222,9 @@ statements! {
     end: END,
     put: PUT,
     delete: DELETE,
-    renote: RENOTE,
+    annotate: ANNOTATE,
     note: NOTE,
+    renote: RENOTE,
     forget: FORGET,
     refused: REFUSED,
     load: LOAD,
@@ -231,6 +238,7 @@ statements! {
     by_namespace: BY_NAMESPACE,
     totals: TOTALS,
     counter: COUNTER,
+    alive: NO_PROOF,
 }
 
 /// The text for this server.
