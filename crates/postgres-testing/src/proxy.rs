@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -32,6 +32,8 @@ struct Shared {
     server: SocketAddr,
     way: AtomicU8,
     connections: Mutex<Vec<TcpStream>>,
+    /// How often all connections so far were forgotten.
+    forgotten: AtomicUsize,
 }
 
 impl Proxy {
@@ -43,6 +45,7 @@ impl Proxy {
             server: SocketAddr::from(([127, 0, 0, 1], port)),
             way: AtomicU8::new(Way::Open as u8),
             connections: Mutex::default(),
+            forgotten: AtomicUsize::new(0),
         });
         let port = listener.local_addr().unwrap().port();
         let known = Arc::clone(&shared);
@@ -58,6 +61,11 @@ impl Proxy {
     /// How it goes from now on. What a way has swallowed never comes.
     pub fn set(&self, way: Way) {
         self.shared.way.store(way as u8, SeqCst);
+    }
+
+    /// Whatever is sent over the connections of now disappears; new ones are as the way is.
+    pub fn forget(&self) {
+        self.shared.forgotten.fetch_add(1, SeqCst);
     }
 
     /// Cuts all connections.
@@ -88,8 +96,13 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         ] {
             let (from, to) = (Arc::clone(from), Arc::clone(to));
             let shared = Arc::clone(shared);
+            let born = shared.forgotten.load(SeqCst);
             let work = move || {
-                pass(&from, &to, |way| loses.contains(&way), &shared);
+                let is_lost = || {
+                    loses.contains(&shared.way.load(SeqCst))
+                        || shared.forgotten.load(SeqCst) != born
+                };
+                pass(&from, &to, is_lost);
                 let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
             };
             threads::start("proxy", work).unwrap();
@@ -97,10 +110,10 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     }
 }
 
-fn pass(mut from: &TcpStream, mut to: &TcpStream, loses: impl Fn(u8) -> bool, shared: &Shared) {
+fn pass(mut from: &TcpStream, mut to: &TcpStream, is_lost: impl Fn() -> bool) {
     let mut bytes = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = from.read(&mut bytes) {
-        if !loses(shared.way.load(SeqCst)) && to.write_all(&bytes[..length]).is_err() {
+        if !is_lost() && to.write_all(&bytes[..length]).is_err() {
             break;
         }
     }
