@@ -111,6 +111,13 @@ impl OpenError {
     }
 }
 
+impl OpenError {
+    /// Whether all that is known is that no connection was made.
+    pub(crate) fn is_about_connections(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::OnlyStandbys { .. })
+    }
+}
+
 fn list(hosts: &[(String, String)]) -> String {
     let each = hosts
         .iter()

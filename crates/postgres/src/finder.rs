@@ -18,7 +18,7 @@ use super::error::OpenError;
 use super::look::{self, Look, Question};
 use super::settings::Settings;
 use super::shared::Shared;
-use super::wire::Wire;
+use super::wire::{Heard, Wire};
 
 /// The pause between two looks while there is no primary.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -52,6 +52,8 @@ pub(crate) struct Finder {
     last: Cell<Option<usize>>,
     /// The mark of the store, once it was opened.
     mark: RefCell<Option<String>>,
+    /// When the primary was heard of last.
+    pub(crate) heard: Heard,
 }
 
 impl Finder {
@@ -67,6 +69,7 @@ impl Finder {
             highest: Cell::new(0),
             last: Cell::new(None),
             mark: RefCell::default(),
+            heard: Heard::default(),
         })
     }
 
@@ -142,9 +145,14 @@ impl Finder {
         let best = candidates
             .max_by_key(|(at, server, _)| (server.timeline, last == Some(*at), Reverse(*at)));
         let Some((at, server, mark)) = best else {
+            let trouble = look::trouble(look, &self.settings, highest);
+            if self.is_heard() && trouble.is_about_connections() {
+                // It lets nobody else in, or takes long for that, and works.
+                return Ok(());
+            }
             self.primary.send_replace(None);
             self.shared.set_failed(true);
-            return Err(look::trouble(look, &self.settings, highest));
+            return Err(trouble);
         };
         self.mark.borrow_mut().get_or_insert_with(|| mark.clone());
         self.highest.set(server.timeline);
@@ -159,6 +167,12 @@ impl Finder {
             self.change(found, &server.version);
         }
         Ok(())
+    }
+
+    /// Whether the primary still answers over the connections that there are.
+    fn is_heard(&self) -> bool {
+        let heard = self.heard.get();
+        self.primary.borrow().is_some() && heard.is_some_and(|then| then.elapsed() < SILENCE)
     }
 
     fn change(&self, found: Primary, version: &str) {

@@ -8,7 +8,7 @@ use tokio::time::timeout_at;
 use super::connect::{CONNECT, Useless, connect, within};
 use super::error::{OpenError, plain};
 use super::schema::{self, Meta};
-use super::server::Server;
+use super::server::{Server, Use, set_up};
 use super::settings::Settings;
 use super::wire::Wire;
 use xps_base::clock::Instant;
@@ -93,7 +93,11 @@ async fn ask(question: &Question<'_>, at: usize) -> Result<Seen, Useless> {
         }));
     }
     seen.meta = Some(match question.ensure {
-        true => within(MAKE, schema::ensure(&wire, &seen.server, settings, at)).await?,
+        true => {
+            // It ends when we have gone while it waits for another who makes it.
+            within(CONNECT, set_up(&wire, &seen.server, Use::Aside)).await?;
+            within(MAKE, schema::ensure(&wire, &seen.server, settings, at)).await?
+        }
         false => within(CONNECT, schema::meta(&wire, settings, at)).await?,
     });
     seen.busy = within(CONNECT, busy(&wire, question.processes)).await?;
