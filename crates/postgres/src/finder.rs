@@ -52,8 +52,9 @@ pub(crate) struct Finder {
     last: Cell<Option<usize>>,
     /// The mark of the store, once it was opened.
     mark: RefCell<Option<String>>,
-    /// When the primary was heard of last.
+    /// When the primary was heard of last, and how many connections to it there are.
     pub(crate) heard: Heard,
+    pub(crate) connected: Rc<Cell<usize>>,
 }
 
 impl Finder {
@@ -70,6 +71,7 @@ impl Finder {
             last: Cell::new(None),
             mark: RefCell::default(),
             heard: Heard::default(),
+            connected: Rc::default(),
         })
     }
 
@@ -172,7 +174,7 @@ impl Finder {
     /// Whether the primary still answers over the connections that there are.
     fn is_heard(&self) -> bool {
         let heard = self.heard.get();
-        self.primary.borrow().is_some() && heard.is_some_and(|then| then.elapsed() < SILENCE)
+        self.connected.get() > 0 && heard.is_some_and(|then| then.elapsed() < SILENCE)
     }
 
     fn change(&self, found: Primary, version: &str) {

@@ -183,7 +183,7 @@ async fn expire(state: Rc<State>) {
 async fn watch(state: Rc<State>) {
     loop {
         sleep(WATCH_EVERY).await;
-        let connected = state.connected.get();
+        let connected = state.finder.connected.get();
         state.shared.observe(|it| it.connected(connected));
         let wires = state.slots().filter_map(|slot| slot.now());
         let is_silent = |wire: &Rc<_>| -> bool {
