@@ -66,7 +66,10 @@ impl StartError {
 
 /// Opens the store, and makes the runtime that serves it.
 pub fn start(config: &Config) -> Result<(Runtime, Store), StartError> {
-    let store = open_store(config)?;
+    let store = match &config.storage.engine {
+        Engine::Sled => open_store(config)?,
+        Engine::Postgres(_) => wait_for_database(config)?,
+    };
     // One thread, which waits for the socket itself: with several, each wait ends on one and is
     // handled on another. What takes long has threads of its own.
     let runtime = Builder::new_current_thread()
@@ -83,14 +86,41 @@ pub fn open_store(config: &Config) -> Result<Store, StartError> {
         Engine::Sled => open_folder(config)?,
         Engine::Postgres(_) => open_database(config)?,
     };
+    is_whole(&store).inspect_err(|_| store.close())?;
+    Ok(store)
+}
+
+/// The same for a service that may start before its database. What is wrong, and found out later, ends the process.
+fn wait_for_database(config: &Config) -> Result<Store, StartError> {
+    let store = ending(database::open_waiting(config)?);
+    if !store.failed() {
+        is_whole(&store).inspect_err(|_| store.close())?;
+        return Ok(store);
+    }
+    let waiting = store.clone();
+    drop(threads::start("waiting", move || {
+        loop {
+            match is_whole(&waiting) {
+                Ok(()) => return,
+                // That has taken as long as a request waits.
+                Err(StartError::Unreadable(ReadError::Unreachable)) => {}
+                Err(error) => {
+                    tracing::error!("{error}");
+                    std::process::exit(error.exit_code().into());
+                }
+            }
+        }
+    })?);
+    Ok(store)
+}
+
+/// Whether all that belongs into a store is there, as far as that is noted.
+fn is_whole(store: &Store) -> Result<(), StartError> {
     let moving = moving().map_or(Ok(None), |moving| store.note(&moving));
-    let trouble = match moving {
-        Ok(None) => return Ok(store),
-        Ok(Some(_)) => StartError::Unfinished,
-        Err(error) => StartError::Unreadable(error),
-    };
-    store.close();
-    Err(trouble)
+    match moving.map_err(StartError::Unreadable)? {
+        None => Ok(()),
+        Some(_) => Err(StartError::Unfinished),
+    }
 }
 
 /// Under whose name it is noted in a store that data is being moved into it: nobody's, as no address is like this.
