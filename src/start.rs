@@ -4,6 +4,7 @@ mod database;
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
@@ -22,6 +23,9 @@ const THREADS: usize = 4;
 /// How long such a thread waits for work before it ends: a system that is short of threads may not
 /// give us another, and the runtime panics where it has none.
 const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
+
+/// How soon a database that could not be reached is asked again whether all is there.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Why the service cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -101,13 +105,13 @@ fn wait_for_database(config: &Config) -> Result<Store, StartError> {
     drop(threads::start("waiting", move || {
         loop {
             match is_whole(&waiting) {
-                Ok(()) => return,
-                // That has taken as long as a request waits.
-                Err(StartError::Unreadable(ReadError::Unreachable)) => {}
-                Err(error) => {
-                    tracing::error!("{error}");
-                    std::process::exit(error.exit_code().into());
+                Err(StartError::Unreadable(ReadError::Unreachable)) => thread::sleep(AGAIN),
+                Err(unfinished @ StartError::Unfinished) => {
+                    tracing::error!("{unfinished}");
+                    std::process::exit(unfinished.exit_code().into());
                 }
+                // It is, or the service has ended.
+                Ok(()) | Err(_) => return,
             }
         }
     })?);
