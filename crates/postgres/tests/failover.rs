@@ -209,9 +209,13 @@ fn nothing_takes_effect_twice() {
             threads::start("sets", work).unwrap()
         })
         .collect();
-    for _ in 0..60 {
-        pair.a.sql("postgres", TERMINATE);
-        pause(Duration::from_millis(30));
+    for _ in 0..100 {
+        // Those that have committed and wait for the standby, mostly: others wait for them, and write at once.
+        pair.a.sql(
+            "postgres",
+            &format!("{TERMINATE} and (wait_event = 'SyncRep' or random() < 0.2)"),
+        );
+        pause(Duration::from_millis(20));
     }
     ends.store(true, SeqCst);
     threads
