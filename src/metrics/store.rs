@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Registry};
 
+use super::database::Database;
 use super::{PREFIX, SECONDS, counter, gauge, register};
 use crate::store::Observer;
 
 const BYTES: &str = "private_storage_stored_bytes";
 const OWNERS: &str = "private_storage_stored_owners";
+const SYNCS: &str = "private_storage_store_sync_duration_seconds";
 
 /// The store. Clones share it.
 #[derive(Debug, Clone)]
@@ -21,6 +23,7 @@ pub struct Store {
     bytes: IntGauge,
     owners: IntGauge,
     known: Arc<AtomicBool>,
+    database: Database,
 }
 
 impl Store {
@@ -48,10 +51,17 @@ impl Store {
             bytes: gauge(
                 registry,
                 "stored_bytes",
-                "Bytes that all users have stored together.",
+                "Bytes that all users have stored together. Instances that share a database each \
+                 report the same: their maximum counts, not their sum.",
             )?,
-            owners: gauge(registry, "stored_owners", "Users who have anything stored.")?,
+            owners: gauge(
+                registry,
+                "stored_owners",
+                "Users who have anything stored. Instances that share a database each report the \
+                 same.",
+            )?,
             known: Arc::default(),
+            database: Database::new(registry)?,
         })
     }
 
@@ -62,9 +72,13 @@ impl Store {
         known.then(|| (value(&self.bytes), value(&self.owners)))
     }
 
-    /// Whether this metric must not be shown, because its value is not known.
+    /// Whether this metric must not be shown, because its value is not known, or means nothing here.
     pub(super) fn is_unknown(&self, name: &str) -> bool {
-        [BYTES, OWNERS].contains(&name) && !self.known.load(Ordering::Acquire)
+        match name {
+            BYTES | OWNERS => !self.known.load(Ordering::Acquire),
+            SYNCS => self.database.is_there(),
+            _ => Database::has(name) && !self.database.is_there(),
+        }
     }
 }
 
