@@ -7,6 +7,7 @@ pub mod answers;
 pub mod certificates;
 pub mod client;
 pub mod clock;
+pub mod cluster;
 pub mod component;
 pub mod cutter;
 pub mod ejabberd;
