@@ -212,6 +212,11 @@ impl Lines<'_> {
                     words::count(stored.owners, "user", "users")
                 )
             }
+            // Perhaps another instance counts.
+            None if matches!(place, Place::Database(_)) => {
+                let line = format!("store: {place} (format {format})");
+                return self.line(Sign::Good, line);
+            }
             None => "what is still being counted".to_owned(),
         };
         let takes = match store.disk_bytes {

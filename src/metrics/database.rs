@@ -14,11 +14,11 @@ const NAMES: &str = "private_storage_database_";
 /// The connections to the database. Clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct Database {
-    connected: IntGauge,
+    connections: IntGauge,
     round_trips: Histogram,
     retries: IntCounter,
     failovers: IntCounter,
-    in_doubt: IntCounter,
+    in_doubt: IntGauge,
     /// Whether there is a database.
     there: Arc<AtomicBool>,
 }
@@ -32,10 +32,10 @@ impl Database {
         );
         let round_trips = round_trips.namespace(PREFIX).buckets(SECONDS.to_vec());
         Ok(Self {
-            connected: gauge(
+            connections: gauge(
                 registry,
-                "database_connected",
-                "Whether there is a connection to the database's primary.",
+                "database_connections",
+                "Connections to the database; 0 while no primary can be reached.",
             )?,
             round_trips: register(registry, Histogram::with_opts(round_trips)?)?,
             retries: counter(
@@ -47,13 +47,14 @@ impl Database {
             failovers: counter(
                 registry,
                 "database_failovers_total",
-                "How often another database server than before was found to be the primary.",
+                "How often another server than before was found to be the primary, or the same one \
+                 after a restart.",
             )?,
-            in_doubt: counter(
+            in_doubt: gauge(
                 registry,
-                "database_in_doubt_total",
-                "Writes whose connection was lost before it was known whether they were done; each \
-                 is settled by its stamp.",
+                "database_in_doubt",
+                "Writes whose connection was lost before their answer came, and of which it is not \
+                 known yet whether they were done.",
             )?,
             there: Arc::default(),
         })
@@ -69,8 +70,8 @@ impl Database {
         self.there.load(Ordering::Acquire)
     }
 
-    pub fn connected(&self, is_connected: bool) {
-        self.connected.set(is_connected.into());
+    pub fn connected(&self, connections: usize) {
+        self.connections.set(number(connections));
         self.there.store(true, Ordering::Release);
     }
 
@@ -86,7 +87,11 @@ impl Database {
         self.failovers.inc();
     }
 
-    pub fn in_doubt(&self) {
-        self.in_doubt.inc();
+    pub fn in_doubt(&self, writes: usize) {
+        self.in_doubt.set(number(writes));
     }
+}
+
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -51,14 +51,14 @@ impl Store {
             bytes: gauge(
                 registry,
                 "stored_bytes",
-                "Bytes that all users have stored together. Instances that share a database each \
-                 report the same: their maximum counts, not their sum.",
+                "Bytes that all users have stored together. Of instances that share a database one \
+                 reports it at a time.",
             )?,
             owners: gauge(
                 registry,
                 "stored_owners",
-                "Users who have anything stored. Instances that share a database each report the \
-                 same.",
+                "Users who have anything stored. Of instances that share a database one reports it \
+                 at a time.",
             )?,
             known: Arc::default(),
             database: Database::new(registry)?,

@@ -144,7 +144,9 @@ impl Thorough {
         public.status.count_stored();
         let since = Instant::now();
         let disk_bytes = self.disk_bytes().await;
-        while public.metrics.store.stored().is_none()
+        // With a database another instance may be the one that counts.
+        while self.folder.is_some()
+            && public.metrics.store.stored().is_none()
             && !public.status.store_failed()
             && since.elapsed() < PATIENCE
         {

@@ -215,12 +215,13 @@ fn store(store: &KnownStore) -> String {
             said(Sign::Bad, "the database cannot be reached; the log says why")
         }
     };
-    let stored = match store.stored {
-        Some(stored) => {
+    let stored = match (store.stored, &store.place) {
+        (Some(stored), _) => {
             let owners = count(stored.owners, "user", "users");
             format!("{} of {owners}", bytes(stored.bytes))
         }
-        None => "not counted yet".to_owned(),
+        (None, Place::Folder(_)) => "not counted yet".to_owned(),
+        (None, Place::Database(_)) => "not counted yet, or by another instance".to_owned(),
     };
     list(&[("State", state), ("Stored", stored)])
 }

@@ -9,6 +9,7 @@ mod deleted;
 mod encrypted;
 mod formats;
 mod hazards;
+mod instances;
 mod links;
 mod local;
 mod printed;

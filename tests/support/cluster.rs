@@ -27,6 +27,8 @@ pub struct Cluster {
 
 /// Knows where each node listens for the other.
 struct Mapper {
+    /// The file with what Erlang looks names up in.
+    names: String,
     _process: Process,
     _folder: Folder,
 }
@@ -37,9 +39,8 @@ impl Cluster {
     pub fn start(accounts: &[&str], besides: &str) -> Cluster {
         let port = ports::free();
         let mapper = Mapper::start(port);
-        let names = mapper._folder.inside("names");
         let node = |number: usize, accounts: &[&str]| {
-            let names = names.clone();
+            let names = mapper.names.clone();
             let options = Options {
                 besides: besides.to_owned(),
                 ..Options::delegating(accounts)
@@ -99,6 +100,7 @@ impl Mapper {
             sleep(Duration::from_millis(20));
         }
         Mapper {
+            names: folder.inside("names"),
             _process: process,
             _folder: folder,
         }

@@ -11,6 +11,7 @@ mod edges;
 mod edits;
 mod first_contact;
 mod here;
+mod instances;
 mod modern;
 mod old;
 mod options;

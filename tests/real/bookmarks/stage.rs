@@ -148,6 +148,15 @@ impl Stage {
 
     /// The same; the component connects to where `address` says.
     pub fn with(on: On, hosts: Hosts, address: impl Fn(&Server) -> std::net::SocketAddr) -> Stage {
+        Stage::configured(on, hosts, |server| component::Options::at(address(server)))
+    }
+
+    /// The same; the component is configured like this.
+    pub fn configured(
+        on: On,
+        hosts: Hosts,
+        configure: impl FnOnce(&Server) -> component::Options,
+    ) -> Stage {
         let folder = place().folder("bookmarks");
         let accounts: Vec<String> = (0..ACCOUNTS)
             .flat_map(|n| [account(n, HOST), account(n, OTHER_HOST)])
@@ -172,10 +181,10 @@ impl Stage {
                 ejabberd::start(options)
             }
         };
-        let mut options = component::Options::at(address(&server));
+        let mut options = configure(&server);
         // Where ejabberd has met the next connection before it has seen the end of the last, it
         // takes grant and delegation from both. A ping finds that out.
-        options.component = "ping_seconds = 5".to_owned();
+        options.component += "\nping_seconds = 5";
         let component = Component::start(options);
         let stage = Stage {
             server,

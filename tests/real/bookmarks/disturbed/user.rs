@@ -38,6 +38,14 @@ struct Waiting {
     set: Option<Rooms>,
 }
 
+/// So many users that nobody has used yet.
+pub fn users(stage: &Stage, count: usize, seed: u64) -> Vec<User> {
+    let numbers = 0..count as u64;
+    numbers
+        .map(|number| User::new(stage, number, seed))
+        .collect()
+}
+
 impl User {
     pub fn new(stage: &Stage, number: u64, seed: u64) -> User {
         let jid = stage.newcomer();
