@@ -83,16 +83,21 @@ pub struct Play {
 impl Play {
     pub fn new(stage: &Stage) -> Play {
         let jid = stage.newcomer();
+        Play::with(stage.modern(&jid), [stage.old(&jid), stage.old(&jid)])
+    }
+
+    /// With these clients of a user who has no rooms.
+    pub fn with(modern: Modern, clients: [Old; 2]) -> Play {
         // Everybody has had a look.
-        let client = || {
-            let mut old = stage.old(&jid);
+        let clients = clients.map(|mut old| {
             assert_eq!(old.rooms(), []);
             (old, Rooms::new())
-        };
+        });
+        let node = Rooms::new();
         Play {
-            modern: stage.modern(&jid),
-            node: Rooms::new(),
-            clients: [client(), client()],
+            modern,
+            node,
+            clients,
         }
     }
 

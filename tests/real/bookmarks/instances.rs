@@ -149,7 +149,7 @@ fn nothing_is_lost_when_one_follows_in_the_midst_of_what_the_other_says() {
             user.hear_the_rest();
         }
     }
-    assert_nothing_is_lost(&mut users, &pair.stage);
+    assert_nothing_is_lost(&mut users, &pair.stage.server);
     assert_nothing_bad(&pair.stage.component);
     assert_nothing_bad(&pair.second);
 }

@@ -3,6 +3,8 @@
 
 mod announced;
 mod anonymous;
+#[cfg(feature = "newer-servers")]
+mod at_both_nodes;
 mod at_once;
 mod away;
 mod both_ways;

@@ -257,16 +257,8 @@ impl Stage {
     fn wait_until_in_step(&self, hosts: &[&str]) {
         let number = self.take();
         for host in hosts {
-            let jid = account(0, host);
-            let probe = room("probe").name(&number.to_string());
-            self.modern(&jid).publish(&probe);
-            let mut old = self.old(&jid);
-            let mut patience = Duration::ZERO;
-            self.until("an old client sees a modern one's room", || {
-                patience += Duration::from_secs(1);
-                let rooms = old.try_rooms(patience);
-                rooms.is_some_and(|rooms| rooms.contains(&probe))
-            });
+            let mut sees = sees_a_modern_ones_room(&self.server, &account(0, host), number);
+            self.until("an old client sees a modern one's room", &mut sees);
         }
     }
 
@@ -291,6 +283,19 @@ impl Stage {
     }
 }
 
+/// Has a modern client of this user's publish a room, named by this number, and looks whether an old one sees it.
+pub fn sees_a_modern_ones_room(server: &Server, jid: &str, number: usize) -> impl FnMut() -> bool {
+    let probe = room("probe").name(&number.to_string());
+    Modern::login(server, jid).publish(&probe);
+    let mut old = Old::login(server, jid);
+    let mut patience = Duration::ZERO;
+    move || {
+        patience += Duration::from_secs(1);
+        let rooms = old.try_rooms(patience);
+        rooms.is_some_and(|rooms| rooms.contains(&probe))
+    }
+}
+
 impl Hosts {
     fn with_accounts(self) -> &'static [&'static str] {
         match self.anonymous {
@@ -300,7 +305,7 @@ impl Hosts {
     }
 
     /// What they take beside delegation.
-    fn for_ejabberd(self, on: On) -> String {
+    pub fn for_ejabberd(self, on: On) -> String {
         let mut text = String::new();
         if self.announcing {
             // It goes on where the namespaces that are delegated are.
@@ -389,6 +394,6 @@ fn quoted(modules: &[&str]) -> String {
     quoted.join(", ")
 }
 
-fn account(number: usize, host: &str) -> String {
+pub fn account(number: usize, host: &str) -> String {
     format!("user{number}@{host}")
 }

@@ -15,6 +15,7 @@ use crate::chaos::dice::Dice;
 use crate::chaos::variable;
 use crate::support::component::Component;
 use crate::support::relay::Relay;
+use crate::support::server::Server;
 
 use user::{User, users};
 
@@ -69,7 +70,7 @@ fn nothing_is_lost_whatever_happens(on: On) {
             user.hear_the_rest();
         }
     }
-    assert_nothing_is_lost(&mut users, &stage);
+    assert_nothing_is_lost(&mut users, &stage.server);
     assert_nothing_bad(&stage.component);
 }
 
@@ -83,9 +84,9 @@ pub fn seed_and_rounds(usual: usize) -> (u64, usize) {
 }
 
 /// What must be true at the end.
-pub fn assert_nothing_is_lost(users: &mut [User], stage: &Stage) {
+pub fn assert_nothing_is_lost(users: &mut [User], server: &Server) {
     for user in users.iter_mut() {
-        user.assert_nothing_is_lost(stage);
+        user.assert_nothing_is_lost(server);
     }
     let kept: usize = users.iter().map(User::kept).sum();
     println!("{kept} rooms had to be there");
