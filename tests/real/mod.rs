@@ -21,3 +21,4 @@ mod slixmpp;
 mod stage;
 mod tryout;
 mod undelegated;
+mod vanished;
