@@ -123,6 +123,12 @@ impl Baseline {
         left
     }
 
+    /// Whether a room is among both, whatever is said of it.
+    pub fn shares_with(&self, other: &Self) -> bool {
+        let mut rooms = self.rooms.iter();
+        rooms.any(|(key, _)| other.by_digest(*key).is_some())
+    }
+
     /// How many rooms they are.
     pub fn count(&self) -> usize {
         self.rooms.len()

@@ -68,6 +68,13 @@ pub struct Changes {
     was_empty: bool,
 }
 
+impl Changes {
+    /// Whether both sides are in step as they are.
+    pub fn are_none(&self) -> bool {
+        self.changes.is_empty() && !self.is_over
+    }
+}
+
 #[derive(Debug)]
 pub struct Steps {
     pep: Pep,
