@@ -1,5 +1,7 @@
 //! What has to stand before anything can be served: syncs that are real, the store, the runtime.
 
+mod database;
+
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
@@ -8,8 +10,11 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::config::{Config, Engine};
 use crate::exit;
-use crate::store::{OpenError, Options, Store, durable};
+use crate::postgres;
+use crate::store::{OpenError, Options, Owner, ReadError, Store, durable};
 use crate::threads;
+
+pub use database::look_at;
 
 /// How many threads for what takes long are started at once. Others come as they are needed.
 const THREADS: usize = 4;
@@ -27,11 +32,20 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] OpenError),
-    /// This program has no such engine.
+    /// The database cannot be used.
+    #[error(transparent)]
+    Database(#[from] postgres::OpenError),
+    /// What is said of it in the configuration cannot be used.
+    #[error("{0}")]
+    Settings(String),
+    /// Only a part of the data is there.
     #[error(
-        "storage.engine is \"postgres\", which this program does not have; set storage.engine = \"sled\""
+        "data is being moved into this store, or that was cut short, so it may hold only a part: finish it with \
+         `xmpp-private-storage migrate`"
     )]
-    NoEngine,
+    Unfinished,
+    #[error("the store was opened, and cannot be read: {0}")]
+    Unreadable(ReadError),
     /// The system refuses threads or descriptors.
     #[error("cannot start: {0}")]
     Threads(#[from] io::Error),
@@ -43,7 +57,8 @@ impl StartError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Store(error) if error.is_of_others() => exit::CONFIG,
-            Self::NoEngine => exit::CONFIG,
+            Self::Database(postgres::OpenError::Foreign { .. }) | Self::Settings(_) => exit::CONFIG,
+            Self::Database(error) if error.may_pass() => exit::UNAVAILABLE,
             _ => exit::STORE,
         }
     }
@@ -51,12 +66,7 @@ impl StartError {
 
 /// Opens the store, and makes the runtime that serves it.
 pub fn start(config: &Config) -> Result<(Runtime, Store), StartError> {
-    let store = match &config.storage.engine {
-        Engine::Sled => open_folder(config)?,
-        Engine::Postgres(_) => return Err(StartError::NoEngine),
-    };
-    // A service manager starts the service again; nobody would open the store otherwise.
-    store.when_lost(|| std::process::exit(exit::STORE.into()));
+    let store = open_store(config)?;
     // One thread, which waits for the socket itself: with several, each wait ends on one and is
     // handled on another. What takes long has threads of its own.
     let runtime = Builder::new_current_thread()
@@ -67,15 +77,50 @@ pub fn start(config: &Config) -> Result<(Runtime, Store), StartError> {
     Ok((runtime, store))
 }
 
+/// Opens the store, whichever engine has it, if all that belongs into it is there.
+pub fn open_store(config: &Config) -> Result<Store, StartError> {
+    let store = match &config.storage.engine {
+        Engine::Sled => open_folder(config)?,
+        Engine::Postgres(_) => open_database(config)?,
+    };
+    let moving = moving().map_or(Ok(None), |moving| store.note(&moving));
+    let trouble = match moving {
+        Ok(None) => return Ok(store),
+        Ok(Some(_)) => StartError::Unfinished,
+        Err(error) => StartError::Unreadable(error),
+    };
+    store.close();
+    Err(trouble)
+}
+
+/// Under whose name it is noted in a store that data is being moved into it: nobody's, as no address is like this.
+#[must_use]
+pub fn moving() -> Option<Owner> {
+    Owner::new("//moving")
+}
+
+/// Opens the store of sled in the configured folder, whether or not it has all that belongs into it.
+///
 /// The order matters: syncs are made real before there is anything to sync. What sled does not sync needs
 /// no filter.
-fn open_folder(config: &Config) -> Result<Store, StartError> {
+pub fn open_folder(config: &Config) -> Result<Store, StartError> {
     durable::make_syncs_real()?;
     let options = Options {
         cache_bytes: config.storage.cache_bytes,
         compact_above_bytes: config.storage.compact_above_bytes,
     };
-    Ok(Store::open(&config.storage.path, &options)?)
+    Ok(ending(Store::open(&config.storage.path, &options)?))
+}
+
+/// The same of the configured database.
+pub fn open_database(config: &Config) -> Result<Store, StartError> {
+    Ok(ending(database::open(config)?))
+}
+
+/// A service manager starts the service again; nobody would open the store otherwise.
+fn ending(store: Store) -> Store {
+    store.when_lost(|| std::process::exit(exit::STORE.into()));
+    store
 }
 
 /// Has the runtime start its threads now, while there are some to be had.

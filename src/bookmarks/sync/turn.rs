@@ -10,7 +10,7 @@ use super::super::legacy::List;
 use super::super::pep::{Account, Failure};
 use super::super::queue::{Passed, Place};
 use super::super::request::{Content, Request};
-use super::super::steps::Stored;
+use super::super::steps::{Common, Stored};
 use super::super::views::LastView;
 use super::{BookmarkSync, domain_of};
 use crate::address;
@@ -84,18 +84,22 @@ impl BookmarkSync {
     /// Brings both sides into step, answers, and notes what both have then.
     async fn bring_into_step(&self, request: &Request, place: &Place<'_>) -> Result<(), Failure> {
         let owner = &request.owner;
-        for number in 0..TRIES {
+        // What both sides had in common a moment ago. What is missing in the node now was deleted since.
+        let mut seen: Option<Baseline> = None;
+        for _ in 0..TRIES {
             let noted = self.noted(owner).await.map_err(|_| Failure::Store)?;
-            let stored = self.stored(request, noted.baseline, number > 0).await?;
-            let note = self.take_step(request, place, stored).await?;
+            let is_first = seen.is_none();
+            let stored = self.stored(request, noted.baseline, seen).await?;
+            let common = self.take_step(request, place, stored).await?;
             self.reply_in_step(request, place).await;
-            if note.is_none() {
+            let Some(Common { baseline, note }) = common else {
                 return Ok(());
-            }
-            if number == 0 && !self.is_still_stored(request).await? {
+            };
+            seen = Some(baseline);
+            if is_first && !self.is_still_stored(request).await? {
                 continue;
             }
-            if !self.note(owner, place, noted.text, note).await {
+            if !self.note(owner, place, noted.text, Some(note)).await {
                 return Ok(());
             }
         }
@@ -113,7 +117,7 @@ impl BookmarkSync {
         request: &Request,
         place: &Place<'_>,
         stored: Stored,
-    ) -> Result<Option<String>, Failure> {
+    ) -> Result<Option<Common>, Failure> {
         let Request { owner, asker, .. } = request;
         let account = Account {
             owner,
@@ -136,7 +140,7 @@ impl BookmarkSync {
             }
         }
         self.steps.make(account, changes, grant.owner).await?;
-        Ok(compared.note)
+        Ok(compared.common)
     }
 
     /// Both sides are in step.
@@ -148,13 +152,19 @@ impl BookmarkSync {
         request.reply_done();
     }
 
-    /// What is compared with the node. What is noted was read before: so it is never about a later list.
+    /// What is compared with the node, over what is noted, and over what was seen if it is compared again. What is
+    /// noted was read before: so it is never about a later list.
     async fn stored(
         &self,
         request: &Request,
         baseline: Option<Baseline>,
-        is_again: bool,
+        seen: Option<Baseline>,
     ) -> Result<Stored, Failure> {
+        let is_again = seen.is_some();
+        let baseline = match (baseline, seen) {
+            (Some(baseline), Some(seen)) => Some(baseline.with(&seen)),
+            (baseline, seen) => baseline.or(seen),
+        };
         let as_of_now = is_again || self.storage.is_shared();
         let (list, shown, is_set) = match &request.content {
             Content::Set { stored, shown, .. } if !is_again => {
@@ -172,6 +182,7 @@ impl BookmarkSync {
         Ok(Stored {
             list,
             baseline,
+            is_noted: !is_again,
             shown,
             is_set,
             max_rooms: self.settings.borrow().max_rooms,

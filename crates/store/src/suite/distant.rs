@@ -15,7 +15,7 @@ use crate::{
 /// of reach.
 #[derive(Debug)]
 pub struct Distant {
-    near: Local,
+    near: Arc<Local>,
     is_away: AtomicBool,
 }
 
@@ -24,7 +24,16 @@ impl Distant {
     #[must_use]
     pub fn by_caller() -> Arc<Self> {
         Arc::new(Self {
-            near: Local::by_caller(Arc::new(Memory::default())),
+            near: Arc::new(Local::by_caller(Arc::new(Memory::default()))),
+            is_away: AtomicBool::new(false),
+        })
+    }
+
+    /// The same store, as another instance reaches it.
+    #[must_use]
+    pub fn of_another(&self) -> Arc<Self> {
+        Arc::new(Self {
+            near: Arc::clone(&self.near),
             is_away: AtomicBool::new(false),
         })
     }
