@@ -87,8 +87,8 @@ impl Database {
         self.failovers.inc();
     }
 
-    pub fn in_doubt(&self, writes: usize) {
-        self.in_doubt.set(number(writes));
+    pub fn in_doubt(&self, changes: usize) {
+        self.in_doubt.set(number(changes));
     }
 }
 

@@ -12,7 +12,6 @@ use crate::store::Observer;
 
 const BYTES: &str = "private_storage_stored_bytes";
 const OWNERS: &str = "private_storage_stored_owners";
-const SYNCS: &str = "private_storage_store_sync_duration_seconds";
 
 /// The store. Clones share it.
 #[derive(Debug, Clone)]
@@ -35,7 +34,7 @@ impl Store {
         Ok(Self {
             syncs: histogram(
                 "store_sync_duration_seconds",
-                "Time that the disk took to make a group of sets durable.",
+                "Time that the disk, or the database, took to make a group of sets durable.",
                 SECONDS.to_vec(),
             )?,
             groups: histogram(
@@ -76,7 +75,6 @@ impl Store {
     pub(super) fn is_unknown(&self, name: &str) -> bool {
         match name {
             BYTES | OWNERS => !self.known.load(Ordering::Acquire),
-            SYNCS => self.database.is_there(),
             _ => Database::has(name) && !self.database.is_there(),
         }
     }
@@ -101,5 +99,25 @@ impl Observer for Store {
             self.owners.set(i64::try_from(owners).unwrap_or(i64::MAX));
         }
         self.known.store(stored.is_some(), Ordering::Release);
+    }
+
+    fn round_trip(&self, took: Duration) {
+        self.database.round_trip(took);
+    }
+
+    fn retried(&self) {
+        self.database.retried();
+    }
+
+    fn failed_over(&self) {
+        self.database.failed_over();
+    }
+
+    fn in_doubt(&self, changes: usize) {
+        self.database.in_doubt(changes);
+    }
+
+    fn connected(&self, connections: usize) {
+        self.database.connected(connections);
     }
 }

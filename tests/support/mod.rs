@@ -10,6 +10,7 @@ pub mod clock;
 pub mod cluster;
 pub mod component;
 pub mod cutter;
+pub mod database;
 pub mod ejabberd;
 pub mod front;
 pub mod library;
