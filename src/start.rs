@@ -4,6 +4,7 @@ mod database;
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
@@ -22,6 +23,9 @@ const THREADS: usize = 4;
 /// How long such a thread waits for work before it ends: a system that is short of threads may not
 /// give us another, and the runtime panics where it has none.
 const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
+
+/// How soon a database that could not be reached is asked again whether all is there.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Why the service cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +70,10 @@ impl StartError {
 
 /// Opens the store, and makes the runtime that serves it.
 pub fn start(config: &Config) -> Result<(Runtime, Store), StartError> {
-    let store = open_store(config)?;
+    let store = match &config.storage.engine {
+        Engine::Sled => open_store(config)?,
+        Engine::Postgres(_) => wait_for_database(config)?,
+    };
     // One thread, which waits for the socket itself: with several, each wait ends on one and is
     // handled on another. What takes long has threads of its own.
     let runtime = Builder::new_current_thread()
@@ -83,14 +90,41 @@ pub fn open_store(config: &Config) -> Result<Store, StartError> {
         Engine::Sled => open_folder(config)?,
         Engine::Postgres(_) => open_database(config)?,
     };
+    is_whole(&store).inspect_err(|_| store.close())?;
+    Ok(store)
+}
+
+/// The same for a service that may start before its database. What is wrong, and found out later, ends the process.
+fn wait_for_database(config: &Config) -> Result<Store, StartError> {
+    let store = ending(database::open_waiting(config)?);
+    if !store.failed() {
+        is_whole(&store).inspect_err(|_| store.close())?;
+        return Ok(store);
+    }
+    let waiting = store.clone();
+    drop(threads::start("waiting", move || {
+        loop {
+            match is_whole(&waiting) {
+                Err(StartError::Unreadable(ReadError::Unreachable)) => thread::sleep(AGAIN),
+                Err(unfinished @ StartError::Unfinished) => {
+                    tracing::error!("{unfinished}");
+                    std::process::exit(unfinished.exit_code().into());
+                }
+                // It is, or the service has ended.
+                Ok(()) | Err(_) => return,
+            }
+        }
+    })?);
+    Ok(store)
+}
+
+/// Whether all that belongs into a store is there, as far as that is noted.
+fn is_whole(store: &Store) -> Result<(), StartError> {
     let moving = moving().map_or(Ok(None), |moving| store.note(&moving));
-    let trouble = match moving {
-        Ok(None) => return Ok(store),
-        Ok(Some(_)) => StartError::Unfinished,
-        Err(error) => StartError::Unreadable(error),
-    };
-    store.close();
-    Err(trouble)
+    match moving.map_err(StartError::Unreadable)? {
+        None => Ok(()),
+        Some(_) => Err(StartError::Unfinished),
+    }
 }
 
 /// Under whose name it is noted in a store that data is being moved into it: nobody's, as no address is like this.

@@ -12,13 +12,18 @@ pub fn open(config: &Config) -> Result<Store, StartError> {
     Ok(postgres::open(settings(configured(config)?)?)?)
 }
 
+/// The same, also where it cannot be reached yet: then the store waits for it.
+pub fn open_waiting(config: &Config) -> Result<Store, StartError> {
+    Ok(postgres::open_waiting(settings(configured(config)?)?)?)
+}
+
 /// What it says of itself and of its hosts. Nothing is changed.
 ///
 /// # Errors
 ///
 /// When it cannot be used, or none is configured.
 pub fn look_at(config: &Config) -> Result<Facts, StartError> {
-    Ok(postgres::look(&settings(configured(config)?)?)?)
+    Ok(postgres::examine(settings(configured(config)?)?)?)
 }
 
 fn configured(config: &Config) -> Result<&Postgres, StartError> {

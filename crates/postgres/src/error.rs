@@ -111,6 +111,13 @@ impl OpenError {
     }
 }
 
+impl OpenError {
+    /// Whether all that is known is that no connection was made.
+    pub(crate) fn is_about_connections(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::OnlyStandbys { .. })
+    }
+}
+
 fn list(hosts: &[(String, String)]) -> String {
     let each = hosts
         .iter()
@@ -158,8 +165,8 @@ impl From<tokio_postgres::Error> for Trouble {
             "40001" | "40P01" | "55P03" | "57014" => Self::InTheWay,
             "53100" => Self::Full(text),
             // Read only, as a standby is; statements that the server does not remember or has to plan anew, because
-            // somebody else shares the connection or the tables have changed.
-            "25006" | "26000" | "0A000" | "40003" => Self::Lost(text),
+            // somebody else shares the connection or the tables have changed; a transaction that is not as it should be.
+            "25006" | "26000" | "0A000" | "40003" | "25P02" | "25P03" => Self::Lost(text),
             // The connection; resources; shutting down, crashed, starting.
             code if ["08", "53", "57", "58"]
                 .iter()

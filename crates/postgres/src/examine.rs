@@ -109,8 +109,8 @@ async fn look(settings: Arc<Settings>) -> Result<Facts, OpenError> {
     let filled = within(CONNECT, fill(&settings, at, &wire, &server, facts)).await;
     filled.map_err(|useless| match useless {
         Useless::Wrong(error) => error,
-        Useless::Now(reason) => OpenError::Unreachable {
-            hosts: vec![(host, reason)],
+        other => OpenError::Unreachable {
+            hosts: vec![(host, other.reason())],
         },
     })
 }

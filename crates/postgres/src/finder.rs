@@ -7,6 +7,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
+use std::collections::HashSet;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,13 +19,16 @@ use super::error::OpenError;
 use super::look::{self, Look, Question};
 use super::settings::Settings;
 use super::shared::Shared;
-use super::wire::Wire;
+use super::wire::{Heard, Wire};
 
 /// The pause between two looks while there is no primary.
 const PAUSE: Duration = Duration::from_millis(300);
 
 /// The pause after a look in any case.
 const SHORTEST: Duration = Duration::from_millis(100);
+
+/// Every so many looks wait for all hosts.
+const PATIENT_EVERY: usize = 4;
 
 /// How long a connection may be silent before somebody looks whether its server still works for it.
 pub(crate) const SILENCE: Duration = Duration::from_secs(5);
@@ -47,11 +51,17 @@ pub(crate) struct Finder {
     wanted: Notify,
     /// Connections that are silent.
     silent: RefCell<Vec<Weak<Wire>>>,
+    /// Hosts that did not answer at the last look, and how many looks there were.
+    hanging: RefCell<HashSet<usize>>,
+    looks: Cell<usize>,
     epochs: Cell<u64>,
     highest: Cell<i64>,
     last: Cell<Option<usize>>,
     /// The mark of the store, once it was opened.
     mark: RefCell<Option<String>>,
+    /// When the primary was heard of last, and how many connections to it there are.
+    pub(crate) heard: Heard,
+    pub(crate) connected: Rc<Cell<usize>>,
 }
 
 impl Finder {
@@ -63,10 +73,14 @@ impl Finder {
             primary: watch::Sender::new(None),
             wanted: Notify::new(),
             silent: RefCell::default(),
+            hanging: RefCell::default(),
+            looks: Cell::new(0),
             epochs: Cell::new(0),
             highest: Cell::new(0),
             last: Cell::new(None),
             mark: RefCell::default(),
+            heard: Heard::default(),
+            connected: Rc::default(),
         })
     }
 
@@ -122,12 +136,23 @@ impl Finder {
     }
 
     async fn look(&self, processes: &[i32]) -> Look {
+        // A host that hangs must not delay the moment in which another is found to be the primary. Now and then it is
+        // given its time all the same: it may only be slow.
+        let looks = self.looks.get();
+        self.looks.set(looks.wrapping_add(1));
+        let hanging = match looks % PATIENT_EVERY {
+            0 => HashSet::new(),
+            _ => self.hanging.take(),
+        };
         let question = Question {
             settings: &self.settings,
             ensure: self.mark.borrow().is_none(),
+            silent: &hanging,
             processes,
         };
-        look::around(&question).await
+        let look = look::around(&question).await;
+        *self.hanging.borrow_mut() = look::silent(&look);
+        look
     }
 
     /// Takes note of what was seen; `Err` says why there is no primary.
@@ -142,9 +167,14 @@ impl Finder {
         let best = candidates
             .max_by_key(|(at, server, _)| (server.timeline, last == Some(*at), Reverse(*at)));
         let Some((at, server, mark)) = best else {
+            let trouble = look::trouble(look, &self.settings, highest);
+            if self.is_heard() && trouble.is_about_connections() {
+                // It lets nobody else in, or takes long for that, and works.
+                return Ok(());
+            }
             self.primary.send_replace(None);
             self.shared.set_failed(true);
-            return Err(look::trouble(look, &self.settings, highest));
+            return Err(trouble);
         };
         self.mark.borrow_mut().get_or_insert_with(|| mark.clone());
         self.highest.set(server.timeline);
@@ -159,6 +189,12 @@ impl Finder {
             self.change(found, &server.version);
         }
         Ok(())
+    }
+
+    /// Whether the primary still answers over the connections that there are.
+    fn is_heard(&self) -> bool {
+        let heard = self.heard.get();
+        self.connected.get() > 0 && heard.is_some_and(|then| then.elapsed() < SILENCE)
     }
 
     fn change(&self, found: Primary, version: &str) {

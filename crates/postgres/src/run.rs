@@ -106,8 +106,8 @@ pub(crate) fn runtime() -> io::Result<tokio::runtime::Runtime> {
 fn start(state: &Rc<State>) {
     spawn_local(Rc::clone(&state.finder).run());
     for slot in state.slots() {
-        let (settings, finder) = (Arc::clone(&state.settings), Rc::clone(&state.finder));
-        spawn_local(Rc::clone(slot).keep(settings, finder));
+        let (settings, shared) = (Arc::clone(&state.settings), Arc::clone(&state.shared));
+        spawn_local(Rc::clone(slot).keep(settings, shared, Rc::clone(&state.finder)));
     }
     for slot in state.writers.iter().flat_map(|slot| [slot; GROUPS]) {
         let writer = Writer {
@@ -183,7 +183,7 @@ async fn expire(state: Rc<State>) {
 async fn watch(state: Rc<State>) {
     loop {
         sleep(WATCH_EVERY).await;
-        let connected = state.connected.get();
+        let connected = state.finder.connected.get();
         state.shared.observe(|it| it.connected(connected));
         let wires = state.slots().filter_map(|slot| slot.now());
         let is_silent = |wire: &Rc<_>| -> bool {
@@ -200,14 +200,18 @@ async fn watch(state: Rc<State>) {
     }
 }
 
-/// Uses a connection now and then.
+/// Uses a connection now and then, and sees whether there is a synchronous standby where that is required.
 async fn beat(state: Rc<State>) {
     loop {
         sleep(BEAT_EVERY).await;
         let ready = state.aside.ready().await;
         let begun = Instant::now();
-        if ready.wire.query(&ready.statements.alive, &[]).await.is_ok() {
-            state.shared.observe(|it| it.round_trip(begun.elapsed()));
+        let Ok(rows) = ready.wire.query(&ready.statements.alive, &[]).await else {
+            continue;
+        };
+        state.shared.observe(|it| it.round_trip(begun.elapsed()));
+        if rows.first().is_some_and(|row| matches!(row.try_get(0), Ok(false))) {
+            state.finder.suspect();
         }
     }
 }

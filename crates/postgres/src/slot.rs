@@ -13,6 +13,7 @@ use super::error::plain;
 use super::finder::{Finder, Primary};
 use super::server::{Server, Use, set_up};
 use super::settings::Settings;
+use super::shared::Shared;
 use super::statements::Statements;
 use super::wire::Wire;
 
@@ -65,7 +66,12 @@ impl Slot {
     }
 
     /// Keeps a connection to whichever server is the primary.
-    pub(crate) async fn keep(self: Rc<Self>, settings: Arc<Settings>, finder: Rc<Finder>) {
+    pub(crate) async fn keep(
+        self: Rc<Self>,
+        settings: Arc<Settings>,
+        shared: Arc<Shared>,
+        finder: Rc<Finder>,
+    ) {
         let mut primary = finder.watch();
         loop {
             let found = primary.borrow_and_update().clone();
@@ -75,33 +81,35 @@ impl Slot {
                 }
                 continue;
             };
-            match within(2 * CONNECT, make(&settings, &found, self.with)).await {
+            let is_other = |it: &Option<Primary>| it.as_ref() != Some(&found);
+            let made = tokio::select! {
+                made = within(2 * CONNECT, make(&settings, &found, self.with)) => made,
+                _ = primary.wait_for(is_other) => continue,
+            };
+            match made {
                 Ok(ready) => {
+                    ready.wire.report_to(Rc::clone(&finder.heard));
+                    let wire = Rc::clone(&ready.wire);
                     self.put(Some(Rc::new(ready)));
-                    self.until_over(&mut primary, &found).await;
+                    tokio::select! {
+                        () = wire.ended() => {}
+                        _ = primary.wait_for(is_other) => {}
+                    }
+                    // Whoever waits for an answer of the old one has to ask the new one.
+                    wire.cut();
                     self.put(None);
+                    finder.suspect();
                 }
                 Err(useless) => {
-                    tracing::debug!("no connection to the database: {}", useless.reason());
+                    if shared.is_news("connection") {
+                        let host = settings.host(found.at);
+                        tracing::warn!("no connection to the database at {host}: {}", useless.reason());
+                    }
                     finder.suspect();
                     sleep(PAUSE).await;
-                    continue;
                 }
             }
-            finder.suspect();
         }
-    }
-
-    /// Waits until the connection has ended, or another server is the primary.
-    async fn until_over(&self, primary: &mut watch::Receiver<Option<Primary>>, found: &Primary) {
-        let Some(ready) = self.now() else { return };
-        let is_other = |it: &Option<Primary>| it.as_ref() != Some(found);
-        tokio::select! {
-            () = ready.wire.ended() => {}
-            _ = primary.wait_for(is_other) => {}
-        }
-        // Whoever waits for an answer of the old one has to ask the new one.
-        ready.wire.cut();
     }
 
     fn put(&self, ready: Option<Rc<Ready>>) {

@@ -41,7 +41,6 @@ pub(crate) struct State {
     pub(crate) reader: Rc<Slot>,
     /// For what takes long; the reader where there is no more.
     pub(crate) aside: Rc<Slot>,
-    pub(crate) connected: Rc<Cell<usize>>,
     /// What is under way, by numbers.
     groups: RefCell<HashMap<u64, Rc<Vec<Job>>>>,
     next_group: Cell<u64>,
@@ -52,8 +51,7 @@ pub(crate) struct State {
 
 impl State {
     pub(crate) fn new(settings: Arc<Settings>, shared: Arc<Shared>, finder: Rc<Finder>) -> Rc<Self> {
-        let connected = Rc::new(Cell::new(0));
-        let slot = |with| Slot::new(with, Rc::clone(&connected));
+        let slot = |with| Slot::new(with, Rc::clone(&finder.connected));
         let reader = slot(Use::Requests);
         let aside = match settings.has_aside() {
             true => slot(Use::Aside),
@@ -63,7 +61,6 @@ impl State {
             writers: (0..settings.writers()).map(|_| slot(Use::Requests)).collect(),
             reader,
             aside,
-            connected,
             settings,
             shared,
             finder,

@@ -162,6 +162,9 @@ select case when current_setting('synchronous_standby_names') <> ''
 /// Where the server takes care of that by itself.
 const NO_PROOF: &str = "select 1";
 
+/// A sign of life, and whether the server waits for standbys where it must.
+const ALIVE: &str = "select {synchronous}";
+
 const NOTED: &str = "select text from xps_note where owner = $1";
 
 const OWNERS: &str =
@@ -238,7 +241,7 @@ statements! {
     by_namespace: BY_NAMESPACE,
     totals: TOTALS,
     counter: COUNTER,
-    alive: NO_PROOF,
+    alive: ALIVE,
 }
 
 /// The text for this server.

@@ -1,6 +1,6 @@
 //! One connection to the database while it works, and how it ends.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::time::Duration;
@@ -18,6 +18,9 @@ use xps_base::clock::Instant;
 
 pub(crate) type Parameters<'a> = [&'a (dyn ToSql + Sync)];
 
+/// When a server was heard of last, as its connections report it.
+pub(crate) type Heard = Rc<Cell<Option<Instant>>>;
+
 /// A connection. What is sent over it is answered in that order, and may be sent before the answer to what was sent
 /// before. It ends with this.
 pub(crate) struct Wire {
@@ -29,6 +32,9 @@ pub(crate) struct Wire {
     awaited: Cell<usize>,
     /// When the last answer came, or the first of those that are waited for was sent.
     since: Cell<Instant>,
+    is_cut: Cell<bool>,
+    /// When anything was heard of the server, over any of its connections.
+    heard: RefCell<Heard>,
     /// The number of the process that serves it; 0 where there is no such thing.
     pub(crate) process: Cell<i32>,
 }
@@ -46,6 +52,8 @@ impl Wire {
             end,
             awaited: Cell::new(0),
             since: Cell::new(Instant::now()),
+            is_cut: Cell::new(false),
+            heard: RefCell::default(),
             process: Cell::new(0),
         })
     }
@@ -56,11 +64,17 @@ impl Wire {
     }
 
     pub(crate) fn has_ended(&self) -> bool {
-        self.client.is_closed() || self.driver.is_finished()
+        self.is_cut.get() || self.client.is_closed() || self.driver.is_finished()
+    }
+
+    /// Reports each answer there.
+    pub(crate) fn report_to(&self, heard: Heard) {
+        *self.heard.borrow_mut() = heard;
     }
 
     /// Ends it. Whoever waits for an answer will never know it.
     pub(crate) fn cut(&self) {
+        self.is_cut.set(true);
         self.driver.abort();
     }
 
@@ -70,8 +84,7 @@ impl Wire {
     }
 
     pub(crate) async fn prepare(&self, text: &str) -> Result<Statement, tokio_postgres::Error> {
-        let _awaited = Awaited::of(self);
-        self.client.prepare(text).await
+        self.answer(self.client.prepare(text)).await
     }
 
     /// Has a statement carried out, which goes out when this is first polled.
@@ -80,8 +93,7 @@ impl Wire {
         statement: &Statement,
         parameters: &Parameters<'_>,
     ) -> Result<Vec<Row>, Trouble> {
-        let _awaited = Awaited::of(self);
-        Ok(self.client.query(statement, parameters).await?)
+        Ok(self.answer(self.client.query(statement, parameters)).await?)
     }
 
     /// The same for a statement that was not prepared.
@@ -90,14 +102,24 @@ impl Wire {
         text: &str,
         parameters: &Parameters<'_>,
     ) -> Result<Vec<Row>, tokio_postgres::Error> {
-        let _awaited = Awaited::of(self);
-        self.client.query(text, parameters).await
+        self.answer(self.client.query(text, parameters)).await
     }
 
     /// Has statements without parameters and results carried out; goes out when this is first polled.
     pub(crate) async fn run(&self, text: &str) -> Result<(), tokio_postgres::Error> {
+        self.answer(self.client.batch_execute(text)).await
+    }
+
+    async fn answer<T>(
+        &self,
+        asking: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, tokio_postgres::Error> {
         let _awaited = Awaited::of(self);
-        self.client.batch_execute(text).await
+        let answer = asking.await;
+        if answer.is_ok() {
+            self.heard.borrow().set(Some(Instant::now()));
+        }
+        answer
     }
 }
 

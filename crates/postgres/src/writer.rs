@@ -202,7 +202,7 @@ impl Writer {
                     });
                     match conclude(&ready, plans, &outcome, doubt.is_some()).await {
                         Ok(ends) => return ends,
-                        Err(trouble) => trouble,
+                        Err(trouble) => Trouble::Lost(trouble.to_string()),
                     }
                 }
                 Ok(_) => Trouble::Lost("the primary has no synchronous standby any more".to_owned()),
@@ -217,7 +217,11 @@ impl Writer {
                 // It did nothing, this time.
                 Some(_) if doubt.is_some() => match settle(&ready, plans).await {
                     Ok(ends) => return ends,
-                    Err(trouble) => drop(self.state.trouble(&ready, &trouble).await),
+                    // On another connection it may go better.
+                    Err(trouble) => {
+                        let lost = Trouble::Lost(trouble.to_string());
+                        let _ = self.state.trouble(&ready, &lost).await;
+                    }
                 },
                 Some(error) => return self.divide(plans, &trouble, error).await,
             }
