@@ -12,9 +12,10 @@ use tokio::time::{sleep, timeout};
 use super::routes::Public;
 use crate::clock::Instant;
 use crate::metrics::{self, Now, Reached};
+use crate::postgres;
 use crate::status::{
     Bookmarks, Known, KnownDomain, KnownLimit, KnownLink, KnownStore, KnownStored, Link, Needs,
-    State,
+    Place, State,
 };
 use crate::store::{self, Store};
 
@@ -44,7 +45,10 @@ impl Public {
             domains: domains.map(|name| self.domain(&state, name)).collect(),
             store: KnownStore {
                 place: facts.store.clone(),
-                format: store::FORMAT,
+                format: match &facts.store {
+                    Place::Folder(_) => store::FORMAT,
+                    Place::Database(_) => postgres::FORMAT,
+                },
                 failed: self.status.store_failed(),
                 stored,
                 disk_bytes: None,
