@@ -175,7 +175,10 @@ impl From<tokio_postgres::Error> for Trouble {
                 Self::Lost(text)
             }
             // Data, constraints, limits of the server.
-            code if ["22", "23", "54"].iter().any(|class| code.starts_with(class)) => {
+            code if ["22", "23", "54"]
+                .iter()
+                .any(|class| code.starts_with(class)) =>
+            {
                 Self::Content(text)
             }
             "XX001" | "XX002" => Self::Damaged(text),
@@ -255,6 +258,9 @@ mod tests {
         };
         let text = error.to_string();
         assert!(text.starts_with("db3:5432 is a standby"), "{text}");
-        assert!(text.contains("(db1:5432: nothing listens there; "), "{text}");
+        assert!(
+            text.contains("(db1:5432: nothing listens there; "),
+            "{text}"
+        );
     }
 }

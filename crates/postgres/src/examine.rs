@@ -148,7 +148,10 @@ async fn fill(
             facts.may_create = row.try_get(2).map_err(useless)?;
         }
     }
-    let rows = wire.ask(INSTANCES, &[&APPLICATION]).await.map_err(useless)?;
+    let rows = wire
+        .ask(INSTANCES, &[&APPLICATION])
+        .await
+        .map_err(useless)?;
     for row in &rows {
         facts.instances.push(row.try_get(0).map_err(useless)?);
     }

@@ -218,7 +218,9 @@ impl Finder {
     fn cut_forgotten(&self, look: &Look, silent: &[Rc<Wire>]) {
         let at = self.primary.borrow().as_ref().map(|it| it.at);
         let seen = look.iter().find(|(it, _)| Some(*it) == at);
-        let busy = seen.and_then(|(_, seen)| seen.as_ref().ok()).map(|seen| &seen.busy);
+        let busy = seen
+            .and_then(|(_, seen)| seen.as_ref().ok())
+            .map(|seen| &seen.busy);
         for wire in silent {
             let works = busy.is_some_and(|busy| busy.contains(&wire.process.get()));
             if !works && wire.silent_for().is_some_and(|it| it >= SILENCE) {

@@ -102,7 +102,8 @@ async fn ask(question: &Question<'_>, at: usize) -> Result<Seen, Useless> {
         let reason = "it takes no writes: transactions are read only there".to_owned();
         return Err(Useless::Now(reason));
     }
-    if settings.require_synchronous && seen.server.is_postgres && seen.server.synchronous.is_empty() {
+    if settings.require_synchronous && seen.server.is_postgres && seen.server.synchronous.is_empty()
+    {
         return Err(Useless::Wrong(OpenError::NotSynchronous {
             host: settings.host(at).to_string(),
         }));
@@ -148,7 +149,10 @@ pub(crate) fn trouble(look: &Look, settings: &Settings, highest: i64) -> OpenErr
         match seen {
             Ok(seen) if seen.server.is_standby => standbys.push(host),
             Ok(seen) if seen.server.timeline < highest => {
-                hosts.push((host, "it was the primary before, and is not any more".to_owned()));
+                hosts.push((
+                    host,
+                    "it was the primary before, and is not any more".to_owned(),
+                ));
             }
             Ok(_) => hosts.push((host, "it holds another store than before".to_owned())),
             Err(useless) => {
