@@ -15,8 +15,8 @@ use crate::bookmarks;
 use crate::config::Config;
 use crate::service::BOOKMARKS;
 use crate::store::{
-    Amount, Change, ChangeSet, CompactError, Compacted, Existing, Owner, OwnerData, Quota, ReadError, SetError,
-    Store,
+    Amount, Change, ChangeSet, CompactError, Compacted, Existing, Owner, OwnerData, Quota,
+    ReadError, SetError, Store,
 };
 use sound::Sound;
 

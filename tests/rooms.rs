@@ -85,10 +85,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("archive", &["store"]),
-    (
-        "start",
-        &["config", "exit", "postgres", "store", "threads"],
-    ),
+    ("start", &["config", "exit", "postgres", "store", "threads"]),
     ("control", &["http"]),
     ("http", &[]),
     ("status", &["clock", "store"]),

@@ -90,8 +90,8 @@ fn open(config: &Config, to: To) -> Result<(Store, Store), u8> {
     data::no_service_on(folder)?;
     // First of all, while this process has no threads.
     let sled = data::open_as_owner(folder, || open_folder(config))?.map_err(not_opened)?;
-    let database = data::no_instance_of(config)
-        .and_then(|()| open_database(config).map_err(not_opened));
+    let database =
+        data::no_instance_of(config).and_then(|()| open_database(config).map_err(not_opened));
     match database {
         Ok(database) => Ok((sled, database)),
         Err(code) => {
