@@ -237,7 +237,9 @@ impl Status {
             Place::Database(_) if asked => {
                 format!("what asks the database has been stuck for {seconds} s; please report this")
             }
-            _ => format!("the main loop has been stuck for {seconds} s; does anybody read its log?"),
+            _ => {
+                format!("the main loop has been stuck for {seconds} s; does anybody read its log?")
+            }
         })
     }
 

@@ -211,9 +211,10 @@ fn store(store: &KnownStore) -> String {
     let state = match (store.failed, &store.place) {
         (false, _) => said(Sign::Good, "works"),
         (true, Place::Folder(_)) => said(Sign::Bad, "has failed; the log says why"),
-        (true, Place::Database(_)) => {
-            said(Sign::Bad, "the database cannot be reached; the log says why")
-        }
+        (true, Place::Database(_)) => said(
+            Sign::Bad,
+            "the database cannot be reached; the log says why",
+        ),
     };
     let stored = match (store.stored, &store.place) {
         (Some(stored), _) => {

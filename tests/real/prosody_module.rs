@@ -57,11 +57,7 @@ impl RawComponent {
     }
 
     /// Connects, and says that it knows this secret; the answer.
-    pub fn try_login(
-        server: &Server,
-        jid: &'static str,
-        secret: &str,
-    ) -> (RawComponent, String) {
+    pub fn try_login(server: &Server, jid: &'static str, secret: &str) -> (RawComponent, String) {
         let stream = TcpStream::connect(server.component_address()).expect("it listens");
         let mut component = RawComponent {
             stream,

@@ -52,8 +52,13 @@ fn whoever_answers_keeps_the_place_and_newcomers_are_refused() {
     }
     let ping = first.next_with("urn:xmpp:ping");
     let ping = element(&ping.replace("xmlns='jabber:component:accept'", "")).expect("XML");
-    let (id, from) = (ping.attr("id").expect("an id"), ping.attr("from").expect("a sender"));
-    first.send(&format!("<iq type='result' id='{id}' from='{COMPONENT}' to='{from}'/>"));
+    let (id, from) = (
+        ping.attr("id").expect("an id"),
+        ping.attr("from").expect("a sender"),
+    );
+    first.send(&format!(
+        "<iq type='result' id='{id}' from='{COMPONENT}' to='{from}'/>"
+    ));
 
     // A stranger is refused as ever, and makes nobody ask.
     let refused = conflict("not-this-one");
@@ -61,7 +66,10 @@ fn whoever_answers_keeps_the_place_and_newcomers_are_refused() {
     Ticks::start().wait_for(LIVES_WITHIN + Duration::from_secs(2));
     RawClient::login(&server, ALICE).send(&private("get", "", "<a xmlns='urn:test:here'/>"));
     let asked = first.next_with("urn:");
-    assert!(asked.contains("urn:test:here"), "it was asked again: {asked}");
+    assert!(
+        asked.contains("urn:test:here"),
+        "it was asked again: {asked}"
+    );
     let log = server.log();
     assert!(!log.contains(GIVEN_UP), "{log}");
     assert!(!log.contains("denying connection"), "{log}");

@@ -73,7 +73,10 @@ fn a_later_connection_in_its_place_is_told_as_what_it_is() {
     let said = "lost the link: the server says conflict (\"Replaced by a new connection\"): a later \
                 connection of this name has taken the place of this one";
     let line = stage.component.wait_for_log(said, PATIENCE);
-    assert!(line.contains("kick_old") && line.contains("next attempt in"), "{line}");
+    assert!(
+        line.contains("kick_old") && line.contains("next attempt in"),
+        "{line}"
+    );
 }
 
 /// As Prosody does it for a component it does not know: no id, no `from`, all in one write.

@@ -45,7 +45,8 @@ impl Cluster {
                 besides: besides.to_owned(),
                 ..Options::delegating(accounts)
             };
-            let more = move |command: &mut Command| distribute(command, NAMES[number], port, &names);
+            let more =
+                move |command: &mut Command| distribute(command, NAMES[number], port, &names);
             ejabberd::start_as(options, |_| join(number), more)
         };
         let first = node(0, accounts);
@@ -77,7 +78,14 @@ fn distribute(command: &mut Command, name: &str, port: u16, names: &str) {
         .env("ERL_EPMD_PORT", port.to_string())
         // A folder with another system in it may have no /etc/hosts.
         .env("ERL_INETRC", names)
-        .args(["-sname", name, "-setcookie", "tests", "-start_epmd", "false"])
+        .args([
+            "-sname",
+            name,
+            "-setcookie",
+            "tests",
+            "-start_epmd",
+            "false",
+        ])
         .args(["-kernel", "inet_dist_use_interface", "{127,0,0,1}"]);
 }
 

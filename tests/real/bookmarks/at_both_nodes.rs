@@ -74,7 +74,10 @@ impl Stage {
 
     fn take(&self) -> usize {
         self.taken.set(self.taken.get() + 1);
-        assert!(self.taken.get() < ACCOUNTS, "all accounts are taken: raise ACCOUNTS");
+        assert!(
+            self.taken.get() < ACCOUNTS,
+            "all accounts are taken: raise ACCOUNTS"
+        );
         self.taken.get()
     }
 
@@ -145,7 +148,13 @@ fn nothing_is_lost_when_both_are_told_at_once() {
         let jid = stage.newcomer();
         for (at, node) in stage.cluster.nodes.iter().enumerate() {
             let (old, modern) = (RawClient::login(node, &jid), Modern::login(node, &jid));
-            users.push(User::with(jid.clone(), old, modern, 2 * number + at as u64, seed));
+            users.push(User::with(
+                jid.clone(),
+                old,
+                modern,
+                2 * number + at as u64,
+                seed,
+            ));
         }
     }
     for round in 0..rounds {
@@ -167,7 +176,9 @@ fn nothing_is_lost_when_both_are_told_at_once() {
         }
     }
     for pair in users.chunks_mut(2) {
-        let [first, second] = pair else { unreachable!("two of each") };
+        let [first, second] = pair else {
+            unreachable!("two of each")
+        };
         first.know_of(second);
         second.know_of(first);
     }

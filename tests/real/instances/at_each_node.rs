@@ -63,7 +63,9 @@ fn both_serve_and_what_one_has_stored_the_other_finds() {
     // They are one cluster: the account was made on one node, and what is said on one is heard on the other.
     let mut bob = stage.login(BOB, 1);
     let to = bob.jid().to_owned();
-    clients[0].send(&format!("<message to='{to}'><body>over there</body></message>"));
+    clients[0].send(&format!(
+        "<message to='{to}'><body>over there</body></message>"
+    ));
     loop {
         let heard = bob.next(PATIENCE).expect("a message");
         if heard.contains("over there") {

@@ -66,12 +66,19 @@ fn one_serves_and_the_other_follows_it() {
 
     for (component, stood_by) in [(&first, 1), (&second, 1)] {
         let log = component.log().join("\n");
-        assert_eq!(lines(component, "standing by, trying every 5 s"), stood_by, "{log}");
+        assert_eq!(
+            lines(component, "standing by, trying every 5 s"),
+            stood_by,
+            "{log}"
+        );
         assert_eq!(lines(component, "took over"), 1, "{log}");
         assert!(!log.contains(" WARN ") && !log.contains(" ERROR "), "{log}");
     }
     let log = server.log();
-    assert!(!log.contains("denying connection"), "an error each time: {log}");
+    assert!(
+        !log.contains("denying connection"),
+        "an error each time: {log}"
+    );
 }
 
 /// Prosody believed in the connection of a machine that had vanished for as long as its system did: a quarter
@@ -98,7 +105,10 @@ fn one_whose_machine_has_vanished_is_followed() {
     assert_stands_by(&first);
     assert_kept(&mut alice, "after", "by the second");
     let log = server.log();
-    assert!(log.contains("has not answered a ping for 10 seconds"), "{log}");
+    assert!(
+        log.contains("has not answered a ping for 10 seconds"),
+        "{log}"
+    );
 }
 
 /// One that lives is never given up for another one that wants its place.
@@ -120,7 +130,10 @@ fn one_that_serves_keeps_its_place_however_many_wait_for_it() {
     });
     assert_serves(&first);
     let links = ask(&first, "/metrics").1;
-    for line in ["private_storage_logins_total 1", "private_storage_link_losses_total 0"] {
+    for line in [
+        "private_storage_logins_total 1",
+        "private_storage_link_losses_total 0",
+    ] {
         assert!(links.lines().any(|it| it == line), "{line} in {links}");
     }
     for other in &others {
@@ -136,7 +149,9 @@ fn what_is_told_of_the_database_has_the_names_that_are_kept() {
     wait(&server);
     let told = || ask(&component, "/metrics").1;
     let connections = "private_storage_database_connections ";
-    eventually("its connections are counted", || told().contains(connections));
+    eventually("its connections are counted", || {
+        told().contains(connections)
+    });
     let told = told();
     let of_database = |line: &&str| {
         let named = line.strip_prefix("# TYPE ").unwrap_or(line);

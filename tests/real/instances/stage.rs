@@ -44,7 +44,9 @@ pub fn lines(component: &Component, part: &str) -> usize {
 pub fn assert_stands_by(component: &Component) {
     component.wait_for_log("standing by, trying every", PATIENCE);
     let said = "standing by: another instance is connected to ";
-    eventually("it stands by", || ask(component, "/readyz").1.starts_with(said));
+    eventually("it stands by", || {
+        ask(component, "/readyz").1.starts_with(said)
+    });
     assert_eq!(ask(component, "/readyz").0, 503);
     assert_eq!(ask(component, "/livez").0, 200);
     let metrics = ask(component, "/metrics").1;
