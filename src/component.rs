@@ -3,6 +3,7 @@
 mod backoff;
 mod delegations;
 mod event;
+mod gap;
 mod leaving;
 mod liveness;
 mod questions;
@@ -34,6 +35,7 @@ use crate::threads::Workers;
 use backoff::Backoff;
 use delegations::Delegations;
 pub use event::Event;
+use gap::Gap;
 use leaving::{DRAIN, Ended, Leaving};
 use liveness::{Liveness, Verdict};
 use questions::Questions;
@@ -43,13 +45,11 @@ use turn::{Turn, turn};
 /// How long a reply may wait for a link before whoever asked has given up.
 const KEEP_REPLIES: Duration = Duration::from_secs(60);
 
-/// How long there is no link where one is made again on purpose: the server has to see that the last is
-/// gone.
-const BETWEEN: Duration = Duration::from_secs(1);
-
 #[derive(Debug)]
 pub struct Component {
     link: link::Settings,
+    /// How often an instance that stands by tries again; `None` where two of one name are a mistake.
+    standby: Option<Duration>,
     requests: Requests,
     replies: Replies,
     metrics: metrics::Requests,
@@ -77,6 +77,7 @@ impl Component {
         let (change, changes) = unbounded_channel();
         Ok(Self {
             link: settings::link(config),
+            standby: config.component.standby_retry,
             requests,
             replies,
             metrics: metrics.requests.clone(),
@@ -117,39 +118,29 @@ impl Component {
         self.requests.begin().await;
         loop {
             let connected = self.connect(stop.as_mut(), &mut tell).await;
-            // Why, and whether the server refused the stream itself; `None` where that is on purpose.
-            let lost = match connected {
+            let gap = match connected {
                 None => return self.end(Instant::now() + DRAIN).await,
-                Some(Err(error)) => Some((error.to_string(), error.is_about_the_stream())),
+                Some(Err(error)) => Gap::after_attempt(&error, self.standby),
                 Some(Ok(link)) => {
                     let since = Instant::now();
                     tell(&Event::Up);
                     self.requests.logged_in();
                     self.forget_stale_replies();
-                    let lost = match self.serve(link, stop.as_mut(), &mut tell).await {
+                    let gap = match self.serve(link, stop.as_mut(), &mut tell).await {
                         Ended::Stopped(by) => return self.end(by).await,
-                        Ended::Lost(why) => Some((why, false)),
-                        Ended::Anew => None,
+                        Ended::Lost(why) => Gap::after_link(why),
+                        Ended::Anew => Gap::Anew,
                     };
                     self.requests.link_ended();
                     if self.replies.with(Outbox::rewind) {
                         self.requests.replies_were_lost();
                     }
                     backoff.link_lasted(since.elapsed());
-                    lost
+                    gap
                 }
             };
-            let pause = match lost {
-                None => {
-                    tell(&Event::Left { pause: BETWEEN });
-                    BETWEEN
-                }
-                Some((why, stream)) => {
-                    let pause = backoff.next();
-                    tell(&Event::Down { why, stream, pause });
-                    pause
-                }
-            };
+            let (event, pause) = gap.told(&mut backoff);
+            tell(&event);
             if !self.pause(pause, stop.as_mut()).await {
                 return self.end(Instant::now() + DRAIN).await;
             }
@@ -321,6 +312,7 @@ impl Component {
     /// are served now and were not before.
     fn reconfigure(&mut self, config: &Config) -> Vec<String> {
         self.link = settings::link(config);
+        self.standby = config.component.standby_retry;
         self.requests.reconfigure(settings::requests(config));
         let domains = &config.access.domains;
         self.liveness.watch_one_of(domains);

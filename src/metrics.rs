@@ -4,6 +4,7 @@
 //! number, without a lock, an allocation or a look-up of labels. Labels have few values, all known
 //! beforehand but for the served domains; users are in none.
 
+mod database;
 mod link;
 mod pep;
 mod process;
@@ -39,6 +40,8 @@ pub struct Now {
     pub ready: bool,
     /// Whether the server has let us in.
     pub link_up: bool,
+    /// Whether it has not because of another instance, which this one waits to follow.
+    pub stands_by: bool,
     /// Since when it has, or has not, in seconds since 1970.
     pub link_since: i64,
     /// Whether nothing can be read or stored.
@@ -76,6 +79,7 @@ struct Gauges {
     started: Gauge,
     ready: IntGauge,
     link_up: IntGauge,
+    standby: IntGauge,
     link_since: IntGauge,
     store_failed: IntGauge,
     delegated: IntGaugeVec,
@@ -122,6 +126,12 @@ impl Metrics {
                 "link_up",
                 "Whether the component is logged in to the server.",
             )?,
+            standby: gauge(
+                &registry,
+                "standby",
+                "Whether this instance stands by: the server has another one's connection, and it \
+                 waits to follow that one.",
+            )?,
             link_since: gauge(
                 &registry,
                 "link_since_timestamp_seconds",
@@ -131,7 +141,8 @@ impl Metrics {
             store_failed: gauge(
                 &registry,
                 "store_failed",
-                "Whether the store is broken, so that nothing can be read or stored.",
+                "Whether the store is broken, or its database cannot be reached, so that nothing can \
+                 be read or stored.",
             )?,
             delegated: register(
                 &registry,
@@ -192,6 +203,7 @@ impl Metrics {
         gauges.started.set(now.started);
         gauges.ready.set(now.ready.into());
         gauges.link_up.set(now.link_up.into());
+        gauges.standby.set(now.stands_by.into());
         gauges.link_since.set(now.link_since);
         gauges.store_failed.set(now.store_failed.into());
         let Gauges {

@@ -16,13 +16,13 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::component::Component;
-use crate::config::{BookmarksMode, Config, ConfigError, Delegation};
+use crate::config::{BookmarksMode, Config, ConfigError, Delegation, Engine};
 use crate::exit;
 use crate::logs;
 use crate::metrics::Metrics;
 use crate::owners::LocalStore;
 use crate::start::{StartError, start};
-use crate::status::{Facts, Needs, Served, Status};
+use crate::status::{Facts, Needs, Place, Served, Status};
 use end::Asked;
 use events::EventLog;
 use listeners::Listeners;
@@ -93,7 +93,7 @@ pub fn run(
         env!("CARGO_PKG_NAME"),
         env!("CARGO_PKG_VERSION"),
         config.access.domains.join(", "),
-        config.storage.path.display(),
+        place(config),
         config.source,
     );
     if let Some(address) = config.http.listen {
@@ -132,7 +132,18 @@ fn facts(config: &Config) -> Facts {
     Facts {
         jid: config.component.jid.to_string(),
         server: config.component.server.to_string(),
-        folder: absolute(&config.storage.path),
+        store: place(config),
+    }
+}
+
+/// Where the data is.
+fn place(config: &Config) -> Place {
+    match &config.storage.engine {
+        Engine::Sled => Place::Folder(absolute(&config.storage.path).display().to_string()),
+        Engine::Postgres(database) => {
+            let hosts: Vec<String> = database.hosts.iter().map(ToString::to_string).collect();
+            Place::Database(format!("{} at {}", database.database, hosts.join(", ")))
+        }
     }
 }
 

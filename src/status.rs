@@ -4,11 +4,11 @@
 //! None of it is on the path of a request.
 
 mod known;
+mod state;
 pub mod words;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -18,7 +18,10 @@ use tokio::sync::watch;
 use crate::clock::{self, Instant};
 use crate::store::Store;
 
-pub use known::{Bookmarks, Known, KnownDomain, KnownLimit, KnownLink, KnownStore, KnownStored};
+pub use known::{
+    Bookmarks, Known, KnownDomain, KnownLimit, KnownLink, KnownStore, KnownStored, Place,
+};
+pub use state::{Link, Needs, Served, State};
 
 /// How long a part of the service may show no sign of life before it counts as stuck. A disk may
 /// stall for many seconds and be well.
@@ -29,69 +32,7 @@ const STUCK: Duration = Duration::from_secs(30);
 pub struct Facts {
     pub jid: String,
     pub server: String,
-    /// Where the store lies.
-    pub folder: PathBuf,
-}
-
-/// Who is served: it may change with a reload.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Served {
-    pub domains: Vec<String>,
-    /// Which of them have to delegate.
-    pub needs: Needs,
-    /// Whether their room bookmarks are to be kept in step with PEP, where they let us.
-    pub bookmarks: bool,
-}
-
-/// Which of the served domains have to delegate, or else the service is not ready.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Needs {
-    /// None: the service is only asked by its own address.
-    Nothing,
-    One,
-    All,
-}
-
-/// The link to the server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Link {
-    /// The first attempt is under way.
-    Connecting,
-    Up {
-        since: SystemTime,
-    },
-    /// The last attempt failed, or the link was lost.
-    Down {
-        why: String,
-        /// Since when there is none.
-        since: SystemTime,
-        /// How long the pause before the next attempt is, and when it ends.
-        pause: Duration,
-        next: SystemTime,
-    },
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct State {
-    /// The link to the server.
-    pub link: Link,
-    pub served: Served,
-    /// The served domains that delegate, on this link.
-    pub delegated: BTreeSet<String>,
-    /// The served domains that let us work on their users' PEP nodes, on this link.
-    pub granted: BTreeSet<String>,
-    /// Whether the service has been asked to end.
-    pub stopping: bool,
-}
-
-impl State {
-    /// The served domains that have not delegated.
-    fn missing(&self) -> Vec<&str> {
-        let domains = self.served.domains.iter().map(String::as_str);
-        domains
-            .filter(|domain| !self.delegated.contains(*domain))
-            .collect()
-    }
+    pub store: Place,
 }
 
 /// What the service is doing right now. Clones share it.
@@ -180,11 +121,7 @@ impl Status {
         let why = why.to_owned();
         let now = clock::wall();
         self.0.state.send_modify(|state| {
-            let since = match state.link {
-                Link::Connecting => self.0.started,
-                Link::Up { .. } => now,
-                Link::Down { since, .. } => since,
-            };
+            let since = self.without_link(&state.link, now);
             let next = now + pause;
             state.link = Link::Down {
                 why,
@@ -195,6 +132,27 @@ impl Status {
             state.delegated.clear();
             state.granted.clear();
         });
+    }
+
+    /// The server has another instance's link, and it is tried this often to follow that one.
+    pub fn stand_by(&self, every: Duration) {
+        let now = clock::wall();
+        self.0.state.send_modify(|state| {
+            let since = self.without_link(&state.link, now);
+            let next = now + every;
+            state.link = Link::Standby { since, every, next };
+            state.delegated.clear();
+            state.granted.clear();
+        });
+    }
+
+    /// Since when there is no link, where this is what there was until now.
+    fn without_link(&self, link: &Link, now: SystemTime) -> SystemTime {
+        match link {
+            Link::Connecting => self.0.started,
+            Link::Up { .. } => now,
+            Link::Standby { since, .. } | Link::Down { since, .. } => *since,
+        }
     }
 
     /// It has been asked to end.
@@ -224,6 +182,14 @@ impl Status {
     /// Tells when anything but the store changes.
     pub fn changes(&self) -> watch::Receiver<State> {
         self.0.state.subscribe()
+    }
+
+    /// What is said where nothing can be read or stored.
+    fn failure(&self) -> &'static str {
+        match self.0.facts.store {
+            Place::Folder(_) => "the store has failed; the log says why",
+            Place::Database(_) => "the database cannot be reached; the log says why",
+        }
     }
 
     /// Whether nothing can be read or stored.
@@ -262,10 +228,18 @@ impl Status {
             return Ok(());
         }
         let seconds = silent.as_secs();
-        Err(if self.0.asked.load(Ordering::Relaxed) {
-            format!("the store has been writing for {seconds} s; is the disk stuck?")
-        } else {
-            format!("the main loop has been stuck for {seconds} s; does anybody read its log?")
+        let asked = self.0.asked.load(Ordering::Relaxed);
+        Err(match &self.0.facts.store {
+            Place::Folder(_) if asked => {
+                format!("the store has been writing for {seconds} s; is the disk stuck?")
+            }
+            // A database that does not answer holds up nothing of this.
+            Place::Database(_) if asked => {
+                format!("what asks the database has been stuck for {seconds} s; please report this")
+            }
+            _ => {
+                format!("the main loop has been stuck for {seconds} s; does anybody read its log?")
+            }
         })
     }
 
@@ -276,7 +250,7 @@ impl Status {
             return Err("stopping".to_owned());
         }
         if self.store_failed() {
-            return Err(STORE_FAILED.to_owned());
+            return Err(self.failure().to_owned());
         }
         if !matches!(state.link, Link::Up { .. }) {
             return Err(self.link_line(&state));
@@ -297,6 +271,10 @@ impl Status {
         let Facts { jid, server, .. } = &self.0.facts;
         match &state.link {
             Link::Connecting => format!("connecting to the server at {server}"),
+            Link::Standby { every, .. } => format!(
+                "standing by: another instance is connected to {server} as {jid}; trying every {} s",
+                every.as_secs_f32()
+            ),
             Link::Down { why, pause, .. } => {
                 format!("{why}; next attempt in {:.1} s", pause.as_secs_f32())
             }
@@ -318,8 +296,6 @@ impl Status {
     }
 }
 
-const STORE_FAILED: &str = "the store has failed; the log says why";
-
 /// One line for a person.
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -328,7 +304,7 @@ impl fmt::Display for Status {
             return f.write_str("stopping");
         }
         if self.store_failed() {
-            write!(f, "{STORE_FAILED}; ")?;
+            write!(f, "{}; ", self.failure())?;
         }
         f.write_str(&self.link_line(&state))
     }

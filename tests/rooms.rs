@@ -20,6 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "logs",
             "metrics",
             "owners",
+            "postgres",
             "stanza",
             "start",
             "status",

@@ -17,7 +17,9 @@
 --   * lets the component keep room bookmarks in step with PEP (XEP-0356): of all that users keep
 --     in PEP it may read and write the node of their bookmarks, and nothing else;
 --   * tells the component of accounts that are deleted, so that nobody who registers such a name
---     again meets what its old owner had stored.
+--     again meets what its old owner had stored;
+--   * lets another instance of the component follow one whose machine has vanished: see below,
+--     "Instances that stand by".
 --
 -- private_storage_bookmarks says what becomes of room bookmarks:
 --   "pep"     the component keeps them in step with PEP; the default;
@@ -34,6 +36,7 @@ local modulemanager = require "core.modulemanager";
 local user_exists = require "core.usermanager".user_exists;
 local jid = require "util.jid";
 local new_id = require "util.id".medium;
+local sha1 = require "util.hashes".sha1;
 local set = require "util.set";
 local st = require "util.stanza";
 
@@ -41,6 +44,7 @@ local xmlns_private = "jabber:iq:private";
 local xmlns_disco = "http://jabber.org/protocol/disco#info";
 local xmlns_pubsub = "http://jabber.org/protocol/pubsub";
 local xmlns_delegation = "urn:xmpp:delegation:2";
+local xmlns_ping = "urn:xmpp:ping";
 local xmlns_privilege = "urn:xmpp:privilege:2";
 local xmlns_forward = "urn:xmpp:forward:0";
 local xmlns_bookmarks = "urn:xmpp:bookmarks:1";
@@ -95,6 +99,8 @@ end
 local most_pending = 10000;
 -- Seconds until the component is told again of a deleted account, when it has refused or failed.
 local again_after = 300;
+-- Seconds that a connected component has to say that it lives, when another instance wants to connect.
+local lives_within = 10;
 
 local delegations = module:get_option("delegations", {});
 
@@ -178,13 +184,13 @@ local function to_component(kind)
 	return st.iq { type = kind, id = new_id(), from = module.host, to = component };
 end
 
--- Sends it. `answered` gets its reply, or nil if none comes in time.
-local function ask(iq, answered)
+-- Sends it. `answered` gets its reply, or nil if none comes in time, or in that many seconds.
+local function ask(iq, answered, seconds)
 	local id = iq.attr.id;
 	pending_count = pending_count + 1;
 	pending[id] = {
 		answered = answered;
-		timer = module:add_timer(timeout, function ()
+		timer = module:add_timer(seconds or timeout, function ()
 			pending[id] = nil;
 			pending_count = pending_count - 1;
 			answered(nil);
@@ -463,6 +469,45 @@ local function on_forgotten(username, iq)
 	end);
 end
 
+--- Instances that stand by
+
+-- Of several instances of a component one is connected, and the others try again and again. When a machine
+-- vanishes, its connection looks well until the system gives it up, after a quarter of an hour or more. So when
+-- another instance comes, the one that is connected is asked whether it lives, and its connection is closed
+-- if it does not say so. The other one is refused meanwhile, and comes again.
+local function on_newcomer(event)
+	local newcomer, stanza = event.origin, event.stanza;
+	local link = prosody.hosts[component].modules.component;
+	local old = link and link.connected and link.session;
+	local context = module:context(component);
+	if not old or newcomer.type ~= "component_unauthed" or #stanza.tags > 0
+		or context:get_option_string("component_conflict_resolve") == "kick_old" then
+		return;
+	end
+	-- Strangers are mod_component's.
+	local secret = context:get_option_string("component_secret");
+	if not secret or not newcomer.streamid
+		or stanza:get_text():lower() ~= sha1(newcomer.streamid .. secret, true) then
+		return;
+	end
+	-- Each host that the component serves gets to see this, and one of them asks.
+	if not old.private_storage_asked then
+		old.private_storage_asked = true;
+		ask(to_component("get"):tag("ping", { xmlns = xmlns_ping }), function (iq)
+			if link.session ~= old then return; end
+			old.private_storage_asked = nil;
+			if iq then return; end
+			module:log("warn", "%s has not answered a ping for %d seconds, and another instance of it wants to "
+				.. "connect: closing the connection that it has", component, lives_within);
+			old:close { condition = "connection-timeout", text = "No answer to a ping" };
+		end, lives_within);
+	end
+	-- As mod_component would, which calls it an error each time.
+	module:log("debug", "Another instance of %s wants to connect, and one is connected", component);
+	newcomer:close { condition = "conflict", text = "Component already connected" };
+	return true;
+end
+
 --- The component's replies and logins
 
 module:hook("iq/host", function (event)
@@ -496,6 +541,8 @@ end
 local function watch(host)
 	if host ~= component then return; end
 	module:context(component):hook("component-authenticated", on_login);
+	-- Before mod_component, which has -1.
+	module:context(component):hook("stanza/jabber:component:accept:handshake", on_newcomer);
 	local link = prosody.hosts[component].modules.component;
 	if link and link.connected then on_login({ session = link.session }); end
 end

@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::control::{self, AskError};
 use crate::exit;
 use crate::status::words::{self, between, lasting, moment};
-use crate::status::{Bookmarks, Known, KnownDomain, KnownLimit, KnownLink, KnownStore};
+use crate::status::{Bookmarks, Known, KnownDomain, KnownLimit, KnownLink, KnownStore, Place};
 
 /// A limit that was reached so long ago is not told at a glance.
 const LATELY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -134,6 +134,14 @@ impl Lines<'_> {
             let line = format!("link: logged in to {server} as {jid} {since}");
             return self.line(Sign::Good, line);
         }
+        if link.stands_by {
+            let next = self.next(link);
+            let line = format!(
+                "link: standing by, not logged in {since}: another instance is connected to {server} \
+                 as {jid}{next}"
+            );
+            return self.line(Sign::Neutral, line);
+        }
         let line = match &link.why {
             None => format!("link: connecting to {server} {since}"),
             Some(why) => format!("link: down {since}: {why}{}", self.next(link)),
@@ -187,9 +195,13 @@ impl Lines<'_> {
     }
 
     fn store(&self, store: &KnownStore) {
-        let KnownStore { path, format, .. } = store;
+        let KnownStore { place, format, .. } = store;
         if store.failed {
-            let line = format!("store: {path} has failed; the log says why");
+            let what = match place {
+                Place::Folder(_) => "has failed",
+                Place::Database(_) => "cannot be reached",
+            };
+            let line = format!("store: {place} {what}; the log says why");
             return self.line(self.bad, line);
         }
         let holds = match store.stored {
@@ -200,6 +212,11 @@ impl Lines<'_> {
                     words::count(stored.owners, "user", "users")
                 )
             }
+            // Perhaps another instance counts.
+            None if matches!(place, Place::Database(_)) => {
+                let line = format!("store: {place} (format {format})");
+                return self.line(Sign::Good, line);
+            }
             None => "what is still being counted".to_owned(),
         };
         let takes = match store.disk_bytes {
@@ -208,7 +225,7 @@ impl Lines<'_> {
         };
         self.line(
             Sign::Good,
-            format_args!("store: {path} (format {format}) holds {holds}{takes}"),
+            format_args!("store: {place} (format {format}) holds {holds}{takes}"),
         );
     }
 
@@ -250,6 +267,9 @@ impl Lines<'_> {
         let Some(why) = &known.not_ready else {
             return self.line(Sign::Good, "ready: users are served");
         };
+        if known.stands_by_well() {
+            return self.line(Sign::Neutral, "not ready: this instance stands by");
+        }
         let told = known.link.why.as_ref().filter(|it| why.contains(*it));
         match told {
             None => self.line(self.bad, format_args!("not ready: {why}")),

@@ -30,8 +30,13 @@ impl Backoff {
     /// Notes how long a login lasted.
     pub fn link_lasted(&mut self, lasted: Duration) {
         if lasted >= WORKED {
-            self.next = FIRST;
+            self.start_again();
         }
+    }
+
+    /// Pauses begin again with the shortest.
+    pub fn start_again(&mut self) {
+        self.next = FIRST;
     }
 
     /// The pause before the next attempt.

@@ -41,6 +41,13 @@ pub enum Event {
     Left {
         pause: Duration,
     },
+    /// The server has another instance's connection of this name: it is waited for the end of that.
+    Standby {
+        /// The server's words.
+        said: String,
+        /// How often the next attempt is made.
+        every: Duration,
+    },
     /// A login failed, or a link was lost.
     Down {
         why: String,

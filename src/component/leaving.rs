@@ -85,7 +85,7 @@ impl Leaving {
             )),
             End::Eof => Err(lost("the server closed the connection")),
             End::Io(error) => Err(Ended::Lost(error.to_string())),
-            End::StreamError(error) => Err(Ended::Lost(error.to_string())),
+            End::StreamError(error) => Err(Ended::Lost(error.ends_link())),
         }
     }
 }

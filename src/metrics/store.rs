@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Registry};
 
+use super::database::Database;
 use super::{PREFIX, SECONDS, counter, gauge, register};
 use crate::store::Observer;
 
@@ -21,6 +22,7 @@ pub struct Store {
     bytes: IntGauge,
     owners: IntGauge,
     known: Arc<AtomicBool>,
+    database: Database,
 }
 
 impl Store {
@@ -32,7 +34,7 @@ impl Store {
         Ok(Self {
             syncs: histogram(
                 "store_sync_duration_seconds",
-                "Time that the disk took to make a group of sets durable.",
+                "Time that the disk, or the database, took to make a group of sets durable.",
                 SECONDS.to_vec(),
             )?,
             groups: histogram(
@@ -48,10 +50,17 @@ impl Store {
             bytes: gauge(
                 registry,
                 "stored_bytes",
-                "Bytes that all users have stored together.",
+                "Bytes that all users have stored together. Of instances that share a database one \
+                 reports it at a time.",
             )?,
-            owners: gauge(registry, "stored_owners", "Users who have anything stored.")?,
+            owners: gauge(
+                registry,
+                "stored_owners",
+                "Users who have anything stored. Of instances that share a database one reports it \
+                 at a time.",
+            )?,
             known: Arc::default(),
+            database: Database::new(registry)?,
         })
     }
 
@@ -62,9 +71,12 @@ impl Store {
         known.then(|| (value(&self.bytes), value(&self.owners)))
     }
 
-    /// Whether this metric must not be shown, because its value is not known.
+    /// Whether this metric must not be shown, because its value is not known, or means nothing here.
     pub(super) fn is_unknown(&self, name: &str) -> bool {
-        [BYTES, OWNERS].contains(&name) && !self.known.load(Ordering::Acquire)
+        match name {
+            BYTES | OWNERS => !self.known.load(Ordering::Acquire),
+            _ => Database::has(name) && !self.database.is_there(),
+        }
     }
 }
 
@@ -87,5 +99,25 @@ impl Observer for Store {
             self.owners.set(i64::try_from(owners).unwrap_or(i64::MAX));
         }
         self.known.store(stored.is_some(), Ordering::Release);
+    }
+
+    fn round_trip(&self, took: Duration) {
+        self.database.round_trip(took);
+    }
+
+    fn retried(&self) {
+        self.database.retried();
+    }
+
+    fn failed_over(&self) {
+        self.database.failed_over();
+    }
+
+    fn in_doubt(&self, changes: usize) {
+        self.database.in_doubt(changes);
+    }
+
+    fn connected(&self, connections: usize) {
+        self.database.connected(connections);
     }
 }

@@ -12,15 +12,17 @@ pub struct EventLog<'a> {
     links: &'a Link,
     /// Since when there is no link that was there before.
     lost: Option<Instant>,
+    /// Since when it stands by.
+    standby: Option<Instant>,
 }
 
 impl<'a> EventLog<'a> {
     pub fn new(status: &'a Status, links: &'a Link) -> Self {
-        let lost = None;
         Self {
             status,
             links,
-            lost,
+            lost: None,
+            standby: None,
         }
     }
 
@@ -73,7 +75,9 @@ impl<'a> EventLog<'a> {
                     ),
                 }
             ),
+            Event::Standby { said, every } => self.stand_by(said, *every),
             Event::Down { why, pause, .. } => {
+                self.standby = None;
                 let seconds = pause.as_secs_f32();
                 if self.status.is_up() {
                     self.links.losses.inc();
@@ -104,12 +108,36 @@ impl<'a> EventLog<'a> {
         }
     }
 
+    /// Told once, however often it is tried.
+    fn stand_by(&mut self, said: &str, every: Duration) {
+        let facts = self.status.facts();
+        let (server, jid) = (&facts.server, &facts.jid);
+        if self.standby.is_none() {
+            self.standby = Some(Instant::now());
+            tracing::info!(
+                "{said}: another instance is connected to {server} as {jid}, or a dead connection \
+                 has not been given up there yet; standing by, trying every {} s",
+                every.as_secs_f32()
+            );
+        } else {
+            tracing::debug!("{said}: still standing by");
+        }
+        self.status.stand_by(every);
+    }
+
     fn up(&mut self) {
         let facts = self.status.facts();
         let (server, jid) = (&facts.server, &facts.jid);
-        match self.lost.take() {
-            None => tracing::info!("logged in to {server} as {jid}"),
-            Some(lost) => {
+        let lost = self.lost.take();
+        match (self.standby.take(), lost) {
+            (Some(since), _) => {
+                let seconds = since.elapsed().as_secs_f32();
+                tracing::info!(
+                    "took over: logged in to {server} as {jid}, after standing by for {seconds:.1} s"
+                );
+            }
+            (None, None) => tracing::info!("logged in to {server} as {jid}"),
+            (None, Some(lost)) => {
                 let seconds = lost.elapsed().as_secs_f32();
                 tracing::info!("logged in to {server} as {jid} again, after {seconds:.1} s");
             }

@@ -12,9 +12,10 @@ use tokio::time::{sleep, timeout};
 use super::routes::Public;
 use crate::clock::Instant;
 use crate::metrics::{self, Now, Reached};
+use crate::postgres;
 use crate::status::{
     Bookmarks, Known, KnownDomain, KnownLimit, KnownLink, KnownStore, KnownStored, Link, Needs,
-    State,
+    Place, State,
 };
 use crate::store::{self, Store};
 
@@ -43,8 +44,11 @@ impl Public {
             link: self.link(&state),
             domains: domains.map(|name| self.domain(&state, name)).collect(),
             store: KnownStore {
-                path: facts.folder.display().to_string(),
-                format: store::FORMAT,
+                place: facts.store.clone(),
+                format: match &facts.store {
+                    Place::Folder(_) => store::FORMAT,
+                    Place::Database(_) => postgres::FORMAT,
+                },
                 failed: self.status.store_failed(),
                 stored,
                 disk_bytes: None,
@@ -58,6 +62,7 @@ impl Public {
         let (since, why, next) = match &state.link {
             Link::Connecting => (self.status.started(), None, None),
             Link::Up { since } => (*since, None, None),
+            Link::Standby { since, next, .. } => (*since, None, Some(*next)),
             Link::Down {
                 why, since, next, ..
             } => (*since, Some(why.clone()), Some(*next)),
@@ -66,6 +71,7 @@ impl Public {
             jid: facts.jid.clone(),
             server: facts.server.clone(),
             is_up: matches!(state.link, Link::Up { .. }),
+            stands_by: matches!(state.link, Link::Standby { .. }),
             since: since.into(),
             why,
             next_attempt: next.map(SystemTime::into),
@@ -96,6 +102,7 @@ impl Public {
             started: known.started.timestamp_millis() as f64 / 1000.0,
             ready: known.not_ready.is_none(),
             link_up: known.link.is_up,
+            stands_by: known.link.stands_by,
             link_since: known.link.since.timestamp(),
             store_failed: known.store.failed,
             domains: domains.map(measured).collect(),
@@ -124,13 +131,14 @@ fn limit(reached: Reached) -> KnownLimit {
 /// Looks up what takes a moment: for whoever may use the control socket.
 #[derive(Debug)]
 pub struct Thorough {
-    folder: PathBuf,
+    /// Where the store's files are, where it has some.
+    folder: Option<PathBuf>,
     /// One at a time asks the disk: where that is stuck, each would cost a thread.
     turn: Arc<Semaphore>,
 }
 
 impl Thorough {
-    pub fn new(folder: PathBuf) -> Self {
+    pub fn new(folder: Option<PathBuf>) -> Self {
         let turn = Arc::new(Semaphore::new(1));
         Self { folder, turn }
     }
@@ -140,7 +148,9 @@ impl Thorough {
         public.status.count_stored();
         let since = Instant::now();
         let disk_bytes = self.disk_bytes().await;
-        while public.metrics.store.stored().is_none()
+        // With a database another instance may be the one that counts.
+        while self.folder.is_some()
+            && public.metrics.store.stored().is_none()
             && !public.status.store_failed()
             && since.elapsed() < PATIENCE
         {
@@ -153,10 +163,10 @@ impl Thorough {
 
     /// What the store's files take.
     async fn disk_bytes(&self) -> Option<u64> {
+        let folder = self.folder.clone()?;
         let turn = Arc::clone(&self.turn).acquire_owned();
         let look = async {
             let turn = turn.await.ok()?;
-            let folder = self.folder.clone();
             let look = move || {
                 let files = Store::files_in(&folder);
                 drop(turn);

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 use super::known::Thorough;
 use super::routes::{Control, Public};
-use crate::config::Config;
+use crate::config::{Config, Engine};
 use crate::control::{Guard, Socket};
 use crate::owners::LocalStore;
 use crate::{control, exit, http};
@@ -48,6 +48,8 @@ impl NoPort {
 pub struct Listeners {
     tcp: Option<TcpListener>,
     folder: PathBuf,
+    /// Whether the store's files are in it.
+    has_files: bool,
     control: Option<(UnixListener, Guard)>,
 }
 
@@ -64,6 +66,7 @@ impl Listeners {
         Ok(Self {
             tcp,
             folder: config.storage.path.clone(),
+            has_files: matches!(config.storage.engine, Engine::Sled),
             control: open_control(&config.storage.path),
         })
     }
@@ -79,7 +82,7 @@ impl Listeners {
             ));
         }
         let routes = Arc::new(Control {
-            thorough: Thorough::new(self.folder.clone()),
+            thorough: Thorough::new(self.has_files.then(|| self.folder.clone())),
             public,
             owners,
         });

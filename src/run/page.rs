@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use crate::clock;
 use crate::stanza::escape_text;
 use crate::status::words::{between, bytes, count, lasting, moment};
-use crate::status::{Bookmarks, Known, KnownDomain, KnownLimit, KnownLink, KnownStore};
+use crate::status::{Bookmarks, Known, KnownDomain, KnownLimit, KnownLink, KnownStore, Place};
 
 /// How it looks. Colours are never alone in saying something.
 const STYLE: &str = "
@@ -40,8 +40,9 @@ section, .verdict {
 .verdict { font-size: 1.1rem; border-left: .4rem solid; }
 .verdict.good { background: var(--good-back); border-color: var(--good); }
 .verdict.bad { background: var(--bad-back); border-color: var(--bad); }
+.verdict.calm { border-color: var(--dim); }
 .good b { color: var(--good); } .warn b { color: var(--warn); } .bad b { color: var(--bad); }
-span.good, span.warn, span.bad { display: inline-block; padding-left: 1.5em; text-indent: -1.5em; }
+span.good, span.calm, span.warn, span.bad { display: inline-block; padding-left: 1.5em; text-indent: -1.5em; }
 b { display: inline-block; width: 1.2em; text-indent: 0; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.5rem; margin: 0; }
 dt { color: var(--dim); } dd { margin: 0; }
@@ -74,6 +75,10 @@ pub fn of(known: &Known) -> String {
             let why = "Stuck: users are not served. <a href=\"livez\">Why?</a>";
             ("stuck", "bad", said(Sign::Bad, why))
         }
+        (None, Some(_)) if known.stands_by_well() => {
+            let what = "Standing by: another instance is connected to the server.";
+            ("standing by", "calm", said(Sign::Neutral, what))
+        }
         (None, Some(_)) => {
             let why = "Not ready: users are not served. <a href=\"readyz\">Why?</a>";
             ("not ready", "bad", said(Sign::Bad, why))
@@ -104,6 +109,7 @@ pub fn of(known: &Known) -> String {
 #[derive(Clone, Copy)]
 enum Sign {
     Good,
+    Neutral,
     Warning,
     Bad,
 }
@@ -112,6 +118,7 @@ enum Sign {
 fn said(sign: Sign, words: &str) -> String {
     let (class, mark) = match sign {
         Sign::Good => ("good", "✓"),
+        Sign::Neutral => ("calm", "·"),
         Sign::Warning => ("warn", "!"),
         Sign::Bad => ("bad", "✗"),
     };
@@ -142,12 +149,19 @@ fn list(rows: &[(&str, String)]) -> String {
 
 fn service(known: &Known, now: &DateTime<Utc>) -> String {
     let KnownLink {
-        is_up, since: at, ..
+        is_up,
+        stands_by,
+        since: at,
+        ..
     } = &known.link;
     let since_then = since(at, now);
-    let link = match is_up {
-        true => said(Sign::Good, &format!("logged in {since_then}")),
-        false => said(Sign::Bad, &format!("not logged in {since_then}")),
+    let link = match (is_up, stands_by) {
+        (true, _) => said(Sign::Good, &format!("logged in {since_then}")),
+        (false, true) => said(
+            Sign::Neutral,
+            &format!("standing by, not logged in {since_then}"),
+        ),
+        (false, false) => said(Sign::Bad, &format!("not logged in {since_then}")),
     };
     let mut version = String::new();
     escape_text(&known.version, &mut version);
@@ -194,16 +208,21 @@ fn bookmarks(state: Bookmarks) -> String {
 }
 
 fn store(store: &KnownStore) -> String {
-    let state = match store.failed {
-        false => said(Sign::Good, "works"),
-        true => said(Sign::Bad, "has failed; the log says why"),
+    let state = match (store.failed, &store.place) {
+        (false, _) => said(Sign::Good, "works"),
+        (true, Place::Folder(_)) => said(Sign::Bad, "has failed; the log says why"),
+        (true, Place::Database(_)) => said(
+            Sign::Bad,
+            "the database cannot be reached; the log says why",
+        ),
     };
-    let stored = match store.stored {
-        Some(stored) => {
+    let stored = match (store.stored, &store.place) {
+        (Some(stored), _) => {
             let owners = count(stored.owners, "user", "users");
             format!("{} of {owners}", bytes(stored.bytes))
         }
-        None => "not counted yet".to_owned(),
+        (None, Place::Folder(_)) => "not counted yet".to_owned(),
+        (None, Place::Database(_)) => "not counted yet, or by another instance".to_owned(),
     };
     list(&[("State", state), ("Stored", stored)])
 }

@@ -1,6 +1,8 @@
 //! What a running service knows of itself: gathered at one place, told in several ways. It goes over
 //! the control socket as JSON, which is also what `status --json` prints.
 
+use std::fmt;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
@@ -31,9 +33,11 @@ pub struct KnownLink {
     pub server: String,
     /// Whether the server has let it in.
     pub is_up: bool,
-    /// Since when that is so.
+    /// Whether it has not because of another instance, which this one waits to follow.
+    pub stands_by: bool,
+    /// Since when it has, or has not.
     pub since: DateTime<Utc>,
-    /// Why it is down; `None` if it is up, or was never tried to the end.
+    /// Why it is down; `None` if it is up or stands by, or was never tried to the end.
     pub why: Option<String>,
     /// When it is tried again.
     pub next_attempt: Option<DateTime<Utc>>,
@@ -65,7 +69,7 @@ pub enum Bookmarks {
 /// What it knows of its store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownStore {
-    pub path: String,
+    pub place: Place,
     /// The format of the database.
     pub format: u32,
     /// Whether nothing can be read or stored.
@@ -74,6 +78,15 @@ pub struct KnownStore {
     pub stored: Option<KnownStored>,
     /// What its files take; `None` if the disk did not say it soon enough.
     pub disk_bytes: Option<u64>,
+}
+
+/// Where a store is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// In this folder.
+    Folder(String),
+    /// In this database, and on these servers.
+    Database(String),
 }
 
 /// What all users keep.
@@ -94,6 +107,31 @@ pub struct KnownLimit {
     pub last: DateTime<Utc>,
 }
 
+impl Place {
+    fn folder(&self) -> Option<&str> {
+        match self {
+            Self::Folder(path) => Some(path),
+            Self::Database(_) => None,
+        }
+    }
+
+    fn database(&self) -> Option<&str> {
+        match self {
+            Self::Folder(_) => None,
+            Self::Database(name) => Some(name),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(path) => f.write_str(path),
+            Self::Database(name) => write!(f, "the database {name}"),
+        }
+    }
+}
+
 impl Bookmarks {
     /// Its name in JSON.
     fn name(self) -> &'static str {
@@ -112,6 +150,11 @@ impl Bookmarks {
 }
 
 impl Known {
+    /// Whether it serves nobody because that is another instance's part, and could follow that one.
+    pub fn stands_by_well(&self) -> bool {
+        self.not_alive.is_none() && self.link.stands_by && !self.store.failed
+    }
+
     /// As JSON.
     pub fn write(&self) -> Value {
         let Self {
@@ -138,6 +181,7 @@ impl Known {
                 "jid": link.jid,
                 "server": link.server,
                 "up": link.is_up,
+                "standby": link.stands_by,
                 "since": time(&link.since),
                 "down_because": link.why,
                 "next_attempt": link.next_attempt.as_ref().map(time),
@@ -149,7 +193,8 @@ impl Known {
                 "bookmarks": domain.bookmarks.name(),
             })).collect::<Vec<_>>(),
             "store": {
-                "path": store.path,
+                "path": store.place.folder(),
+                "database": store.place.database(),
                 "format": store.format,
                 "failed": store.failed,
                 "stored_bytes": store.stored.map(|it| it.bytes),
@@ -188,6 +233,7 @@ fn link(link: &Map<String, Value>) -> Option<KnownLink> {
         jid: string(link, "jid")?,
         server: string(link, "server")?,
         is_up: link.get("up")?.as_bool()?,
+        stands_by: link.get("standby")?.as_bool()?,
         since: moment(link, "since")?,
         why: string(link, "down_because"),
         next_attempt: moment(link, "next_attempt"),
@@ -206,8 +252,9 @@ fn domain(domain: &Map<String, Value>) -> Option<KnownDomain> {
 fn store(store: &Map<String, Value>) -> Option<KnownStore> {
     let number = |name| store.get(name).and_then(Value::as_u64);
     let stored = number("stored_bytes").zip(number("stored_owners"));
+    let folder = string(store, "path").map(Place::Folder);
     Some(KnownStore {
-        path: string(store, "path")?,
+        place: folder.or_else(|| string(store, "database").map(Place::Database))?,
         format: u32::try_from(number("format")?).ok()?,
         failed: store.get("failed")?.as_bool()?,
         stored: stored.map(|(bytes, owners)| KnownStored { bytes, owners }),

@@ -3,10 +3,14 @@ use chrono::DateTime;
 use super::*;
 
 fn status(needs: Needs) -> Status {
+    status_over(Place::Folder("data".to_owned()), needs)
+}
+
+fn status_over(store: Place, needs: Needs) -> Status {
     let facts = Facts {
         jid: "private.example.org".to_owned(),
         server: "127.0.0.1:5347".to_owned(),
-        folder: "data".into(),
+        store,
     };
     let served = Served {
         domains: vec!["example.org".to_owned(), "example.net".to_owned()],
@@ -88,13 +92,14 @@ fn what_is_known_is_read_again() {
             jid: "private.example.org".to_owned(),
             server: "127.0.0.1:5347".to_owned(),
             is_up: false,
+            stands_by: false,
             since: at(1),
             why: Some("the \"server\" says\n<no>".to_owned()),
             next_attempt: Some(at(2)),
         },
         domains: Vec::new(),
         store: KnownStore {
-            path: "/data".to_owned(),
+            place: Place::Folder("/data".to_owned()),
             format: 1,
             failed: false,
             stored: None,
@@ -122,6 +127,8 @@ fn what_is_known_is_read_again() {
             bookmarks,
         });
     }
+    known.link.stands_by = true;
+    known.store.place = Place::Database("private_storage at db1:5432".to_owned());
     let (bytes, owners) = (u64::MAX, 3);
     known.store.stored = Some(KnownStored { bytes, owners });
     known.store.disk_bytes = Some(0);
@@ -159,4 +166,31 @@ fn a_link_is_down_since_it_was_lost() {
     let (still, later) = down();
     assert_eq!(still, since);
     assert!(later >= next + pause);
+}
+
+#[test]
+fn an_instance_that_stands_by_is_not_ready_and_says_why() {
+    let database = Place::Database("private_storage at db1:5432, db2:5432".to_owned());
+    let status = status_over(database, Needs::Nothing);
+    let every = Duration::from_secs(5);
+    status.up();
+    status.granted("example.org", true);
+    status.down("lost", Duration::from_secs(1));
+    let lost = match status.now().link {
+        Link::Down { since, .. } => since,
+        link => panic!("{link:?}"),
+    };
+    status.stand_by(every);
+    let line = "standing by: another instance is connected to 127.0.0.1:5347 as \
+                private.example.org; trying every 5 s";
+    assert_eq!(status.to_string(), line);
+    assert_eq!(status.ready(), Err(line.to_owned()));
+    assert_eq!(status.live(), Ok(()));
+    status.stand_by(every);
+    let Link::Standby { since, .. } = status.now().link else {
+        panic!("{:?}", status.now().link);
+    };
+    assert_eq!(since, lost, "since then there is no link");
+    status.up();
+    assert_eq!(status.ready(), Ok(()));
 }

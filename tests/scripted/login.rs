@@ -61,6 +61,24 @@ fn refusals_are_told_plainly() {
     }
 }
 
+/// It was told as another instance that is in the way, while it is this one that had to give way.
+#[test]
+fn a_later_connection_in_its_place_is_told_as_what_it_is() {
+    let mut stage = Stage::new();
+    stage.send(
+        "<stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>\
+         <text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>Replaced by a new connection</text>\
+         </stream:error></stream:stream>",
+    );
+    let said = "lost the link: the server says conflict (\"Replaced by a new connection\"): a later \
+                connection of this name has taken the place of this one";
+    let line = stage.component.wait_for_log(said, PATIENCE);
+    assert!(
+        line.contains("kick_old") && line.contains("next attempt in"),
+        "{line}"
+    );
+}
+
 /// As Prosody does it for a component it does not know: no id, no `from`, all in one write.
 #[test]
 fn a_refusal_may_come_with_the_header() {

@@ -35,6 +35,8 @@ pub struct Options {
     pub component: String,
     /// Further lines of the section `[access]`.
     pub access: String,
+    /// Further lines of the section `[storage]`.
+    pub storage: String,
     /// Further sections of the configuration file.
     pub extra: String,
     /// A program, with its arguments, that runs the component in its turn: none, or a tracer.
@@ -51,6 +53,7 @@ impl Options {
             domains: vec![HOST.to_owned(), OTHER_HOST.to_owned()],
             component: String::new(),
             access: String::new(),
+            storage: String::new(),
             extra: String::new(),
             under: Vec::new(),
         }
@@ -65,12 +68,13 @@ impl Options {
             domains,
             component,
             access,
+            storage,
             extra,
             under: _,
         } = self;
         format!(
             "[component]\njid = \"{jid}\"\nserver = \"{server}\"\nsecret = \"{secret}\"\n{component}\n\n\
-             [access]\ndomains = {domains:?}\n{access}\n\n[storage]\npath = \"data\"\n\n{extra}"
+             [access]\ndomains = {domains:?}\n{access}\n\n[storage]\npath = \"data\"\n{storage}\n\n{extra}"
         )
     }
 }

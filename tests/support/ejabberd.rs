@@ -6,6 +6,8 @@
 //! and any user may run it. The price is that nothing can be asked of it from outside but what
 //! XMPP offers; the accounts are made by the same command that starts it.
 
+use std::process::Command;
+
 use super::place::{Folder, Place};
 use super::server::{COMPONENT, HOST, OTHER_HOST, Options, PASSWORD, SECRET, Server, place};
 
@@ -19,6 +21,15 @@ pub fn start(options: Options) -> Server {
 /// Starts one that evaluates an Erlang expression, which ends with a comma, at each start: as soon
 /// as the accounts are there, and before it counts as ready. The folder is the server's.
 pub fn start_and(options: Options, task: impl FnOnce(&Folder) -> String) -> Server {
+    start_as(options, task, |_| {})
+}
+
+/// The same, with more of what Erlang is told.
+pub(super) fn start_as(
+    options: Options,
+    task: impl FnOnce(&Folder) -> String,
+    more: impl Fn(&mut Command) + Send + Sync + 'static,
+) -> Server {
     let place = place();
     let folder = place.folder("ejabberd");
     folder.write("ejabberd.yml", &configuration(&options));
@@ -39,6 +50,7 @@ pub fn start_and(options: Options, task: impl FnOnce(&Folder) -> String) -> Serv
             .env("HOME", "/")
             .args(["-noinput", "-mnesia", "dir", &spool])
             .args(["-s", "ejabberd", "-eval", &make_accounts]);
+        more(&mut command);
         command
     })
 }

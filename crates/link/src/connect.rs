@@ -93,6 +93,14 @@ impl ConnectError {
             if ["not-authorized", "host-unknown", "conflict"].contains(&error.condition.as_str()))
     }
 
+    /// What the server says, where it is that it has another connection of our name.
+    pub fn conflict(&self) -> Option<String> {
+        match self {
+            Self::Refused(_, _, error) if error.is_conflict() => Some(error.said()),
+            _ => None,
+        }
+    }
+
     /// Whether the server refused the stream itself: its kind, or the name that it is for. It says
     /// so behind a header that promises more.
     pub fn is_about_the_stream(&self) -> bool {

@@ -46,6 +46,26 @@ impl StreamError {
         self.condition == "conflict"
     }
 
+    /// Why a link ended that was up. A conflict says there that a later connection has won.
+    pub fn ends_link(&self) -> String {
+        match self.is_conflict() {
+            true => format!("{}: {REPLACED}", self.said()),
+            false => self.to_string(),
+        }
+    }
+
+    /// What the server says, in one line whatever its words are.
+    pub(super) fn said(&self) -> String {
+        let condition = &self.condition;
+        match &self.text {
+            None => format!("the server says {condition}"),
+            Some(text) => {
+                let text: String = text.chars().take(200).collect();
+                format!("the server says {condition} ({text:?})")
+            }
+        }
+    }
+
     fn advice(&self) -> &'static str {
         match self.condition.as_str() {
             "not-authorized" => {
@@ -84,13 +104,13 @@ impl StreamError {
 
 impl fmt::Display for StreamError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the server says {}", self.condition)?;
-        if let Some(text) = &self.text {
-            // The server's words, kept to one line whatever they are.
-            write!(f, " ({:?})", text.chars().take(200).collect::<String>())?;
-        }
-        write!(f, ": {}", self.advice())
+        write!(f, "{}: {}", self.said(), self.advice())
     }
 }
+
+const REPLACED: &str = "a later connection of this name has taken the place of this one, as the \
+     server is set to (Prosody: component_conflict_resolve = \"kick_old\"). If it is another \
+     instance's, the two throw each other out by turns: stop one or, where both have one database, \
+     take that setting out, and one stands by";
 
 impl std::error::Error for StreamError {}

@@ -24,27 +24,19 @@ const GRANTS: Duration = Duration::from_millis(300);
 /// ever.
 pub async fn check(report: &Report, component: Component, config: &Config) -> Result<(), u8> {
     // How long something new may take from now on.
-    let (moved_on, mut moves) = watch::channel(PATIENCE);
-    let stop = async move {
-        loop {
-            let patience = *moves.borrow_and_update();
-            if !matches!(timeout(patience, moves.changed()).await, Ok(Ok(()))) {
-                break;
-            }
-        }
-    };
+    let (moved_on, moves) = watch::channel(PATIENCE);
     let mut login = Login {
         report,
         done: 0,
         opened: false,
     };
-    let mut lost = None;
+    let mut gap = None;
     let domains = &config.access.domains;
     let mut findings = Findings::new(domains);
     let mut grants = Grants::default();
     component
         .asking(findings.questions())
-        .run(stop, |event| {
+        .run(until_still(moves), |event| {
             match event {
                 Event::Reached(step) => login.reached(step, config),
                 Event::Up => {
@@ -57,7 +49,11 @@ pub async fn check(report: &Report, component: Component, config: &Config) -> Re
                     if !stream {
                         login.opened();
                     }
-                    lost.get_or_insert_with(|| why.clone());
+                    gap.get_or_insert_with(|| Gap::Lost(why.clone()));
+                }
+                Event::Standby { said, .. } => {
+                    login.opened();
+                    gap.get_or_insert_with(|| Gap::Standby(said.clone()));
                 }
                 Event::Granted { domain, grant } => grants.granted(domain, *grant),
                 // What is missing is told at the end.
@@ -65,7 +61,7 @@ pub async fn check(report: &Report, component: Component, config: &Config) -> Re
                 Event::DelegationEnded { domain, .. } => findings.delegation_ended(domain),
             }
             let expects_grants = config.bookmarks.mode == BookmarksMode::Pep;
-            moved_on.send_replace(if lost.is_some() {
+            moved_on.send_replace(if gap.is_some() {
                 Duration::ZERO
             } else if !findings.are_complete() {
                 PATIENCE
@@ -76,17 +72,46 @@ pub async fn check(report: &Report, component: Component, config: &Config) -> Re
             });
         })
         .await;
-    if lost.is_none() {
+    if gap.is_none() {
         login.opened();
     }
-    let why = match (lost, login.done) {
+    let (sign, why) = match (gap, login.done) {
         (None, DELEGATION) => return judge(report, config, &findings, &grants),
-        (Some(why), _) => why,
-        (None, step) => silence(step, config),
+        (Some(Gap::Standby(said)), _) => (Sign::Warning, stands_by(&said)),
+        (Some(Gap::Lost(why)), _) => (Sign::Bad, why),
+        (None, step) => (Sign::Bad, silence(step, config)),
     };
-    report.line(Sign::Bad, format!("{}: {why}", ROUTER[login.done]));
+    report.line(sign, format!("{}: {why}", ROUTER[login.done]));
     not_tried(report, &ROUTER[login.done + 1..]);
-    Err(exit::UNAVAILABLE)
+    match sign {
+        Sign::Bad => Err(exit::UNAVAILABLE),
+        _ => Ok(()),
+    }
+}
+
+/// Why there is no link.
+enum Gap {
+    Lost(String),
+    /// The server has another instance's, as it says.
+    Standby(String),
+}
+
+/// Waits until nothing new has come for as long as that may take, which is told here.
+async fn until_still(mut moves: watch::Receiver<Duration>) {
+    loop {
+        let patience = *moves.borrow_and_update();
+        if !matches!(timeout(patience, moves.changed()).await, Ok(Ok(()))) {
+            break;
+        }
+    }
+}
+
+/// What is no mistake where instances share a database.
+fn stands_by(said: &str) -> String {
+    format!(
+        "{said}: another instance is connected, or a dead connection has not been given up there \
+         yet; the service would stand by"
+    )
 }
 
 /// Where in [`ROUTER`] the login is behind us.

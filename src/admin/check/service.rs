@@ -5,7 +5,8 @@ use crate::admin::status::{self, Unknown};
 use crate::exit;
 use crate::status::Known;
 
-/// Says what it knows. `Err` where its store has failed; with `connect`, where it is not ready, too.
+/// Says what it knows. `Err` where its store has failed; with `connect`, where it is neither ready nor standing
+/// by, too.
 pub fn check(report: &Report, asked: Result<Known, Unknown>, connect: bool) -> Result<(), u8> {
     // Without that, the link is looked at and not judged.
     let (bad, code) = match connect {
@@ -19,7 +20,7 @@ pub fn check(report: &Report, asked: Result<Known, Unknown>, connect: bool) -> R
         }
         Ok(known) => {
             status::tell(report, &known, bad);
-            if status::is_well(&known) {
+            if status::is_well(&known) || known.stands_by_well() {
                 Ok(())
             } else {
                 code

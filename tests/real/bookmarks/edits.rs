@@ -10,7 +10,7 @@ use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 use super::modern::Modern;
 use super::old::Old;
 use super::room::{Room, room};
-use super::stage::{On, on_each_server};
+use super::stage::{On, Stage, on_each_server};
 use crate::chaos::variable;
 
 on_each_server! {
@@ -22,7 +22,7 @@ const ROOMS: u8 = 3;
 const VARIANTS: u8 = 4;
 
 #[derive(Debug, Clone)]
-enum Edit {
+pub enum Edit {
     /// An old client looks.
     Get(usize),
     /// An old client stores what it knows, with these rooms changed or, without a variant, left out.
@@ -31,7 +31,7 @@ enum Edit {
     Retract(u8),
 }
 
-fn edit() -> impl Strategy<Value = Edit> {
+pub fn edit() -> impl Strategy<Value = Edit> {
     let change = (0..ROOMS, proptest::option::weighted(0.5, 0..VARIANTS));
     prop_oneof![
         2 => (0..2_usize).prop_map(Edit::Get),
@@ -44,20 +44,9 @@ fn edit() -> impl Strategy<Value = Edit> {
 
 /// `BOOKMARKS_SEED` repeats a run.
 fn after_each_edit_both_see_what_the_model_says(on: On) {
-    let seed = variable("BOOKMARKS_SEED");
-    let seed = seed.unwrap_or_else(|| RandomState::new().build_hasher().finish());
-    println!("BOOKMARKS_SEED={seed}");
-    let config = Config {
-        cases: CASES,
-        rng_seed: RngSeed::Fixed(seed),
-        failure_persistence: None,
-        // Each takes a user of its own.
-        max_shrink_iters: 200,
-        ..Config::default()
-    };
     let edits = prop::collection::vec(edit(), 1..32);
-    let outcome = TestRunner::new(config).run(&edits, |edits| {
-        let mut play = Play::new(on);
+    let outcome = runner(CASES, 200).run(&edits, |edits| {
+        let mut play = Play::new(on.shared());
         edits.iter().try_for_each(|edit| play.go_on(edit))
     });
     if let Err(failure) = outcome {
@@ -65,9 +54,25 @@ fn after_each_edit_both_see_what_the_model_says(on: On) {
     }
 }
 
+/// Plays so many cases, of which each takes a user of its own, and as many as `shrinking` to find a short one that
+/// fails.
+pub fn runner(cases: u32, shrinking: u32) -> TestRunner {
+    let seed = variable("BOOKMARKS_SEED");
+    let seed = seed.unwrap_or_else(|| RandomState::new().build_hasher().finish());
+    println!("BOOKMARKS_SEED={seed}");
+    TestRunner::new(Config {
+        cases,
+        rng_seed: RngSeed::Fixed(seed),
+        failure_persistence: None,
+        max_shrink_iters: shrinking,
+        ..Config::default()
+    })
+}
+
 type Rooms = BTreeMap<String, Room>;
 
-struct Play {
+/// One user's clients, and what they must see.
+pub struct Play {
     modern: Modern,
     /// What PEP must hold.
     node: Rooms,
@@ -76,22 +81,27 @@ struct Play {
 }
 
 impl Play {
-    fn new(on: On) -> Play {
-        let jid = on.shared().newcomer();
+    pub fn new(stage: &Stage) -> Play {
+        let jid = stage.newcomer();
+        Play::with(stage.modern(&jid), [stage.old(&jid), stage.old(&jid)])
+    }
+
+    /// With these clients of a user who has no rooms.
+    pub fn with(modern: Modern, clients: [Old; 2]) -> Play {
         // Everybody has had a look.
-        let client = || {
-            let mut old = on.shared().old(&jid);
+        let clients = clients.map(|mut old| {
             assert_eq!(old.rooms(), []);
             (old, Rooms::new())
-        };
+        });
+        let node = Rooms::new();
         Play {
-            modern: on.shared().modern(&jid),
-            node: Rooms::new(),
-            clients: [client(), client()],
+            modern,
+            node,
+            clients,
         }
     }
 
-    fn go_on(&mut self, edit: &Edit) -> Result<(), TestCaseError> {
+    pub fn go_on(&mut self, edit: &Edit) -> Result<(), TestCaseError> {
         match edit {
             Edit::Get(client) => {
                 let (old, known) = &mut self.clients[*client];

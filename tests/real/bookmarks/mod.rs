@@ -3,6 +3,8 @@
 
 mod announced;
 mod anonymous;
+#[cfg(feature = "newer-servers")]
+mod at_both_nodes;
 mod at_once;
 mod away;
 mod both_ways;
@@ -13,6 +15,7 @@ mod edges;
 mod edits;
 mod first_contact;
 mod here;
+mod instances;
 mod modern;
 mod old;
 mod options;

@@ -148,6 +148,15 @@ impl Stage {
 
     /// The same; the component connects to where `address` says.
     pub fn with(on: On, hosts: Hosts, address: impl Fn(&Server) -> std::net::SocketAddr) -> Stage {
+        Stage::configured(on, hosts, |server| component::Options::at(address(server)))
+    }
+
+    /// The same; the component is configured like this.
+    pub fn configured(
+        on: On,
+        hosts: Hosts,
+        configure: impl FnOnce(&Server) -> component::Options,
+    ) -> Stage {
         let folder = place().folder("bookmarks");
         let accounts: Vec<String> = (0..ACCOUNTS)
             .flat_map(|n| [account(n, HOST), account(n, OTHER_HOST)])
@@ -172,10 +181,10 @@ impl Stage {
                 ejabberd::start(options)
             }
         };
-        let mut options = component::Options::at(address(&server));
+        let mut options = configure(&server);
         // Where ejabberd has met the next connection before it has seen the end of the last, it
         // takes grant and delegation from both. A ping finds that out.
-        options.component = "ping_seconds = 5".to_owned();
+        options.component += "\nping_seconds = 5";
         let component = Component::start(options);
         let stage = Stage {
             server,
@@ -254,16 +263,8 @@ impl Stage {
     fn wait_until_in_step(&self, hosts: &[&str]) {
         let number = self.take();
         for host in hosts {
-            let jid = account(0, host);
-            let probe = room("probe").name(&number.to_string());
-            self.modern(&jid).publish(&probe);
-            let mut old = self.old(&jid);
-            let mut patience = Duration::ZERO;
-            self.until("an old client sees a modern one's room", || {
-                patience += Duration::from_secs(1);
-                let rooms = old.try_rooms(patience);
-                rooms.is_some_and(|rooms| rooms.contains(&probe))
-            });
+            let mut sees = sees_a_modern_ones_room(&self.server, &account(0, host), number);
+            self.until("an old client sees a modern one's room", &mut sees);
         }
     }
 
@@ -288,6 +289,19 @@ impl Stage {
     }
 }
 
+/// Has a modern client of this user's publish a room, named by this number, and looks whether an old one sees it.
+pub fn sees_a_modern_ones_room(server: &Server, jid: &str, number: usize) -> impl FnMut() -> bool {
+    let probe = room("probe").name(&number.to_string());
+    Modern::login(server, jid).publish(&probe);
+    let mut old = Old::login(server, jid);
+    let mut patience = Duration::ZERO;
+    move || {
+        patience += Duration::from_secs(1);
+        let rooms = old.try_rooms(patience);
+        rooms.is_some_and(|rooms| rooms.contains(&probe))
+    }
+}
+
 impl Hosts {
     fn with_accounts(self) -> &'static [&'static str] {
         match self.anonymous {
@@ -297,7 +311,7 @@ impl Hosts {
     }
 
     /// What they take beside delegation.
-    fn for_ejabberd(self, on: On) -> String {
+    pub fn for_ejabberd(self, on: On) -> String {
         let mut text = String::new();
         if self.announcing {
             // It goes on where the namespaces that are delegated are.
@@ -386,6 +400,6 @@ fn quoted(modules: &[&str]) -> String {
     quoted.join(", ")
 }
 
-fn account(number: usize, host: &str) -> String {
+pub fn account(number: usize, host: &str) -> String {
     format!("user{number}@{host}")
 }

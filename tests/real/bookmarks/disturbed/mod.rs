@@ -4,7 +4,7 @@
 //!
 //! `BOOKMARKS_SEED` repeats the decisions of a run, `BOOKMARKS_ROUNDS` is its length.
 
-mod user;
+pub mod user;
 
 use std::cell::RefCell;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -13,9 +13,11 @@ use std::time::Duration;
 use super::stage::{GRANTING, On, Stage, on_each_server};
 use crate::chaos::dice::Dice;
 use crate::chaos::variable;
+use crate::support::component::Component;
 use crate::support::relay::Relay;
+use crate::support::server::Server;
 
-use user::User;
+use user::{User, users};
 
 on_each_server! {
     nothing_is_lost_whatever_happens
@@ -25,7 +27,7 @@ const USERS: usize = 4;
 const ROUNDS: usize = 12;
 
 /// About what a get and a set with two changes of four users have the component say.
-const BYTES: u64 = 12_000;
+pub const BYTES: u64 = 12_000;
 
 #[derive(Debug, Clone, Copy)]
 enum Fault {
@@ -35,11 +37,7 @@ enum Fault {
 }
 
 fn nothing_is_lost_whatever_happens(on: On) {
-    let seed = variable("BOOKMARKS_SEED");
-    let seed = seed.unwrap_or_else(|| RandomState::new().build_hasher().finish());
-    let rounds = variable("BOOKMARKS_ROUNDS").unwrap_or(ROUNDS);
-    println!("BOOKMARKS_SEED={seed} BOOKMARKS_ROUNDS={rounds}");
-
+    let (seed, rounds) = seed_and_rounds(ROUNDS);
     let relay = RefCell::new(None);
     let mut stage = Stage::with(on, GRANTING, |server| {
         let new = Relay::new(server.component_address());
@@ -47,9 +45,7 @@ fn nothing_is_lost_whatever_happens(on: On) {
     });
     let relay = relay.into_inner().expect("the stage stands");
     let mut dice = Dice::new(seed, 0);
-    let mut users: Vec<User> = (0..USERS)
-        .map(|number| User::new(&stage, number as u64, seed))
-        .collect();
+    let mut users = users(&stage, USERS, seed);
     for round in 0..rounds {
         for user in &mut users {
             for _ in 0..dice.below(4) {
@@ -74,14 +70,32 @@ fn nothing_is_lost_whatever_happens(on: On) {
             user.hear_the_rest();
         }
     }
-    for user in &mut users {
-        user.assert_nothing_is_lost(&stage);
+    assert_nothing_is_lost(&mut users, &stage.server);
+    assert_nothing_bad(&stage.component);
+}
+
+/// Where the dice begin, and how many rounds are played.
+pub fn seed_and_rounds(usual: usize) -> (u64, usize) {
+    let seed = variable("BOOKMARKS_SEED");
+    let seed = seed.unwrap_or_else(|| RandomState::new().build_hasher().finish());
+    let rounds = variable("BOOKMARKS_ROUNDS").unwrap_or(usual);
+    println!("BOOKMARKS_SEED={seed} BOOKMARKS_ROUNDS={rounds}");
+    (seed, rounds)
+}
+
+/// What must be true at the end.
+pub fn assert_nothing_is_lost(users: &mut [User], server: &Server) {
+    for user in users.iter_mut() {
+        user.assert_nothing_is_lost(server);
     }
     let kept: usize = users.iter().map(User::kept).sum();
     println!("{kept} rooms had to be there");
     assert!(kept > 0, "nothing was put to the test");
+}
+
+pub fn assert_nothing_bad(component: &Component) {
     let bad = |line: &String| line.contains("panicked") || line.contains(" ERROR ");
-    let log = stage.component.log();
+    let log = component.log();
     assert!(!log.iter().any(bad), "{log:?}");
 }
 

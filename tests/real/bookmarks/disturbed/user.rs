@@ -6,17 +6,21 @@ use std::time::Duration;
 use minidom::Element;
 
 use super::super::modern::Modern;
-use super::super::old::{rooms_of, storage};
+use super::super::old::{Old, rooms_of, storage};
 use super::super::room::{Room, room};
 use super::super::stage::Stage;
 use crate::chaos::dice::Dice;
 use crate::support::answers::{element, stored, succeeded};
 use crate::support::client::{PATIENCE, RawClient};
+use crate::support::clock::eventually;
+use crate::support::server::Server;
 
 type Rooms = BTreeMap<String, Room>;
 
 pub struct User {
     jid: String,
+    /// Whose requests and rooms these are.
+    number: u64,
     old: RawClient,
     modern: Modern,
     dice: Dice,
@@ -40,13 +44,29 @@ struct Waiting {
     set: Option<Rooms>,
 }
 
+/// So many users that nobody has used yet.
+pub fn users(stage: &Stage, count: usize, seed: u64) -> Vec<User> {
+    let numbers = 0..count as u64;
+    numbers
+        .map(|number| User::new(stage, number, seed))
+        .collect()
+}
+
 impl User {
     pub fn new(stage: &Stage, number: u64, seed: u64) -> User {
         let jid = stage.newcomer();
+        let old = RawClient::login(&stage.server, &jid);
+        let modern = stage.modern(&jid);
+        User::with(jid, old, modern, number, seed)
+    }
+
+    /// With these clients.
+    pub fn with(jid: String, old: RawClient, modern: Modern, number: u64, seed: u64) -> User {
         User {
-            old: RawClient::login(&stage.server, &jid),
-            modern: stage.modern(&jid),
+            old,
+            modern,
             jid,
+            number,
             dice: Dice::new(seed, number + 1),
             at_once: stage.takes_edits_at_once(),
             requests: 0,
@@ -127,11 +147,18 @@ impl User {
         self.added.difference(&self.deleted).count()
     }
 
-    pub fn assert_nothing_is_lost(&mut self, stage: &Stage) {
-        let mut old = stage.old(&self.jid);
+    /// What somebody else has done to the same rooms counts too.
+    pub fn know_of(&mut self, other: &User) {
+        self.added.extend(other.added.iter().cloned());
+        self.deleted.extend(other.deleted.iter().cloned());
+        self.said.extend(other.said.iter().cloned());
+    }
+
+    pub fn assert_nothing_is_lost(&mut self, server: &Server) {
+        let mut old = Old::login(server, &self.jid);
         let seen = old.rooms();
         let modern = &mut self.modern;
-        stage.until("both see the same", || modern.rooms() == seen);
+        eventually("both see the same", || modern.rooms() == seen);
         let there: BTreeSet<&String> = seen.iter().map(|room| &room.jid).collect();
         for jid in self.added.difference(&self.deleted) {
             assert!(there.contains(jid), "{} has lost {jid}: {seen:?}", self.jid);
@@ -268,7 +295,7 @@ impl User {
 
     fn id(&mut self) -> String {
         self.requests += 1;
-        format!("u{}", self.requests)
+        format!("u{}-{}", self.number, self.requests)
     }
 }
 
