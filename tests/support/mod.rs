@@ -15,6 +15,7 @@ pub mod library;
 pub mod memory;
 pub mod place;
 pub mod ports;
+pub mod postgres;
 pub mod process;
 pub mod prosody;
 pub mod relay;

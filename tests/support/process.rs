@@ -3,7 +3,7 @@
 //! A test that panics drops what it owns. But servers that several tests share live in statics,
 //! which are never dropped, and nobody drops anything when the tests are killed. So each program
 //! has a guard beside it: a shell that reads from a pipe only this process holds. When the pipe
-//! closes without a word, the guard kills the program and removes its folder.
+//! closes without a word, the guard ends the program and removes its folder.
 
 use std::io::Write;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-const GUARD: &str = r#"read done || { kill -KILL "-$1"; rm -rf -- "$2"; }"#;
+/// How a guard ends a program and all that it has started in its process group: `$1` is that group, and
+/// `$2` the folder.
+const KILL: &str = r#"kill -KILL "-$1""#;
 
 /// A running program, at the head of a process group.
 pub struct Process {
@@ -25,14 +27,22 @@ pub struct Process {
 
 impl Process {
     /// Starts `command`, which keeps its files in `folder`.
-    pub fn spawn(mut command: Command, folder: &Path) -> Process {
+    pub fn spawn(command: Command, folder: &Path) -> Process {
+        Process::spawn_ended_by(KILL, command, folder)
+    }
+
+    /// The same for a program that starts others beyond its process group: this shell script ends them
+    /// when nobody else does.
+    pub fn spawn_ended_by(end: &str, mut command: Command, folder: &Path) -> Process {
         let child = command
             .stdin(Stdio::null())
             .process_group(0)
             .spawn()
             .unwrap_or_else(|error| panic!("{:?}: {error}", command.get_program()));
         let guard = Command::new("sh")
-            .args(["-c", GUARD, "guard", &child.id().to_string()])
+            .arg("-c")
+            .arg(format!("read done || {{ {end}\nrm -rf -- \"$2\"; }}"))
+            .args(["guard", &child.id().to_string()])
             .arg(folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -62,19 +72,22 @@ impl Process {
 
     /// Asks it to end (SIGTERM), if it has not.
     pub fn terminate(&mut self) {
-        if self.exited().is_none() {
-            let _ = kill_process(self.pid(), Signal::TERM);
-        }
+        self.signal(Signal::TERM);
     }
 
     /// Asks it to read its configuration again (SIGHUP).
     pub fn reload(&mut self) {
-        let _ = kill_process(self.pid(), Signal::HUP);
+        self.signal(Signal::HUP);
     }
 
     /// Asks it to end (SIGTERM), and waits for that; past `patience` kills it and panics.
     pub fn stop(&mut self, patience: Duration) -> ExitStatus {
-        self.terminate();
+        self.stop_by(Signal::TERM, patience)
+    }
+
+    /// The same for a program that ends in good order by another signal.
+    pub fn stop_by(&mut self, signal: Signal, patience: Duration) -> ExitStatus {
+        self.signal(signal);
         let deadline = Instant::now() + patience;
         while Instant::now() < deadline {
             if let Some(status) = self.exited() {
@@ -83,7 +96,13 @@ impl Process {
             sleep(Duration::from_millis(10));
         }
         self.kill();
-        panic!("SIGTERM did not end process {} in {patience:?}", self.pid());
+        panic!("{signal:?} did not end process {} in {patience:?}", self.pid());
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        if self.exited().is_none() {
+            let _ = kill_process(self.pid(), signal);
+        }
     }
 
     /// Ends it at once (SIGKILL), with all it started.
