@@ -20,6 +20,11 @@ use crate::support::ports;
 /// How long anything may take on a busy machine: only what hangs takes longer.
 pub const PATIENCE: Duration = Duration::from_secs(180);
 
+/// How many users store once and then only fetch, a request every so often: what others store does not
+/// concern them.
+const READERS: usize = 4;
+const READ_AGAIN: Duration = Duration::from_millis(20);
+
 /// How many requests of one owner are under way at most.
 const AT_ONCE: usize = 3;
 
@@ -210,10 +215,10 @@ impl Load {
             if !self.asking || now < from {
                 continue;
             }
-            let kind = self.dice.below(8);
+            let is_reader = at < READERS;
+            let kind = self.dice.below(if is_reader { 2 } else { 8 });
             self.ask(index, |owner, now| match kind {
-                // Nobody asks twice in a row for nothing new.
-                0 | 1 => owner.get(kind as usize, now),
+                0 | 1 if owner.sent() > 0 => owner.get(kind as usize, now),
                 _ => owner.set(now),
             });
             asked = true;
@@ -222,6 +227,8 @@ impl Load {
                 self.active[at].0 = self.newcomer();
             } else if owner.open().len() >= AT_ONCE {
                 self.active[at].1 = Duration::MAX;
+            } else if is_reader {
+                self.active[at].1 = now + READ_AGAIN;
             }
         }
         asked
@@ -256,8 +263,9 @@ impl Load {
             true => Duration::ZERO,
             false => now + Duration::from_millis(self.dice.between(LATER.0, LATER.1)),
         };
-        if let Some(active) = self.active.iter_mut().find(|active| active.0 == index) {
-            active.1 = again;
+        if let Some(at) = self.active.iter().position(|active| active.0 == index) {
+            let pause = if at < READERS { now + READ_AGAIN } else { Duration::ZERO };
+            self.active[at].1 = again.max(pause);
         }
         let is_get = matches!(open.what, What::Get { .. });
         (is_get && again.is_zero()).then_some(index)

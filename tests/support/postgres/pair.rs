@@ -55,6 +55,11 @@ impl Pair {
 
     /// The lines of the section `[storage]` by which the component finds them.
     pub fn storage(&self) -> String {
-        storage(&self.hosts(), DATABASE)
+        self.storage_at(&self.hosts())
+    }
+
+    /// The same where something stands before them.
+    pub fn storage_at(&self, hosts: &[SocketAddr]) -> String {
+        storage(hosts, DATABASE)
     }
 }
