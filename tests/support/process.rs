@@ -99,6 +99,11 @@ impl Process {
         panic!("{signal:?} did not end process {} in {patience:?}", self.pid());
     }
 
+    /// Sends this to it and to all that it has started in its process group.
+    pub fn signal_all(&self, signal: Signal) {
+        let _ = kill_process_group(self.pid(), signal);
+    }
+
     fn signal(&mut self, signal: Signal) {
         if self.exited().is_none() {
             let _ = kill_process(self.pid(), signal);
@@ -107,7 +112,7 @@ impl Process {
 
     /// Ends it at once (SIGKILL), with all it started.
     pub fn kill(&mut self) {
-        let _ = kill_process_group(self.pid(), Signal::KILL);
+        self.signal_all(Signal::KILL);
         if self.status.is_none() {
             let status = self.child.wait();
             self.status = Some(status.unwrap_or(ExitStatus::from_raw(0)));

@@ -31,13 +31,12 @@ pub use processes::Processes;
 /// Who the component is to its database: nobody who may do more than it needs.
 pub const ROLE: &str = "xps";
 
-const SUPERUSER: &str = "postgres";
 const START: Duration = Duration::from_secs(120);
 const STOP: Duration = Duration::from_secs(60);
 
 /// Ends a server, frozen or not, when nobody else does; its processes are in groups of their own. Asked so,
 /// it leaves nothing in shared memory.
-const END: &str = r#"read -r pid <"$2/data/postmaster.pid"
+pub const END: &str = r#"read -r pid <"$2/data/postmaster.pid"
 all="$pid $(cat "/proc/$pid/task/$pid/children")"
 kill -CONT $all
 kill -QUIT "$pid"
@@ -175,18 +174,14 @@ impl Postgres {
 
     /// A new database that belongs to [`ROLE`].
     pub fn create(&self, database: &str) {
-        self.sql("postgres", &format!("create database {database} owner {ROLE}"));
+        let create = format!("create database {database} owner {ROLE}");
+        self.sql("postgres", &create);
     }
 
     /// What its superuser is told there: a line for each row.
     #[track_caller]
     pub fn sql(&self, database: &str, sql: &str) -> String {
-        let mut psql = command("psql", self.folder.path());
-        psql.args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only"]);
-        psql.args(["--set=ON_ERROR_STOP=1", "--host=127.0.0.1"]);
-        psql.arg(format!("--port={}", self.port));
-        psql.arg(format!("--username={SUPERUSER}"));
-        run(psql.args(["--dbname", database, "--command", sql]))
+        self::sql(self.address(), database, sql)
     }
 }
 
@@ -199,6 +194,17 @@ impl Drop for Postgres {
             }
         }
     }
+}
+
+/// What its superuser is told by a server: a line for each row.
+#[track_caller]
+pub fn sql(server: SocketAddr, database: &str, sql: &str) -> String {
+    let mut psql = command("psql", Path::new("/"));
+    psql.args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only"]);
+    psql.args(["--set=ON_ERROR_STOP=1", "--username=postgres"]);
+    psql.arg(format!("--host={}", server.ip()));
+    psql.arg(format!("--port={}", server.port()));
+    run(psql.args(["--dbname", database, "--command", sql]))
 }
 
 /// The lines of the section `[storage]` by which the component finds a database on the primary of these servers.
@@ -249,7 +255,7 @@ impl Drop for Database {
 }
 
 /// A folder that PostgreSQL may write to.
-fn folder(disk: Disk<'_>) -> TempDir {
+pub fn folder(disk: Disk<'_>) -> TempDir {
     let parent = match disk {
         Disk::Temporary => std::env::temp_dir(),
         Disk::Real(parent) => parent.to_owned(),
