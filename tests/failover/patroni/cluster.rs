@@ -11,6 +11,9 @@ use crate::support::postgres::{ROLE, sql, storage};
 
 const DATABASE: &str = "cluster";
 
+/// Another one, with the table `probe`.
+pub const PROBED: &str = "postgres";
+
 /// How long one question may take; a node that is frozen never answers.
 const ANSWERS: Duration = Duration::from_secs(2);
 
@@ -41,7 +44,8 @@ impl Cluster {
         sql(primary, "postgres", &format!("create role {ROLE} login"));
         let create = format!("create database {DATABASE} owner {ROLE}");
         sql(primary, "postgres", &create);
-        sql(primary, DATABASE, "create table probe (number int8)");
+        // What else there is keeps out of the component's way.
+        sql(primary, PROBED, "create table probe (number int8)");
         cluster
     }
 
@@ -53,11 +57,6 @@ impl Cluster {
     /// Where clients find both.
     pub fn hosts(&self) -> [SocketAddr; 2] {
         [self.nodes[0].address(), self.nodes[1].address()]
-    }
-
-    /// The database that is in it.
-    pub fn database(&self) -> &'static str {
-        DATABASE
     }
 
     /// Waits until it has a primary and a synchronous standby, and says which is which.

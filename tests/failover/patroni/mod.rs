@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::load::Load;
 use super::tally::Tally;
 use crate::chaos::variable;
-use cluster::{Cluster, Roles};
+use cluster::{Cluster, PROBED, Roles};
 use probe::Probe;
 
 const USERS: u64 = 64;
@@ -109,7 +109,7 @@ fn whatever_happens_to_a_database_that_fails_over_nothing_is_lost() {
     };
     let mut cluster = Cluster::start();
     let mut load = Load::start(USERS, seed, cluster.storage());
-    let probe = Probe::start(cluster.hosts(), cluster.database());
+    let probe = Probe::start(cluster.hosts(), PROBED);
     let mut told = Vec::new();
     for round in 0..rounds {
         for event in Event::ALL.into_iter().filter(is_wanted) {
