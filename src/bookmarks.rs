@@ -5,7 +5,7 @@
 //! `sync` takes a request, and `steps` brings both sides into step: fetch the node, `decide`, change it;
 //! each by one of the IQs of `pep`. `legacy` and `node` read and write the two forms (`answer`: what PEP
 //! sends), `room` what both say of a room. `decide` compares them over what they were before
-//! (`baseline`) and what the client had been shown (`views`), and comes to `change`s of items.
+//! (`baseline`) and what the client had been shown (`shown`, `views`), and comes to `change`s of items.
 
 use std::time::SystemTime;
 
@@ -20,6 +20,7 @@ mod pep;
 mod queue;
 mod request;
 mod room;
+mod shown;
 mod steps;
 mod sync;
 mod views;
@@ -27,6 +28,7 @@ mod views;
 pub use baseline::Baseline;
 pub use legacy::{Legacy, List};
 pub use pep::Pep;
+pub use shown::notes_of;
 pub use sync::{Ask, BookmarkSync, Settings};
 
 /// What is to be noted about an owner, of whom this was noted, and who has stored these bookmarks

@@ -11,6 +11,7 @@ pub mod wire;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use crate::archive::Document;
+use crate::bookmarks;
 use crate::config::Config;
 use crate::service::BOOKMARKS;
 use crate::store::{
@@ -152,26 +153,32 @@ impl LocalStore {
     }
 
     /// An owner that cannot be read at all has lost everything, whatever that was.
-    fn read(&self, owner: Owner) -> Document {
-        self.read_whole(&owner).unwrap_or_else(|_| Document {
-            owner,
-            owner_data: OwnerData {
-                entries: Vec::new(),
-                damaged: vec![(String::new(), String::new())],
-            },
-            note: None,
-        })
+    fn read(&self, owner: Owner) -> Result<Document, ReadError> {
+        match self.read_whole(&owner) {
+            Err(ReadError::Damaged | ReadError::Failed) => Ok(Document {
+                owner,
+                owner_data: OwnerData {
+                    entries: Vec::new(),
+                    damaged: vec![(String::new(), String::new())],
+                },
+                note: None,
+            }),
+            read => read,
+        }
     }
 
     fn read_whole(&self, owner: &Owner) -> Result<Document, ReadError> {
         // What is stored and what is noted stand apart, so both are read until nothing has come between.
         // A note that cannot be read is as good as none: then nothing is taken away. So it is with one
         // that never stands still.
-        let note = || self.store.note(owner).ok().flatten();
-        let mut before = note();
+        let note = || match self.store.note(owner) {
+            Err(ReadError::Damaged | ReadError::Failed) => Ok(None),
+            read => read,
+        };
+        let mut before = note()?;
         for _ in 0..TRIES {
             let owner_data = self.store.owner_data(owner)?;
-            let after = note();
+            let after = note()?;
             if before == after {
                 return Ok(Document {
                     owner: owner.clone(),
@@ -191,19 +198,14 @@ impl LocalStore {
 
 impl Owners for LocalStore {
     fn page(&self, after: Option<&Owner>) -> Result<Vec<(Owner, Amount)>, OwnersError> {
-        let owners = self.store.owners(after, PAGE).map_err(broken)?;
-        let with_amount = |owner: Owner| {
-            let amount = self.store.amount(&owner).unwrap_or_default();
-            (owner, amount)
-        };
-        Ok(owners.into_iter().map(with_amount).collect())
+        self.store.owners_with_amounts(after, PAGE).map_err(broken)
     }
 
     fn documents(&self, after: Option<&Owner>) -> Result<Vec<Document>, OwnersError> {
         let mut documents = Vec::new();
         let mut bytes = 0;
         for owner in self.store.owners(after, PAGE).map_err(broken)? {
-            let document = self.read(owner);
+            let document = self.read(owner).map_err(broken)?;
             let texts = document.owner_data.entries.iter();
             bytes += texts
                 .map(|entry| entry.value.text.len() as u64)
@@ -234,7 +236,9 @@ impl Owners for LocalStore {
         // Each is answered, whatever becomes of the store.
         answers.into_iter().try_for_each(|answer| match answer {
             Ok(()) => Ok(()),
-            Err(error @ (SetError::Failed | SetError::Full)) => Err(broken(error)),
+            Err(error @ (SetError::Failed | SetError::Full | SetError::Unreachable)) => {
+                Err(broken(error))
+            }
             Err(error) => Err(OwnersError::Refused(error.to_string())),
         })
     }
@@ -244,6 +248,11 @@ impl Owners for LocalStore {
         self.store.remove(owner.clone(), move |result| {
             let _ = done.send(result);
         });
+        if self.store.is_shared()
+            && let Some(shown) = bookmarks::notes_of(owner)
+        {
+            self.store.put_note(shown, None, |_| {});
+        }
         match answer.recv() {
             Ok(result) => result.map_err(broken),
             Err(_) => Err(OwnersError::Broken("the store was closed".into())),

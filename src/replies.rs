@@ -132,6 +132,11 @@ impl Pending {
         Arc::clone(&self.answer)
     }
 
+    /// Whether it is answered.
+    pub fn is_sent(&self) -> bool {
+        self.is_sent
+    }
+
     /// Answers, unless that is done already. Whether it was not.
     pub fn send(&mut self, how: impl FnOnce(&Answer) -> Answered) -> bool {
         if self.is_sent {

@@ -109,17 +109,10 @@ impl Requests {
         }))
     }
 
-    /// Goes on from what was noted at the [end](Self::end) of the last run. After a crash that must not be
-    /// found: clients have been shown other things since.
+    /// Goes on from what was noted at the [end](Self::end) of the last run.
     pub async fn begin(&self) {
-        let Handler {
-            storage, bookmarks, ..
-        } = &self.0.handler;
         if let Some(notes) = &self.0.notes {
-            if let Ok(Some(memory)) = storage.note(notes).await {
-                bookmarks.recall(&memory);
-            }
-            drop(storage.put_note(notes, None));
+            self.0.handler.bookmarks.shown().begin(notes).await;
         }
     }
 
@@ -138,6 +131,7 @@ impl Requests {
     /// The server has let us in.
     pub fn logged_in(&self) {
         self.0.service.borrow_mut().logged_in();
+        self.0.handler.bookmarks.shown().logged_in();
         self.0.announcements.borrow_mut().clear();
     }
 
@@ -148,18 +142,16 @@ impl Requests {
 
     /// Replies that were queued will not get to whoever waits for them.
     pub fn replies_were_lost(&self) {
-        self.0.handler.bookmarks.forget_shown();
+        // Nobody knows any more what clients have been shown.
+        let shown = self.0.handler.bookmarks.shown();
+        shown.views().borrow_mut().clear();
     }
 
     /// Nothing will come any more: what it takes to go on from here is noted. Of the replies that were
     /// queued since this moment it is not known whether they got through.
     pub fn end(&self, unconfirmed_since: Option<Instant>) {
-        let Handler {
-            storage, bookmarks, ..
-        } = &self.0.handler;
         if let Some(notes) = &self.0.notes {
-            let memory = bookmarks.memory(unconfirmed_since);
-            drop(storage.put_note(notes, memory));
+            self.0.handler.bookmarks.shown().end(notes, unconfirmed_since);
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
-use crate::config::Config;
+use crate::config::{Config, Engine};
 use crate::exit;
 use crate::store::{OpenError, Options, Store, durable};
 use crate::threads;
@@ -27,6 +27,11 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// This program has no such engine.
+    #[error(
+        "storage.engine is \"postgres\", which this program does not have; set storage.engine = \"sled\""
+    )]
+    NoEngine,
     /// The system refuses threads or descriptors.
     #[error("cannot start: {0}")]
     Threads(#[from] io::Error),
@@ -38,20 +43,18 @@ impl StartError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Store(error) if error.is_of_others() => exit::CONFIG,
+            Self::NoEngine => exit::CONFIG,
             _ => exit::STORE,
         }
     }
 }
 
-/// Opens the store, and makes the runtime that serves it. The order matters: syncs are made real
-/// before there is anything to sync.
+/// Opens the store, and makes the runtime that serves it.
 pub fn start(config: &Config) -> Result<(Runtime, Store), StartError> {
-    durable::make_syncs_real()?;
-    let options = Options {
-        cache_bytes: config.storage.cache_bytes,
-        compact_above_bytes: config.storage.compact_above_bytes,
+    let store = match &config.storage.engine {
+        Engine::Sled => open_folder(config)?,
+        Engine::Postgres(_) => return Err(StartError::NoEngine),
     };
-    let store = Store::open(&config.storage.path, &options)?;
     // A service manager starts the service again; nobody would open the store otherwise.
     store.when_lost(|| std::process::exit(exit::STORE.into()));
     // One thread, which waits for the socket itself: with several, each wait ends on one and is
@@ -62,6 +65,17 @@ pub fn start(config: &Config) -> Result<(Runtime, Store), StartError> {
         .build()?;
     start_threads(&runtime)?;
     Ok((runtime, store))
+}
+
+/// The order matters: syncs are made real before there is anything to sync. What sled does not sync needs
+/// no filter.
+fn open_folder(config: &Config) -> Result<Store, StartError> {
+    durable::make_syncs_real()?;
+    let options = Options {
+        cache_bytes: config.storage.cache_bytes,
+        compact_above_bytes: config.storage.compact_above_bytes,
+    };
+    Ok(Store::open(&config.storage.path, &options)?)
 }
 
 /// Has the runtime start its threads now, while there are some to be had.

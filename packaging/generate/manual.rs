@@ -271,7 +271,10 @@ fn settings(roff: &mut Roff) {
         if is_first_of_section(setting) {
             roff.control("SS", [format!("[{}]", setting.section).as_str()]);
         }
-        let (Value::Required(value) | Value::Default(value) | Value::Sample(value)) = setting.value;
+        let (Value::Required(value)
+        | Value::Default(value)
+        | Value::PostgresDefault(value)
+        | Value::Sample(value)) = setting.value;
         let line = vec![bold(setting.name), roman(format!(" = {value}"))];
         term(roff, [line]);
         roff.text([roman(setting.about)]);
@@ -304,8 +307,8 @@ fn environment(roff: &mut Roff) {
             ),
             (
                 "CREDENTIALS_DIRECTORY",
-                "Set by systemd: a relative secret_file is looked for here first, and a credential \
-                 named secret is found without any setting.",
+                "Set by systemd: a relative secret_file or password_file is looked for here first, and \
+                 a credential named secret is found without any setting.",
             ),
         ],
     );
@@ -331,6 +334,10 @@ fn files(roff: &mut Roff) {
             (
                 "/var/lib/xmpp-private-storage",
                 "What users have stored, where Debian's package keeps it. To copy it, stop the service.",
+            ),
+            (
+                "/run/xmpp-private-storage",
+                "The control socket, with storage.engine = \"postgres\" and without storage.path.",
             ),
         ],
     );

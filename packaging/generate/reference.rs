@@ -32,7 +32,7 @@ fn settings() -> String {
         let value = match setting.value {
             Value::Required("\"change me\"") => "must be set, or `secret_file`".to_owned(),
             Value::Required(sample) => format!("for example `{sample}`"),
-            Value::Default(value) => format!("default `{value}`"),
+            Value::Default(value) | Value::PostgresDefault(value) => format!("default `{value}`"),
             Value::Sample(sample) => format!("not set; for example `{sample}`"),
         };
         let reload = if setting.is_reloaded() {

@@ -123,6 +123,22 @@ impl Baseline {
         left
     }
 
+    /// With those of the other that are not among these.
+    pub fn with(mut self, other: &Self) -> Self {
+        let others = other.rooms.iter();
+        let others = others.filter(|(key, _)| self.by_digest(*key).is_none());
+        let mut rooms = [&*self.rooms, &others.copied().collect::<Vec<_>>()].concat();
+        rooms.sort_unstable();
+        self.rooms = rooms.into();
+        self
+    }
+
+    /// Whether a room is among both, whatever is said of it.
+    pub fn shares_with(&self, other: &Self) -> bool {
+        let mut rooms = self.rooms.iter();
+        rooms.any(|(key, _)| other.by_digest(*key).is_some())
+    }
+
     /// How many rooms they are.
     pub fn count(&self) -> usize {
         self.rooms.len()
@@ -217,6 +233,11 @@ mod tests {
         assert_eq!((&again, again.gone_at()), (&base, Some(at)));
         assert!(again.is_gone("tea@muc", a) && !again.is_gone("chess@muc", b));
         assert!(!again.is_gone("tea@muc", b), "it says something else now");
+        assert!(again.shares_with(&base) && !again.shares_with(&Baseline::default()));
+        let more = Baseline::of([("chess@muc", a), ("go@muc", a)].into_iter());
+        let more = again.clone().with(&more);
+        let found = ["tea@muc", "chess@muc", "go@muc"].map(|room| more.get(room));
+        assert_eq!((found, more.gone_at()), ([Some(a), Some(b), Some(a)], Some(at)));
         let none = again.only(|_, content| content == b);
         assert_eq!((none.count(), none.gone_at()), (1, None));
     }

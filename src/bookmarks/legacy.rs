@@ -16,6 +16,9 @@ use crate::xml::reader::Reader;
 const NAMESPACE: &str = BOOKMARKS.0;
 const STORAGE: &str = BOOKMARKS.1;
 
+/// What stands for bookmarks where there are none.
+pub const EMPTY: &str = "<storage xmlns='storage:bookmarks'/>";
+
 #[derive(Debug, Default)]
 pub struct Legacy {
     /// The rooms, each once: of two with one address the first counts.

@@ -80,6 +80,8 @@ pub enum Failure {
     Late,
     /// The link is gone, or the account is.
     Gone,
+    /// The store cannot be read, which is told elsewhere.
+    Store,
     /// The host does not let us, or has no such user: with what it says.
     Denied(String),
     /// PEP refuses: with what it says.

@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 
 use super::baseline::Baseline;
-use super::legacy::Legacy;
+use super::legacy::{EMPTY, Legacy};
 use super::steps::View;
 use super::views::{LastView, Views};
 use crate::metrics;
@@ -44,14 +44,27 @@ impl Request {
         matches!(self.content, Content::Set { .. })
     }
 
-    /// Answers a get with this, or from the store where that is too long.
-    pub fn show(&self, views: &RefCell<Views>, metrics: &metrics::Pep, view: View) {
+    pub fn is_answered(&self) -> bool {
+        self.reply.borrow().is_sent()
+    }
+
+    /// Answers a get with this, or from the store where that is too long. Whether it is this that is shown.
+    pub fn show(
+        &self,
+        views: &RefCell<Views>,
+        metrics: &metrics::Pep,
+        view: View,
+        in_step: bool,
+    ) -> bool {
         let Content::Get(found) = &self.content else {
-            return;
+            return false;
         };
+        // What was found may have been deleted by another instance since.
+        let is_deleted = view.text.is_none() && !found.stored().is_empty();
+        let text = view.text.or_else(|| is_deleted.then(|| EMPTY.to_owned()));
         let mut fits = true;
         let is_sent = self.reply.borrow_mut().send(|answer| {
-            let answered = answer.bookmarks(found, view.text.as_deref());
+            let answered = answer.bookmarks(found, text.as_deref());
             fits = answered.is_some();
             answered.unwrap_or_else(|| answer.found(found))
         });
@@ -59,35 +72,43 @@ impl Request {
             (false, _) => {}
             (true, true) => {
                 let mut views = views.borrow_mut();
-                views.put(&self.asker, view.rooms, self.number);
+                views.put(&self.asker, view.rooms, in_step, self.number);
             }
             (true, false) => self.is_shown_from_store(views, metrics, found),
         }
+        is_sent && fits
     }
 
-    /// Both sides are in step.
-    pub fn reply_in_step(&self, views: &RefCell<Views>) {
-        let mut views = views.borrow_mut();
-        views.is_in_step(&self.asker, self.number);
+    /// Both sides are in step: whether that is new of what the client was shown.
+    pub fn is_in_step(&self, views: &RefCell<Views>) -> bool {
+        views.borrow_mut().is_in_step(&self.asker, self.number)
+    }
+
+    /// Says that what was to be stored is, if that is not said.
+    pub fn reply_done(&self) {
         if self.is_set() {
             let mut reply = self.reply.borrow_mut();
             reply.send(|answer| answer.set(&Ok(())));
         }
     }
 
-    /// Answers from the store, unless it is answered.
-    pub fn reply_from_store(&self, views: &RefCell<Views>, metrics: &metrics::Pep) {
+    /// Answers from the store, unless it is answered. Whether it was not.
+    pub fn reply_from_store(&self, views: &RefCell<Views>, metrics: &metrics::Pep) -> bool {
         let mut reply = self.reply.borrow_mut();
         match &self.content {
             Content::Get(found) => {
-                if reply.send(|answer| answer.found(found)) {
+                let is_sent = reply.send(|answer| answer.found(found));
+                if is_sent {
                     self.is_shown_from_store(views, metrics, found);
                 }
+                is_sent
             }
             Content::Set { .. } => {
-                if reply.send(|answer| answer.set(&Ok(()))) {
+                let is_sent = reply.send(|answer| answer.set(&Ok(())));
+                if is_sent {
                     metrics.did_without();
                 }
+                is_sent
             }
         }
     }
@@ -100,7 +121,7 @@ impl Request {
         match found.shown() {
             shown if shown.len() <= SHORT => {
                 let rooms = Legacy::read(shown).base();
-                views.put(&self.asker, rooms, self.number);
+                views.put(&self.asker, rooms, false, self.number);
             }
             _ => views.forget(&self.asker),
         }

@@ -1,6 +1,5 @@
-//! What clients have been shown, by their full addresses; those of long ago are forgotten.
-//!
-//! It lives in memory, and is written down only in between two runs.
+//! What clients have been shown, by their full addresses; those of long ago are forgotten. And how it is written
+//! down, a line for each client.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -17,6 +16,10 @@ const WRITTEN: usize = 1 << 16;
 /// What a client costs beside its rooms, in rooms.
 const CLIENT: usize = 16;
 
+/// How many lines there are about the clients of one owner, and how many rooms in them: some 128 KiB.
+const OWNER_CLIENTS: usize = 16;
+const OWNER_ROOMS: usize = 4096;
+
 const IN_STEP: &str = "+";
 const STORE_ALONE: &str = "-";
 
@@ -27,6 +30,8 @@ pub struct LastView {
     /// Whether PEP had them all. What is missing there later was deleted.
     pub in_step: bool,
     pub at: Instant,
+    /// Whether it is another instance that says so.
+    is_told: bool,
 }
 
 /// What clients have been shown.
@@ -46,19 +51,17 @@ impl Views {
         self.clients.get(&client).map(|(_, sight)| sight)
     }
 
-    /// PEP has all of what a client was shown, if it was by this request.
-    pub fn is_in_step(&mut self, client: &str, number: u64) {
-        if let Some((last, sight)) = self.clients.get_mut(&Digest::of(&[client]))
-            && *last == number
-        {
-            sight.in_step = true;
+    /// PEP has all of what a client was shown, if it was by this request. Whether that is new.
+    pub fn is_in_step(&mut self, client: &str, number: u64) -> bool {
+        match self.clients.get_mut(&Digest::of(&[client])) {
+            Some((last, view)) if *last == number => !std::mem::replace(&mut view.in_step, true),
+            _ => false,
         }
     }
 
     /// A client has been shown this by the request of this number, or has stored it with that.
     /// Answers may come in another order than requests: the last request counts.
-    pub fn put(&mut self, client: &str, rooms: Baseline, number: u64) {
-        let in_step = false;
+    pub fn put(&mut self, client: &str, rooms: Baseline, in_step: bool, number: u64) {
         self.enter(Digest::of(&[client]), number, LastView::new(rooms, in_step));
     }
 
@@ -87,23 +90,31 @@ impl Views {
                 rooms += sight.weight();
                 rooms <= WRITTEN
             })
-            .map(|(client, sight)| {
-                let how = if sight.in_step { IN_STEP } else { STORE_ALONE };
-                format!("{} {how} {}", client.write(), sight.rooms.write())
-            })
+            .map(|(client, sight)| write(*client, &sight.rooms, sight.in_step))
             .collect();
         (!lines.is_empty()).then(|| lines.join("\n"))
     }
 
     /// Takes such a text in, as far as it is one.
     pub fn read(&mut self, text: &str) {
-        for line in text.lines().rev() {
-            let mut parts = line.splitn(3, ' ');
-            let client = parts.next().and_then(Digest::read);
-            let in_step = parts.next() == Some(IN_STEP);
-            if let (Some(client), Some(rooms)) = (client, parts.next().and_then(Baseline::read)) {
-                self.enter(client, 0, LastView::new(rooms, in_step));
-            }
+        for (client, view) in text.lines().rev().filter_map(read) {
+            self.enter(client, 0, view);
+        }
+    }
+
+    /// What is known of a client, as a line; `None` if nothing.
+    pub fn line(&self, client: &str) -> Option<String> {
+        let view = self.of(client)?;
+        Some(line(client, &view.rooms, view.in_step))
+    }
+
+    /// Takes in what another instance has written of this client, if that is in this text.
+    pub fn read_of(&mut self, client: &str, text: &str) {
+        let client = Digest::of(&[client]);
+        let mut views = text.lines().filter_map(read);
+        if let Some((_, view)) = views.find(|(of, _)| *of == client) {
+            let is_told = true;
+            self.enter(client, 0, LastView { is_told, ..view });
         }
     }
 
@@ -134,13 +145,67 @@ impl Views {
 
 impl LastView {
     pub fn new(rooms: Baseline, in_step: bool) -> Self {
-        let at = Instant::now();
-        Self { rooms, in_step, at }
+        Self {
+            rooms,
+            in_step,
+            at: Instant::now(),
+            is_told: false,
+        }
+    }
+
+    /// Whether the client has really been shown this, as far as can be seen from what it stores. Another instance may
+    /// have ended before its answer got there; a client that deletes what it has not seen would take away rooms
+    /// that it knows nothing of.
+    pub fn counts_for(&self, stored: &Baseline) -> bool {
+        !self.is_told || stored.count() == 0 || stored.shares_with(&self.rooms)
     }
 
     fn weight(&self) -> usize {
         self.rooms.count() + CLIENT
     }
+}
+
+/// The line that says that a client was shown this.
+pub fn line(client: &str, rooms: &Baseline, in_step: bool) -> String {
+    write(Digest::of(&[client]), rooms, in_step)
+}
+
+/// The lines about one owner's clients, with this one of this client, the last first; as many as may be. `None` if that
+/// changes nothing to speak of.
+pub fn with_line(text: &str, client: &str, line: Option<&str>) -> Option<String> {
+    let name = Digest::of(&[client]).write();
+    let is_of_client = |it: &&str| it.split(' ').next() == Some(&*name);
+    let before = text.lines().enumerate().find(|(_, it)| is_of_client(it));
+    match (before, line) {
+        (None, None) => return None,
+        // Those that are last would be the first to go.
+        (Some((at, before)), Some(line)) if before == line && at < OWNER_CLIENTS / 2 => {
+            return None;
+        }
+        _ => {}
+    }
+    let mut rooms = 0;
+    let others = text.lines().filter(|it| !is_of_client(it));
+    let lines = line.into_iter().chain(others).take(OWNER_CLIENTS);
+    let fitting = lines.take_while(|line| {
+        let is_first = rooms == 0;
+        rooms += read(line).map_or(0, |(_, view)| view.weight());
+        is_first || rooms <= OWNER_ROOMS
+    });
+    Some(fitting.collect::<Vec<_>>().join("\n"))
+}
+
+fn write(client: Digest, rooms: &Baseline, in_step: bool) -> String {
+    let how = if in_step { IN_STEP } else { STORE_ALONE };
+    format!("{} {how} {}", client.write(), rooms.write())
+}
+
+fn read(line: &str) -> Option<(Digest, LastView)> {
+    let mut parts = line.splitn(3, ' ');
+    let client = parts.next().and_then(Digest::read)?;
+    let in_step = parts.next()? == IN_STEP;
+    let rooms = Baseline::read(parts.next()?)?;
+    Some((client, LastView::new(rooms, in_step)))
 }
 
 fn is_last(clients: &HashMap<Digest, (u64, LastView)>, (number, client): &(u64, Digest)) -> bool {
@@ -164,21 +229,21 @@ mod tests {
     #[test]
     fn the_last_counts_and_what_is_kept_is_bounded() {
         let mut shown = Views::default();
-        shown.put("a@b/c", base(1), 1);
-        shown.put("a@b/c", base(2), 2);
+        shown.put("a@b/c", base(1), false, 1);
+        shown.put("a@b/c", base(2), false, 2);
         shown.is_in_step("a@b/c", 1);
         assert_eq!(seen(&shown, "a@b/c"), Some((base(2), false)));
         shown.is_in_step("a@b/c", 2);
         assert_eq!(seen(&shown, "a@b/c"), Some((base(2), true)));
-        shown.put("a@b/c", base(1), 1);
+        shown.put("a@b/c", base(1), false, 1);
         assert_eq!(seen(&shown, "a@b/c"), Some((base(2), true)), "an older one");
         for number in 3..1000 {
-            shown.put("a@b/c", base(3), number);
+            shown.put("a@b/c", base(3), false, number);
         }
         assert!(shown.order.len() < 100);
         assert_eq!(seen(&shown, "a@b/c"), Some((base(3), false)));
         for client in 0..3 {
-            shown.put(&format!("x@y/{client}"), base(ROOMS / 2), 2000 + client);
+            shown.put(&format!("x@y/{client}"), base(ROOMS / 2), false, 2000 + client);
         }
         assert!(shown.rooms <= ROOMS);
         assert_eq!(shown.of("a@b/c"), None, "the oldest goes first");
@@ -189,8 +254,8 @@ mod tests {
     fn what_is_written_down_is_known_again_and_in_the_same_order() {
         let mut shown = Views::default();
         assert_eq!(shown.write(None), None);
-        shown.put("a@b/c", base(1), 1);
-        shown.put("d@e/f", base(2), 2);
+        shown.put("a@b/c", base(1), false, 1);
+        shown.put("d@e/f", base(2), false, 2);
         shown.is_in_step("d@e/f", 1);
         assert_eq!(seen(&shown, "d@e/f"), Some((base(2), false)));
         shown.is_in_step("d@e/f", 2);
@@ -208,10 +273,56 @@ mod tests {
             1,
             "the first alone"
         );
-        shown.put("g@h/i", base(WRITTEN - 4 * CLIENT), 3);
+        shown.put("g@h/i", base(WRITTEN - 4 * CLIENT), false, 3);
         let text = shown.write(None).unwrap();
         assert_eq!(text.lines().count(), 3, "the last first, as many as may be");
-        shown.put("j@k/l", base(4 * CLIENT), 4);
+        shown.put("j@k/l", base(4 * CLIENT), false, 4);
         assert_eq!(shown.write(None).unwrap().lines().count(), 1);
+    }
+
+    #[test]
+    fn the_lines_about_an_owners_clients_are_bounded_and_each_has_one() {
+        let with = |text: &str, client: &str, rooms| {
+            with_line(text, client, Some(&line(client, &base(rooms), true)))
+        };
+        let one = with("", "a@b/c", 1).unwrap();
+        assert_eq!(with(&one, "a@b/c", 1), None, "it is there");
+        let other = with(&one, "a@b/c", 2).unwrap();
+        assert_eq!(other.lines().count(), 1);
+        let two = with(&other, "a@b/d", 1).unwrap();
+        assert!(two.ends_with(&other), "the last first");
+        assert_eq!(with_line(&two, "a@b/d", None), Some(other.clone()));
+        assert_eq!(with_line(&other, "a@b/c", None), Some(String::new()));
+        assert_eq!(with_line(&other, "a@b/d", None), None);
+        assert!(!two.contains('@'), "nobody is named: {two}");
+
+        let mut text = other;
+        for client in 0..2 * OWNER_CLIENTS {
+            text = with(&text, &format!("a@b/{client}"), 3).unwrap();
+        }
+        assert_eq!(text.lines().count(), OWNER_CLIENTS);
+        let last = format!("a@b/{OWNER_CLIENTS}");
+        assert!(with(&text, &last, 3).is_some(), "it is not to be the next to go");
+        let long = with(&text, "a@b/long", OWNER_ROOMS).unwrap();
+        assert_eq!(long.lines().count(), 1, "all that is too much goes");
+    }
+
+    #[test]
+    fn what_another_instance_says_counts_if_the_client_can_have_seen_it() {
+        let text = [("a@b/c", 3), ("d@e/f", 1)]
+            .map(|(client, rooms)| line(client, &base(rooms), true))
+            .join("\n");
+        let mut shown = Views::default();
+        shown.read_of("a@b/c", &text);
+        shown.read_of("g@h/i", &text);
+        assert_eq!((shown.of("d@e/f"), shown.of("g@h/i")), (None, None));
+        let view = shown.of("a@b/c").unwrap();
+        assert_eq!((&view.rooms, view.in_step), (&base(3), true));
+        let of = |name| Baseline::of([(name, Digest::of(&[name]))].into_iter());
+        assert!(view.counts_for(&Baseline::default()), "it has deleted all");
+        assert!(view.counts_for(&of("2")));
+        assert!(!view.counts_for(&of("5")), "it knows of none");
+        shown.put("a@b/c", base(3), true, 1);
+        assert!(shown.of("a@b/c").unwrap().counts_for(&of("5")), "it was shown here");
     }
 }

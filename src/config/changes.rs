@@ -75,7 +75,7 @@ mod tests {
         assert_eq!(config.log.level, "debug");
         assert_eq!(config.component.secret.expose_secret(), "s3cret");
         assert_eq!(config.component.ping, running.component.ping);
-        assert_eq!(config.storage, running.storage);
+        assert_eq!(config.storage.path, running.storage.path);
         assert_eq!(config.log.format, running.log.format);
     }
 }

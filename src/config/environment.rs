@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use super::draft::{Draft, Place};
+use super::draft::{Draft, Id, Place, SECRETS};
 use super::table::{SETTINGS, Setting};
 use super::value::{Given, nearest};
 
@@ -48,10 +48,14 @@ impl Environment {
     /// Takes every twin's value into the draft; returns what is wrong.
     pub fn apply(&self, draft: &mut Draft) -> Vec<String> {
         // One of the two here replaces the other there: nobody has to unset what a file has set.
-        let secrets = || SETTINGS.iter().filter(|it| it.gives_secret());
-        if secrets().any(|it| self.0.contains_key(&it.variable())) {
-            draft.component.secret = None;
-            draft.component.secret_file = None;
+        let is_given = |id: Id| {
+            let setting = SETTINGS.iter().find(|it| it.id() == id);
+            setting.is_some_and(|it| self.0.contains_key(&it.variable()))
+        };
+        for (secret, file) in SECRETS {
+            if is_given(secret) || is_given(file) {
+                draft.forget(secret);
+            }
         }
         let set = SETTINGS.iter().filter_map(|setting| {
             let (name, value) = self.0.get_key_value(&setting.variable())?;

@@ -12,8 +12,9 @@ use super::draft::{DOMAINS, Draft, JID, MAX_NAMESPACE_BYTES};
 use super::environment::{CONFIG, Environment};
 use super::error::ConfigError;
 use super::read::{Text, absolute, read};
-use super::types::{Access, Component, Config, Source, Storage};
-use super::{file, secret, table, trust};
+use super::secret::Sources;
+use super::types::{Access, Component, Config, Engine, Source};
+use super::{engine, file, table, trust};
 
 /// Where a configuration file is looked for when nobody names one, in this order.
 const PLACES: [&str; 2] = [
@@ -104,6 +105,19 @@ impl Needs {
             Self::Nothing => false,
         }
     }
+
+    /// Whether the configuration is of no use without the database's password.
+    pub(super) fn password(self, draft: &Draft) -> bool {
+        match self {
+            Self::Secret => true,
+            Self::SecretIfAtHand => {
+                let given = &draft.storage.postgres;
+                let file = given.password_file.as_deref();
+                given.password.is_some() || file.is_none_or(Path::is_absolute)
+            }
+            Self::Nothing => false,
+        }
+    }
 }
 
 fn load_from_places(
@@ -147,21 +161,32 @@ pub(super) fn load(
         wrong.extend(jid.err());
         return Err(ConfigError(wrong));
     }
-    let tls = trust::find(&mut draft);
+    let tls = trust::of_link(&mut draft);
+    let sources = Sources {
+        environment,
+        file: text.as_ref(),
+    };
     let secret = if needs.secret(&draft) {
-        secret::find(&mut draft, environment, text.as_ref(), &mut warnings)
+        sources.secret(&mut draft, &mut warnings)
     } else {
         Ok(SecretString::default())
     };
     let domains = jid.as_ref().ok().map(|jid| domains(&mut draft, jid));
     let namespace = fit_namespace(&mut draft);
-    match (jid, tls, secret, domains, namespace) {
-        (Ok(jid), Ok(tls), Ok(secret), Some(Ok(domains)), Ok(())) => Ok(Config {
+    let storage = engine::find(&mut draft, &sources, needs, &mut warnings);
+    match (jid, tls, secret, domains, namespace, storage) {
+        (Ok(jid), Ok(tls), Ok(secret), Some(Ok(domains)), Ok(()), Ok(storage)) => Ok(Config {
             component: Component {
                 jid,
                 server: draft.component.server,
                 tls,
                 ping: Duration::from_secs(draft.component.ping_seconds),
+                standby_retry: match storage.engine {
+                    Engine::Sled => None,
+                    Engine::Postgres(_) => {
+                        Some(Duration::from_secs(draft.component.standby_retry_seconds))
+                    }
+                },
                 secret,
             },
             access: Access {
@@ -170,22 +195,20 @@ pub(super) fn load(
             },
             limits: draft.limits,
             bookmarks: draft.bookmarks,
-            storage: Storage {
-                path: within_reach(draft.storage.path),
-                ..draft.storage
-            },
+            storage,
             log: draft.log,
             http: draft.http,
             disco: draft.disco,
             source,
             warnings,
         }),
-        (jid, tls, secret, domains, namespace) => {
+        (jid, tls, secret, domains, namespace, storage) => {
             wrong.extend(jid.err());
             wrong.extend(tls.err());
             wrong.extend(secret.err());
             wrong.extend(domains.and_then(Result::err));
             wrong.extend(namespace.err());
+            wrong.extend(storage.err().into_iter().flatten());
             Err(ConfigError(wrong))
         }
     }
@@ -221,16 +244,6 @@ fn find(
         }
     }
     Ok(None)
-}
-
-/// The folder's absolute path, for messages; the relative one where only that leads there, for the
-/// working directory may lie in one that this user must not enter.
-fn within_reach(folder: PathBuf) -> PathBuf {
-    let absolute = absolute(&folder);
-    match std::fs::symlink_metadata(&absolute) {
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => folder,
-        _ => absolute,
-    }
 }
 
 fn no_jid(source: &Source, places: &[&Path]) -> String {

@@ -5,16 +5,19 @@
 //! cannot use, and so that a mistake is told where it was made: with the file, the line and what
 //! was expected there. All mistakes are told at once.
 //!
-//! `table` is the one table of what can be configured, and `types` what comes of it. `file` and
-//! `environment` are its two readers, `secret` finds the secret, `trust` what a server's certificate is
-//! judged by, `load` puts them together, and `reference` writes the table down for people.
+//! `table` is the one table of what can be configured, and `types` and `postgres` what comes of it. `file`
+//! and `environment` are its two readers, `secret` finds the secrets, `trust` what a server's certificate
+//! is judged by, `engine` what keeps the data, `load` puts them together, and `reference` writes the
+//! table down for people.
 
 mod changes;
 mod draft;
+mod engine;
 mod environment;
 mod error;
 mod file;
 mod load;
+mod postgres;
 mod read;
 mod reference;
 mod secret;
@@ -28,9 +31,10 @@ mod value;
 pub use crate::link::{Endpoint, Fingerprint, Tls, Trust};
 pub use changes::Changes;
 pub use error::ConfigError;
+pub use postgres::{DatabaseHost, DatabaseTls, Postgres};
 pub use reference::example;
 pub use table::{SETTINGS, Setting, Value};
 pub use types::{
-    Access, Bookmarks, BookmarksMode, Component, Config, Delegation, Disco, Http, Log, LogFormat,
-    ReservedNamespaces, Source, Storage,
+    Access, Bookmarks, BookmarksMode, Component, Config, Delegation, Disco, Engine, Http, Log,
+    LogFormat, ReservedNamespaces, Source, Storage,
 };

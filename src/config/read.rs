@@ -81,9 +81,9 @@ fn expected_a_file(found: &str) -> io::Error {
 }
 
 impl Text {
-    /// Judges a file that holds the secret: one that all others can write is refused, for they
-    /// could put their own there; one that they can read gets the warning that is returned.
-    pub fn guard(&self) -> Result<Option<String>, String> {
+    /// Judges a file that holds a secret of this name: one that all others can write is refused, for
+    /// they could put their own there; one that they can read gets the warning that is returned.
+    pub fn guard(&self, secret: &str) -> Result<Option<String>, String> {
         let (writable, readable) = (self.mode & 0o002 != 0, self.mode & 0o004 != 0);
         let can = match (readable, writable) {
             (false, false) => return Ok(None),
@@ -92,7 +92,7 @@ impl Text {
             (true, true) => "read and write",
         };
         let message = format!(
-            "{} holds the secret and everybody can {can} it (mode {:04o}); to fix this: {}",
+            "{} holds the {secret} and everybody can {can} it (mode {:04o}); to fix this: {}",
             self.path.display(),
             self.mode & 0o7777,
             self.mended(),

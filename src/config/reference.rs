@@ -28,7 +28,7 @@ pub fn example() -> String {
         comment(setting.about, &mut text);
         let (mark, value) = match setting.value {
             Value::Required(value) | Value::Default(value) => ("", value),
-            Value::Sample(value) => ("# ", value),
+            Value::PostgresDefault(value) | Value::Sample(value) => ("# ", value),
         };
         let _ = writeln!(text, "{mark}{} = {value}", setting.name);
     }

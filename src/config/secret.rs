@@ -1,65 +1,114 @@
-//! Where the secret comes from, and whether it will do.
+//! Where the secret and the database's password come from, and whether they will do.
 //!
-//! In this order: `component.secret` or `component.secret_file` (one of the two), then the file
-//! `secret` that systemd hands over (`LoadCredential=secret:…`). No message ever shows it.
+//! The secret, in this order: `component.secret` or `component.secret_file` (one of the two), then the
+//! file `secret` that systemd hands over (`LoadCredential=secret:…`). The password: one of the two
+//! settings alone. No message ever shows them.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::draft::{Draft, Place, SECRET, SECRET_FILE};
+use super::draft::{Draft, Id, PASSWORD, PASSWORD_FILE, Place, SECRET, SECRET_FILE};
 use super::environment::Environment;
 use super::read::{Text, absolute, read};
 
 /// What the example says, which is no secret.
 const PLACEHOLDER: &str = "change me";
 
-/// Finds the secret; `file` is the configuration file. Adds to `warnings` what stops nothing.
-pub(super) fn find(
-    draft: &mut Draft,
-    environment: &Environment,
-    file: Option<&Text>,
-    warnings: &mut Vec<String>,
-) -> Result<SecretString, String> {
-    match (
-        draft.component.secret.take(),
-        draft.component.secret_file.take(),
-    ) {
-        (Some(_), Some(_)) => Err(both(draft)),
-        (Some(secret), None) => {
-            if let Some(what) = unfit(&secret) {
-                return Err(draft.told(SECRET, what));
-            }
-            if let (Some(Place::File { .. }), Some(file)) = (draft.places.get(&SECRET), file) {
-                warnings.extend(file.guard()?);
-            }
-            Ok(secret)
-        }
-        (None, Some(path)) => {
-            let read = look_for(&path, environment.credentials());
-            let secret = read.and_then(|(path, text)| from_file(&path, &text, warnings));
-            secret.map_err(|what| draft.told(SECRET_FILE, &what))
-        }
-        (None, None) => handed_over(environment, warnings),
-    }
+/// What can be given itself or by a file, in words.
+struct Kind {
+    value: Id,
+    file: Id,
+    name: &'static str,
+    /// Which one it is.
+    meant: &'static str,
 }
 
-fn both(draft: &Draft) -> String {
-    let place = |id| draft.places.get(&id).map(Place::to_string);
-    let places: Vec<String> = [SECRET, SECRET_FILE]
-        .into_iter()
-        .filter_map(place)
-        .collect();
-    format!(
-        "{}: found both component.secret and component.secret_file, expected one of the two",
-        places.join(" and ")
-    )
+const OF_COMPONENT: Kind = Kind {
+    value: SECRET,
+    file: SECRET_FILE,
+    name: "secret",
+    meant: "the one that the server has for this component",
+};
+
+const OF_DATABASE: Kind = Kind {
+    value: PASSWORD,
+    file: PASSWORD_FILE,
+    name: "password",
+    meant: "the one that the database has for this user",
+};
+
+/// Where is looked.
+pub(super) struct Sources<'a> {
+    pub environment: &'a Environment,
+    /// The configuration file.
+    pub file: Option<&'a Text>,
+}
+
+impl Sources<'_> {
+    /// Finds the secret. Adds to `warnings` what stops nothing.
+    pub fn secret(
+        &self,
+        draft: &mut Draft,
+        warnings: &mut Vec<String>,
+    ) -> Result<SecretString, String> {
+        let given = &mut draft.component;
+        let given = (given.secret.take(), given.secret_file.take());
+        match self.find(&OF_COMPONENT, given, draft, warnings)? {
+            Some(secret) => Ok(secret),
+            None => handed_over(self.environment, warnings),
+        }
+    }
+
+    /// Finds the password, if one was given. Adds to `warnings` what stops nothing.
+    pub fn password(
+        &self,
+        draft: &mut Draft,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<SecretString>, String> {
+        let given = &mut draft.storage.postgres;
+        let given = (given.password.take(), given.password_file.take());
+        self.find(&OF_DATABASE, given, draft, warnings)
+    }
+
+    fn find(
+        &self,
+        kind: &Kind,
+        given: (Option<SecretString>, Option<PathBuf>),
+        draft: &Draft,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<SecretString>, String> {
+        let found = match given {
+            (Some(_), Some(_)) => return Err(draft.told_of_both(kind.value, kind.file)),
+            (Some(secret), None) => {
+                if let Some(what) = kind.unfit(&secret) {
+                    return Err(draft.told(kind.value, &what));
+                }
+                let place = draft.places.get(&kind.value);
+                if let (Some(Place::File { .. }), Some(file)) = (place, self.file) {
+                    warnings.extend(file.guard(kind.name)?);
+                }
+                secret
+            }
+            (None, Some(path)) => {
+                let read = look_for(&path, self.environment.credentials(), kind);
+                let secret = read.and_then(|(path, text)| from_file(&path, &text, kind, warnings));
+                secret.map_err(|what| draft.told(kind.file, &what))?
+            }
+            (None, None) => return Ok(None),
+        };
+        Ok(Some(found))
+    }
 }
 
 /// A relative path is looked for among systemd's credentials first: their folder has another name
 /// each time, which no file could give.
-fn look_for(path: &Path, credentials: Option<&Path>) -> Result<(PathBuf, Text), String> {
+fn look_for(
+    path: &Path,
+    credentials: Option<&Path>,
+    kind: &Kind,
+) -> Result<(PathBuf, Text), String> {
     let credential = credentials
         .filter(|_| path.is_relative())
         .map(|folder| folder.join(path));
@@ -75,16 +124,14 @@ fn look_for(path: &Path, credentials: Option<&Path>) -> Result<(PathBuf, Text), 
         }
     }
     let path = absolute(path);
+    let path = path.display();
+    let what = kind.name;
     Err(match credential {
         Some(credential) => format!(
-            "found neither {} nor {}, expected a file that holds the secret",
+            "found neither {} nor {path}, expected a file that holds the {what}",
             credential.display(),
-            path.display()
         ),
-        None => format!(
-            "found no {}, expected a file that holds the secret",
-            path.display()
-        ),
+        None => format!("found no {path}, expected a file that holds the {what}"),
     })
 }
 
@@ -96,7 +143,7 @@ fn handed_over(
     if let Some(folder) = environment.credentials() {
         let path = folder.join("secret");
         match read(&path) {
-            Ok(text) => return from_file(&path, &text, warnings),
+            Ok(text) => return from_file(&path, &text, &OF_COMPONENT, warnings),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(format!("cannot read {}: {error}", path.display())),
         }
@@ -109,30 +156,33 @@ fn handed_over(
     )
 }
 
-fn from_file(path: &Path, text: &Text, warnings: &mut Vec<String>) -> Result<SecretString, String> {
+fn from_file(
+    path: &Path,
+    text: &Text,
+    kind: &Kind,
+    warnings: &mut Vec<String>,
+) -> Result<SecretString, String> {
     // Editors and `echo` end a file with a newline that nobody means. A second one is meant.
     let secret = text
         .text
         .strip_suffix('\n')
         .map_or(&*text.text, |line| line.strip_suffix('\r').unwrap_or(line));
     let secret = SecretString::from(secret);
-    if let Some(what) = unfit(&secret) {
+    if let Some(what) = kind.unfit(&secret) {
         return Err(format!("{}: {what}", path.display()));
     }
-    warnings.extend(text.guard()?);
+    warnings.extend(text.guard(kind.name)?);
     Ok(secret)
 }
 
-/// Why a secret will not do.
-fn unfit(secret: &SecretString) -> Option<&'static str> {
-    match secret.expose_secret() {
-        "" => {
-            Some("found an empty secret, expected the one that the server has for this component")
-        }
-        PLACEHOLDER => Some(
-            "found the example's \"change me\", expected the secret that the server has for this \
-             component",
-        ),
-        _ => None,
+impl Kind {
+    /// Why a secret will not do.
+    fn unfit(&self, secret: &SecretString) -> Option<String> {
+        let found = match secret.expose_secret() {
+            "" => format!("an empty {}", self.name),
+            PLACEHOLDER => format!("the example's {PLACEHOLDER:?}"),
+            _ => return None,
+        };
+        Some(format!("found {found}, expected {}", self.meant))
     }
 }

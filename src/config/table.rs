@@ -13,8 +13,8 @@ use jid::DomainPart;
 use secrecy::ExposeSecret;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use super::draft::{Draft, Id, Place, SECRET, SECRET_FILE, refusal};
-use super::types::{BookmarksMode, Config, Delegation, LogFormat, ReservedNamespaces};
+use super::draft::{Draft, EngineName, Id, Place, SECRETS, refusal};
+use super::types::{BookmarksMode, Config, Delegation, Engine, LogFormat, ReservedNamespaces};
 use super::value::{Given, Wrong};
 use crate::link::Endpoint;
 use crate::link::{self, Fingerprint, Tls};
@@ -42,13 +42,16 @@ pub enum Value {
     /// There is no default, and one has to be set.
     Required(&'static str),
     Default(&'static str),
+    /// A default that counts only with storage.engine = "postgres": without that it is not to be set.
+    PostgresDefault(&'static str),
     /// There is no default, and none has to be set.
     Sample(&'static str),
 }
 
 impl Setting {
     pub fn variable(&self) -> String {
-        format!("PRIVATE_STORAGE_{}_{}", self.section, self.name).to_uppercase()
+        let section = self.section.replace('.', "_");
+        format!("PRIVATE_STORAGE_{section}_{}", self.name).to_uppercase()
     }
 
     /// What a value has to be, in words; `None` where any text will do.
@@ -65,12 +68,7 @@ impl Setting {
 
     /// Whether no message may ever repeat the value.
     pub(super) fn is_secret(&self) -> bool {
-        self.id() == SECRET
-    }
-
-    /// Whether it gives the secret, itself or by a file.
-    pub(super) fn gives_secret(&self) -> bool {
-        [SECRET, SECRET_FILE].contains(&self.id())
+        SECRETS.iter().any(|(secret, _)| *secret == self.id())
     }
 
     pub(super) fn id(&self) -> Id {
@@ -107,6 +105,17 @@ impl fmt::Display for Setting {
 /// A setting that a reload changes (`at once`) or a running service keeps (`at a start`); or, where the
 /// configuration has it in another form, one that is kept, and by what two configurations are compared in it.
 macro_rules! setting {
+    ($section:ident.$part:ident.$name:ident, $value:expr, by |$config:ident| $compared:expr,
+     $about:literal, |$given:ident| $read:expr) => {
+        Setting {
+            section: concat!(stringify!($section), ".", stringify!($part)),
+            set: |draft, $given| {
+                draft.$section.$part.$name = $read;
+                Ok(())
+            },
+            ..setting!($section.$name, $value, by |$config| $compared, $about)
+        }
+    };
     ($section:ident.$name:ident, $value:expr, by |$config:ident| $compared:expr,
      $about:literal, |$given:ident| $read:expr) => {
         Setting {
@@ -114,6 +123,11 @@ macro_rules! setting {
                 draft.$section.$name = $read;
                 Ok(())
             },
+            ..setting!($section.$name, $value, by |$config| $compared, $about)
+        }
+    };
+    ($section:ident.$name:ident, $value:expr, by |$config:ident| $compared:expr, $about:literal) => {
+        Setting {
             same: |a, b| {
                 let [a, b] = [a, b].map(|$config| $compared);
                 a == b
@@ -157,6 +171,9 @@ macro_rules! setting {
         }
     };
 }
+
+// Behind the macro, which it uses.
+mod postgres;
 
 /// Every setting, in the order of the example.
 pub const SETTINGS: &[Setting] = &[
@@ -253,6 +270,15 @@ pub const SETTINGS: &[Setting] = &[
         "After this many seconds without a word from the server, it is asked whether it is still \
          there; after twice as many, the connection is given up and a new one is made.",
         |given| given.whole(1..=3_600, "a number of seconds")?
+    ),
+    setting!(
+        component.standby_retry_seconds,
+        Value::PostgresDefault("5"),
+        by | config | config.component.standby_retry,
+        "Only with storage.engine = \"postgres\", and on a server that lets one instance alone log \
+         in, as Prosody does: after so many seconds an instance that stands by tries again. It takes \
+         over so long, at most, after the active one has gone.",
+        |given| given.whole(1..=60, "a number of seconds")?
     ),
     setting!(
         access.domains,
@@ -402,29 +428,54 @@ pub const SETTINGS: &[Setting] = &[
         |given| given.whole(1..=10_000, "a number of rooms")?
     ),
     setting!(
+        storage.engine,
+        Value::Default("\"sled\""),
+        by | config | engine(config),
+        "\"sled\": the data is in a folder of this machine, for one instance; nothing else has to be \
+         set up. \"postgres\": it is in a database server, which may have replicas, and several \
+         instances may use it at once; what is in storage.postgres says where.",
+        |given| given.choice(&[
+            ("sled", EngineName::Sled),
+            ("postgres", EngineName::Postgres),
+        ])?
+    ),
+    setting!(
         storage.path,
         Value::Default("\"data\""),
         at a start,
         "The folder of the database, relative to the working directory. It must be on a local \
-         disk.",
+         disk. With \"postgres\" it has only the control socket and a lock, and is \
+         /run/xmpp-private-storage if it is not set.",
         |given| given.text("the path of a folder", path)?
     ),
     setting!(
         storage.cache_bytes,
         Value::Default("67108864"),
         at a start,
-        "Memory for data that was read recently. More helps if many users come back all the time.",
+        "Only with \"sled\": memory for data that was read recently. More helps if many users come \
+         back all the time.",
         |given| given.whole(1 << 20..=64 << 30, BYTES)?
     ),
     setting!(
         storage.compact_above_bytes,
         Value::Default("134217728"),
         at a start,
-        "The database file is rewritten, in the background, when it is larger than this plus three \
-         times the data that is still in use. Less saves space on a small disk; while it is \
-         rewritten, sets take a little longer.",
+        "Only with \"sled\": the database file is rewritten, in the background, when it is larger \
+         than this plus three times the data that is still in use. Less saves space on a small disk; \
+         while it is rewritten, sets take a little longer.",
         |given| given.whole(1 << 20..=1 << 40, BYTES)?
     ),
+    postgres::HOSTS,
+    postgres::DATABASE,
+    postgres::USER,
+    postgres::PASSWORD,
+    postgres::PASSWORD_FILE,
+    postgres::TLS,
+    postgres::TLS_CA_FILE,
+    postgres::TLS_PIN_SHA256,
+    postgres::TLS_NAME,
+    postgres::CONNECTIONS,
+    postgres::REQUIRE_SYNCHRONOUS,
     setting!(
         log.level,
         Value::Default("\"info\""),
@@ -487,7 +538,7 @@ pub const SETTINGS: &[Setting] = &[
 pub(super) fn defaults() -> Draft {
     let mut draft = Draft::default();
     for setting in SETTINGS {
-        if let Value::Default(value) = setting.value {
+        if let Value::Default(value) | Value::PostgresDefault(value) = setting.value {
             // A test sees that each is taken.
             let _ = (setting.set)(&mut draft, &Given::Variable(value.trim_matches('"')));
         }
@@ -499,6 +550,13 @@ const BYTES: &str = "a number of bytes";
 
 fn tls(config: &Config) -> Option<&Tls> {
     config.component.tls.as_ref()
+}
+
+fn engine(config: &Config) -> EngineName {
+    match config.storage.engine {
+        Engine::Sled => EngineName::Sled,
+        Engine::Postgres(_) => EngineName::Postgres,
+    }
 }
 
 /// Normalised as servers normalise it, so that it can be compared with what they send.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use jid::BareJid;
 use secrecy::SecretString;
 
+use super::postgres::Postgres;
 use crate::limits::Limits;
 use crate::link::Endpoint;
 use crate::link::Tls;
@@ -53,6 +54,9 @@ pub struct Component {
     /// `ping_seconds`: after so long without a word from the server it is asked whether it is still
     /// there, and after twice as long given up.
     pub ping: Duration,
+    /// `standby_retry_seconds`: how often an instance tries to log in while another one is logged in.
+    /// `None` where the engine lets one instance alone have the data: then a second one is a mistake.
+    pub standby_retry: Option<Duration>,
     /// What proves to the server that we are `jid`: from `secret`, from `secret_file`, or from
     /// `$CREDENTIALS_DIRECTORY/secret`.
     pub secret: SecretString,
@@ -117,15 +121,26 @@ pub enum BookmarksMode {
 }
 
 /// `[storage]`: where the data is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone)]
 pub struct Storage {
-    /// The folder of the database; a relative one is relative to the working directory.
+    pub engine: Engine,
+    /// With sled the folder of the database, with PostgreSQL that of the control socket and the lock
+    /// alone; a relative one is relative to the working directory.
     pub path: PathBuf,
-    /// How much memory the database may use for its cache, in bytes.
+    /// Of sled: how much memory the database may use for its cache, in bytes.
     pub cache_bytes: u64,
-    /// The database is rewritten when its file is larger than three times what lives in it, and
-    /// this, in bytes.
+    /// Of sled: the database is rewritten when its file is larger than three times what lives in it,
+    /// and this, in bytes.
     pub compact_above_bytes: u64,
+}
+
+/// What keeps the data.
+#[derive(Debug, Clone)]
+pub enum Engine {
+    /// A folder of this machine, which one process has open.
+    Sled,
+    /// A database server, which several instances may use.
+    Postgres(Box<Postgres>),
 }
 
 /// `[log]`: what is logged, and how.

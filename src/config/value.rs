@@ -54,6 +54,20 @@ impl Given<'_> {
         })
     }
 
+    /// Yes or no.
+    pub fn truth(&self) -> Result<bool, Wrong> {
+        match self {
+            Given::Variable("true") => Ok(true),
+            Given::Variable("false") => Ok(false),
+            Given::File(DeValue::Boolean(value)) => Ok(*value),
+            // Quotes around a word are easily overlooked by whoever wrote them.
+            Given::File(DeValue::String(_)) => {
+                Err(Wrong::expected("true or false, without quotes"))
+            }
+            Given::Variable(_) | Given::File(_) => Err(Wrong::expected("true or false")),
+        }
+    }
+
     /// A whole number in a range, of any type that holds the whole range.
     pub fn whole<T: TryFrom<u64>>(
         &self,

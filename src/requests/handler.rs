@@ -9,7 +9,7 @@ use crate::address;
 use crate::bookmarks::{self, Ask, Baseline, BookmarkSync, Legacy, List};
 use crate::replies::{Pending, Replies};
 use crate::service::{Action, BOOKMARKS, Found, Got, Request, bookmarks_in};
-use crate::store::{ChangeSet, Owner, Query, Storage};
+use crate::store::{ChangeSet, Owner, Query, ReadError, Storage};
 use crate::threads::Workers;
 
 #[derive(Debug)]
@@ -71,7 +71,13 @@ impl Handler {
                     }
                     Got::Bookmarks(mut found) => {
                         found.hold(held);
-                        Box::pin(self.without_gone(&owner, found)).await
+                        match Box::pin(self.without_gone(&owner, found)).await {
+                            Ok(found) => found,
+                            Err(error) => {
+                                turn.in_order().await;
+                                return reply.finish(|answer| answer.unreadable(error));
+                            }
+                        }
                     }
                 };
                 if let Some(asker) = asker {
@@ -144,19 +150,21 @@ impl Handler {
     fn is_in_step(&self, owner: &Owner, asker: &str) -> bool {
         let keeps = self.bookmarks.keeps(owner);
         if !keeps {
-            self.bookmarks.pass_over(asker);
+            self.bookmarks.pass_over(owner, asker);
         }
         keeps
     }
 
     /// Wherever the store answers alone, no room comes back that is known to be gone.
-    async fn without_gone(&self, owner: &Owner, mut found: Found) -> Found {
+    async fn without_gone(&self, owner: &Owner, mut found: Found) -> Result<Found, ReadError> {
         let list = found.stored().to_owned();
         if list.is_empty() {
-            return found;
+            return Ok(found);
         }
-        let Ok(Some(note)) = self.storage.note(owner).await else {
-            return found;
+        let note = match self.storage.note(owner).await {
+            Ok(Some(note)) => note,
+            Ok(None) | Err(ReadError::Damaged) => return Ok(found),
+            Err(error) => return Err(error),
         };
         // Few rooms may be stored beside a node of thousands, and the note is about all of them.
         let bytes = note.len() + list.len();
@@ -164,7 +172,7 @@ impl Handler {
         if let Some(left) = self.workers.compute(bytes, work).await {
             found.leave(left.text);
         }
-        found
+        Ok(found)
     }
 
     /// Stores bookmarks of which PEP does not learn.
@@ -193,8 +201,12 @@ impl Handler {
         let bytes = list.len();
         let read = move || Legacy::read(list);
         let list = self.workers.compute(bytes, read).await;
+        self.bookmarks.shown().recall(&ask.owner, &ask.asker).await;
         if self.bookmarks.are_many(&list) {
-            let before = self.rooms_before(&ask.owner).await;
+            let before = match self.rooms_before(&ask.owner).await {
+                Ok(before) => before,
+                Err(error) => return ask.reply.finish(|answer| answer.unreadable(error)),
+            };
             if let Some(most) = self.bookmarks.too_many(&list, before, &ask.asker) {
                 return ask.reply.finish(|answer| answer.too_many_rooms(most));
             }
@@ -212,25 +224,30 @@ impl Handler {
 
     /// How many rooms somebody has, as far as the store knows: in the list, or when both sides were last
     /// in step.
-    async fn rooms_before(&self, owner: &Owner) -> usize {
+    async fn rooms_before(&self, owner: &Owner) -> Result<usize, ReadError> {
         let query = Query {
             owner: owner.clone(),
             namespace: BOOKMARKS.0.to_owned(),
             names: vec![BOOKMARKS.1.to_owned()],
             or_all: false,
         };
-        let listed = self.storage.look_up(query).await;
-        let noted = self.storage.note(owner).await;
+        let listed = unless_damaged(self.storage.look_up(query).await)?;
+        let noted = unless_damaged(self.storage.note(owner).await)?;
         let work = move || {
-            let listed = listed.map_or(0, |lists| {
-                let lists = lists.into_iter();
-                lists.map(|it| Legacy::read(it.text).rooms.len()).sum()
-            });
-            let noted = noted.ok().flatten();
+            let lists = listed.into_iter();
+            let listed = lists.map(|it| Legacy::read(it.text).rooms.len()).sum();
             let noted = noted.and_then(|note| Baseline::read(&note));
-            listed.max(noted.map_or(0, |it| it.count()))
+            noted.map_or(0, |it| it.count()).max(listed)
         };
-        self.workers.run(work).await
+        Ok(self.workers.run(work).await)
+    }
+}
+
+/// What is damaged says nothing.
+fn unless_damaged<T: Default>(read: Result<T, ReadError>) -> Result<T, ReadError> {
+    match read {
+        Err(ReadError::Damaged) => Ok(T::default()),
+        read => read,
     }
 }
 

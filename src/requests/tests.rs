@@ -1,5 +1,8 @@
 //! Requests about bookmarks, with a server and a node that are played, in time that is.
 
+mod instances;
+mod reach;
+
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -105,10 +108,14 @@ fn room(address: &str) -> String {
 
 impl Stage {
     fn new(node: &[&str]) -> Self {
+        Self::over(Store::by_caller(), node)
+    }
+
+    fn over(store: Store, node: &[&str]) -> Self {
         let metrics = Metrics::new();
         let settings = settings(1 << 20);
         let replies = Replies::new(metrics.requests.clone(), 1 << 20);
-        let storage = Storage::by_caller(Store::by_caller());
+        let storage = Storage::by_caller(store);
         let requests = Requests::new(
             settings,
             storage.clone(),

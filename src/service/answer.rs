@@ -9,7 +9,7 @@ use crate::address;
 use crate::clock::Instant;
 use crate::panics;
 use crate::stanza::{Element, Received, Reply};
-use crate::store::SetError;
+use crate::store::{ReadError, SetError};
 
 /// The longest payload that an error repeats, in bytes.
 const MAX_REPEATED: usize = 64 * 1024;
@@ -127,6 +127,11 @@ impl Answer {
     /// How long a result is around its payload, in bytes, at most.
     pub(super) fn around(&self) -> usize {
         self.envelope.at_most()
+    }
+
+    /// The answer where the store cannot be read.
+    pub fn unreadable(&self, error: ReadError) -> Answered {
+        self.error(&error::unreadable(error))
     }
 
     /// The answer where carrying the request out has panicked.

@@ -258,7 +258,7 @@ impl Look {
     pub async fn execute(&self, storage: &Storage) -> Result<String, StanzaError> {
         let listing = async |owner: &Owner| {
             let namespace_usage = storage.namespace_usage(owner).await;
-            namespace_usage.map(Listing::new).map_err(|_| unreadable())
+            namespace_usage.map(Listing::new).map_err(unreadable)
         };
         Ok(match self {
             Self::Stored(head, owner) => own::stored(head, owner, &listing(owner).await?),
@@ -267,7 +267,7 @@ impl Look {
             Self::User(head, owner) => admin::confirm(head, owner, &listing(owner).await?),
             Self::Totals(head, linked) => {
                 let totals = storage.totals(PATIENCE).await;
-                let totals = totals.map_err(|_| unreadable())?;
+                let totals = totals.map_err(unreadable)?;
                 admin::statistics(head, *linked, &totals)
             }
         })

@@ -7,7 +7,7 @@ use enum_map::Enum;
 
 use crate::limits::Limits;
 use crate::stanza::{Fault, escape_text, ns};
-use crate::store::SetError;
+use crate::store::{ReadError, SetError};
 
 /// A condition, and with it the type and the legacy code of the error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
@@ -27,7 +27,7 @@ pub enum Condition {
     JidMalformed,
     /// Against the rules of XEP-0049, or over a limit.
     NotAcceptable,
-    /// Over a quota, or no space left.
+    /// Over a quota, no space left, or a database that cannot be reached for now.
     ResourceConstraint,
     ServiceUnavailable,
 }
@@ -184,8 +184,17 @@ pub fn fault_error(fault: Fault, limits: &Limits) -> StanzaError {
 }
 
 /// The answer where the store cannot be read.
-pub fn unreadable() -> StanzaError {
-    failed("The storage cannot be read; nothing is known to be lost.")
+pub fn unreadable(error: ReadError) -> StanzaError {
+    match error {
+        ReadError::Damaged | ReadError::Failed => {
+            failed("The storage cannot be read; nothing is known to be lost.")
+        }
+        ReadError::Unreachable => StanzaError::new(
+            Condition::ResourceConstraint,
+            "The storage cannot be reached right now; nothing is known to be lost. Please try \
+             again later.",
+        ),
+    }
 }
 
 /// What to answer to a set that was not carried out.
@@ -223,7 +232,13 @@ pub fn set_error(error: &SetError) -> StanzaError {
             "The storage is full. What was stored before is unchanged; please try again later.",
         )
         .over(Limit::Disk),
-        SetError::Broken => broken(),
+        SetError::Unreachable => StanzaError::new(
+            Condition::ResourceConstraint,
+            "The storage cannot be reached right now. It is not known whether anything in this \
+             request was stored; please try again later.",
+        ),
+        // Nobody is told of a note that was not put.
+        SetError::Broken | SetError::Outdated => broken(),
         SetError::Failed => failed(
             "The storage has failed. It is not known whether anything in this request was stored.",
         ),

@@ -61,7 +61,7 @@ impl Get {
 
     /// What is found by what the store has read. Stored elements go into the answer as they are, unparsed.
     pub fn found(&self, read: Result<Vec<Elements>, ReadError>) -> Result<Found, StanzaError> {
-        let elements = read.map_err(|_| unreadable())?;
+        let elements = read.map_err(unreadable)?;
         let mut elements = elements.into_iter();
         let mut parts = Vec::with_capacity(self.names.len());
         let mut bookmarks = None;

@@ -62,23 +62,31 @@ pub enum Fault {
     Other(String),
 }
 
+/// What is wrong and what to do about it, for the certificate of the server that `component` is about.
 impl fmt::Display for BadCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const PIN: &str = "set component.tls_pin_sha256 to its fingerprint";
+        self.tell("component", f)
+    }
+}
+
+impl BadCertificate {
+    /// The same for the server that this section of the settings is about.
+    pub(crate) fn tell(&self, section: &str, f: &mut impl fmt::Write) -> fmt::Result {
+        let pin = format!("set {section}.tls_pin_sha256 to its fingerprint");
         match &self.fault {
             Fault::NotPinned => write!(
                 f,
-                "it is not the one in component.tls_pin_sha256; if the server has a new one, {PIN}"
+                "it is not the one in {section}.tls_pin_sha256; if the server has a new one, {pin}"
             ),
             Fault::Name { expected, found } if found.is_empty() => write!(
                 f,
                 "it is not for {expected}, since it names no host at all (a common name does not \
-                 count); {PIN}"
+                 count); {pin}"
             ),
             Fault::Name { expected, found } => write!(
                 f,
                 "it is not for {expected} but for {}; if that is your server, set \
-                 component.tls_name to that name",
+                 {section}.tls_name to that name",
                 found.join(", ")
             ),
             Fault::Date {
@@ -93,16 +101,16 @@ impl fmt::Display for BadCertificate {
                 f,
                 "it is not valid before {bound}; is this machine's clock right?"
             ),
-            Fault::SelfSigned => write!(f, "it is self-signed; {PIN}"),
+            Fault::SelfSigned => write!(f, "it is self-signed; {pin}"),
             Fault::UnknownIssuer { trusted } => write!(
                 f,
-                "its signer is not among {trusted}; set component.tls_ca_file to a file with the \
-                 signer's CA certificate, or {PIN}"
+                "its signer is not among {trusted}; set {section}.tls_ca_file to a file with the \
+                 signer's CA certificate, or {pin}"
             ),
             Fault::Authority => write!(
                 f,
                 "it is marked as a CA certificate and not as a server's, like one that `openssl \
-                 req -x509` makes; {PIN}"
+                 req -x509` makes; {pin}"
             ),
             Fault::Version1 => write!(
                 f,
@@ -110,7 +118,7 @@ impl fmt::Display for BadCertificate {
                  -extfile; make one of version 3, with subjectAltName"
             ),
             Fault::Other(words) => {
-                write!(f, "{words}; look at the certificate, and renew it or {PIN}")
+                write!(f, "{words}; look at the certificate, and renew it or {pin}")
             }
         }?;
         write!(f, "; its SHA-256 fingerprint is {}", self.fingerprint)?;
@@ -134,7 +142,7 @@ pub struct Judge {
 }
 
 /// What a certificate is judged by.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Measure {
     Pin(Fingerprint),
     /// One of these authorities has signed it, and name and dates are right.
@@ -160,7 +168,7 @@ impl Judge {
     }
 
     fn refuse(&self, certificate: &CertificateDer<'_>, fault: Fault) {
-        let fingerprint = fingerprint(certificate);
+        let fingerprint = Fingerprint::of(certificate);
         // One connection has one certificate.
         let _ = self.refused.set(BadCertificate { fault, fingerprint });
     }
@@ -246,7 +254,7 @@ impl ServerCertVerifier for Judge {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         match &self.measure {
-            Measure::Pin(pin) if *pin == fingerprint(certificate) => {
+            Measure::Pin(pin) if *pin == Fingerprint::of(certificate) => {
                 Ok(ServerCertVerified::assertion())
             }
             Measure::Pin(_) => {
@@ -290,8 +298,10 @@ impl ServerCertVerifier for Judge {
     }
 }
 
-fn fingerprint(certificate: &CertificateDer<'_>) -> Fingerprint {
-    Fingerprint(Sha256::digest(certificate).into())
+impl Fingerprint {
+    pub(crate) fn of(certificate: &CertificateDer<'_>) -> Self {
+        Self(Sha256::digest(certificate).into())
+    }
 }
 
 /// A name without the word for its kind that the library puts around it.

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod certificate;
+mod client;
 mod connect;
 mod endpoint;
 mod handshake;
@@ -17,6 +18,7 @@ use xmpp_stanza::stanza::Container;
 use xmpp_stanza::xml::reader::Bounds;
 
 pub use certificate::{BadCertificate, Fault};
+pub use client::{Refused, client_config};
 pub use connect::{ConnectError, Step};
 pub use endpoint::Endpoint;
 pub use inbound::{End, Inbound, Incoming, read_late};

@@ -14,6 +14,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::client::danger::ServerCertVerifier;
 use tokio_rustls::rustls::client::{Resumption, WebPkiServerVerifier};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::{ClientConfig, Error, RootCertStore};
@@ -54,17 +55,13 @@ pub enum TlsError {
 /// learned of meanwhile count.
 pub async fn encrypt(socket: TcpStream, tls: &Tls) -> Result<TlsStream<TcpStream>, TlsError> {
     let provider = Arc::new(ring::default_provider());
-    let measure = measure(&tls.trust, &provider)
-        .await
-        .map_err(TlsError::Other)?;
+    let system = match tls.trust {
+        Trust::System => Some(system().await.map_err(TlsError::Other)?),
+        Trust::File { .. } | Trust::Pin(_) => None,
+    };
+    let measure = measure(&tls.trust, system, &provider).map_err(TlsError::Other)?;
     let judge = Arc::new(Judge::new(measure, provider.clone()));
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| TlsError::Other(error.to_string()))?
-        .dangerous() // which is what the library calls any judge but its own
-        .with_custom_certificate_verifier(judge.clone())
-        .with_no_client_auth();
-    config.resumption = Resumption::disabled();
+    let config = judged_by(judge.clone(), provider).map_err(TlsError::Other)?;
     TlsConnector::from(Arc::new(config))
         .connect(tls.name.clone(), socket)
         .await
@@ -74,7 +71,27 @@ pub async fn encrypt(socket: TcpStream, tls: &Tls) -> Result<TlsStream<TcpStream
         })
 }
 
-async fn measure(trust: &Trust, provider: &Arc<CryptoProvider>) -> Result<Measure, String> {
+/// What a client needs whose server's certificate is judged like this.
+pub fn judged_by(
+    judge: Arc<dyn ServerCertVerifier>,
+    provider: Arc<CryptoProvider>,
+) -> Result<ClientConfig, String> {
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .dangerous() // which is what the library calls any judge but its own
+        .with_custom_certificate_verifier(judge)
+        .with_no_client_auth();
+    config.resumption = Resumption::disabled();
+    Ok(config)
+}
+
+/// `system`: the authorities that the system trusts, where it is for them.
+pub fn measure(
+    trust: &Trust,
+    system: Option<RootCertStore>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Measure, String> {
     let (roots, named) = match trust {
         Trust::Pin(pin) => return Ok(Measure::Pin(*pin)),
         Trust::File { path, roots } => (
@@ -82,7 +99,7 @@ async fn measure(trust: &Trust, provider: &Arc<CryptoProvider>) -> Result<Measur
             format!("the CA certificates in {}", path.display()),
         ),
         Trust::System => (
-            Arc::new(system().await?),
+            Arc::new(system.unwrap_or_else(RootCertStore::empty)),
             "this system's trusted CA certificates".to_owned(),
         ),
     };
@@ -100,7 +117,7 @@ async fn system() -> Result<RootCertStore, String> {
         let one = ONE.acquire().await;
         let read = move || {
             let _one = one;
-            read_system()
+            read_system("component")
         };
         spawn_blocking(read).await
     };
@@ -116,7 +133,8 @@ async fn system() -> Result<RootCertStore, String> {
     }
 }
 
-fn read_system() -> Result<RootCertStore, String> {
+/// `section` of the settings says which ones do without them.
+pub fn read_system(section: &str) -> Result<RootCertStore, String> {
     // What follows would wait for a pipe, and read a device for ever.
     if let Some(path) = std::env::var_os(FILE).map(PathBuf::from)
         && let Ok(there) = path.metadata()
@@ -134,7 +152,7 @@ fn read_system() -> Result<RootCertStore, String> {
         let why = found.errors.first().map(|error| format!(" ({error})"));
         return Err(format!(
             "this system has no trusted CA certificates{}; install ca-certificates, or set \
-             component.tls_ca_file or component.tls_pin_sha256",
+             {section}.tls_ca_file or {section}.tls_pin_sha256",
             why.unwrap_or_default()
         ));
     }

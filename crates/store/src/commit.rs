@@ -16,7 +16,7 @@ use super::engine::{Engine, Source};
 use super::error::SetError;
 use super::observer::Observer;
 use super::plan::{Group, Refusal, Writes};
-use super::request::{Request, Work};
+use super::request::{Request, Update};
 use super::revive::{Broken, LONGEST_PAUSE, Reviver, SHORTEST_PAUSE};
 use super::shared::{Breakdown, Done, Shared};
 use super::space::FreeSpace;
@@ -39,7 +39,7 @@ const CACHE_BYTES: usize = 16 * 1024 * 1024;
 /// attempt comes soon.
 const STEADY_AFTER: Duration = Duration::from_secs(60);
 
-type Set = (Work, Done);
+type Set = (Update, Done);
 
 pub(super) struct Writer {
     shared: Arc<Shared>,
@@ -156,7 +156,7 @@ impl Writer {
                 }
             }
             Some(Request::Measure(observer)) => self.census = Some(Census::new(observer)),
-            Some(Request::Set(..)) | None => {}
+            Some(Request::Update(..)) | None => {}
         }
         self.compact(begun.elapsed());
         true
@@ -205,9 +205,9 @@ impl Writer {
         let (mut sets, mut bytes) = (Vec::new(), 0);
         loop {
             match next {
-                Some(Request::Set(work, done)) => {
-                    bytes += size(&work);
-                    sets.push((work, done));
+                Some(Request::Update(update, done)) => {
+                    bytes += size(&update);
+                    sets.push((update, done));
                 }
                 other => return (sets, other),
             }
@@ -254,31 +254,30 @@ impl Writer {
     ) -> Result<(), Breakdown> {
         let has_room = self.space.has_some(engine);
         let mut group = Group::new(engine, &mut self.cache, has_room);
-        let plan = |(work, done): Set| {
-            let owner = match &work {
-                Work::Set(set, _) => &set.owner,
-                Work::Note(owner, _) => owner,
+        let plan = |(update, done): Set| {
+            let bytes = size(&update);
+            let owner = match &update {
+                Update::Set(set, _) => set.owner.clone(),
+                Update::Note { owner, .. } => owner.clone(),
             };
             // What is refused leaves no trace in the group, and neither does a panic: all that could
             // meet one is worked out before anything is put there.
-            let planned = panics::caught(|| match &work {
-                Work::Set(set, existing) => {
-                    test_panic(set);
-                    group.add(set, *existing)
+            let planned = panics::caught(|| match update {
+                Update::Set(set, existing) => {
+                    test_panic(&set);
+                    group.add(&set, existing)
                 }
-                Work::Note(owner, text) => group.add_note(owner, text.as_deref()),
+                Update::Note { owner, was, text } => group.add_note(owner, was, text),
             });
-            let Some(planned) = planned else {
-                return (done, Err(SetError::Broken), 0);
-            };
             match planned {
-                Ok(()) => (done, Ok(()), size(&work)),
-                Err(Refusal::Set(error)) => (done, Err(error), 0),
-                Err(Refusal::Engine(error)) => {
+                Some(Ok(())) => (done, Ok(()), bytes),
+                Some(Err(Refusal::Set(error))) => (done, Err(error), 0),
+                Some(Err(Refusal::Engine(error))) => {
                     self.shared
                         .damaged(format_args!("{}: {error}", owner.as_str()));
                     (done, Err(SetError::Failed), 0)
                 }
+                None => (done, Err(SetError::Broken), 0),
             }
         };
         planned.extend(sets.into_iter().map(plan));
@@ -329,9 +328,13 @@ impl Writer {
         let result = Arc::new(Mutex::new(Err(SetError::Failed)));
         let told = Arc::clone(&result);
         let note = move |how| *told.lock().unwrap_or_else(PoisonError::into_inner) = how;
-        let mut sets = vec![(Work::Set(set, Existing::Replace), Done::new(note))];
+        let mut sets = vec![(Update::Set(set, Existing::Replace), Done::new(note))];
         if namespace.is_none() {
-            let note = Work::Note(owner.clone(), None);
+            let note = Update::Note {
+                owner: owner.clone(),
+                was: None,
+                text: None,
+            };
             sets.push((note, Done::new(|_| {})));
         }
         self.commit(sets);
@@ -504,10 +507,10 @@ fn test_panic(set: &ChangeSet) {
     }
 }
 
-fn size(work: &Work) -> usize {
-    let set = match work {
-        Work::Set(set, _) => set,
-        Work::Note(_, text) => return text.as_ref().map_or(0, String::len),
+fn size(update: &Update) -> usize {
+    let set = match update {
+        Update::Set(set, _) => set,
+        Update::Note { text, .. } => return text.as_ref().map_or(0, String::len),
     };
     set.changes
         .iter()

@@ -94,6 +94,13 @@ pub enum SetError {
     /// The store broke, or was closed; the log says why.
     #[error("the store has failed")]
     Failed,
+    /// The database server cannot be reached, and may be again soon. Only where it went away in the middle may the
+    /// set have taken effect all the same.
+    #[error("the database cannot be reached right now; try again")]
+    Unreachable,
+    /// The note is not what it had to be any more.
+    #[error("somebody else has changed it meanwhile")]
+    Outdated,
     /// Working it out has panicked. Nothing of it is stored, and the store works.
     #[error("a bug in the program; the service's log says where")]
     Broken,
@@ -108,6 +115,9 @@ pub enum ReadError {
     /// The store broke, or was closed; the log says why.
     #[error("the store has failed")]
     Failed,
+    /// The database server cannot be reached, and may be again soon.
+    #[error("the database cannot be reached right now; try again")]
+    Unreachable,
 }
 
 /// Why the store was not compacted. It goes on as it was.
@@ -125,6 +135,9 @@ pub enum CompactError {
         /// The bytes there are.
         free: u64,
     },
+    /// It is a database server's, which does that by itself.
+    #[error("there is nothing to compact: the database server clears away by itself what was deleted")]
+    NothingToDo,
     /// Something cannot be read, or cannot be written.
     #[error("compacting the store failed: {0}")]
     Stopped(String),

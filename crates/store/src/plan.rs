@@ -9,6 +9,7 @@ use super::census::Census;
 use super::change::{ChangeSet, Existing, Owner, Quota, Value};
 use super::engine::{Engine, Write};
 use super::error::{EngineError, SetError};
+use super::read::{self, ReadFault};
 use super::record::{self, Record, Scale, Stored};
 use super::usage::{Cache, Usage};
 
@@ -36,6 +37,8 @@ pub(super) struct Group<'a> {
     usages: HashMap<Owner, (u64, Usage)>,
     /// What the sequences already changed by this group will take, by the prefix of their keys.
     sequences: HashMap<Vec<u8>, Option<Stored>>,
+    /// The notes that it has changed.
+    notes: HashMap<Owner, Option<String>>,
     writes: Vec<Write>,
     single: bool,
     /// By how much more, or less, lives in the database when all of it is written.
@@ -72,13 +75,13 @@ struct Step<'a> {
 
 impl<'a> Group<'a> {
     pub(super) fn new(engine: &'a dyn Engine, cache: &'a mut Cache, has_room: bool) -> Self {
-        let (usages, sequences) = (HashMap::new(), HashMap::new());
         Self {
             engine,
             cache,
             has_room,
-            usages,
-            sequences,
+            usages: HashMap::new(),
+            sequences: HashMap::new(),
+            notes: HashMap::new(),
             writes: Vec::new(),
             single: true,
             growth: 0,
@@ -114,22 +117,45 @@ impl<'a> Group<'a> {
         Ok(())
     }
 
-    /// Puts this into the place of an owner's note, or takes it away. It counts for no limit.
-    pub(super) fn add_note(&mut self, owner: &Owner, text: Option<&str>) -> Result<(), Refusal> {
-        let value = text.map(|text| Value {
-            text: text.to_owned(),
-            elements: 0,
-        });
-        let Some(step) = self.step("", record::note_prefix(owner), value.as_ref())? else {
-            return Ok(());
-        };
-        if !self.has_room && !shrinks(std::slice::from_ref(&step)) {
-            return Err(Refusal::Set(SetError::Full));
+    /// Puts this into the place of an owner's note, or takes it away, but only if the note is still `was`, where
+    /// that is said. It counts for no limit.
+    pub(super) fn add_note(
+        &mut self,
+        owner: Owner,
+        was: Option<Option<String>>,
+        text: Option<String>,
+    ) -> Result<(), Refusal> {
+        if let Some(was) = was
+            && self.note(&owner)? != was.filter(|it| !it.is_empty())
+        {
+            return Err(Refusal::Set(SetError::Outdated));
         }
-        let before = self.writes.len();
-        self.put(step);
-        self.single &= self.writes.len() - before <= 1;
+        let value = text.map(|text| Value { text, elements: 0 });
+        let step = self.step("", record::note_prefix(&owner), value.as_ref())?;
+        if let Some(step) = step {
+            if !self.has_room && !shrinks(std::slice::from_ref(&step)) {
+                return Err(Refusal::Set(SetError::Full));
+            }
+            let before = self.writes.len();
+            self.put(step);
+            self.single &= self.writes.len() - before <= 1;
+        }
+        let text = value.map(|it| it.text).filter(|it| !it.is_empty());
+        self.notes.insert(owner, text);
         Ok(())
+    }
+
+    /// What will be noted about an owner once the group has taken effect as it is. What cannot be read is as good
+    /// as none: it can only be replaced.
+    fn note(&self, owner: &Owner) -> Result<Option<String>, EngineError> {
+        if let Some(note) = self.notes.get(owner) {
+            return Ok(note.clone());
+        }
+        match read::note(self.engine, owner) {
+            Ok(note) => Ok(note),
+            Err(ReadFault::Damage(_)) => Ok(None),
+            Err(ReadFault::Engine(error)) => Err(error),
+        }
     }
 
     pub(super) fn writes(&mut self) -> Writes {

@@ -8,15 +8,20 @@ use super::engine::Engine;
 use super::observer::Observer;
 use super::shared::Done;
 
-/// What is to be written.
-pub(super) enum Work {
+/// What is written together with others.
+pub(super) enum Update {
     Set(ChangeSet, Existing),
-    Note(Owner, Option<String>),
+    /// What is noted about an owner, if it was this where that is said.
+    Note {
+        owner: Owner,
+        was: Option<Option<String>>,
+        text: Option<String>,
+    },
 }
 
 /// What is sent to the writer thread.
 pub(super) enum Request {
-    Set(Work, Done),
+    Update(Update, Done),
     /// Nothing shall be left of an owner, or of one namespace of theirs.
     Remove(Owner, Option<String>, Done),
     Compact(Asked),

@@ -1,5 +1,6 @@
 //! What the writer thread, the readers and a revival share.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -140,13 +141,13 @@ impl Shared {
 }
 
 /// Whom to tell how something went. Told that it failed if dropped before.
-pub(super) struct Told<T: Failure>(Option<Box<dyn FnOnce(T) + Send>>);
+pub struct Told<T: Failure>(Option<Box<dyn FnOnce(T) + Send>>);
 
 /// Whom to tell how a set went.
-pub(super) type Done = Told<Result<(), SetError>>;
+pub type Done = Told<Result<(), SetError>>;
 
 /// What is told when nobody is left to say more.
-pub(super) trait Failure {
+pub trait Failure {
     fn failed() -> Self;
 }
 
@@ -163,11 +164,12 @@ impl<T> Failure for Result<T, CompactError> {
 }
 
 impl<T: Failure> Told<T> {
-    pub(super) fn new(done: impl FnOnce(T) + Send + 'static) -> Self {
+    pub fn new(done: impl FnOnce(T) + Send + 'static) -> Self {
         Self(Some(Box::new(done)))
     }
 
-    pub(super) fn tell(mut self, result: T) {
+    /// Tells it, on this thread. A panic of theirs costs nobody else anything.
+    pub fn tell(mut self, result: T) {
         self.tell_once(result);
     }
 
@@ -179,6 +181,12 @@ impl<T: Failure> Told<T> {
                 "an answer of the store was lost to a panic; this is a bug, please report it"
             );
         }
+    }
+}
+
+impl<T: Failure> fmt::Debug for Told<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Told")
     }
 }
 

@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::{ChangeSet, NamespaceUsage, Owner, ReadError, SetError, Store, Totals};
-use query::find;
+use super::{Asked, ChangeSet, NamespaceUsage, Owner, ReadError, SetError, Store, Totals};
 use reader::Reader;
+use xps_base::clock::Instant;
 use xps_base::threads::Workers;
 
 pub use query::{Elements, Query, Under};
@@ -35,11 +35,14 @@ struct Inner {
 }
 
 struct Threads {
-    /// One for what must not wait behind [`Storage::get`].
+    /// For what must not wait behind [`Storage::get`].
     aside: Workers,
     /// One for what goes through many keys.
     counter: Workers,
 }
+
+/// How many threads wait for a store that is not quick, each for one thing that is read aside.
+const ASIDE: usize = 4;
 
 impl Storage {
     /// This store, read by threads of its own.
@@ -48,8 +51,9 @@ impl Storage {
     ///
     /// When the system refuses them.
     pub fn new(store: Store) -> io::Result<Self> {
+        let aside = if store.is_quick() { 1 } else { ASIDE };
         let threads = Threads {
-            aside: Workers::start("reader", 1)?,
+            aside: Workers::start("reader", aside)?,
             counter: Workers::start("reader", 1)?,
         };
         let reader = Reader::new(store.clone(), Some(Workers::start("reader", 1)?));
@@ -70,6 +74,12 @@ impl Storage {
             threads,
             is_alone: Cell::new(false),
         }))
+    }
+
+    /// Whether others may write to the store at the same time.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.0.store.is_shared()
     }
 
     /// Says whether a single request is open.
@@ -108,8 +118,15 @@ impl Storage {
     ///
     /// As [`Storage::get`].
     pub async fn look_up(&self, query: Query) -> Result<Vec<Elements>, ReadError> {
-        self.read_on(|it| &it.aside, move |store| find(store, &query))
-            .await
+        let asked = [Asked {
+            query: Arc::new(query),
+            since: Instant::now(),
+        }];
+        let work = move |store: &Store| {
+            let found = store.find(&asked).into_iter().next();
+            found.unwrap_or(Err(ReadError::Failed))
+        };
+        self.read_on(|it| &it.aside, work).await
     }
 
     /// What is noted about an owner.
@@ -118,7 +135,7 @@ impl Storage {
     ///
     /// As [`Storage::get`].
     pub async fn note(&self, owner: &Owner) -> Result<Option<String>, ReadError> {
-        if self.0.is_alone.get() {
+        if self.0.is_alone.get() && self.0.store.is_quick() {
             return self.0.store.note(owner);
         }
         let of = owner.clone();
@@ -181,6 +198,22 @@ impl Storage {
         self.0.store.put_note(owner.clone(), note, move |result| {
             let _ = done.send(result);
         });
+        answered(answer)
+    }
+
+    /// The same if what is noted is still `was`; otherwise nothing is noted, and that is [`SetError::Outdated`].
+    pub fn put_note_if(
+        &self,
+        owner: &Owner,
+        was: Option<String>,
+        note: Option<String>,
+    ) -> impl Future<Output = Result<(), SetError>> + use<> {
+        let (done, answer) = oneshot::channel();
+        let done = move |result| {
+            let _ = done.send(result);
+        };
+        let owner = owner.clone();
+        self.0.store.put_note_if(owner, was, note, done);
         answered(answer)
     }
 

@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod database;
+
 fn refused(text: &str) -> String {
     apply(&mut Draft::default(), Path::new("component.toml"), text).join("\n")
 }
@@ -31,9 +33,13 @@ fn what_is_unknown_is_told_with_what_may_be_meant() {
         ),
         (
             "[component]\npassword = \"s3cret\"",
-            "2:1: unknown key password in [component], \
+            "2:1: unknown key password in [component], did you mean secret?",
+        ),
+        (
+            "[component]\nretries = 3",
+            "2:1: unknown key retries in [component], \
                  expected one of jid, server, tls, tls_ca_file, tls_pin_sha256, tls_name, \
-                 secret, secret_file, ping_seconds",
+                 secret, secret_file, ping_seconds, standby_retry_seconds",
         ),
         (
             "[component]\ndomains = [\"example.org\"]",
@@ -54,7 +60,8 @@ fn what_is_unknown_is_told_with_what_may_be_meant() {
         (
             "[cluster]\nsize = 3",
             "1:2: unknown section [cluster], expected one of \
-                 [component], [access], [limits], [bookmarks], [storage], [log], [http], [disco]",
+                 [component], [access], [limits], [bookmarks], [storage], [storage.postgres], [log], \
+                 [http], [disco]",
         ),
         (
             "component = \"private.example.org\"",

@@ -69,7 +69,7 @@ fn every_setting_says_what_it_is_for() {
 #[test]
 fn every_default_is_taken() {
     for setting in SETTINGS {
-        if let Value::Default(value) = setting.value {
+        if let Value::Default(value) | Value::PostgresDefault(value) = setting.value {
             let given = Given::Variable(value.trim_matches('"'));
             let taken = (setting.set)(&mut Draft::default(), &given);
             assert!(taken.is_ok(), "{setting}");
@@ -87,8 +87,14 @@ fn what_is_commented_out_is_right_as_well() {
             .map(|(section, name, value)| format!("{section}.{name} = {value}\n"))
             .collect()
     };
-    // Of the certificate's authority and its fingerprint, one makes sense. The file is not there.
-    let with_pin = text(&["tls_ca_file"]).replace("tls = \"off\"", "tls = \"on\"");
+    // Of a password and its file, one makes sense, and the file is not there; of a certificate's
+    // authority and its fingerprint as well.
+    let text = |other: &str| {
+        text(&["password", "password_file", other])
+            .replace("tls = \"off\"", "tls = \"on\"")
+            .replace("engine = \"sled\"", "engine = \"postgres\"")
+    };
+    let with_pin = text("tls_ca_file");
     let config = folder.load(&with_pin, &[SECRET]);
     let config = config.expect("a configuration");
     let listen = config.http.listen.map(|it| it.to_string());
@@ -96,10 +102,14 @@ fn what_is_commented_out_is_right_as_well() {
     assert_eq!(config.disco.contact, ["mailto:admin@example.org"]);
     assert_eq!(config.disco.os.as_deref(), Some("Debian 13"));
     assert!(config.component.tls.is_some());
-    let with_file = text(&["tls_pin_sha256"]).replace("tls = \"off\"", "tls = \"on\"");
+    let Engine::Postgres(postgres) = config.storage.engine else {
+        panic!("sled");
+    };
+    assert!(postgres.tls.is_some());
+    let with_file = text("tls_pin_sha256");
     let told = folder.told(folder.load(&with_file, &[SECRET]));
-    assert!(
-        told.contains("component.tls_ca_file: cannot read /etc/"),
-        "{told}"
-    );
+    for setting in ["component.tls_ca_file", "storage.postgres.tls_ca_file"] {
+        let told_of_it = format!("{setting}: cannot read /etc/");
+        assert!(told.contains(&told_of_it), "{told}");
+    }
 }

@@ -1,6 +1,7 @@
 //! The configuration as a whole: what counts, where it is looked for, and what the example says.
 
 mod example;
+mod postgres;
 mod search;
 mod secret;
 mod tls;
@@ -113,14 +114,13 @@ fn defaults() {
             max_rooms: 250,
         }
     );
-    assert_eq!(
-        config.storage,
-        Storage {
-            path: std::env::current_dir().expect("a folder").join("data"),
-            cache_bytes: 67_108_864,
-            compact_above_bytes: 134_217_728,
-        }
-    );
+    let storage = config.storage;
+    assert!(matches!(storage.engine, Engine::Sled));
+    let here = std::env::current_dir().expect("a folder");
+    assert_eq!(storage.path, here.join("data"));
+    assert_eq!(storage.cache_bytes, 67_108_864);
+    assert_eq!(storage.compact_above_bytes, 134_217_728);
+    assert_eq!(config.component.standby_retry, None);
     assert_eq!(config.log.level, "info");
     assert_eq!(config.log.format, LogFormat::Auto);
     assert_eq!(config.http, Http { listen: None });

@@ -103,7 +103,7 @@ fn a_secret_that_will_not_do_is_refused() {
     assert_eq!(
         folder.told(inline("change me")),
         "component.toml:2:20: component.secret: found the example's \"change me\", \
-         expected the secret that the server has for this component"
+         expected the one that the server has for this component"
     );
     let empty = folder.file("secret", "\n").display().to_string();
     assert_eq!(

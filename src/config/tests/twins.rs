@@ -8,7 +8,7 @@ const PIN_IN_FILE: &str = "\"00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff:\
                            00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff\"";
 
 /// Each key's twin, a value as the file writes it, and the same as a variable.
-const TWINS: [(&str, &str, &str); 31] = [
+const TWINS: [(&str, &str, &str); 44] = [
     (
         "COMPONENT_JID",
         "\"other.example.net\"",
@@ -22,6 +22,7 @@ const TWINS: [(&str, &str, &str); 31] = [
     ("COMPONENT_SECRET", "\"other\"", "other"),
     ("COMPONENT_SECRET_FILE", "\"/dev/null\"", "/dev/null"),
     ("COMPONENT_PING_SECONDS", "7", "7"),
+    ("COMPONENT_STANDBY_RETRY_SECONDS", "7", "7"),
     (
         "ACCESS_DOMAINS",
         "[\"a.example\", \"b.example\"]",
@@ -44,9 +45,37 @@ const TWINS: [(&str, &str, &str); 31] = [
     ("LIMITS_MAX_UNSENT_BYTES", "2_097_152", "2097152"),
     ("BOOKMARKS_MODE", "\"off\"", "off"),
     ("BOOKMARKS_MAX_ROOMS", "1_000", "1000"),
+    ("STORAGE_ENGINE", "\"postgres\"", "postgres"),
     ("STORAGE_PATH", "\"/var/lib/x\"", "/var/lib/x"),
     ("STORAGE_CACHE_BYTES", "1048576", "1048576"),
     ("STORAGE_COMPACT_ABOVE_BYTES", "0x100000", "1048576"),
+ (
+        "STORAGE_POSTGRES_HOSTS",
+        "[\"db1:5433\", \"/run/postgresql\"]",
+        "db1:5433, /run/postgresql",
+    ),
+    ("STORAGE_POSTGRES_DATABASE", "\"xmpp\"", "xmpp"),
+    ("STORAGE_POSTGRES_USER", "\"xmpp\"", "xmpp"),
+    ("STORAGE_POSTGRES_PASSWORD", "\"other\"", "other"),
+    (
+        "STORAGE_POSTGRES_PASSWORD_FILE",
+        "\"/dev/null\"",
+        "/dev/null",
+    ),
+    ("STORAGE_POSTGRES_TLS", "\"on\"", "on"),
+    (
+        "STORAGE_POSTGRES_TLS_CA_FILE",
+        "\"/dev/null\"",
+        "/dev/null",
+    ),
+    ("STORAGE_POSTGRES_TLS_PIN_SHA256", PIN_IN_FILE, PIN),
+    (
+        "STORAGE_POSTGRES_TLS_NAME",
+        "\"db.example.org\"",
+        "db.example.org",
+    ),
+    ("STORAGE_POSTGRES_CONNECTIONS", "7", "7"),
+    ("STORAGE_POSTGRES_REQUIRE_SYNCHRONOUS", "true", "true"),
     ("LOG_LEVEL", "\"warn,sled=info\"", "warn,sled=info"),
     ("LOG_FORMAT", "\"json\"", "json"),
     ("HTTP_LISTEN", "\"127.0.0.1:9547\"", "127.0.0.1:9547"),
@@ -58,16 +87,22 @@ const TWINS: [(&str, &str, &str); 31] = [
     ("DISCO_OS", "\"Debian 13\"", "Debian 13"),
 ];
 
-/// All that a configuration says, but for where it was said; the secret in the open.
+/// All that a configuration says, but for where it was said; the secrets in the open.
 fn said(result: Result<Config, ConfigError>) -> String {
     use secrecy::ExposeSecret;
     match result {
         Ok(config) => {
             let secret = config.component.secret.expose_secret().to_owned();
+            let password = match &config.storage.engine {
+                Engine::Postgres(postgres) => postgres.password.as_ref().ok().cloned().flatten(),
+                Engine::Sled => None,
+            };
+            let password = password.map(|it| it.expose_secret().to_owned());
             let source = Source::Environment;
-            format!("{:?} {secret}", Config { source, ..config })
+            let config = Config { source, ..config };
+            format!("{config:?} {secret} {password:?}")
         }
-        // Of the keys that are refused here: an empty file holds no secret, and no certificate.
+        // Of the keys that are refused here: a device holds no secret, and no certificate.
         Err(error) => error
             .to_string()
             .split_once("/dev/null: ")
@@ -77,27 +112,36 @@ fn said(result: Result<Config, ConfigError>) -> String {
 
 /// As `LEAST`, but without what the key itself says; and with what it makes no sense without.
 fn file(section: &str, name: &str, value: &str) -> String {
-    let least = [
-        ("component", "jid", "\"private.example.org\""),
-        ("component", "secret", "\"s3cret\""),
-    ];
-    let mut text = String::new();
-    if name.starts_with("tls_") {
-        text.push_str("component.tls = \"on\"\n");
-    }
-    for (other_section, other, least) in least {
+    let mut text = beside(section, name);
+    for (other, least) in [("jid", "private.example.org"), ("secret", "s3cret")] {
         let replaced = other == name || (other == "secret" && name == "secret_file");
-        if !(section == other_section && replaced) {
-            text.push_str(&format!("{other_section}.{other} = {least}\n"));
+        if section != "component" || !replaced {
+            text.push_str(&format!("component.{other} = {least:?}\n"));
         }
     }
     text + &format!("{section}.{name} = {value}\n")
 }
 
+/// What has to be said for the key to make sense.
+fn beside(section: &str, name: &str) -> String {
+    let mut text = String::new();
+    if name.starts_with("tls_") {
+        text.push_str(&format!("{section}.tls = \"on\"\n"));
+    }
+    let of_postgres = section == "storage.postgres" || name == "standby_retry_seconds";
+    if of_postgres {
+        text.push_str("storage.engine = \"postgres\"\n");
+    }
+    if (of_postgres || name == "engine") && name != "hosts" {
+        text.push_str("storage.postgres.hosts = [\"db\"]\n");
+    }
+    text
+}
+
 #[test]
 fn each_key_has_a_twin_that_says_the_same_and_wins() {
     let folder = Folder::new();
-    let least = said(from(&LEAST));
+    let jid_and_secret = "component.jid = \"private.example.org\"\ncomponent.secret = \"s3cret\"\n";
     for key in SETTINGS {
         let variable = key.variable();
         let (_, in_file, in_variable) = *TWINS
@@ -105,15 +149,15 @@ fn each_key_has_a_twin_that_says_the_same_and_wins() {
             .find(|(twin, ..)| variable == format!("PRIVATE_STORAGE_{twin}"))
             .unwrap_or_else(|| panic!("{variable} is missing from this test"));
 
-        let by_file = said(folder.load(&file(key.section, key.name, in_file), &[]));
-        assert_ne!(by_file, least, "{key} in the file changes something");
-
-        let given = format!("{}.{} = \n", key.section, key.name);
-        let overridden = match key.name.starts_with("tls_") {
-            true => file(key.section, key.name, "").replace(&given, ""),
-            false => file("component", "none", "").replace("component.none = \n", ""),
+        let rest = beside(key.section, key.name) + jid_and_secret;
+        let without = match key.name {
+            // There is nothing between a whole database and none.
+            "engine" | "hosts" => from(&LEAST),
+            _ => folder.load(&rest, &[]),
         };
-        let by_variable = said(folder.load(&overridden, &[(&variable, in_variable)]));
+        let by_file = said(folder.load(&file(key.section, key.name, in_file), &[]));
+        assert_ne!(by_file, said(without), "{key} in the file changes something");
+        let by_variable = said(folder.load(&rest, &[(&variable, in_variable)]));
         assert_eq!(by_variable, by_file, "{variable} says the same as {key}");
     }
     assert_eq!(TWINS.len(), SETTINGS.len());

@@ -1,6 +1,6 @@
 //! What is asked for, and what is found.
 
-use crate::{Owner, ReadError, Store};
+use crate::Owner;
 
 /// What is asked for.
 #[derive(Debug)]
@@ -30,26 +30,4 @@ pub enum Under {
     Namespace,
     #[default]
     Nothing,
-}
-
-/// Reads. This may wait for the disk.
-pub fn find(store: &Store, query: &Query) -> Result<Vec<Elements>, ReadError> {
-    let Query {
-        owner,
-        namespace,
-        names,
-        or_all,
-    } = query;
-    let find_one = |name: &String| {
-        let mut text = String::new();
-        let under = if store.read(owner, namespace, Some(name), &mut text)? > 0 {
-            Under::Name
-        } else if *or_all && store.read(owner, namespace, None, &mut text)? > 0 {
-            Under::Namespace
-        } else {
-            Under::Nothing
-        };
-        Ok(Elements { text, under })
-    };
-    names.iter().map(find_one).collect()
 }

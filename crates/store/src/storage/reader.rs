@@ -6,13 +6,12 @@ use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 use tokio::task::spawn_local;
 
-use super::query::{Elements, Query, find};
-use crate::{ReadError, Store};
+use super::query::{Elements, Query};
+use crate::{Asked, ReadError, Store};
 use xps_base::clock::Instant;
 use xps_base::panics;
 use xps_base::threads::Workers;
@@ -20,11 +19,8 @@ use xps_base::threads::Workers;
 /// How many bytes may have been read that nobody has sent on yet, beside one batch.
 pub(super) const MAX_HELD: usize = 1024 * 1024;
 
-/// How many queries are read in a batch at most; it is over, too, when so many bytes have been read, or
-/// for so long.
+/// How many queries the store is asked at once at most. It may read fewer.
 const BATCH: usize = 256;
-pub(super) const BATCH_BYTES: usize = 512 * 1024;
-const BATCH_TIME: Duration = Duration::from_millis(2);
 
 /// The memory of what was read, while it counts for [`Storage::get`](super::Storage::get). It does until
 /// this is dropped.
@@ -45,25 +41,30 @@ pub struct Reader {
     /// One, as a read may have to wait for the disk; without it, whoever asks reads.
     thread: Option<Workers>,
     /// What is to be read next, and whether that is under way.
-    asked: RefCell<VecDeque<Box<dyn Asked>>>,
+    waiting: RefCell<VecDeque<Box<dyn Waiting>>>,
     is_reading: Cell<bool>,
     held: Arc<AllHeld>,
 }
 
 /// Something that was asked for.
-trait Asked: Send {
-    /// Reads it. How many bytes were found.
-    fn read(&mut self, store: &Store) -> usize;
+trait Waiting: Send {
+    fn asked(&self) -> Asked;
+
+    /// Makes of what was found what is to be told: `None` if reading it has panicked. How many bytes were found.
+    fn make(&mut self, found: Found) -> usize;
 
     /// Tells whoever has asked. What was read is held until they let go of it.
     fn tell(self: Box<Self>, held: Held);
 }
 
+/// `None` where reading has panicked.
+type Found = Option<Result<Vec<Elements>, ReadError>>;
+
 struct Question<T, F> {
-    query: Arc<Query>,
+    asked: Asked,
     /// What is made of what is found, on the thread that reads.
     make: Option<F>,
-    /// `None` where that has panicked.
+    /// `None` where that, or reading, has panicked.
     made: Option<T>,
     tell: oneshot::Sender<(Option<T>, Held)>,
 }
@@ -74,7 +75,7 @@ impl Reader {
         Rc::new(Self {
             store,
             thread,
-            asked: RefCell::default(),
+            waiting: RefCell::default(),
             is_reading: Cell::new(false),
             held: Arc::default(),
         })
@@ -94,16 +95,20 @@ impl Reader {
     {
         let (tell, told) = oneshot::channel();
         let mut question = Box::new(Question {
-            query,
+            asked: Asked {
+                query,
+                since: Instant::now(),
+            },
             make: Some(make),
             made: None,
             tell,
         });
-        if at_once || self.thread.is_none() {
-            let bytes = question.read(&self.store);
+        if self.thread.is_none() || (at_once && self.store.is_quick()) {
+            let found = find(&self.store, &[question.asked()]).pop();
+            let bytes = question.make(found.flatten());
             question.tell(self.hold(bytes));
         } else {
-            self.asked.borrow_mut().push_back(question);
+            self.waiting.borrow_mut().push_back(question);
             if !self.is_reading.replace(true) {
                 drop(spawn_local(Rc::clone(self).read_all()));
             }
@@ -118,17 +123,17 @@ impl Reader {
     /// longer than most reads.
     async fn read_all(self: Rc<Self>) {
         while let Some(thread) = &self.thread
-            && !self.asked.borrow().is_empty()
+            && !self.waiting.borrow().is_empty()
         {
             while self.held.bytes.load(Relaxed) >= MAX_HELD {
                 self.held.less.notified().await;
             }
-            let batch = self.asked.borrow().len().min(BATCH);
-            let batch: Vec<_> = self.asked.borrow_mut().drain(..batch).collect();
+            let batch = self.waiting.borrow().len().min(BATCH);
+            let batch: Vec<_> = self.waiting.borrow_mut().drain(..batch).collect();
             let store = self.store.clone();
             let (mut batch, found) = thread.run(move || read(&store, batch)).await;
             for it in batch.drain(found.len()..).rev() {
-                self.asked.borrow_mut().push_front(it);
+                self.waiting.borrow_mut().push_front(it);
             }
             for (it, bytes) in batch.into_iter().zip(found) {
                 it.tell(self.hold(bytes));
@@ -147,36 +152,44 @@ impl Reader {
 }
 
 /// Reads the first of these, at least one; how many bytes were found for each.
-fn read(store: &Store, mut batch: Vec<Box<dyn Asked>>) -> (Vec<Box<dyn Asked>>, Vec<usize>) {
-    let begun = Instant::now();
-    let mut all = 0;
-    let mut found = Vec::with_capacity(batch.len());
-    for it in &mut batch {
-        let bytes = it.read(store);
-        found.push(bytes);
-        all += bytes;
-        if all >= BATCH_BYTES || begun.elapsed() >= BATCH_TIME {
-            break;
-        }
-    }
-    (batch, found)
+fn read(store: &Store, mut batch: Vec<Box<dyn Waiting>>) -> (Vec<Box<dyn Waiting>>, Vec<usize>) {
+    let asked: Vec<Asked> = batch.iter().map(|it| it.asked()).collect();
+    let found = find(store, &asked);
+    let made = batch.iter_mut().zip(found);
+    let bytes = made.map(|(it, found)| it.make(found)).collect();
+    (batch, bytes)
 }
 
-impl<T, F> Asked for Question<T, F>
+/// What is found for the first of these, at least one.
+fn find(store: &Store, asked: &[Asked]) -> Vec<Found> {
+    let together = panics::caught(|| store.find(asked)).unwrap_or_default();
+    if !together.is_empty() {
+        return together.into_iter().map(Some).collect();
+    }
+    // Whichever it was that has panicked, it costs that one.
+    let alone = match asked {
+        [first, _, ..] => panics::caught(|| store.find(std::slice::from_ref(first))),
+        _ => None,
+    };
+    vec![alone.and_then(|found| found.into_iter().next())]
+}
+
+impl<T, F> Waiting for Question<T, F>
 where
     T: Send,
     F: FnOnce(Result<Vec<Elements>, ReadError>) -> T + Send,
 {
-    fn read(&mut self, store: &Store) -> usize {
-        let make = self.make.take();
-        let read = panics::caught(|| {
-            let found = find(store, &self.query);
-            let elements = found.as_deref().unwrap_or_default();
-            let bytes = elements.iter().map(|it| it.text.len()).sum();
-            (make.map(|make| make(found)), bytes)
-        });
-        let (made, bytes) = read.unwrap_or_default();
-        self.made = made;
+    fn asked(&self) -> Asked {
+        self.asked.clone()
+    }
+
+    fn make(&mut self, found: Found) -> usize {
+        let (Some(found), Some(make)) = (found, self.make.take()) else {
+            return 0;
+        };
+        let texts = found.iter().flatten();
+        let bytes = texts.map(|it| it.text.len()).sum();
+        self.made = panics::caught(|| make(found));
         bytes
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::mpsc;
 
-use super::{Rig, change, get, set};
+use super::{Rig, assert_compacted, change, get, set};
 use crate::Store;
 
 const OWNERS: usize = 40;
@@ -39,7 +39,7 @@ fn assert_is(store: &Store, model: &Model) {
     }
 }
 
-pub(super) fn what_is_stored_stays_while_it_is_compacted_and_after(rig: &impl Rig) {
+pub fn what_is_stored_stays_while_it_is_compacted_and_after(rig: &dyn Rig) {
     let (store, mut model) = (rig.open(), Model::new());
     let mut round = 0;
     for _ in 0..60 {
@@ -56,7 +56,7 @@ pub(super) fn what_is_stored_stays_while_it_is_compacted_and_after(rig: &impl Ri
                 break result;
             }
         };
-        result.unwrap();
+        assert_compacted(result.map(drop));
         assert_is(&store, &model);
     }
     store.close();
@@ -66,7 +66,7 @@ pub(super) fn what_is_stored_stays_while_it_is_compacted_and_after(rig: &impl Ri
     assert_is(&store, &model);
 }
 
-pub(super) fn closing_in_the_middle_of_a_compaction_loses_nothing(rig: &impl Rig) {
+pub fn closing_in_the_middle_of_a_compaction_loses_nothing(rig: &dyn Rig) {
     let (mut store, mut model) = (rig.open(), Model::new());
     for round in 0..8 {
         disturb(&store, &mut model, round);

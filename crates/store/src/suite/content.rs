@@ -3,7 +3,7 @@
 use super::{Rig, change, get, owner, set};
 use crate::{Change, Value};
 
-pub(super) fn a_value_is_replaced_and_deleted_as_a_whole(rig: &dyn Rig) {
+pub fn a_value_is_replaced_and_deleted_as_a_whole(rig: &dyn Rig) {
     let store = rig.open();
     set(
         &store,
@@ -26,7 +26,7 @@ pub(super) fn a_value_is_replaced_and_deleted_as_a_whole(rig: &dyn Rig) {
     set(&store, "j@c", vec![]);
 }
 
-pub(super) fn of_two_changes_of_one_name_the_last_counts(rig: &dyn Rig) {
+pub fn of_two_changes_of_one_name_the_last_counts(rig: &dyn Rig) {
     let store = rig.open();
     set(
         &store,
@@ -42,7 +42,7 @@ pub(super) fn of_two_changes_of_one_name_the_last_counts(rig: &dyn Rig) {
     assert_eq!(get(&store, "j@c", "n", None), "");
 }
 
-pub(super) fn a_namespace_is_read_in_the_order_of_names_and_counted(rig: &dyn Rig) {
+pub fn a_namespace_is_read_in_the_order_of_names_and_counted(rig: &dyn Rig) {
     let store = rig.open();
     for name in ["b", "a-", "a", "é", "ab", "B"] {
         set(
@@ -71,7 +71,7 @@ pub(super) fn a_namespace_is_read_in_the_order_of_names_and_counted(rig: &dyn Ri
     assert_eq!(store.read(&owner("j@c"), "n", None, &mut text), Ok(7));
 }
 
-pub(super) fn what_is_a_prefix_of_another_stays_apart(rig: &dyn Rig) {
+pub fn what_is_a_prefix_of_another_stays_apart(rig: &dyn Rig) {
     let store = rig.open();
     let parts = ["a", "ab", "a\u{1}", "a b", "abc"];
     for o in parts {
@@ -90,7 +90,7 @@ pub(super) fn what_is_a_prefix_of_another_stays_apart(rig: &dyn Rig) {
     assert_eq!(get(&store, "a", "", None), "");
 }
 
-pub(super) fn every_length_comes_back_whole(rig: &dyn Rig) {
+pub fn every_length_comes_back_whole(rig: &dyn Rig) {
     let kib64 = 64 * 1024;
     let lengths = [0, 1, kib64 - 1, kib64, kib64 + 1, 2 * kib64, 300 * 1024];
     // 'é' takes two bytes, so that the end of a chunk falls into a character.
@@ -115,7 +115,7 @@ pub(super) fn every_length_comes_back_whole(rig: &dyn Rig) {
     assert_eq!(get(&store, "j@c", "n", None), lengths.map(text).concat());
 }
 
-pub(super) fn a_shrunk_value_leaves_no_stale_chunk(rig: &dyn Rig) {
+pub fn a_shrunk_value_leaves_no_stale_chunk(rig: &dyn Rig) {
     let store = rig.open();
     for length in [300 * 1024, 100 * 1024, 65_537, 65_536, 200 * 1024, 1, 0] {
         let text = "x".repeat(length);

@@ -7,7 +7,7 @@ use xps_base::threads;
 
 use crate::{ChangeSet, Quota, SetError};
 
-pub(super) fn a_refused_set_changes_nothing(rig: &dyn Rig) {
+pub fn a_refused_set_changes_nothing(rig: &dyn Rig) {
     let store = rig.open();
     set(
         &store,
@@ -63,7 +63,7 @@ pub(super) fn a_refused_set_changes_nothing(rig: &dyn Rig) {
     );
 }
 
-pub(super) fn limits_are_inclusive_and_hold_for_the_state_after_the_set(rig: &dyn Rig) {
+pub fn limits_are_inclusive_and_hold_for_the_state_after_the_set(rig: &dyn Rig) {
     let store = rig.open();
     let quota = Quota {
         max_namespace_bytes: 8,
@@ -89,7 +89,7 @@ pub(super) fn limits_are_inclusive_and_hold_for_the_state_after_the_set(rig: &dy
     assert_eq!(get(&store, "j@c", "n", None), "abcdefgh");
 }
 
-pub(super) fn what_is_over_a_lowered_limit_can_shrink_but_not_grow(rig: &dyn Rig) {
+pub fn what_is_over_a_lowered_limit_can_shrink_but_not_grow(rig: &dyn Rig) {
     let store = rig.open();
     set(
         &store,
@@ -131,7 +131,7 @@ pub(super) fn what_is_over_a_lowered_limit_can_shrink_but_not_grow(rig: &dyn Rig
     assert_eq!(get(&store, "j@c", "n", None), "123456");
 }
 
-pub(super) fn usage_is_the_same_after_reopening(rig: &dyn Rig) {
+pub fn usage_is_the_same_after_reopening(rig: &dyn Rig) {
     let store = rig.open();
     let long = "x".repeat(100_000);
     set(
@@ -175,7 +175,7 @@ pub(super) fn usage_is_the_same_after_reopening(rig: &dyn Rig) {
     assert_eq!(set(vec![change("n", "c", Some(""))]), Err(too_many));
 }
 
-pub(super) fn quotas_are_exact_however_many_submit_at_once(rig: &dyn Rig) {
+pub fn quotas_are_exact_however_many_submit_at_once(rig: &dyn Rig) {
     const THREADS: usize = 4;
     const EACH: usize = 100;
     let store = rig.open();

@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use super::{Rig, change, get, owner, set, set_within};
+use super::{Rig, change, get, owner, put_note, remove, set, set_within};
 use crate::record::CHUNK_BYTES;
 use crate::{Amount, ChangeSet, Existing, NamespaceUsage, Quota, Store, Totals};
 
@@ -19,13 +19,7 @@ fn owners(store: &Store) -> Vec<String> {
     }
 }
 
-fn remove(store: &Store, address: &str) {
-    let (done, answer) = mpsc::channel();
-    store.remove(owner(address), move |result| done.send(result).unwrap());
-    assert_eq!(answer.recv().unwrap(), Ok(()));
-}
-
-pub fn every_owner_is_listed_once(rig: &impl Rig) {
+pub fn every_owner_is_listed_once(rig: &dyn Rig) {
     let store = rig.open();
     assert_eq!(owners(&store), [""; 0]);
     // One address is the beginning of another, and bytes behind it sort to either side.
@@ -53,7 +47,35 @@ pub fn every_owner_is_listed_once(rig: &impl Rig) {
     assert_eq!(owners(&store), sorted);
 }
 
-pub fn all_that_an_owner_has_comes_at_once(rig: &impl Rig) {
+pub fn owners_are_listed_with_how_much_they_have(rig: &dyn Rig) {
+    let store = rig.open();
+    for (address, names) in [("a@x", 1), ("b@x", 2), ("c@x", 3)] {
+        for name in 0..names {
+            let change = change("n", &name.to_string(), Some("<a/>"));
+            set(&store, address, vec![change]);
+        }
+    }
+    // Who has nothing but a note is not one, and neither is who has nothing any more.
+    put_note(&store, "a@note", Some("noted"));
+    set(&store, "b@gone", vec![change("n", "a", Some("<a/>"))]);
+    set(&store, "b@gone", vec![change("n", "a", None)]);
+    let amount = |elements| Amount {
+        bytes: 4 * elements,
+        elements,
+    };
+    let found = store.owners_with_amounts(None, 2);
+    assert_eq!(
+        found,
+        Ok(vec![(owner("a@x"), amount(1)), (owner("b@x"), amount(2))])
+    );
+    let found = store.owners_with_amounts(Some(&owner("b@x")), 2);
+    assert_eq!(found, Ok(vec![(owner("c@x"), amount(3))]));
+    let between = store.owners_with_amounts(Some(&owner("b@xx")), 2);
+    assert_eq!(between, Ok(vec![(owner("c@x"), amount(3))]));
+    assert_eq!(store.owners_with_amounts(Some(&owner("c@x")), 2), Ok(vec![]));
+}
+
+pub fn all_that_an_owner_has_comes_at_once(rig: &dyn Rig) {
     let store = rig.open();
     let long = format!("<long>{}</long>", "x".repeat(3 * CHUNK_BYTES));
     set(&store, "a@x", vec![change("n2", "a", Some("<a/>"))]);
@@ -96,7 +118,7 @@ pub fn all_that_an_owner_has_comes_at_once(rig: &impl Rig) {
     assert!(store.owner_data(&owner("b@x")).unwrap().entries.is_empty());
 }
 
-pub fn of_who_is_removed_nothing_is_left(rig: &impl Rig) {
+pub fn of_who_is_removed_nothing_is_left(rig: &dyn Rig) {
     let store = rig.open();
     let long = format!("<long>{}</long>", "x".repeat(3 * CHUNK_BYTES));
     for address in ["a@x", "a@xx"] {
@@ -123,7 +145,7 @@ pub fn of_who_is_removed_nothing_is_left(rig: &impl Rig) {
     remove(&store, "nobody@x");
 }
 
-pub fn one_namespace_is_removed_alone(rig: &impl Rig) {
+pub fn one_namespace_is_removed_alone(rig: &dyn Rig) {
     let store = rig.open();
     let long = format!("<long>{}</long>", "x".repeat(3 * CHUNK_BYTES));
     for address in ["a@x", "b@x"] {
@@ -169,11 +191,11 @@ pub fn one_namespace_is_removed_alone(rig: &impl Rig) {
         whole: true,
     };
     assert_eq!(store.totals(patience), Ok(totals));
-    let none = store.totals(Duration::ZERO);
-    assert_eq!(none, Ok(Totals::default()), "it says that it is not all");
+    let found = store.totals(Duration::ZERO).unwrap();
+    assert!(found == totals || !found.whole, "{found:?}");
 }
 
-pub fn a_set_that_keeps_what_is_there_adds_the_rest(rig: &impl Rig) {
+pub fn a_set_that_keeps_what_is_there_adds_the_rest(rig: &dyn Rig) {
     let store = rig.open();
     set(&store, "a@x", vec![change("n", "a", Some("<a>old</a>"))]);
     let (done, answer) = mpsc::channel();
@@ -190,34 +212,4 @@ pub fn a_set_that_keeps_what_is_there_adds_the_rest(rig: &impl Rig) {
     });
     assert_eq!(answer.recv().unwrap(), Ok(()));
     assert_eq!(get(&store, "a@x", "n", None), "<a>old</a><b/>");
-}
-
-pub fn a_note_is_kept_beside_what_an_owner_has_and_goes_with_it(rig: &impl Rig) {
-    let store = rig.open();
-    let note = |text: String| {
-        let (done, answer) = mpsc::channel();
-        store.put_note(owner("a@x"), Some(text), move |result| {
-            done.send(result).unwrap()
-        });
-        assert_eq!(answer.recv().unwrap(), Ok(()));
-    };
-    assert_eq!(store.note(&owner("a@x")), Ok(None));
-    note("x".repeat(200_000));
-    note("short".to_owned());
-    set(&store, "a@x", vec![change("n", "a", Some("<a/>"))]);
-    let (done, answer) = mpsc::channel();
-    store.compact(move |result| done.send(result.is_ok()).unwrap());
-    assert!(answer.recv().unwrap());
-    store.close();
-
-    let store = rig.open();
-    assert_eq!(store.note(&owner("a@x")), Ok(Some("short".to_owned())));
-    assert_eq!(store.note(&owner("a@")), Ok(None), "nobody else's");
-    assert_eq!(store.owners(None, 10), Ok(vec![owner("a@x")]));
-    let amount = store.amount(&owner("a@x")).unwrap();
-    assert_eq!((amount.bytes, amount.elements), (4, 1));
-    let (done, answer) = mpsc::channel();
-    store.remove(owner("a@x"), move |result| done.send(result).unwrap());
-    assert_eq!(answer.recv().unwrap(), Ok(()));
-    assert_eq!(store.note(&owner("a@x")), Ok(None));
 }

@@ -10,7 +10,8 @@ use tokio::sync::watch;
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::sleep;
 
-use super::{BATCH_BYTES, MAX_HELD};
+use super::MAX_HELD;
+use crate::local::BATCH_BYTES;
 use crate::suite::{change, owner, set};
 use crate::{Query, Storage, Store};
 
@@ -65,6 +66,37 @@ fn what_is_held_is_bounded_and_each_owner_is_read_in_the_order_of_asking() {
             get.await.unwrap();
         }
         assert!(found.borrow().iter().copied().eq(0..GETS), "{found:?}");
+    };
+    runtime.unwrap().block_on(LocalSet::new().run_until(gets));
+}
+
+#[test]
+fn a_panic_in_a_batch_costs_the_one_that_met_it() {
+    let store = Store::by_caller();
+    set(&store, "u@h", vec![change("n", "a", Some("<a/>"))]);
+    let storage = Storage::new(store).unwrap();
+    let runtime = Builder::new_current_thread().enable_time().build();
+    let gets = async {
+        let get = |number: usize| {
+            let query = Arc::new(Query {
+                owner: owner("u@h"),
+                namespace: "n".to_owned(),
+                names: vec!["a".to_owned()],
+                or_all: false,
+            });
+            let got = storage.get(query, move |found| {
+                assert_ne!(number, 3);
+                found.unwrap()[0].text.clone()
+            });
+            spawn_local(async move { got.await.0 })
+        };
+        let gets: Vec<_> = (0..6).map(get).collect();
+        for (number, get) in gets.into_iter().enumerate() {
+            match get.await {
+                Ok(found) => assert_eq!(found, "<a/>"),
+                Err(error) => assert!(number == 3 && error.is_panic(), "{number}"),
+            }
+        }
     };
     runtime.unwrap().block_on(LocalSet::new().run_until(gets));
 }

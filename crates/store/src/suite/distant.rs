@@ -1,0 +1,142 @@
+//! A backend that is out of reach when a test says so.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
+
+use crate::local::Local;
+use crate::memory::Memory;
+use crate::{
+    Amount, Asked, Backend, CompactError, Compacted, Done, Elements, NamespaceUsage, Observer,
+    Owner, OwnerData, ReadError, SetError, Told, Totals, Work,
+};
+
+/// A store in memory that is like a database server: reading it takes long, others may write to it, and it can be out
+/// of reach.
+#[derive(Debug)]
+pub struct Distant {
+    near: Arc<Local>,
+    is_away: AtomicBool,
+}
+
+impl Distant {
+    /// One without threads, which can be reached.
+    #[must_use]
+    pub fn by_caller() -> Arc<Self> {
+        Arc::new(Self {
+            near: Arc::new(Local::by_caller(Arc::new(Memory::default()))),
+            is_away: AtomicBool::new(false),
+        })
+    }
+
+    /// The same store, as another instance reaches it.
+    #[must_use]
+    pub fn of_another(&self) -> Arc<Self> {
+        Arc::new(Self {
+            near: Arc::clone(&self.near),
+            is_away: AtomicBool::new(false),
+        })
+    }
+
+    /// Takes it out of reach, or back.
+    pub fn set_away(&self, is_away: bool) {
+        self.is_away.store(is_away, SeqCst);
+    }
+
+    fn near(&self) -> Result<&Local, ReadError> {
+        match self.is_away.load(SeqCst) {
+            true => Err(ReadError::Unreachable),
+            false => Ok(&self.near),
+        }
+    }
+}
+
+impl Backend for Distant {
+    fn is_quick(&self) -> bool {
+        false
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn find(&self, asked: &[Asked]) -> Vec<Result<Vec<Elements>, ReadError>> {
+        match self.near() {
+            Ok(near) => near.find(asked),
+            Err(error) => asked.iter().map(|_| Err(error)).collect(),
+        }
+    }
+
+    fn read(
+        &self,
+        owner: &Owner,
+        namespace: &str,
+        name: Option<&str>,
+        out: &mut String,
+    ) -> Result<u64, ReadError> {
+        self.near()?.read(owner, namespace, name, out)
+    }
+
+    fn note(&self, owner: &Owner) -> Result<Option<String>, ReadError> {
+        self.near()?.note(owner)
+    }
+
+    fn owners(
+        &self,
+        after: Option<&Owner>,
+        most: usize,
+    ) -> Result<Vec<(Owner, Amount)>, ReadError> {
+        self.near()?.owners(after, most)
+    }
+
+    fn owner_data(&self, owner: &Owner) -> Result<OwnerData, ReadError> {
+        self.near()?.owner_data(owner)
+    }
+
+    fn amount(&self, owner: &Owner) -> Result<Amount, ReadError> {
+        self.near()?.amount(owner)
+    }
+
+    fn namespace_usage(&self, owner: &Owner) -> Result<Vec<NamespaceUsage>, ReadError> {
+        self.near()?.namespace_usage(owner)
+    }
+
+    fn totals(&self, patience: Duration) -> Result<Totals, ReadError> {
+        self.near()?.totals(patience)
+    }
+
+    fn submit(&self, work: Work, done: Done) {
+        match self.near() {
+            Ok(near) => near.submit(work, done),
+            Err(_) => done.tell(Err(SetError::Unreachable)),
+        }
+    }
+
+    fn compact(&self, done: Told<Result<Compacted, CompactError>>) {
+        done.tell(Err(CompactError::NothingToDo));
+    }
+
+    fn failed(&self) -> bool {
+        self.near().is_err()
+    }
+
+    fn measure(&self, observer: Arc<dyn Observer>) {
+        self.near.measure(observer);
+    }
+
+    fn count(&self) {
+        self.near.count();
+    }
+
+    fn when_reached(&self, tell: Box<dyn FnOnce() + Send>) {
+        self.near.when_reached(tell);
+    }
+
+    fn when_lost(&self, callback: Box<dyn FnOnce() + Send>) {
+        self.near.when_lost(callback);
+    }
+
+    fn close(&self) {
+        self.near.close();
+    }
+}

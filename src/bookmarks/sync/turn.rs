@@ -1,0 +1,331 @@
+//! What is done when a request has its turn: both sides are brought into step, and what they have then is noted.
+//!
+//! Another instance may do that for the same owner at the same time, and an administrator may put something else
+//! there. So what is noted is read before anything else, and noted only over that: otherwise both sides are brought
+//! into step once more, now as by a get, since what the client has changed is in the node already.
+
+use super::super::baseline::Baseline;
+use super::super::decide::{left_of, left_unseen};
+use super::super::legacy::List;
+use super::super::pep::{Account, Failure};
+use super::super::queue::{Passed, Place};
+use super::super::request::{Content, Request};
+use super::super::steps::{Common, Stored};
+use super::super::views::LastView;
+use super::{BookmarkSync, domain_of};
+use crate::address;
+use crate::panics;
+use crate::service::{Answer, BOOKMARKS};
+use crate::store::{Owner, Query, ReadError, SetError};
+use crate::threads::Workers;
+
+/// How often it is tried at most. What is left to be noted then is found out with the next request.
+const TRIES: usize = 5;
+
+/// What is noted about an owner.
+#[derive(Debug, Default)]
+struct Noted {
+    text: Option<String>,
+    /// What both sides had in common.
+    baseline: Option<Baseline>,
+}
+
+/// What is noted of it from now on, if that is something else.
+type Left = Option<Option<String>>;
+
+impl BookmarkSync {
+    /// These were stored, and PEP does not learn of it: what both sides had in common is less now.
+    pub async fn stored_alone(&self, owner: &Owner, stored: List) {
+        let place = self.queues.enter(owner, 0, 0);
+        let _turn = place.turn().await;
+        let Ok(noted) = self.noted(owner).await else {
+            return;
+        };
+        if noted.baseline.is_none() {
+            return;
+        }
+        let bytes = stored.bytes();
+        let read = move || panics::caught(|| stored.read().base());
+        let rooms = self.workers().compute(bytes, read).await;
+        // Where that panics, nobody knows what is left.
+        let left = move |baseline: &Baseline| {
+            let left = |rooms| panics::caught(|| left_unseen(baseline, rooms).write());
+            Some(rooms.as_ref().and_then(left))
+        };
+        self.note_less(owner, &place, noted, bytes, left).await;
+    }
+
+    /// Serves a request when it is its turn.
+    pub(super) async fn serve_in_turn(&self, request: &Request, place: &Place<'_>) {
+        let owner = &request.owner;
+        let _turn = place.turn().await;
+        request.has_begun.set(true);
+        if let Err(failure) = self.bring_into_step(request, place).await {
+            self.tell(owner, &failure);
+            if failure == Failure::Broken {
+                request.reply.borrow_mut().send(Answer::broken);
+            }
+            self.reply_from_store(request, place);
+            if let Content::Set { rooms, shown, .. } = &request.content {
+                let (rooms, shown) = (rooms.clone(), shown.clone());
+                self.note_left(owner, place, rooms, shown).await;
+            }
+        }
+        self.note_passed(owner, place).await;
+    }
+
+    /// Notes what is left of what both sides had in common, after sets that did not wait for their turn.
+    pub(super) async fn note_passed(&self, owner: &Owner, place: &Place<'_>) {
+        while let Some(Passed { rooms, shown }) = place.passed() {
+            self.note_left(owner, place, rooms, shown).await;
+        }
+    }
+
+    /// Brings both sides into step, answers, and notes what both have then.
+    async fn bring_into_step(&self, request: &Request, place: &Place<'_>) -> Result<(), Failure> {
+        let owner = &request.owner;
+        // What both sides had in common a moment ago. What is missing in the node now was deleted since.
+        let mut seen: Option<Baseline> = None;
+        for _ in 0..TRIES {
+            let noted = self.noted(owner).await.map_err(|_| Failure::Store)?;
+            let is_first = seen.is_none();
+            let stored = self.stored(request, noted.baseline, seen).await?;
+            let common = self.take_step(request, place, stored).await?;
+            self.reply_in_step(request, place).await;
+            let Some(Common { baseline, note }) = common else {
+                return Ok(());
+            };
+            seen = Some(baseline);
+            if is_first && !self.is_still_stored(request).await? {
+                continue;
+            }
+            if !self.note(owner, place, noted.text, Some(note)).await {
+                return Ok(());
+            }
+        }
+        tracing::debug!(
+            "what is noted about the bookmarks of {} was changed by others {TRIES} times",
+            owner.as_str()
+        );
+        Ok(())
+    }
+
+    /// Fetches the node, shows what is in it, and changes what is to be changed. What is to be noted
+    /// then, if it is something else than was.
+    async fn take_step(
+        &self,
+        request: &Request,
+        place: &Place<'_>,
+        stored: Stored,
+    ) -> Result<Option<Common>, Failure> {
+        let Request { owner, asker, .. } = request;
+        let account = Account {
+            owner,
+            address: address::bare(asker),
+            is_gone: place.is_gone(),
+            link: self.steps.pep().link(),
+        };
+        let grant = self.grant(domain_of(owner));
+        let grant = grant.ok_or(Failure::Ungranted)?;
+        let compared = self.steps.compare(account, stored).await?;
+        let changes = compared.changes;
+        if let Some(view) = compared.view.filter(|_| !request.is_answered()) {
+            let in_step = changes.are_none();
+            if !place.is_gone().get() {
+                let shown = self.shown.will_be(owner, asker, &view.rooms, in_step);
+                shown.await;
+            }
+            if !request.show(self.shown.views(), &self.metrics, view, in_step) {
+                self.shown.save_later(owner, asker);
+            }
+        }
+        self.steps.make(account, changes, grant.owner).await?;
+        Ok(compared.common)
+    }
+
+    /// Both sides are in step.
+    async fn reply_in_step(&self, request: &Request, place: &Place<'_>) {
+        let is_news = request.is_in_step(self.shown.views());
+        if is_news && !place.is_gone().get() {
+            self.shown.save(&request.owner, &request.asker).await;
+        }
+        request.reply_done();
+    }
+
+    /// What is compared with the node, over what is noted, and over what was seen if it is compared again. What is
+    /// noted was read before: so it is never about a later list.
+    async fn stored(
+        &self,
+        request: &Request,
+        baseline: Option<Baseline>,
+        seen: Option<Baseline>,
+    ) -> Result<Stored, Failure> {
+        let is_again = seen.is_some();
+        let baseline = match (baseline, seen) {
+            (Some(baseline), Some(seen)) => Some(baseline.with(&seen)),
+            (baseline, seen) => baseline.or(seen),
+        };
+        let as_of_now = is_again || self.storage.is_shared();
+        let (list, shown, is_set) = match &request.content {
+            Content::Set { stored, shown, .. } if !is_again => {
+                let stored = stored.borrow_mut().take().ok_or(Failure::Gone)?;
+                (List::Read(stored), shown.clone(), true)
+            }
+            Content::Get(found) if !as_of_now => {
+                (List::Text(found.stored().to_owned()), None, false)
+            }
+            Content::Get(_) | Content::Set { .. } => {
+                let list = self.list_now(&request.owner).await;
+                (List::Text(list.map_err(|_| Failure::Store)?), None, false)
+            }
+        };
+        Ok(Stored {
+            list,
+            baseline,
+            is_noted: !is_again,
+            shown,
+            is_set,
+            max_rooms: self.settings.borrow().max_rooms,
+        })
+    }
+
+    /// Whether what a set has stored is still there: another instance may have stored something else since, and then
+    /// what is noted has to be about that.
+    async fn is_still_stored(&self, request: &Request) -> Result<bool, Failure> {
+        let Content::Set { rooms, .. } = &request.content else {
+            return Ok(true);
+        };
+        if !self.storage.is_shared() {
+            return Ok(true);
+        }
+        let list = self.list_now(&request.owner).await;
+        let list = List::Text(list.map_err(|_| Failure::Store)?);
+        let (bytes, rooms) = (list.bytes(), rooms.clone());
+        let compare = move || list.read().base() == rooms;
+        Ok(self.workers().compute(bytes, compare).await)
+    }
+
+    /// The bookmarks that are stored; empty if there are none.
+    async fn list_now(&self, owner: &Owner) -> Result<String, ReadError> {
+        let found = self.storage.look_up(Query {
+            owner: owner.clone(),
+            namespace: BOOKMARKS.0.to_owned(),
+            names: vec![BOOKMARKS.1.to_owned()],
+            or_all: false,
+        });
+        let found = found.await?.pop();
+        Ok(found.map(|elements| elements.text).unwrap_or_default())
+    }
+
+    /// These were stored and not brought into step: less is left of what both sides had in common.
+    async fn note_left(
+        &self,
+        owner: &Owner,
+        place: &Place<'_>,
+        rooms: Baseline,
+        shown: Option<LastView>,
+    ) {
+        let Ok(noted) = self.noted(owner).await else {
+            return;
+        };
+        let bytes = rooms.bytes();
+        let left = move |baseline: &Baseline| {
+            let left = left_of(baseline, &rooms, shown.as_ref());
+            (left != *baseline).then(|| Some(left.write()))
+        };
+        self.note_less(owner, place, noted, bytes, left).await;
+    }
+
+    /// Notes what is left of what both sides had in common; working that out goes through so many bytes beside.
+    async fn note_less(
+        &self,
+        owner: &Owner,
+        place: &Place<'_>,
+        mut noted: Noted,
+        bytes: usize,
+        left: impl Fn(&Baseline) -> Left + Clone + Send + 'static,
+    ) {
+        for _ in 0..TRIES {
+            let Some(baseline) = noted.baseline else {
+                return;
+            };
+            let (left, bytes) = (left.clone(), bytes + baseline.bytes());
+            let work = move || left(&baseline);
+            let Some(note) = self.workers().compute(bytes, work).await else {
+                return;
+            };
+            if !self.note(owner, place, noted.text, note).await {
+                return;
+            }
+            match self.noted(owner).await {
+                Ok(now) => noted = now,
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// What is noted about an owner.
+    async fn noted(&self, owner: &Owner) -> Result<Noted, ReadError> {
+        let text = match self.storage.note(owner).await {
+            // It is as good as none: then nothing is taken away.
+            Err(ReadError::Damaged) => None,
+            read => read?,
+        };
+        let Some(text) = text else {
+            return Ok(Noted::default());
+        };
+        let bytes = text.len();
+        let read = move || Noted {
+            baseline: Baseline::read(&text),
+            text: Some(text),
+        };
+        Ok(self.workers().compute(bytes, read).await)
+    }
+
+    /// Notes this in place of that. Whether something else was noted meanwhile, and so nothing is now.
+    async fn note(
+        &self,
+        owner: &Owner,
+        place: &Place<'_>,
+        was: Option<String>,
+        note: Option<String>,
+    ) -> bool {
+        if place.is_gone().get() {
+            return false;
+        }
+        // Where it fails the store is broken, and says so; the next request compares over less.
+        let put = self.storage.put_note_if(owner, was, note).await;
+        put == Err(SetError::Outdated)
+    }
+
+    fn workers(&self) -> &Workers {
+        self.steps.pep().workers()
+    }
+
+    fn tell(&self, owner: &Owner, failure: &Failure) {
+        // The others are told where they come from, or are nothing new.
+        let is_news = match failure {
+            Failure::Ungranted | Failure::TooSoon | Failure::Late => false,
+            Failure::Gone | Failure::Store => false,
+            Failure::Denied(_) | Failure::Refused(_) | Failure::Options | Failure::TooMany => true,
+            Failure::Forgotten | Failure::Unreadable | Failure::Broken => true,
+        };
+        if !is_news {
+            return;
+        }
+        tracing::debug!(
+            "the bookmarks of {} are not in step: {failure:?}",
+            owner.as_str()
+        );
+        let mut hosts = self.steps.pep().hosts().borrow_mut();
+        if *failure == Failure::Options && hosts.tell_once(domain_of(owner)) {
+            tracing::warn!(
+                "a user's PEP node for bookmarks on {} is open to others, or does not keep them \
+                 all, and the component may not correct that: what is set there stays in the store \
+                 alone. Unless the server does so already, have it grant \
+                 http://jabber.org/protocol/pubsub#owner, as `print-config` prints it",
+                domain_of(owner)
+            );
+        }
+    }
+}

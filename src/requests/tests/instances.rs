@@ -1,0 +1,171 @@
+//! Several instances over one store: bookmarks of one user who is on both, and of one whose instance is taken over.
+
+mod edits;
+
+use std::mem::swap;
+use std::sync::Arc;
+
+use super::*;
+use crate::store::suite::Distant;
+
+/// Instances over one store, and the one node that there is.
+struct Cluster {
+    store: Arc<Distant>,
+    instances: Vec<Stage>,
+    /// How each reaches the store.
+    ways: Vec<Arc<Distant>>,
+    node: Option<Vec<String>>,
+}
+
+impl Cluster {
+    fn new(instances: usize) -> Self {
+        let store = Distant::by_caller();
+        let ways: Vec<_> = (0..instances).map(|_| store.of_another()).collect();
+        let over = |way: &Arc<Distant>| Stage::over(Store::on(way.clone()), &[]);
+        Self {
+            instances: ways.iter().map(over).collect(),
+            ways,
+            node: Some(Vec::new()),
+            store,
+        }
+    }
+
+    /// What an instance says to this, once nothing more can be done at once.
+    async fn hears(&self, instance: usize, xml: &str) -> Vec<String> {
+        let stage = &self.instances[instance];
+        stage.hears(xml);
+        stage.said().await
+    }
+
+    /// What it says to the node's answer to this.
+    async fn goes_on(&mut self, instance: usize, iq: &str) -> Vec<String> {
+        let stage = &mut self.instances[instance];
+        swap(&mut self.node, &mut stage.node);
+        let answer = stage.node_answers(iq);
+        swap(&mut self.node, &mut stage.node);
+        self.hears(instance, &answer).await
+    }
+
+    /// A client asks for bookmarks, or stores these, and nothing else is done until it is over.
+    async fn asks(&mut self, instance: usize, client: char, set: Option<&str>) -> String {
+        let stage = &mut self.instances[instance];
+        swap(&mut self.node, &mut stage.node);
+        stage.resource = client;
+        let answer = stage.asks(set, ALL).await;
+        swap(&mut self.node, &mut self.instances[instance].node);
+        answer
+    }
+
+    /// The process is killed, and another begins.
+    fn dies(&mut self, instance: usize) {
+        let way = self.store.of_another();
+        self.instances[instance] = Stage::over(Store::on(way.clone()), &[]);
+        // Its tasks are still there, and can do nothing any more.
+        std::mem::replace(&mut self.ways[instance], way).set_away(true);
+    }
+
+    fn rooms(&self) -> Vec<&str> {
+        self.node.iter().flatten().map(String::as_str).collect()
+    }
+}
+
+/// The client of an instance that was killed had deleted a room, and that came back: nobody knew any more that
+/// it had been shown.
+#[test]
+fn whoever_takes_over_knows_what_clients_were_shown() {
+    for dies in [true, false] {
+        played(async || {
+            let mut cluster = Cluster::new(2);
+            cluster.node = Some(vec!["a@m".to_owned(), "b@m".to_owned()]);
+            cluster.asks(0, 'c', None).await;
+            if dies {
+                cluster.dies(0);
+            }
+            cluster.asks(1, 'c', Some(&room("a@m"))).await;
+            assert_eq!(cluster.rooms(), ["a@m"], "{dies}");
+            // And back again, where something else is remembered.
+            cluster.instances[0].logs_in();
+            cluster.asks(0, 'c', Some("")).await;
+            assert_eq!(cluster.rooms(), [""; 0], "{dies}");
+        });
+    }
+}
+
+/// An instance died before its answer got to the client, which then stored a list without what it had never seen.
+#[test]
+fn what_a_client_cannot_have_seen_it_does_not_delete() {
+    played(async || {
+        let mut cluster = Cluster::new(2);
+        cluster.node = Some(vec!["a@m".to_owned()]);
+        cluster.asks(0, 'c', None).await;
+        cluster.dies(0);
+        cluster.asks(1, 'c', Some(&room("mine@m"))).await;
+        assert_eq!(cluster.rooms(), ["a@m", "mine@m"]);
+    });
+}
+
+/// Clients of one user on two instances wrote the same note, and each forgot about the others'.
+#[test]
+fn what_several_clients_were_shown_is_noted_for_each() {
+    played(async || {
+        let mut cluster = Cluster::new(2);
+        cluster.node = Some(vec!["a@m".to_owned()]);
+        cluster.asks(0, 'c', None).await;
+        cluster.node = Some(vec!["a@m".to_owned(), "b@m".to_owned()]);
+        cluster.asks(1, 'd', None).await;
+        cluster.dies(0);
+        cluster.dies(1);
+        // What this one was not shown stays, and what the other was goes.
+        cluster.asks(1, 'c', Some("")).await;
+        assert_eq!(cluster.rooms(), ["b@m"]);
+        cluster.asks(0, 'd', Some("")).await;
+        assert_eq!(cluster.rooms(), [""; 0]);
+    });
+}
+
+/// Of two instances that brought the same bookmarks into step, the later one noted what it had begun with, and a room
+/// that was deleted came back.
+#[test]
+fn what_another_instance_has_noted_meanwhile_is_not_undone() {
+    played(async || {
+        let mut cluster = Cluster::new(2);
+        let both = [room("a@m"), room("b@m")].concat();
+        cluster.asks(0, 'c', Some(&both)).await;
+        cluster.asks(1, 'd', None).await;
+        // One begins to delete a room, and fetches the node.
+        cluster.instances[0].resource = 'c';
+        cluster.instances[0].sends(Some(&room("b@m")));
+        let fetch = cluster.instances[0].iq().await;
+        // The other adds one.
+        let more = [room("a@m"), room("b@m"), room("d@m")].concat();
+        cluster.asks(1, 'd', Some(&more)).await;
+        let mut said = cluster.goes_on(0, &fetch).await;
+        while let Some(iq) = said.iter().find(|it| it.contains("<privileged_iq")) {
+            let iq = iq.clone();
+            said = cluster.goes_on(0, &iq).await;
+        }
+        assert_eq!(cluster.rooms(), ["b@m", "d@m"]);
+        for (instance, client) in [(0, 'c'), (1, 'd'), (0, 'e')] {
+            let seen = cluster.asks(instance, client, None).await;
+            assert!(!seen.contains("a@m") && seen.contains("d@m"), "{seen}");
+        }
+        assert_eq!(cluster.rooms(), ["b@m", "d@m"]);
+    });
+}
+
+/// What was noted about the clients of somebody who is gone.
+#[test]
+fn nothing_is_left_of_what_a_removed_users_clients_were_shown() {
+    played(async || {
+        let mut cluster = Cluster::new(1);
+        cluster.node = Some(vec!["a@m".to_owned()]);
+        cluster.asks(0, 'c', None).await;
+        let notes = bookmarks::notes_of(&Owner::new("u@h").unwrap()).unwrap();
+        let store = Store::on(cluster.store.clone());
+        assert!(store.note(&notes).unwrap().is_some());
+        let forget = "<iq type='set' id='gone' from='h' to='p.h'>\
+                      <forget xmlns='urn:xmpp-private-storage:0' jid='u@h'/></iq>";
+        cluster.hears(0, forget).await;
+        assert_eq!(store.note(&notes), Ok(None));
+    });
+}
