@@ -1,7 +1,8 @@
 //! The command line: arguments, subcommands, exit codes.
 
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+mod router;
+
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -9,13 +10,13 @@ use clap::{ArgGroup, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::admin::print_config::EjabberdVersion;
 use crate::admin::{
-    backup, check, compact, delete, export, format, healthcheck, import, print_config, prune,
-    stats, status,
+    backup, check, compact, delete, export, healthcheck, import, migrate, prune, stats, status,
 };
 use crate::config::Config;
 use crate::exit;
 use crate::logs;
 use crate::run;
+use router::{Router, ejabberd_version};
 
 /// Private XML storage (XEP-0049) for the users of an XMPP server, as an external component.
 #[derive(Debug, Parser)]
@@ -132,6 +133,13 @@ enum Command {
         #[arg(long)]
         leave_out_bad: bool,
     },
+    /// Move all that is stored out of one engine into the other, with the service stopped everywhere. It
+    /// stays where it was.
+    Migrate {
+        /// Where it is to be. For either way storage.engine is "postgres", and storage.path the folder for sled.
+        #[arg(long, value_name = "ENGINE")]
+        to: Engine,
+    },
     /// Rewrite the database, also while the service runs, so that nothing that was deleted stays in
     /// it.
     Compact,
@@ -173,60 +181,18 @@ enum Command {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Router {
-    Prosody,
-    Ejabberd,
+enum Engine {
+    Postgres,
+    Sled,
 }
 
-impl Router {
-    fn print(
-        self,
-        version: Option<EjabberdVersion>,
-        into: Option<&Path>,
-        config: &Config,
-    ) -> ExitCode {
-        let advice = match (self, into, version) {
-            (Self::Prosody, _, Some(_)) => {
-                logs::error(
-                    "--server-version is for ejabberd alone: one file does for Prosody 0.12 and later. Leave it out",
-                );
-                return ExitCode::from(exit::USAGE);
-            }
-            (Self::Prosody, None, None) => Ok(print_config::prosody(config).into()),
-            (Self::Ejabberd, None, _) => Ok(print_config::ejabberd(config, version).into()),
-            (Self::Prosody, Some(file), None) => print_config::prosody_into(config, file),
-            (Self::Ejabberd, Some(file), Some(version)) => {
-                print_config::ejabberd_into(config, version, file)
-            }
-            (Self::Ejabberd, Some(_), None) => {
-                logs::error(
-                    "--into takes --server-version for ejabberd: `ejabberdctl status` says which it is",
-                );
-                return ExitCode::from(exit::USAGE);
-            }
-        };
-        match (advice, into) {
-            (Ok(advice), _) => {
-                let written = io::stdout().write_all(advice.file.as_bytes());
-                if let Err(error) = written.and_then(|()| io::stdout().flush()) {
-                    logs::error(format_args!("cannot write the configuration: {error}"));
-                    return ExitCode::from(exit::OUTPUT);
-                }
-                let _ = io::stderr().write_all(advice.changes.as_bytes());
-                ExitCode::SUCCESS
-            }
-            (Err(error), file) => {
-                let file = format::file(file.unwrap_or(Path::new("")));
-                logs::error(format_args!("cannot read {file}: {error}"));
-                ExitCode::from(exit::INPUT)
-            }
+impl From<Engine> for migrate::To {
+    fn from(engine: Engine) -> Self {
+        match engine {
+            Engine::Postgres => Self::Postgres,
+            Engine::Sled => Self::Sled,
         }
     }
-}
-
-fn ejabberd_version(text: &str) -> Result<EjabberdVersion, &'static str> {
-    EjabberdVersion::read(text)
-        .ok_or("expected ejabberd's year and month, such as 26.07; Prosody needs no version")
 }
 
 impl Command {
@@ -324,6 +290,7 @@ pub fn main() -> ExitCode {
             file,
             leave_out_bad,
         } => backup::restore(&config, &file, leave_out_bad),
+        Command::Migrate { to } => migrate::run(&config, to.into()),
         Command::Compact => compact::run(&config),
         Command::Delete {
             jid,

@@ -12,6 +12,7 @@
 //! | [`xml`] | XML of strangers: cut, read, brought into the form that is stored |
 //! | [`formats`] | files in which users' private XML comes and goes |
 //! | [`store`] | where elements are kept, durably |
+//! | [`postgres`] | the same in a database that is replicated |
 //! | [`config`] | one file and the environment → one checked `Config` |
 //! | [`link`] | one connection to a server: bytes → stanzas, replies → bytes |
 //! | [`service`] | what is done with a stanza: one file per extension |
@@ -60,4 +61,5 @@ pub use xmpp_component_link as link;
 pub use xmpp_stanza::{address, stanza, xml};
 pub use xps_base::{clock, panics, random, threads};
 pub use xps_formats as formats;
+pub use xps_postgres as postgres;
 pub use xps_store as store;

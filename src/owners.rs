@@ -15,13 +15,14 @@ use crate::bookmarks;
 use crate::config::Config;
 use crate::service::BOOKMARKS;
 use crate::store::{
-    Amount, Change, ChangeSet, Compacted, Existing, Owner, OwnerData, Quota, ReadError, SetError,
-    Store,
+    Amount, Change, ChangeSet, CompactError, Compacted, Existing, Owner, OwnerData, Quota,
+    ReadError, SetError, Store,
 };
 use sound::Sound;
 
-/// How many owners make a page at most.
+/// How many owners make a page at most; and of those of a database, which knows how much each has.
 const PAGE: usize = 500;
+const PAGE_OF_A_DATABASE: usize = 10_000;
 
 /// How often an owner is read again because something has come between.
 const TRIES: usize = 100;
@@ -88,12 +89,13 @@ pub trait Owners {
     /// When that fails.
     fn remove(&self, owner: &Owner) -> Result<(), OwnersError>;
 
-    /// Rewrites the store, so that nothing is left in its files of what was deleted.
+    /// Rewrites the store, so that nothing is left in its files of what was deleted. `None` where it is a database
+    /// server's, which does that by itself.
     ///
     /// # Errors
     ///
     /// When that fails; then nothing has changed.
-    fn compact(&self) -> Result<Compacted, OwnersError>;
+    fn compact(&self) -> Result<Option<Compacted>, OwnersError>;
 }
 
 /// Owners of a store that is open in this process. What it does may wait for the disk.
@@ -198,7 +200,11 @@ impl LocalStore {
 
 impl Owners for LocalStore {
     fn page(&self, after: Option<&Owner>) -> Result<Vec<(Owner, Amount)>, OwnersError> {
-        self.store.owners_with_amounts(after, PAGE).map_err(broken)
+        let most = match self.store.is_shared() {
+            true => PAGE_OF_A_DATABASE,
+            false => PAGE,
+        };
+        self.store.owners_with_amounts(after, most).map_err(broken)
     }
 
     fn documents(&self, after: Option<&Owner>) -> Result<Vec<Document>, OwnersError> {
@@ -259,13 +265,14 @@ impl Owners for LocalStore {
         }
     }
 
-    fn compact(&self) -> Result<Compacted, OwnersError> {
+    fn compact(&self) -> Result<Option<Compacted>, OwnersError> {
         let (done, answer) = mpsc::channel();
         self.store.compact(move |result| {
             let _ = done.send(result);
         });
         match answer.recv() {
-            Ok(result) => result.map_err(broken),
+            Ok(Err(CompactError::NothingToDo)) => Ok(None),
+            Ok(result) => result.map(Some).map_err(broken),
             Err(_) => Err(OwnersError::Broken("the store was closed".into())),
         }
     }

@@ -151,7 +151,11 @@ impl Requests {
     /// queued since this moment it is not known whether they got through.
     pub fn end(&self, unconfirmed_since: Option<Instant>) {
         if let Some(notes) = &self.0.notes {
-            self.0.handler.bookmarks.shown().end(notes, unconfirmed_since);
+            self.0
+                .handler
+                .bookmarks
+                .shown()
+                .end(notes, unconfirmed_since);
         }
     }
 

@@ -1,15 +1,21 @@
 //! What has to stand before anything can be served: syncs that are real, the store, the runtime.
 
+mod database;
+
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
 use crate::config::{Config, Engine};
 use crate::exit;
-use crate::store::{OpenError, Options, Store, durable};
+use crate::postgres;
+use crate::store::{OpenError, Options, Owner, ReadError, Store, durable};
 use crate::threads;
+
+pub use database::look_at;
 
 /// How many threads for what takes long are started at once. Others come as they are needed.
 const THREADS: usize = 4;
@@ -17,6 +23,9 @@ const THREADS: usize = 4;
 /// How long such a thread waits for work before it ends: a system that is short of threads may not
 /// give us another, and the runtime panics where it has none.
 const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
+
+/// How soon a database that could not be reached is asked again whether all is there.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Why the service cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -27,11 +36,20 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] OpenError),
-    /// This program has no such engine.
+    /// The database cannot be used.
+    #[error(transparent)]
+    Database(#[from] postgres::OpenError),
+    /// What is said of it in the configuration cannot be used.
+    #[error("{0}")]
+    Settings(String),
+    /// Only a part of the data is there.
     #[error(
-        "storage.engine is \"postgres\", which this program does not have; set storage.engine = \"sled\""
+        "data is being moved into this store, or that was cut short, so it may hold only a part: finish it with \
+         `xmpp-private-storage migrate`"
     )]
-    NoEngine,
+    Unfinished,
+    #[error("the store was opened, and cannot be read: {0}")]
+    Unreadable(ReadError),
     /// The system refuses threads or descriptors.
     #[error("cannot start: {0}")]
     Threads(#[from] io::Error),
@@ -43,7 +61,8 @@ impl StartError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Store(error) if error.is_of_others() => exit::CONFIG,
-            Self::NoEngine => exit::CONFIG,
+            Self::Database(postgres::OpenError::Foreign { .. }) | Self::Settings(_) => exit::CONFIG,
+            Self::Database(error) if error.may_pass() => exit::UNAVAILABLE,
             _ => exit::STORE,
         }
     }
@@ -52,11 +71,9 @@ impl StartError {
 /// Opens the store, and makes the runtime that serves it.
 pub fn start(config: &Config) -> Result<(Runtime, Store), StartError> {
     let store = match &config.storage.engine {
-        Engine::Sled => open_folder(config)?,
-        Engine::Postgres(_) => return Err(StartError::NoEngine),
+        Engine::Sled => open_store(config)?,
+        Engine::Postgres(_) => wait_for_database(config)?,
     };
-    // A service manager starts the service again; nobody would open the store otherwise.
-    store.when_lost(|| std::process::exit(exit::STORE.into()));
     // One thread, which waits for the socket itself: with several, each wait ends on one and is
     // handled on another. What takes long has threads of its own.
     let runtime = Builder::new_current_thread()
@@ -67,15 +84,77 @@ pub fn start(config: &Config) -> Result<(Runtime, Store), StartError> {
     Ok((runtime, store))
 }
 
+/// Opens the store, whichever engine has it, if all that belongs into it is there.
+pub fn open_store(config: &Config) -> Result<Store, StartError> {
+    let store = match &config.storage.engine {
+        Engine::Sled => open_folder(config)?,
+        Engine::Postgres(_) => open_database(config)?,
+    };
+    is_whole(&store).inspect_err(|_| store.close())?;
+    Ok(store)
+}
+
+/// The same for a service that may start before its database. What is wrong, and found out later, ends the process.
+fn wait_for_database(config: &Config) -> Result<Store, StartError> {
+    let store = ending(database::open_waiting(config)?);
+    if !store.failed() {
+        is_whole(&store).inspect_err(|_| store.close())?;
+        return Ok(store);
+    }
+    let waiting = store.clone();
+    drop(threads::start("waiting", move || {
+        loop {
+            match is_whole(&waiting) {
+                Err(StartError::Unreadable(ReadError::Unreachable)) => thread::sleep(AGAIN),
+                Err(unfinished @ StartError::Unfinished) => {
+                    tracing::error!("{unfinished}");
+                    std::process::exit(unfinished.exit_code().into());
+                }
+                // It is, or the service has ended.
+                Ok(()) | Err(_) => return,
+            }
+        }
+    })?);
+    Ok(store)
+}
+
+/// Whether all that belongs into a store is there, as far as that is noted.
+fn is_whole(store: &Store) -> Result<(), StartError> {
+    let moving = moving().map_or(Ok(None), |moving| store.note(&moving));
+    match moving.map_err(StartError::Unreadable)? {
+        None => Ok(()),
+        Some(_) => Err(StartError::Unfinished),
+    }
+}
+
+/// Under whose name it is noted in a store that data is being moved into it: nobody's, as no address is like this.
+#[must_use]
+pub fn moving() -> Option<Owner> {
+    Owner::new("//moving")
+}
+
+/// Opens the store of sled in the configured folder, whether or not it has all that belongs into it.
+///
 /// The order matters: syncs are made real before there is anything to sync. What sled does not sync needs
 /// no filter.
-fn open_folder(config: &Config) -> Result<Store, StartError> {
+pub fn open_folder(config: &Config) -> Result<Store, StartError> {
     durable::make_syncs_real()?;
     let options = Options {
         cache_bytes: config.storage.cache_bytes,
         compact_above_bytes: config.storage.compact_above_bytes,
     };
-    Ok(Store::open(&config.storage.path, &options)?)
+    Ok(ending(Store::open(&config.storage.path, &options)?))
+}
+
+/// The same of the configured database.
+pub fn open_database(config: &Config) -> Result<Store, StartError> {
+    Ok(ending(database::open(config)?))
+}
+
+/// A service manager starts the service again; nobody would open the store otherwise.
+fn ending(store: Store) -> Store {
+    store.when_lost(|| std::process::exit(exit::STORE.into()));
+    store
 }
 
 /// Has the runtime start its threads now, while there are some to be had.

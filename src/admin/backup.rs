@@ -30,18 +30,18 @@ pub fn run(config: &Config, file: &Path, force: bool) -> ExitCode {
     ExitCode::from(back_up(config, file, force).unwrap_or_else(|code| code))
 }
 
-/// What was written, or put.
-#[derive(Default)]
-struct Sum {
-    owners: u64,
-    elements: u64,
-    bytes: u64,
-    damaged: u64,
+/// What was written, put or moved.
+#[derive(Debug, Default)]
+pub struct Sum {
+    pub owners: u64,
+    pub elements: u64,
+    pub bytes: u64,
+    pub damaged: u64,
     bad: u64,
 }
 
 impl Sum {
-    fn add(&mut self, document: &Document) {
+    pub fn add(&mut self, document: &Document) {
         self.owners += 1;
         for entry in &document.owner_data.entries {
             self.elements += u64::from(entry.value.elements);
@@ -50,7 +50,7 @@ impl Sum {
     }
 
     /// Names what cannot be read, and has not been since the backup.
-    fn name_damage(&mut self, document: &Document, progress: &mut Progress) {
+    pub fn name_damage(&mut self, document: &Document, progress: &mut Progress) {
         for (namespace, name) in &document.owner_data.damaged {
             self.damaged += 1;
             progress.clear();
@@ -71,7 +71,7 @@ impl Sum {
         }
     }
 
-    fn told(&self) -> String {
+    pub fn told(&self) -> String {
         let owners = count(self.owners, "user", "users");
         let elements = count(self.elements, "element", "elements");
         format!("{owners}, {elements}, {}", format::bytes(self.bytes))

@@ -3,6 +3,7 @@
 //! the rest is named and not tried.
 
 mod bookmarks;
+mod database;
 mod delegation;
 mod router;
 mod service;
@@ -17,10 +18,10 @@ use super::report::{Report, Sign};
 use super::status;
 use super::user::become_owner_of;
 use crate::component::Component;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Engine, Postgres};
 use crate::exit;
 use crate::metrics::Metrics;
-use crate::start::{StartError, start};
+use crate::start::{StartError, look_at, start};
 use crate::store::{OpenError, Scarce, Store};
 
 /// What is looked at behind the store, in this order.
@@ -62,10 +63,17 @@ fn check(report: &Report, config: Result<Config, ConfigError>, connect: bool) ->
         let router = if connect { &ROUTER[..] } else { &[] };
         not_tried(report, &[&["store"], router].concat());
     })?;
-    let Some((runtime, store)) = open(report, &config, connect)? else {
+    let opened = match &config.storage.engine {
+        Engine::Sled => open(report, &config, connect)?,
+        Engine::Postgres(postgres) => open_database(report, &config, postgres, connect)?,
+    };
+    let Some((runtime, store)) = opened else {
         return Ok(());
     };
-    let has_space = space(report, &config);
+    let has_space = match &config.storage.engine {
+        Engine::Sled => space(report, &config),
+        Engine::Postgres(_) => Ok(()),
+    };
     let looked = if connect {
         let jid = &config.component.jid;
         let line = format!(
@@ -159,6 +167,34 @@ fn open(report: &Report, config: &Config, connect: bool) -> Result<Option<(Runti
             give_up(report, connect);
             Err(error.exit_code())
         }
+    }
+}
+
+/// Looks at the database; opens the store in it if that is needed to connect, and the service does not run here.
+fn open_database(
+    report: &Report,
+    config: &Config,
+    postgres: &Postgres,
+    connect: bool,
+) -> Result<Option<(Runtime, Store)>, u8> {
+    let failed = |error: StartError| {
+        report.line(Sign::Bad, format_args!("database: {error}"));
+        give_up(report, connect);
+        error.exit_code()
+    };
+    let found = match look_at(config) {
+        Ok(facts) => Ok(facts),
+        Err(StartError::Database(error)) => Err(error),
+        Err(error) => return Err(failed(error)),
+    };
+    database::check(report, postgres, found).inspect_err(|_| give_up(report, connect))?;
+    if let Ok(known) = status::ask(&config.storage.path) {
+        service::check(report, Ok(known), connect)?;
+        return Ok(None);
+    }
+    match connect {
+        true => start(config).map(Some).map_err(failed),
+        false => Ok(None),
     }
 }
 

@@ -1,7 +1,8 @@
 //! The owners of the configured store, wherever they can be got at.
 //!
-//! Only one process can have a store open, and usually that is the service. So a command asks the
-//! service that runs, and opens the store itself where none does; the administrator need not care.
+//! Only one process can have a store of sled open, and usually that is the service. So a command asks the
+//! service that runs, and opens the store itself where none does; the administrator need not care. A
+//! database takes commands beside all instances, so there they go to it directly.
 //! All that goes wrong is printed here, and comes back as the exit code.
 
 use std::ops::Deref;
@@ -12,12 +13,12 @@ use std::time::Duration;
 use super::report::tell;
 use super::user::become_owner_of;
 use crate::clock::Instant;
-use crate::config::Config;
+use crate::config::{Config, Engine};
 use crate::exit;
 use crate::logs;
 use crate::owners::wire::RemoteStore;
 use crate::owners::{LocalStore, Owners, OwnersError};
-use crate::start::{StartError, start};
+use crate::start::{StartError, look_at, open_store};
 use crate::store::{OpenError, Store};
 
 /// How long a service that has the store may take until it can be asked: it starts, or it stops.
@@ -33,6 +34,11 @@ pub struct Data {
 }
 
 impl Data {
+    /// Whether they are in a database, which takes care of its own files.
+    pub fn is_database(&self) -> bool {
+        self.opened.as_ref().is_some_and(Store::is_shared)
+    }
+
     fn of(store: Store, here: LocalStore) -> Self {
         let owners = Box::new(here);
         let opened = Some(store);
@@ -85,23 +91,78 @@ pub fn open_or_empty(config: &Config) -> Result<Data, u8> {
     find(config, IfMissing::Empty)
 }
 
-/// The owners of a store that no service has, made if there is none. What is put is held to no
+/// The owners of a store that no service uses, made if there is none. What is put is held to no
 /// limits.
 ///
 /// # Errors
 ///
 /// As [`open`], and when a service runs.
 pub fn open_alone(config: &Config) -> Result<Data, u8> {
-    let folder = &config.storage.path;
-    if ask(folder)?.is_some() {
-        logs::error(format_args!(
-            "a service is running on {}: stop it first, and start it again afterwards",
-            folder.display()
-        ));
-        return Err(exit::UNAVAILABLE);
-    }
-    let store = open_here(config)?.map_err(not_opened)?;
+    nobody_runs(config)?;
+    let store = match is_database(config) {
+        true => open_store(config).map_err(not_opened)?,
+        false => open_here(config)?.map_err(not_opened)?,
+    };
     Ok(Data::of(store.clone(), LocalStore::without_limits(store)))
+}
+
+/// Makes sure that no service uses the store.
+///
+/// # Errors
+///
+/// With the exit code, when one does; that is printed.
+fn nobody_runs(config: &Config) -> Result<(), u8> {
+    no_service_on(&config.storage.path)?;
+    match is_database(config) {
+        true => no_instance_of(config),
+        false => Ok(()),
+    }
+}
+
+/// Makes sure that no instance is connected to the database.
+///
+/// # Errors
+///
+/// As [`nobody_runs`]; and when it cannot be looked at.
+pub fn no_instance_of(config: &Config) -> Result<(), u8> {
+    let instances = look_at(config).map_err(not_opened)?.instances;
+    if instances.is_empty() {
+        return Ok(());
+    }
+    logs::error(format_args!(
+        "the {} is used by {}: stop them first, and start them again afterwards",
+        place(config),
+        instances.join(", ")
+    ));
+    Err(exit::UNAVAILABLE)
+}
+
+/// Makes sure that no service runs on this folder.
+///
+/// # Errors
+///
+/// As [`nobody_runs`].
+pub fn no_service_on(folder: &Path) -> Result<(), u8> {
+    if ask(folder)?.is_none() {
+        return Ok(());
+    }
+    logs::error(format_args!(
+        "a service is running on {}: stop it first, and start it again afterwards",
+        folder.display()
+    ));
+    Err(exit::UNAVAILABLE)
+}
+
+/// Where the data is, in words.
+pub fn place(config: &Config) -> String {
+    match &config.storage.engine {
+        Engine::Sled => format!("store in {}", config.storage.path.display()),
+        Engine::Postgres(postgres) => format!("store in the database {}", postgres.database),
+    }
+}
+
+fn is_database(config: &Config) -> bool {
+    matches!(config.storage.engine, Engine::Postgres(_))
 }
 
 /// Prints why something was not done; the exit code for it.
@@ -113,7 +174,18 @@ pub fn told(trouble: &OwnersError) -> u8 {
 /// Opens the store in this process. Only for that root becomes its owner: a service answers root,
 /// and files that root names may be for root alone.
 fn open_here(config: &Config) -> Result<Result<Store, StartError>, u8> {
-    let folder = &config.storage.path;
+    open_as_owner(&config.storage.path, || open_store(config))
+}
+
+/// Opens the store in this folder like this, as the user who owns it.
+///
+/// # Errors
+///
+/// With the exit code, when that user cannot be worked as; that is printed.
+pub fn open_as_owner(
+    folder: &Path,
+    open: impl FnOnce() -> Result<Store, StartError>,
+) -> Result<Result<Store, StartError>, u8> {
     let path = folder.display();
     let is_new = !folder.exists();
     become_owner_of(folder).map_err(|error| {
@@ -122,14 +194,14 @@ fn open_here(config: &Config) -> Result<Result<Store, StartError>, u8> {
         ));
         exit::STORE
     })?;
-    let started = start(config);
-    if is_new && started.is_ok() && rustix::process::geteuid().is_root() {
+    let opened = open();
+    if is_new && opened.is_ok() && rustix::process::geteuid().is_root() {
         tell(format_args!(
             "{path} was just created and belongs to root; if the service runs as another user: \
              chown -R THAT-USER {path}"
         ));
     }
-    Ok(started.map(|(_, store)| store))
+    Ok(opened)
 }
 
 /// What is done where there is no store.
@@ -141,6 +213,9 @@ enum IfMissing {
 }
 
 fn find(config: &Config, if_missing: IfMissing) -> Result<Data, u8> {
+    if is_database(config) {
+        return find_in_database(config, if_missing);
+    }
     let folder = &config.storage.path;
     let begun = Instant::now();
     loop {
@@ -165,10 +240,27 @@ fn find(config: &Config, if_missing: IfMissing) -> Result<Data, u8> {
     }
 }
 
+fn find_in_database(config: &Config, if_missing: IfMissing) -> Result<Data, u8> {
+    // Whoever only looks makes no tables.
+    if if_missing != IfMissing::Make && look_at(config).map_err(not_opened)?.format.is_none() {
+        return nothing_there(config, if_missing);
+    }
+    let store = open_store(config).map_err(not_opened)?;
+    Ok(Data::of(store.clone(), LocalStore::new(store, config)))
+}
+
 fn nothing_there(config: &Config, if_missing: IfMissing) -> Result<Data, u8> {
     if if_missing == IfMissing::Empty {
         let store = Store::by_caller();
         return Ok(Data::of(store.clone(), LocalStore::new(store, config)));
+    }
+    if let Engine::Postgres(postgres) = &config.storage.engine {
+        logs::error(format_args!(
+            "there is no store in the database {}: nothing has used it yet; name another configuration with \
+             --config, or correct storage.postgres.database",
+            postgres.database
+        ));
+        return Err(exit::STORE);
     }
     logs::error(format_args!(
         "there is no store in {}, the storage.path of {}; name another configuration with --config, or, \
@@ -186,7 +278,8 @@ fn ask(folder: &Path) -> Result<Option<RemoteStore>, u8> {
     })
 }
 
-fn not_opened(error: StartError) -> u8 {
+/// Prints why a store was not opened; the exit code for it.
+pub fn not_opened(error: StartError) -> u8 {
     if let StartError::Store(OpenError::InUse { folder, pid }) = &error {
         let pid = pid
             .as_ref()

@@ -9,6 +9,7 @@ pub mod export;
 pub mod format;
 pub mod healthcheck;
 pub mod import;
+pub mod migrate;
 pub mod print_config;
 mod progress;
 pub mod prune;

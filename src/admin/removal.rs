@@ -53,7 +53,7 @@ impl Removal {
             }
         }
         say(format_args!("removed {self}"));
-        if !compact {
+        if !compact && !data.is_database() {
             say(format_args!(
                 "No user can read it any more, but the store's files hold traces of it until the \
                  store is compacted: run `xmpp-private-storage compact` to remove them now."
@@ -61,12 +61,20 @@ impl Removal {
             return ExitCode::SUCCESS;
         }
         match data.compact() {
-            Ok(compacted) => {
+            Ok(Some(compacted)) => {
                 say(format_args!(
                     "compacted the store: the database took {} and now takes {}; nothing of it is \
                      left in the store's files",
                     bytes(compacted.before),
                     bytes(compacted.after)
+                ));
+                ExitCode::SUCCESS
+            }
+            Ok(None) => {
+                say(format_args!(
+                    "No user can read it any more, but the files of the database server hold traces \
+                     of it until the server has cleared them away (autovacuum), and its archived \
+                     logs for longer."
                 ));
                 ExitCode::SUCCESS
             }

@@ -34,7 +34,10 @@ fn count(config: &Config) -> Result<String, u8> {
     });
     counted.map_err(|trouble| data::told(&trouble))?;
     let mut text = stored.told();
-    files(&config.storage.path, &mut text);
+    // What a database server takes on its disk is not seen from here.
+    if !data.is_database() {
+        files(&config.storage.path, &mut text);
+    }
     Ok(text)
 }
 

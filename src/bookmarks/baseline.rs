@@ -237,7 +237,10 @@ mod tests {
         let more = Baseline::of([("chess@muc", a), ("go@muc", a)].into_iter());
         let more = again.clone().with(&more);
         let found = ["tea@muc", "chess@muc", "go@muc"].map(|room| more.get(room));
-        assert_eq!((found, more.gone_at()), ([Some(a), Some(b), Some(a)], Some(at)));
+        assert_eq!(
+            (found, more.gone_at()),
+            ([Some(a), Some(b), Some(a)], Some(at))
+        );
         let none = again.only(|_, content| content == b);
         assert_eq!((none.count(), none.gone_at()), (1, None));
     }

@@ -22,7 +22,7 @@ use crate::address;
 use crate::clock::Instant;
 use crate::metrics;
 use crate::replies::Pending;
-use crate::service::{Answer, Found, Grant};
+use crate::service::{Found, Grant};
 use crate::stanza::Received;
 use crate::store::{Held, Owner, Storage};
 

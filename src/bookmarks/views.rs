@@ -243,7 +243,12 @@ mod tests {
         assert!(shown.order.len() < 100);
         assert_eq!(seen(&shown, "a@b/c"), Some((base(3), false)));
         for client in 0..3 {
-            shown.put(&format!("x@y/{client}"), base(ROOMS / 2), false, 2000 + client);
+            shown.put(
+                &format!("x@y/{client}"),
+                base(ROOMS / 2),
+                false,
+                2000 + client,
+            );
         }
         assert!(shown.rooms <= ROOMS);
         assert_eq!(shown.of("a@b/c"), None, "the oldest goes first");
@@ -302,7 +307,10 @@ mod tests {
         }
         assert_eq!(text.lines().count(), OWNER_CLIENTS);
         let last = format!("a@b/{OWNER_CLIENTS}");
-        assert!(with(&text, &last, 3).is_some(), "it is not to be the next to go");
+        assert!(
+            with(&text, &last, 3).is_some(),
+            "it is not to be the next to go"
+        );
         let long = with(&text, "a@b/long", OWNER_ROOMS).unwrap();
         assert_eq!(long.lines().count(), 1, "all that is too much goes");
     }
@@ -323,6 +331,9 @@ mod tests {
         assert!(view.counts_for(&of("2")));
         assert!(!view.counts_for(&of("5")), "it knows of none");
         shown.put("a@b/c", base(3), true, 1);
-        assert!(shown.of("a@b/c").unwrap().counts_for(&of("5")), "it was shown here");
+        assert!(
+            shown.of("a@b/c").unwrap().counts_for(&of("5")),
+            "it was shown here"
+        );
     }
 }

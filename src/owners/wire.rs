@@ -7,7 +7,7 @@
 //! | `GET /1/document?OWNER` | | the same of one owner |
 //! | `POST /1/keep`, `POST /1/replace` | an archive of one owner without its header | nothing |
 //! | `POST /1/remove?OWNER` | | nothing |
-//! | `POST /1/compact` | | bytes before, bytes after |
+//! | `POST /1/compact` | | bytes before, bytes after; nothing where there was nothing to do |
 //!
 //! Owners are in hexadecimal; in the first two it is the one behind whom to begin. What is kept or
 //! replaces is read by the side that has the store ([`Sound`]), whoever asks. What was refused
@@ -76,8 +76,9 @@ pub async fn serve(here: &LocalStore, request: Request) -> Result<Response, Requ
             Box::new(move || here.remove(&owner).map(|()| (TEXT, Vec::new())))
         }
         (&Method::POST, "/1/compact", None) => Box::new(move || {
-            let Compacted { before, after } = here.compact()?;
-            Ok((TEXT, format!("{before} {after}\n").into_bytes()))
+            let compacted = here.compact()?;
+            let line = compacted.map(|Compacted { before, after }| format!("{before} {after}\n"));
+            Ok((TEXT, line.unwrap_or_default().into_bytes()))
         }),
         _ => return Err(request),
     };
@@ -225,12 +226,13 @@ impl Owners for RemoteStore {
         self.ask(Method::POST, &path, Vec::new()).map(drop)
     }
 
-    fn compact(&self) -> Result<Compacted, OwnersError> {
+    fn compact(&self) -> Result<Option<Compacted>, OwnersError> {
         let answer = self.ask(Method::POST, "/1/compact", Vec::new())?;
         let answer = String::from_utf8_lossy(&answer);
         let mut numbers = answer.split_whitespace().map(str::parse);
         match (numbers.next(), numbers.next()) {
-            (Some(Ok(before)), Some(Ok(after))) => Ok(Compacted { before, after }),
+            (None, _) => Ok(None),
+            (Some(Ok(before)), Some(Ok(after))) => Ok(Some(Compacted { before, after })),
             _ => Err(strange()),
         }
     }

@@ -74,11 +74,8 @@ pub trait Backend: Debug + Send + Sync {
 
     /// At most so many owners behind this one, or from the first on, in the order of their addresses as
     /// bytes, and how much each has.
-    fn owners(
-        &self,
-        after: Option<&Owner>,
-        most: usize,
-    ) -> Result<Vec<(Owner, Amount)>, ReadError>;
+    fn owners(&self, after: Option<&Owner>, most: usize)
+    -> Result<Vec<(Owner, Amount)>, ReadError>;
 
     /// The same without the amounts, for a backend that has to count them.
     ///

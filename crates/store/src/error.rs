@@ -136,7 +136,9 @@ pub enum CompactError {
         free: u64,
     },
     /// It is a database server's, which does that by itself.
-    #[error("there is nothing to compact: the database server clears away by itself what was deleted")]
+    #[error(
+        "there is nothing to compact: the database server clears away by itself what was deleted"
+    )]
     NothingToDo,
     /// Something cannot be read, or cannot be written.
     #[error("compacting the store failed: {0}")]

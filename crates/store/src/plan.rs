@@ -6,12 +6,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::census::Census;
-use super::change::{ChangeSet, Existing, Owner, Quota, Value};
+use super::change::{ChangeSet, Existing, Owner, Value};
 use super::engine::{Engine, Write};
 use super::error::{EngineError, SetError};
+use super::quota::Growth;
 use super::read::{self, ReadFault};
 use super::record::{self, Record, Scale, Stored};
 use super::usage::{Cache, Usage};
+use super::whole::Amount;
 
 /// Why a set has no plan.
 #[derive(Debug)]
@@ -108,7 +110,12 @@ impl<'a> Group<'a> {
             steps.extend(step.filter(|step| !stays(step)));
         }
         let usage = self.usage(&set.owner)?;
-        check_quota(usage, &set.quota, &steps).map_err(Refusal::Set)?;
+        let had = Amount {
+            bytes: usage.bytes,
+            elements: usage.elements,
+        };
+        let growth = growth(usage, &steps);
+        set.quota.check(had, &growth).map_err(Refusal::Set)?;
         // What is only replaced needs space, too: the database appends before it frees.
         if !self.has_room && !shrinks(&steps) {
             return Err(Refusal::Set(SetError::Full));
@@ -273,42 +280,26 @@ fn shrinks(steps: &[Step<'_>]) -> bool {
     steps.iter().all(|step| step.new.is_none()) || new < old
 }
 
-/// A total over its limit is refused only where it grew: limits may have been lowered since, and
-/// then the way back under them must stay open.
-fn check_quota(usage: &Usage, quota: &Quota, steps: &[Step<'_>]) -> Result<(), SetError> {
-    let excess = |limit: u64, was: u64, (old, new): (u64, u64)| {
-        let would_be = was.saturating_sub(old).saturating_add(new);
-        (would_be > limit && would_be > was).then_some(would_be)
+/// What the steps change, by namespace: they come in the order of those.
+fn growth<'a>(usage: &Usage, steps: &[Step<'a>]) -> Vec<Growth<'a>> {
+    let amount = |steps: &[Step<'a>], side: fn(&Step<'a>) -> Option<Stored>| {
+        let stored = steps.iter().filter_map(side);
+        stored.fold(Amount::default(), |sum, it| Amount {
+            bytes: sum.bytes + it.bytes,
+            elements: sum.elements + it.elements,
+        })
     };
-    // The steps come in the order of their namespaces.
-    for steps in steps.chunk_by(|a, b| a.namespace == b.namespace) {
-        let (limit, bytes) = (
-            quota.max_namespace_bytes,
-            totals(steps, |stored| stored.bytes),
-        );
+    let namespaces = steps.chunk_by(|a, b| a.namespace == b.namespace);
+    let grown = namespaces.map(|steps| {
         let namespace = steps.first().map_or("", |step| step.namespace);
-        if let Some(would_be) = excess(limit, usage.namespace(namespace), bytes) {
-            let namespace = namespace.to_owned();
-            return Err(SetError::NamespaceBytes {
-                namespace,
-                limit,
-                would_be,
-            });
+        Growth {
+            namespace,
+            had: usage.namespace(namespace),
+            old: amount(steps, |step| step.old),
+            new: amount(steps, |step| step.new),
         }
-    }
-    let limit = quota.max_user_bytes;
-    if let Some(would_be) = excess(limit, usage.bytes, totals(steps, |stored| stored.bytes)) {
-        return Err(SetError::UserBytes { limit, would_be });
-    }
-    let limit = quota.max_user_elements;
-    if let Some(would_be) = excess(
-        limit,
-        usage.elements,
-        totals(steps, |stored| stored.elements),
-    ) {
-        return Err(SetError::UserElements { limit, would_be });
-    }
-    Ok(())
+    });
+    grown.collect()
 }
 
 /// What the steps take away and what they bring.

@@ -53,11 +53,15 @@ fn put_back(config: &Config, file: &Path, leave_out_bad: bool) -> Result<u8, u8>
     }
     source.rewind().map_err(|error| unusable(error.into()))?;
     let data = data::open_alone(config)?;
-    let folder = config.storage.path.display();
+    let place = data::place(config);
+    // What is done with one that is not empty, or not whole.
+    let away = match data.is_database() {
+        true => "make another database, and name it in storage.postgres.database",
+        false => "move its folder away",
+    };
     if !data.page(None).map_err(|it| data::told(&it))?.is_empty() {
         logs::error(format_args!(
-            "the store in {folder} is not empty: move its folder away first, so that nothing in it \
-             is lost"
+            "the {place} is not empty: {away} first, so that nothing in it is lost"
         ));
         return Err(exit::STORE);
     }
@@ -99,7 +103,7 @@ fn put_back(config: &Config, file: &Path, leave_out_bad: bool) -> Result<u8, u8>
     };
     if let Some(code) = failed {
         logs::error(format_args!(
-            "up to {} were restored, and the rest was not: move {folder} away, and start again",
+            "up to {} were restored to the {place}, and the rest was not: {away}, and start again",
             put.told()
         ));
         return Err(code);

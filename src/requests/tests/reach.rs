@@ -30,7 +30,10 @@ fn while_the_store_is_out_of_reach_whoever_asks_is_told_to_wait() {
             for request in REQUESTS {
                 let answer = answer(&stage, request).await;
                 assert_eq!(answer.contains("type='error'"), is_away, "{answer}");
-                for part in ["<error type='wait' code='500'><resource-constraint", "try again"] {
+                for part in [
+                    "<error type='wait' code='500'><resource-constraint",
+                    "try again",
+                ] {
                     assert_eq!(answer.contains(part), is_away, "{answer}");
                 }
             }
@@ -50,7 +53,10 @@ fn bookmarks_are_not_shown_while_it_cannot_be_known_which_are_gone() {
         distant.set_away(true);
         stage.sends(None);
         let said = stage.said().await;
-        assert!(said.len() == 1 && said[0].contains("type='wait'"), "{said:?}");
+        assert!(
+            said.len() == 1 && said[0].contains("type='wait'"),
+            "{said:?}"
+        );
     });
 }
 

@@ -77,7 +77,9 @@ pub fn each_question_is_answered_and_in_its_place(rig: &dyn Rig) {
         assert!(found == wanted, "{at}: {found:.60?} and not {wanted:.60?}");
     }
     // One after the other, it is no different.
-    let alone = questions.iter().flat_map(|it| find(&store, std::slice::from_ref(it)));
+    let alone = questions
+        .iter()
+        .flat_map(|it| find(&store, std::slice::from_ref(it)));
     assert!(alone.eq(wanted));
     // Nothing is asked by nobody.
     assert!(store.find(&[]).is_empty());

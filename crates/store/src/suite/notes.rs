@@ -44,23 +44,36 @@ pub fn a_note_is_kept_beside_what_an_owner_has_and_goes_with_it(rig: &dyn Rig) {
 pub fn a_note_is_put_only_over_the_one_that_was_read(rig: &dyn Rig) {
     let store = rig.open();
     let long = "x".repeat(200_000);
-    assert_eq!(put_if(&store, Some("other"), Some("a")), Err(SetError::Outdated));
+    assert_eq!(
+        put_if(&store, Some("other"), Some("a")),
+        Err(SetError::Outdated)
+    );
     assert_eq!(note(&store), None);
     assert_eq!(put_if(&store, None, Some(&long)), Ok(()));
     assert_eq!(put_if(&store, None, Some("b")), Err(SetError::Outdated));
     assert_eq!(put_if(&store, Some("x"), None), Err(SetError::Outdated));
     assert_eq!(note(&store), Some(long.clone()));
     assert_eq!(put_if(&store, Some(&long), Some("b")), Ok(()));
-    assert_eq!(put_if(&store, Some("b"), Some("b")), Ok(()), "the same again");
+    assert_eq!(
+        put_if(&store, Some("b"), Some("b")),
+        Ok(()),
+        "the same again"
+    );
     assert_eq!(put_if(&store, Some("b"), None), Ok(()));
-    assert_eq!(put_if(&store, Some("b"), Some("c")), Err(SetError::Outdated));
+    assert_eq!(
+        put_if(&store, Some("b"), Some("c")),
+        Err(SetError::Outdated)
+    );
     assert_eq!(note(&store), None);
     assert_eq!(put_if(&store, None, None), Ok(()));
     // What somebody has does not matter, and is not touched.
     set(&store, "a@x", vec![change("n", "a", Some("<a/>"))]);
     assert_eq!(put_if(&store, None, Some("d")), Ok(()));
     remove(&store, "a@x");
-    assert_eq!(put_if(&store, Some("d"), Some("e")), Err(SetError::Outdated));
+    assert_eq!(
+        put_if(&store, Some("d"), Some("e")),
+        Err(SetError::Outdated)
+    );
     assert_eq!(store.owners(None, 1), Ok(vec![]));
 }
 

@@ -58,7 +58,11 @@ pub fn whatever_is_done_to_an_owner_is_done_in_order(rig: &dyn Rig) {
     }
     drop(done);
     let answers: Vec<_> = answers.iter().take(60 * 7).collect();
-    assert!(answers.into_iter().eq((0..60 * 7).map(|number| (number, Ok(())))));
+    assert!(
+        answers
+            .into_iter()
+            .eq((0..60 * 7).map(|number| (number, Ok(()))))
+    );
     // The last that removed all was number 57, and each has removed what was in the one namespace.
     assert_eq!(get(&store, "j@c", "n", None), "<a/>");
     assert_eq!(get(&store, "j@c", "m", None), "<a/><a/><a/>");

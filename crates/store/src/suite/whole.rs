@@ -72,7 +72,10 @@ pub fn owners_are_listed_with_how_much_they_have(rig: &dyn Rig) {
     assert_eq!(found, Ok(vec![(owner("c@x"), amount(3))]));
     let between = store.owners_with_amounts(Some(&owner("b@xx")), 2);
     assert_eq!(between, Ok(vec![(owner("c@x"), amount(3))]));
-    assert_eq!(store.owners_with_amounts(Some(&owner("c@x")), 2), Ok(vec![]));
+    assert_eq!(
+        store.owners_with_amounts(Some(&owner("c@x")), 2),
+        Ok(vec![])
+    );
 }
 
 pub fn all_that_an_owner_has_comes_at_once(rig: &dyn Rig) {

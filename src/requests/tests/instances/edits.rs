@@ -153,7 +153,8 @@ impl World {
             };
             let known = client.known.take().unwrap_or_default();
             let stores = stores.unwrap_or_else(|| known.clone());
-            self.unsure.extend(known.symmetric_difference(&stores).cloned());
+            self.unsure
+                .extend(known.symmetric_difference(&stores).cloned());
         }
     }
 

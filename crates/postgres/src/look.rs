@@ -1,0 +1,145 @@
+//! One look at all hosts: which of them is the primary.
+
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::time::timeout_at;
+
+use super::connect::{CONNECT, Useless, connect, within};
+use super::error::{OpenError, plain};
+use super::schema::{self, Meta};
+use super::server::{Server, Use, set_up};
+use super::settings::Settings;
+use super::wire::Wire;
+use xps_base::clock::Instant;
+
+/// How long other hosts are waited for once one says that it is the primary: one that was the primary before may say
+/// so, too.
+const GRACE: Duration = Duration::from_millis(300);
+
+/// How long a store may take to be made, or moved on.
+const MAKE: Duration = Duration::from_secs(20);
+
+/// What one host says.
+pub(crate) struct Seen {
+    pub(crate) server: Server,
+    /// Which store it holds; `None` for a standby, which is not asked.
+    pub(crate) meta: Option<Meta>,
+    /// Which of the connections in question it works for.
+    pub(crate) busy: Vec<i32>,
+}
+
+/// All that was seen, by the places of the hosts.
+pub(crate) type Look = Vec<(usize, Result<Seen, Useless>)>;
+
+/// What is asked of each host.
+pub(crate) struct Question<'a> {
+    pub(crate) settings: &'a Settings,
+    /// Whether the store is made where there is nothing, and looked at from all sides.
+    pub(crate) ensure: bool,
+    /// Connections of which somebody wants to know whether they are still worked for.
+    pub(crate) processes: &'a [i32],
+}
+
+/// Asks all hosts at once. Those that hang are waited for no longer than it takes to be sure.
+pub(crate) async fn around(question: &Question<'_>) -> Look {
+    let hosts = 0..question.settings.hosts.len();
+    let mut asked: FuturesUnordered<_> = hosts
+        .map(|at| async move { (at, ask(question, at).await) })
+        .collect();
+    let mut look = Look::new();
+    let mut until = None;
+    loop {
+        let next = match until {
+            None => asked.next().await,
+            Some(until) => timeout_at(until, asked.next()).await.unwrap_or(None),
+        };
+        let Some((at, seen)) = next else { break };
+        if seen.as_ref().is_ok_and(|it| !it.server.is_standby) {
+            until.get_or_insert_with(|| Instant::now() + GRACE);
+        }
+        look.push((at, seen));
+    }
+    look.sort_by_key(|(at, _)| *at);
+    look
+}
+
+/// Asks one host.
+async fn ask(question: &Question<'_>, at: usize) -> Result<Seen, Useless> {
+    let settings = question.settings;
+    let (wire, server) = within(CONNECT, async {
+        let wire = connect(settings, at).await?;
+        let server = Server::ask(&wire)
+            .await
+            .map_err(|error| Useless::Now(plain(&error)))?;
+        Ok((wire, server))
+    })
+    .await?;
+    let mut seen = Seen {
+        server,
+        meta: None,
+        busy: Vec::new(),
+    };
+    if seen.server.is_standby {
+        return Ok(seen);
+    }
+    if seen.server.is_read_only {
+        let reason = "it takes no writes: transactions are read only there".to_owned();
+        return Err(Useless::Now(reason));
+    }
+    if settings.require_synchronous && seen.server.is_postgres && seen.server.synchronous.is_empty() {
+        return Err(Useless::Wrong(OpenError::NotSynchronous {
+            host: settings.host(at).to_string(),
+        }));
+    }
+    seen.meta = Some(match question.ensure {
+        true => {
+            // It ends when we have gone while it waits for another who makes it.
+            within(CONNECT, set_up(&wire, &seen.server, Use::Aside)).await?;
+            within(MAKE, schema::ensure(&wire, &seen.server, settings, at)).await?
+        }
+        false => within(CONNECT, schema::meta(&wire, settings, at)).await?,
+    });
+    seen.busy = within(CONNECT, busy(&wire, question.processes)).await?;
+    Ok(seen)
+}
+
+/// Which of these processes work for a connection, be it that they wait for something.
+async fn busy(wire: &Wire, processes: &[i32]) -> Result<Vec<i32>, Useless> {
+    if processes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let text = "select pid from pg_stat_activity where pid = any($1::int4[]) and state = 'active'";
+    let useless = |error| Useless::Now(plain(&error));
+    let rows = wire.ask(text, &[&processes]).await.map_err(useless)?;
+    rows.iter()
+        .map(|row| row.try_get(0).map_err(useless))
+        .collect()
+}
+
+/// Why no host is of use, where the highest timeline that was ever seen is this.
+pub(crate) fn trouble(look: &Look, settings: &Settings, highest: i64) -> OpenError {
+    let (mut standbys, mut hosts) = (Vec::new(), Vec::new());
+    let mut wrong = None;
+    for (at, seen) in look {
+        let host = settings.host(*at).to_string();
+        match seen {
+            Ok(seen) if seen.server.is_standby => standbys.push(host),
+            Ok(seen) if seen.server.timeline < highest => {
+                hosts.push((host, "it was the primary before, and is not any more".to_owned()));
+            }
+            Ok(_) => hosts.push((host, "it holds another store than before".to_owned())),
+            Err(useless) => {
+                if let Useless::Wrong(error) = useless {
+                    wrong.get_or_insert(error);
+                }
+                hosts.push((host, useless.reason()));
+            }
+        }
+    }
+    match (wrong, standbys.is_empty()) {
+        (Some(error), _) => error.clone(),
+        (None, false) => OpenError::OnlyStandbys { standbys, hosts },
+        (None, true) => OpenError::Unreachable { hosts },
+    }
+}

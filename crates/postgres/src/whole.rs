@@ -1,0 +1,189 @@
+//! What is read of whole owners, and of all of them. It goes over a connection of its own, where there is one: it may
+//! take long.
+
+use std::time::Duration;
+
+use futures_util::future::{join, join3};
+use tokio::time::timeout_at;
+use tokio_postgres::types::{FromSqlOwned, ToSql};
+use tokio_postgres::{Row, Statement};
+
+use super::state::State;
+use super::error::Trouble;
+use super::reader::refusal;
+use super::slot::Ready;
+use super::statements::Statements;
+use super::wire::Parameters;
+use xps_base::clock::Instant;
+use xps_store::{Amount, Entry, NamespaceUsage, Owner, OwnerData, ReadError, Totals, Value};
+
+/// The rows of one statement, proved as what requests read is.
+async fn rows(
+    state: &State,
+    deadline: Instant,
+    which: fn(&Statements) -> &Statement,
+    parameters: &Parameters<'_>,
+) -> Result<Vec<Row>, ReadError> {
+    loop {
+        let ready = state.ready(&state.aside, deadline).await;
+        let ready = ready.ok_or(ReadError::Unreachable)?;
+        let both = join(
+            ready.wire.query(which(&ready.statements), parameters),
+            ready.wire.query(&ready.statements.proof, &[]),
+        );
+        let trouble = match timeout_at(deadline, both).await {
+            Err(_) => return Err(ReadError::Unreachable),
+            Ok((Ok(rows), Ok(_))) => return Ok(rows),
+            Ok((Err(trouble), _) | (_, Err(trouble))) => trouble,
+        };
+        if state.trouble(&ready, &trouble).await.is_some() {
+            return Err(refusal(&trouble));
+        }
+    }
+}
+
+/// One column of a row.
+fn column<T: FromSqlOwned>(row: &Row, at: usize) -> Result<T, ReadError> {
+    row.try_get(at).map_err(|_| ReadError::Failed)
+}
+
+/// A number of bytes or elements.
+fn number(row: &Row, at: usize) -> Result<u64, ReadError> {
+    let number: i64 = column(row, at)?;
+    u64::try_from(number).map_err(|_| ReadError::Damaged)
+}
+
+fn amount_in(row: &Row, at: usize) -> Result<Amount, ReadError> {
+    Ok(Amount {
+        bytes: number(row, at)?,
+        elements: number(row, at + 1)?,
+    })
+}
+
+pub(crate) async fn note(
+    state: &State,
+    owner: &Owner,
+    deadline: Instant,
+) -> Result<Option<String>, ReadError> {
+    let rows = rows(state, deadline, |it| &it.noted, &[&owner.as_str()]).await?;
+    rows.first().map(|row| column(row, 0)).transpose()
+}
+
+pub(crate) async fn owners(
+    state: &State,
+    after: Option<&Owner>,
+    most: usize,
+    deadline: Instant,
+) -> Result<Vec<(Owner, Amount)>, ReadError> {
+    let after = after.map_or("", Owner::as_str);
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let parameters: [&(dyn ToSql + Sync); 2] = [&after, &most];
+    let rows = rows(state, deadline, |it| &it.owners, &parameters).await?;
+    let owners = rows.iter().map(|row| {
+        let owner = Owner::new(&column::<String>(row, 0)?).ok_or(ReadError::Damaged)?;
+        Ok((owner, amount_in(row, 1)?))
+    });
+    owners.collect()
+}
+
+pub(crate) async fn owner_data(
+    state: &State,
+    owner: &Owner,
+    deadline: Instant,
+) -> Result<OwnerData, ReadError> {
+    let rows = rows(state, deadline, |it| &it.all, &[&owner.as_str()]).await?;
+    let entries = rows.iter().map(|row| {
+        let elements: i32 = column(row, 2)?;
+        Ok(Entry {
+            namespace: column(row, 0)?,
+            name: column(row, 1)?,
+            value: Value {
+                elements: u32::try_from(elements).unwrap_or_default(),
+                text: column(row, 3)?,
+            },
+        })
+    });
+    let mut entries = entries.collect::<Result<Vec<Entry>, ReadError>>()?;
+    entries.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
+    Ok(OwnerData {
+        entries,
+        damaged: Vec::new(),
+    })
+}
+
+pub(crate) async fn amount(
+    state: &State,
+    owner: &Owner,
+    deadline: Instant,
+) -> Result<Amount, ReadError> {
+    let rows = rows(state, deadline, |it| &it.amount, &[&owner.as_str()]).await?;
+    let amount = rows.first().map(|row| amount_in(row, 0)).transpose()?;
+    Ok(amount.unwrap_or_default())
+}
+
+pub(crate) async fn namespace_usage(
+    state: &State,
+    owner: &Owner,
+    deadline: Instant,
+) -> Result<Vec<NamespaceUsage>, ReadError> {
+    let rows = rows(state, deadline, |it| &it.by_namespace, &[&owner.as_str()]).await?;
+    let usage = rows.iter().map(|row| {
+        Ok(NamespaceUsage {
+            namespace: column(row, 0)?,
+            amount: amount_in(row, 1)?,
+        })
+    });
+    let mut usage = usage.collect::<Result<Vec<_>, ReadError>>()?;
+    usage.sort_by(|a, b| a.namespace.cmp(&b.namespace));
+    Ok(usage)
+}
+
+/// Counts for so long and no longer; where that is not enough, nothing is known.
+pub(crate) async fn totals(
+    state: &State,
+    patience: Duration,
+    deadline: Instant,
+) -> Result<Totals, ReadError> {
+    if patience.is_zero() {
+        return Ok(Totals::default());
+    }
+    loop {
+        let ready = state.ready(&state.aside, deadline).await;
+        let ready = ready.ok_or(ReadError::Unreachable)?;
+        let counting = count(&ready, patience);
+        let trouble = match timeout_at(deadline.max(Instant::now() + patience), counting).await {
+            Err(_) => return Err(ReadError::Unreachable),
+            Ok(Ok(totals)) => return Ok(totals),
+            // It was over the time.
+            Ok(Err(Trouble::InTheWay)) => return Ok(Totals::default()),
+            Ok(Err(trouble)) => trouble,
+        };
+        if state.trouble(&ready, &trouble).await.is_some() {
+            return Err(refusal(&trouble));
+        }
+    }
+}
+
+/// Counts what all owners have. The server ends it when it takes longer.
+pub(crate) async fn count(ready: &Ready, patience: Duration) -> Result<Totals, Trouble> {
+    let limit = patience.as_millis().clamp(1, 600_000);
+    let limit = format!("set statement_timeout = {limit}");
+    let (limited, rows, unlimited) = join3(
+        ready.wire.run(&limit),
+        ready.wire.query(&ready.statements.totals, &[]),
+        ready.wire.run("set statement_timeout = 0"),
+    )
+    .await;
+    limited?;
+    unlimited?;
+    let rows = rows?;
+    let strange = |_| Trouble::Refused("it counted something strange".to_owned());
+    let Some(row) = rows.first() else {
+        return Err(strange(ReadError::Failed));
+    };
+    Ok(Totals {
+        owners: number(row, 0).map_err(strange)?,
+        amount: amount_in(row, 1).map_err(strange)?,
+        whole: true,
+    })
+}

@@ -1,0 +1,149 @@
+//! The primary is killed, frozen or replaced while sets and gets go on.
+
+use std::time::Duration;
+
+use super::load::Load;
+use super::support::{assert_sound, at, pause, store_at, try_set, wait_until};
+use xps_postgres::{Settings, open};
+use xps_postgres_testing::{DATABASE, Pair};
+use xps_store::suite::{get, owner};
+
+#[test]
+fn a_killed_primary_loses_nothing() {
+    let mut pair = Pair::start();
+    let ports = [pair.a.port(), pair.b.port()];
+    let stores = [store_at(&ports), store_at(&ports)];
+    let load = Load::start(&stores);
+    load.goes_on_for(200);
+    pair.a.kill();
+    pair.b.promote();
+    load.goes_on_for(500);
+    let told = load.end(&stores[0]);
+    assert_eq!(told.unreachable, 0, "{told:?}");
+    assert_sound(&pair.b, DATABASE);
+}
+
+/// A standby is promoted while the primary knows nothing of it, answers, and would go on for ever.
+#[test]
+fn an_old_primary_that_does_not_know_it_serves_nobody() {
+    let pair = Pair::start();
+    let ports = [pair.a.port(), pair.b.port()];
+    let stores = [store_at(&ports), store_at(&ports)];
+    let load = Load::start(&stores);
+    load.goes_on_for(200);
+    pair.b.promote();
+    load.goes_on_for(500);
+    let told = load.end(&stores[1]);
+    assert_eq!(told.unreachable, 0, "{told:?}");
+    assert_sound(&pair.b, DATABASE);
+}
+
+/// An instance that was idle while another moved on must not answer from what it was connected to.
+#[test]
+fn an_idle_instance_does_not_answer_from_an_old_primary() {
+    let pair = Pair::start();
+    let idle = store_at(&[pair.a.port(), pair.b.port()]);
+    assert_eq!(try_set(&idle, "a@x", "old"), Ok(()));
+    assert_eq!(get(&idle, "a@x", "n", None), "old");
+    pair.b.promote();
+    let other = store_at(&[pair.b.port()]);
+    assert_eq!(try_set(&other, "a@x", "new"), Ok(()));
+    // The old one answers everybody, and would have the old one still.
+    assert_eq!(pair.a.sql(DATABASE, "select text from xps_element"), "old");
+    assert_eq!(get(&idle, "a@x", "n", None), "new");
+    assert_eq!(idle.amount(&owner("a@x")).unwrap().bytes, 3);
+    assert_eq!(try_set(&idle, "a@x", "newer"), Ok(()));
+    assert_eq!(get(&other, "a@x", "n", None), "newer");
+}
+
+#[test]
+fn a_frozen_primary_is_left_and_is_not_asked_when_it_thaws() {
+    let pair = Pair::start();
+    let ports = [pair.a.port(), pair.b.port()];
+    let stores = [store_at(&ports), store_at(&ports)];
+    let load = Load::start(&stores);
+    load.goes_on_for(200);
+    pair.a.freeze();
+    wait_until("it is noticed", || stores.iter().all(|store| store.failed()));
+    pair.b.promote();
+    load.goes_on_for(500);
+    pair.a.thaw();
+    load.goes_on_for(2_000);
+    let told = load.end(&stores[0]);
+    assert_eq!(told.unreachable, 0, "{told:?}");
+    assert_sound(&pair.b, DATABASE);
+}
+
+/// It thaws before anybody has taken its place: nothing has happened, but for a pause.
+#[test]
+fn a_primary_that_thaws_goes_on() {
+    let pair = Pair::start();
+    let store = store_at(&[pair.a.port(), pair.b.port()]);
+    let load = Load::start(std::slice::from_ref(&store));
+    load.goes_on_for(100);
+    pair.a.freeze();
+    wait_until("it is noticed", || store.failed());
+    pair.a.thaw();
+    load.goes_on_for(500);
+    let told = load.end(&store);
+    assert_eq!(told.unreachable, 0, "{told:?}");
+    assert_sound(&pair.a, DATABASE);
+}
+
+#[test]
+fn a_primary_that_crashes_and_comes_back_is_the_same() {
+    let mut pair = Pair::start();
+    let store = store_at(&[pair.a.port(), pair.b.port()]);
+    let load = Load::start(std::slice::from_ref(&store));
+    load.goes_on_for(100);
+    pair.a.kill();
+    wait_until("it is noticed", || store.failed());
+    pair.a.restart();
+    load.goes_on_for(500);
+    let told = load.end(&store);
+    assert_eq!(told.unreachable, 0, "{told:?}");
+    assert_sound(&pair.a, DATABASE);
+}
+
+/// Sessions are ended again and again in the middle of what they do.
+#[test]
+fn what_was_in_doubt_is_done_once() {
+    let pair = Pair::start();
+    let ports = [pair.a.port(), pair.b.port()];
+    let stores = [store_at(&ports), store_at(&ports)];
+    let load = Load::start(&stores);
+    let terminate = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
+        where application_name like 'xmpp-private-storage%'";
+    for _ in 0..40 {
+        pair.a.sql("postgres", terminate);
+        pause(Duration::from_millis(50));
+    }
+    load.goes_on_for(200);
+    let told = load.end(&stores[0]);
+    assert_eq!(told.unreachable, 0, "{told:?}");
+    assert_sound(&pair.a, DATABASE);
+}
+
+#[test]
+fn what_waits_for_too_long_is_told_and_what_follows_is_held() {
+    let mut pair = Pair::start();
+    let settings = Settings {
+        hold: Duration::from_secs(3),
+        ..at(&[pair.a.port(), pair.b.port()])
+    };
+    let store = open(settings).unwrap();
+    assert_eq!(try_set(&store, "a@x", "1"), Ok(()));
+    pair.a.kill();
+    assert_eq!(
+        try_set(&store, "a@x", "2"),
+        Err(xps_store::SetError::Unreachable)
+    );
+    let mut text = String::new();
+    let read = store.read(&owner("a@x"), "n", None, &mut text);
+    assert_eq!(read, Err(xps_store::ReadError::Unreachable));
+    assert!(store.failed());
+    pair.b.promote();
+    assert_eq!(try_set(&store, "a@x", "3"), Ok(()));
+    assert_eq!(get(&store, "a@x", "n", None), "3");
+    assert!(!store.failed());
+}
