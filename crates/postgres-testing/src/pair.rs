@@ -30,11 +30,16 @@ impl Pair {
     /// Whether each commit on `a` waits for `b`, from now on.
     pub fn set_synchronous(&self, is_on: bool) {
         let names = if is_on { "FIRST 1 (b)" } else { "" };
-        self.a.sql("postgres", &format!("alter system set synchronous_standby_names = '{names}'"));
+        self.a.sql(
+            "postgres",
+            &format!("alter system set synchronous_standby_names = '{names}'"),
+        );
         self.a.sql("postgres", "select pg_reload_conf()");
         let state = "select coalesce(string_agg(sync_state, ','), '') from pg_stat_replication";
         let wanted = if is_on { "sync" } else { "async" };
-        wait_until("the standby follows", || self.a.sql("postgres", state) == wanted);
+        wait_until("the standby follows", || {
+            self.a.sql("postgres", state) == wanted
+        });
     }
 }
 
@@ -45,7 +50,17 @@ fn follow(primary: &Server, standby: &Server, name: &str) {
         "host=127.0.0.1 port={} user={USER} application_name={name}",
         primary.port()
     );
-    copy.args(["--no-sync", "-X", "stream", "-R", "-C", "-S", name, "-c", "fast"]);
+    copy.args([
+        "--no-sync",
+        "-X",
+        "stream",
+        "-R",
+        "-C",
+        "-S",
+        name,
+        "-c",
+        "fast",
+    ]);
     copy.args(["-d", &source, "-D"]).arg(standby.data());
     output(&mut copy);
 }

@@ -67,8 +67,16 @@ impl Server {
         let mut server = Self::prepare();
         let data = server.data();
         let mut initdb = program(path("initdb"));
-        initdb.args(["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"]);
-        initdb.args(["--data-checksums", "-U", USER, "-D"]).arg(&data);
+        initdb.args([
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--no-sync",
+            "--no-instructions",
+        ]);
+        initdb
+            .args(["--data-checksums", "-U", USER, "-D"])
+            .arg(&data);
         output(&mut initdb);
         server.configure(options);
         let hba = data.join("pg_hba.conf");
@@ -81,7 +89,10 @@ impl Server {
 
     /// The place of a server that has no data yet.
     pub(crate) fn prepare() -> Self {
-        let folder = tempfile::Builder::new().prefix("xps-postgres-").tempdir().unwrap();
+        let folder = tempfile::Builder::new()
+            .prefix("xps-postgres-")
+            .tempdir()
+            .unwrap();
         give(folder.path());
         Self {
             folder,
@@ -126,14 +137,23 @@ impl Server {
             self.stop();
         }
         let mut shell = program("/bin/sh");
-        shell.args(["-c", SHELL]).arg(self.folder.path()).arg(path("postgres"));
+        shell
+            .args(["-c", SHELL])
+            .arg(self.folder.path())
+            .arg(path("postgres"));
         let shell = shell.stdin(Stdio::piped()).spawn().unwrap();
         self.shell = Some(shell);
         let file = self.data().join("postmaster.pid");
         wait_until("a server starts", || {
             let lines = fs::read_to_string(&file).unwrap_or_default();
-            let is_ready = lines.lines().nth(7).is_some_and(|state| state.trim() == "ready");
-            let is_standby = lines.lines().nth(7).is_some_and(|state| state.trim() == "standby");
+            let is_ready = lines
+                .lines()
+                .nth(7)
+                .is_some_and(|state| state.trim() == "ready");
+            let is_standby = lines
+                .lines()
+                .nth(7)
+                .is_some_and(|state| state.trim() == "standby");
             let process = lines.lines().next().and_then(|line| line.parse().ok());
             self.process = process.unwrap_or(0);
             (is_ready || is_standby) && self.lets_in()
@@ -190,8 +210,23 @@ impl Server {
     /// What a statement gives, columns by `|` and rows by lines.
     pub fn sql(&self, database: &str, statement: &str) -> String {
         let mut psql = program(path("psql"));
-        psql.args(["-qAtX", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-U", USER]);
-        psql.args(["-p", &self.port.to_string(), "-d", database, "-c", statement]);
+        psql.args([
+            "-qAtX",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-h",
+            "127.0.0.1",
+            "-U",
+            USER,
+        ]);
+        psql.args([
+            "-p",
+            &self.port.to_string(),
+            "-d",
+            database,
+            "-c",
+            statement,
+        ]);
         output(&mut psql).trim_end().to_owned()
     }
 

@@ -33,7 +33,9 @@ fn main() {
     };
     let sled = Store::open(&folder.path().join("data"), &options).unwrap();
     let postgres = open(Settings {
-        hosts: [pair.a.port(), pair.b.port()].map(|it| ("127.0.0.1".to_owned(), it)).to_vec(),
+        hosts: [pair.a.port(), pair.b.port()]
+            .map(|it| ("127.0.0.1".to_owned(), it))
+            .to_vec(),
         database: DATABASE.to_owned(),
         user: USER.to_owned(),
         password: None,
@@ -50,7 +52,13 @@ fn main() {
     }
     let mut table: Vec<(String, [Vec<f64>; 2])> = Vec::new();
     for round in 0..rounds {
-        let kinds = [("sets", 1), ("sets", 64), ("sets", 1_024), ("gets", 64), ("gets", 256)];
+        let kinds = [
+            ("sets", 1),
+            ("sets", 64),
+            ("sets", 1_024),
+            ("gets", 64),
+            ("gets", 256),
+        ];
         for (at, (kind, window)) in kinds.into_iter().enumerate() {
             if round == 0 {
                 table.push((format!("{kind}, {window} at once"), Default::default()));
@@ -67,7 +75,10 @@ fn main() {
     println!("| | sled | postgres | ratio |\n| --- | --- | --- | --- |");
     for (what, rates) in table {
         let [sled, postgres] = rates.map(median);
-        println!("| {what} | {sled:.0} | {postgres:.0} | {:.2} |", postgres / sled);
+        println!(
+            "| {what} | {sled:.0} | {postgres:.0} | {:.2} |",
+            postgres / sled
+        );
     }
 }
 

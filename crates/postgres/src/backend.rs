@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-use super::state::State;
 use super::error::OpenError;
 use super::reader;
 use super::run::{Message, Open, run};
 use super::settings::Settings;
 use super::shared::Shared;
+use super::state::State;
 use super::whole;
 use xps_base::clock::Instant;
 use xps_base::{panics, threads};
@@ -42,7 +42,9 @@ pub(crate) fn open(settings: Settings, how: Open) -> Result<Store, OpenError> {
         let running = || run(Arc::new(settings), shared, received, how, &tell);
         if panics::caught(running).is_none() {
             known.set_failed(true);
-            known.lose("the thread that serves the database has ended because of a bug; please report it");
+            known.lose(
+                "the thread that serves the database has ended because of a bug; please report it",
+            );
         }
     };
     let no_thread = |error: std::io::Error| OpenError::NoThread(error.to_string());
@@ -144,14 +146,16 @@ impl Backend for Postgres {
 
     fn owner_data(&self, owner: &Owner) -> Result<OwnerData, ReadError> {
         let owner = owner.clone();
-        self.ask(move |state, deadline| async move {
-            whole::owner_data(&state, &owner, deadline).await
-        })
+        self.ask(
+            move |state, deadline| async move { whole::owner_data(&state, &owner, deadline).await },
+        )
     }
 
     fn amount(&self, owner: &Owner) -> Result<Amount, ReadError> {
         let owner = owner.clone();
-        self.ask(move |state, deadline| async move { whole::amount(&state, &owner, deadline).await })
+        self.ask(
+            move |state, deadline| async move { whole::amount(&state, &owner, deadline).await },
+        )
     }
 
     fn namespace_usage(&self, owner: &Owner) -> Result<Vec<NamespaceUsage>, ReadError> {
@@ -162,7 +166,9 @@ impl Backend for Postgres {
     }
 
     fn totals(&self, patience: Duration) -> Result<Totals, ReadError> {
-        self.ask(move |state, deadline| async move { whole::totals(&state, patience, deadline).await })
+        self.ask(
+            move |state, deadline| async move { whole::totals(&state, patience, deadline).await },
+        )
     }
 
     fn submit(&self, work: Work, done: Done) {

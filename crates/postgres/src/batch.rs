@@ -84,7 +84,10 @@ impl<'a> Batch<'a> {
             &puts.elements,
             &puts.text,
         ];
-        let rows = ready.wire.query(&ready.statements.change, parameters).await?;
+        let rows = ready
+            .wire
+            .query(&ready.statements.change, parameters)
+            .await?;
         let row = one(&rows)?;
         Ok(Outcome {
             refused: places(row, 0, &owners.places)?,
@@ -104,7 +107,9 @@ impl<'a> Batch<'a> {
         let noted = Notes::of(self.plans, |it| it.text.is_some());
         let any = Notes::of(self.plans, |it| it.text.is_some() && it.over.is_none());
         let new = Notes::of(self.plans, |it| it.text.is_some() && it.over == Some(None));
-        let over = Notes::of(self.plans, |it| it.text.is_some() && it.over.flatten().is_some());
+        let over = Notes::of(self.plans, |it| {
+            it.text.is_some() && it.over.flatten().is_some()
+        });
         let gone = Notes::of(self.plans, |it| it.text.is_none());
 
         let mut sent = Pipeline::new(&ready.wire);
@@ -132,7 +137,9 @@ impl<'a> Batch<'a> {
             is_unsynchronised: !row.try_get::<_, bool>(2)?,
         };
         let found = |at: Option<usize>| owners_in(at.and_then(|at| answers.get(at)));
-        outcome.refused.extend(missing(&ended.places, &ended.owner, &found(ends)?));
+        outcome
+            .refused
+            .extend(missing(&ended.places, &ended.owner, &found(ends)?));
         // One that goes whatever it is has gone.
         let forgotten = found(forgets)?;
         let certain = |place: &usize| {
@@ -140,7 +147,9 @@ impl<'a> Batch<'a> {
             note.is_none_or(|note| note.over.is_none())
         };
         let missing = missing(&gone.places, &gone.owner, &forgotten);
-        outcome.not_noted.extend(missing.into_iter().filter(|place| !certain(place)));
+        outcome
+            .not_noted
+            .extend(missing.into_iter().filter(|place| !certain(place)));
         Ok(outcome)
     }
 }
@@ -194,7 +203,9 @@ fn one(rows: &[Row]) -> Result<&Row, Trouble> {
 /// The places of the plans that the server numbers, from 1 on, in a column.
 fn places(row: &Row, column: usize, places: &[usize]) -> Result<HashSet<usize>, Trouble> {
     let numbers: Vec<i64> = row.try_get(column)?;
-    let numbers = numbers.into_iter().filter_map(|number| usize::try_from(number).ok());
+    let numbers = numbers
+        .into_iter()
+        .filter_map(|number| usize::try_from(number).ok());
     let place = |number: usize| places.get(number.checked_sub(1)?).copied();
     Ok(numbers.filter_map(place).collect())
 }

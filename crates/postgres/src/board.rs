@@ -73,7 +73,9 @@ impl Board {
         let mut owners = self.owners.borrow_mut();
         let mut ready = self.ready.borrow_mut();
         while count < GROUP_ITEMS && bytes < GROUP_BYTES {
-            let Some(owner) = ready.pop_front() else { break };
+            let Some(owner) = ready.pop_front() else {
+                break;
+            };
             let Some(queue) = owners.get_mut(&owner).filter(|it| !it.is_under_way) else {
                 continue;
             };
@@ -177,12 +179,18 @@ mod tests {
 
     fn removal(owner: &str) -> Item {
         let work = Work::Remove(Owner::new(owner).unwrap(), Some("n".into()));
-        Item::new(work, Done::new(drop), Instant::now() + Duration::from_secs(60))
+        Item::new(
+            work,
+            Done::new(drop),
+            Instant::now() + Duration::from_secs(60),
+        )
     }
 
     fn taken(board: &Board) -> Vec<(String, usize)> {
         let jobs = board.take_now();
-        jobs.iter().map(|job| (job.owner.as_str().to_owned(), job.items.len())).collect()
+        jobs.iter()
+            .map(|job| (job.owner.as_str().to_owned(), job.items.len()))
+            .collect()
     }
 
     #[test]
@@ -199,7 +207,10 @@ mod tests {
         board.release(&Owner::new("a").unwrap());
         board.release(&Owner::new("b").unwrap());
         assert_eq!((board.waiting(), board.under_way.get()), ((0, 0), 0));
-        assert!(board.owners.borrow().is_empty(), "nobody is remembered for ever");
+        assert!(
+            board.owners.borrow().is_empty(),
+            "nobody is remembered for ever"
+        );
     }
 
     #[test]
@@ -218,7 +229,11 @@ mod tests {
         for owner in ["a", "b"] {
             board.add(item(owner, &long));
         }
-        assert_eq!(taken(&board), [("a".to_owned(), 1)], "more than fits is taken alone");
+        assert_eq!(
+            taken(&board),
+            [("a".to_owned(), 1)],
+            "more than fits is taken alone"
+        );
     }
 
     #[test]
@@ -232,6 +247,10 @@ mod tests {
         board.add(removal("a"));
         assert_eq!(taken(&board), [("a".to_owned(), 1)]);
         board.add(removal("a"));
-        assert_eq!(taken(&board), [], "one is under way, wherever the owner stands in line");
+        assert_eq!(
+            taken(&board),
+            [],
+            "one is under way, wherever the owner stands in line"
+        );
     }
 }

@@ -122,8 +122,12 @@ impl<'a> Elements<'a> {
     }
 
     pub(crate) fn delete_columns(&self) -> Option<Columns<'_>> {
-        let columns: Columns<'_> =
-            vec![&self.owner, &self.stamp, &self.namespace_key, &self.name_key];
+        let columns: Columns<'_> = vec![
+            &self.owner,
+            &self.stamp,
+            &self.namespace_key,
+            &self.name_key,
+        ];
         Some(columns).filter(|_| !self.owner.is_empty())
     }
 

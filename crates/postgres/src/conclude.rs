@@ -28,7 +28,10 @@ pub(crate) async fn conclude(
     let is_unsure = |(at, plan): (usize, &Plan<'_>)| {
         in_doubt && outcome.refused.contains(&at)
             || outcome.not_noted.contains(&at)
-                && plan.note.as_ref().is_some_and(|it| needs_look(it, in_doubt))
+                && plan
+                    .note
+                    .as_ref()
+                    .is_some_and(|it| needs_look(it, in_doubt))
     };
     let marks = match plans.iter().enumerate().any(is_unsure) {
         true => marks(ready, plans).await?,

@@ -23,6 +23,8 @@ pub(crate) const CONNECT: Duration = Duration::from_secs(2);
 pub(crate) enum Useless {
     /// For now; the next attempt may find it otherwise.
     Now(String),
+    /// It has not answered for so long.
+    Silent(Duration),
     /// Somebody has to do something about it.
     Wrong(OpenError),
 }
@@ -31,6 +33,7 @@ impl Useless {
     pub(crate) fn reason(&self) -> String {
         match self {
             Self::Now(reason) => reason.clone(),
+            Self::Silent(limit) => format!("no answer within {} s", limit.as_secs()),
             Self::Wrong(error) => error.to_string(),
         }
     }
@@ -41,8 +44,8 @@ pub(crate) async fn within<T>(
     limit: Duration,
     work: impl Future<Output = Result<T, Useless>>,
 ) -> Result<T, Useless> {
-    let late = || Useless::Now(format!("no answer within {} s", limit.as_secs()));
-    timeout(limit, work).await.unwrap_or_else(|_| Err(late()))
+    let silent = |_| Err(Useless::Silent(limit));
+    timeout(limit, work).await.unwrap_or_else(silent)
 }
 
 /// Connects to the host at this place in the list, and logs in. For the caller to bound.

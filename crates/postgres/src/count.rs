@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use super::state::State;
 use super::error::Trouble;
 use super::slot::Ready;
-use super::wire::Parameters;
+use super::state::State;
 use super::whole;
+use super::wire::Parameters;
 use xps_base::random;
 
 /// How often it is counted, how long that may take, and after how long without a sign of its holder another takes the
@@ -42,7 +42,10 @@ pub(crate) async fn run(state: Rc<State>) {
 /// The bytes and the owners; `None` if that is for another to tell.
 async fn count(ready: &Ready, holder: &str) -> Result<Option<(u64, u64)>, Trouble> {
     let parameters: &Parameters<'_> = &[&holder, &HELD_SECONDS];
-    let held = ready.wire.query(&ready.statements.counter, parameters).await?;
+    let held = ready
+        .wire
+        .query(&ready.statements.counter, parameters)
+        .await?;
     if held.is_empty() {
         return Ok(None);
     }

@@ -165,8 +165,8 @@ impl From<tokio_postgres::Error> for Trouble {
             "40001" | "40P01" | "55P03" | "57014" => Self::InTheWay,
             "53100" => Self::Full(text),
             // Read only, as a standby is; statements that the server does not remember or has to plan anew, because
-            // somebody else shares the connection or the tables have changed.
-            "25006" | "26000" | "0A000" | "40003" => Self::Lost(text),
+            // somebody else shares the connection or the tables have changed; a transaction that is not as it should be.
+            "25006" | "26000" | "0A000" | "40003" | "25P02" | "25P03" => Self::Lost(text),
             // The connection; resources; shutting down, crashed, starting.
             code if ["08", "53", "57", "58"]
                 .iter()
@@ -175,7 +175,10 @@ impl From<tokio_postgres::Error> for Trouble {
                 Self::Lost(text)
             }
             // Data, constraints, limits of the server.
-            code if ["22", "23", "54"].iter().any(|class| code.starts_with(class)) => {
+            code if ["22", "23", "54"]
+                .iter()
+                .any(|class| code.starts_with(class)) =>
+            {
                 Self::Content(text)
             }
             "XX001" | "XX002" => Self::Damaged(text),
@@ -255,6 +258,9 @@ mod tests {
         };
         let text = error.to_string();
         assert!(text.starts_with("db3:5432 is a standby"), "{text}");
-        assert!(text.contains("(db1:5432: nothing listens there; "), "{text}");
+        assert!(
+            text.contains("(db1:5432: nothing listens there; "),
+            "{text}"
+        );
     }
 }

@@ -109,8 +109,8 @@ async fn look(settings: Arc<Settings>) -> Result<Facts, OpenError> {
     let filled = within(CONNECT, fill(&settings, at, &wire, &server, facts)).await;
     filled.map_err(|useless| match useless {
         Useless::Wrong(error) => error,
-        Useless::Now(reason) => OpenError::Unreachable {
-            hosts: vec![(host, reason)],
+        other => OpenError::Unreachable {
+            hosts: vec![(host, other.reason())],
         },
     })
 }
@@ -148,7 +148,10 @@ async fn fill(
             facts.may_create = row.try_get(2).map_err(useless)?;
         }
     }
-    let rows = wire.ask(INSTANCES, &[&APPLICATION]).await.map_err(useless)?;
+    let rows = wire
+        .ask(INSTANCES, &[&APPLICATION])
+        .await
+        .map_err(useless)?;
     for row in &rows {
         facts.instances.push(row.try_get(0).map_err(useless)?);
     }

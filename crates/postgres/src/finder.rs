@@ -7,6 +7,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
+use std::collections::HashSet;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,9 @@ const PAUSE: Duration = Duration::from_millis(300);
 
 /// The pause after a look in any case.
 const SHORTEST: Duration = Duration::from_millis(100);
+
+/// Every so many looks wait for all hosts.
+const PATIENT_EVERY: usize = 4;
 
 /// How long a connection may be silent before somebody looks whether its server still works for it.
 pub(crate) const SILENCE: Duration = Duration::from_secs(5);
@@ -47,6 +51,9 @@ pub(crate) struct Finder {
     wanted: Notify,
     /// Connections that are silent.
     silent: RefCell<Vec<Weak<Wire>>>,
+    /// Hosts that did not answer at the last look, and how many looks there were.
+    hanging: RefCell<HashSet<usize>>,
+    looks: Cell<usize>,
     epochs: Cell<u64>,
     highest: Cell<i64>,
     last: Cell<Option<usize>>,
@@ -66,6 +73,8 @@ impl Finder {
             primary: watch::Sender::new(None),
             wanted: Notify::new(),
             silent: RefCell::default(),
+            hanging: RefCell::default(),
+            looks: Cell::new(0),
             epochs: Cell::new(0),
             highest: Cell::new(0),
             last: Cell::new(None),
@@ -127,12 +136,23 @@ impl Finder {
     }
 
     async fn look(&self, processes: &[i32]) -> Look {
+        // A host that hangs must not delay the moment in which another is found to be the primary. Now and then it is
+        // given its time all the same: it may only be slow.
+        let looks = self.looks.get();
+        self.looks.set(looks.wrapping_add(1));
+        let hanging = match looks % PATIENT_EVERY {
+            0 => HashSet::new(),
+            _ => self.hanging.take(),
+        };
         let question = Question {
             settings: &self.settings,
             ensure: self.mark.borrow().is_none(),
+            silent: &hanging,
             processes,
         };
-        look::around(&question).await
+        let look = look::around(&question).await;
+        *self.hanging.borrow_mut() = look::silent(&look);
+        look
     }
 
     /// Takes note of what was seen; `Err` says why there is no primary.
@@ -198,7 +218,9 @@ impl Finder {
     fn cut_forgotten(&self, look: &Look, silent: &[Rc<Wire>]) {
         let at = self.primary.borrow().as_ref().map(|it| it.at);
         let seen = look.iter().find(|(it, _)| Some(*it) == at);
-        let busy = seen.and_then(|(_, seen)| seen.as_ref().ok()).map(|seen| &seen.busy);
+        let busy = seen
+            .and_then(|(_, seen)| seen.as_ref().ok())
+            .map(|seen| &seen.busy);
         for wire in silent {
             let works = busy.is_some_and(|busy| busy.contains(&wire.process.get()));
             if !works && wire.silent_for().is_some_and(|it| it >= SILENCE) {

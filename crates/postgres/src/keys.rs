@@ -40,7 +40,10 @@ mod tests {
     fn what_no_row_can_hold_is_not_storable() {
         let owner = |length: usize| Owner::new(&"j".repeat(length)).unwrap();
         assert!(storable(&owner(2048), &"n".repeat(14_000), "name"));
-        assert!(!storable(&owner(2049), "n", "name"), "no JID, and no index takes it");
+        assert!(
+            !storable(&owner(2049), "n", "name"),
+            "no JID, and no index takes it"
+        );
         assert!(!storable(&owner(4), &"n".repeat(20_000), "name"));
         assert!(!storable(&owner(4), "n", "na\0me"));
     }

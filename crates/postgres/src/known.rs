@@ -26,6 +26,7 @@ struct Names {
 const ENTRY: usize = 64;
 
 impl Known {
+    #[cfg(test)]
     pub(crate) fn under(stamp: i64) -> Self {
         Self {
             stamp,

@@ -1,5 +1,6 @@
 //! One look at all hosts: which of them is the primary.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -13,8 +14,8 @@ use super::settings::Settings;
 use super::wire::Wire;
 use xps_base::clock::Instant;
 
-/// How long other hosts are waited for once one says that it is the primary: one that was the primary before may say
-/// so, too.
+/// How long other hosts are waited for once one says that it is the primary, as one that was the primary before may say
+/// so, too; and how long those are that were silent before.
 const GRACE: Duration = Duration::from_millis(300);
 
 /// How long a store may take to be made, or moved on.
@@ -37,6 +38,8 @@ pub(crate) struct Question<'a> {
     pub(crate) settings: &'a Settings,
     /// Whether the store is made where there is nothing, and looked at from all sides.
     pub(crate) ensure: bool,
+    /// Hosts that are not waited for, unless they answer at once.
+    pub(crate) silent: &'a HashSet<usize>,
     /// Connections of which somebody wants to know whether they are still worked for.
     pub(crate) processes: &'a [i32],
 }
@@ -47,9 +50,14 @@ pub(crate) async fn around(question: &Question<'_>) -> Look {
     let mut asked: FuturesUnordered<_> = hosts
         .map(|at| async move { (at, ask(question, at).await) })
         .collect();
+    let hosts = 0..question.settings.hosts.len();
+    let mut awaited: HashSet<usize> = hosts.filter(|at| !question.silent.contains(at)).collect();
     let mut look = Look::new();
     let mut until = None;
     loop {
+        if awaited.is_empty() {
+            until.get_or_insert_with(|| Instant::now() + GRACE);
+        }
         let next = match until {
             None => asked.next().await,
             Some(until) => timeout_at(until, asked.next()).await.unwrap_or(None),
@@ -58,7 +66,14 @@ pub(crate) async fn around(question: &Question<'_>) -> Look {
         if seen.as_ref().is_ok_and(|it| !it.server.is_standby) {
             until.get_or_insert_with(|| Instant::now() + GRACE);
         }
+        awaited.remove(&at);
         look.push((at, seen));
+    }
+    // Whoever has not answered by now.
+    for at in 0..question.settings.hosts.len() {
+        if look.iter().all(|(it, _)| *it != at) {
+            look.push((at, Err(Useless::Silent(CONNECT))));
+        }
     }
     look.sort_by_key(|(at, _)| *at);
     look
@@ -87,7 +102,8 @@ async fn ask(question: &Question<'_>, at: usize) -> Result<Seen, Useless> {
         let reason = "it takes no writes: transactions are read only there".to_owned();
         return Err(Useless::Now(reason));
     }
-    if settings.require_synchronous && seen.server.is_postgres && seen.server.synchronous.is_empty() {
+    if settings.require_synchronous && seen.server.is_postgres && seen.server.synchronous.is_empty()
+    {
         return Err(Useless::Wrong(OpenError::NotSynchronous {
             host: settings.host(at).to_string(),
         }));
@@ -117,6 +133,13 @@ async fn busy(wire: &Wire, processes: &[i32]) -> Result<Vec<i32>, Useless> {
         .collect()
 }
 
+/// Who has not answered.
+pub(crate) fn silent(look: &Look) -> HashSet<usize> {
+    let is_silent = |seen: &Result<Seen, Useless>| matches!(seen, Err(Useless::Silent(_)));
+    let silent = look.iter().filter(|(_, seen)| is_silent(seen));
+    silent.map(|(at, _)| *at).collect()
+}
+
 /// Why no host is of use, where the highest timeline that was ever seen is this.
 pub(crate) fn trouble(look: &Look, settings: &Settings, highest: i64) -> OpenError {
     let (mut standbys, mut hosts) = (Vec::new(), Vec::new());
@@ -126,7 +149,10 @@ pub(crate) fn trouble(look: &Look, settings: &Settings, highest: i64) -> OpenErr
         match seen {
             Ok(seen) if seen.server.is_standby => standbys.push(host),
             Ok(seen) if seen.server.timeline < highest => {
-                hosts.push((host, "it was the primary before, and is not any more".to_owned()));
+                hosts.push((
+                    host,
+                    "it was the primary before, and is not any more".to_owned(),
+                ));
             }
             Ok(_) => hosts.push((host, "it holds another store than before".to_owned())),
             Err(useless) => {

@@ -33,7 +33,6 @@ pub(crate) struct NoteChange<'a> {
 type Names<'a> = (Cow<'a, str>, Cow<'a, str>);
 
 /// One write of an owner: all that the items of a job come to.
-#[derive(Debug)]
 pub(crate) struct Plan<'a> {
     pub(crate) job: &'a Job,
     pub(crate) effect: Effect,
@@ -109,7 +108,10 @@ impl<'a> Plan<'a> {
     /// What goes, one by one: of an owner who ends all goes, and one who begins has nothing.
     pub(crate) fn deletes(&self) -> impl Iterator<Item = (&str, &str)> {
         let wanted = self.effect == Effect::GoOn;
-        let gone = self.changes.iter().filter(move |(_, value)| wanted && value.is_none());
+        let gone = self
+            .changes
+            .iter()
+            .filter(move |(_, value)| wanted && value.is_none());
         gone.map(|((namespace, name), _)| (&**namespace, &**name))
     }
 
@@ -269,7 +271,9 @@ fn sum(amounts: impl Iterator<Item = Amount>) -> Amount {
 
 /// A number that no other write has: 62 bits, and never 0.
 pub(crate) fn stamp() -> i64 {
-    i64::try_from(random::number() >> 2).unwrap_or_default().max(1)
+    i64::try_from(random::number() >> 2)
+        .unwrap_or_default()
+        .max(1)
 }
 
 #[cfg(test)]

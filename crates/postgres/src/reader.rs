@@ -10,10 +10,10 @@ use futures_util::future::join;
 use tokio::time::timeout_at;
 use tokio_postgres::Row;
 
-use super::state::State;
 use super::error::Trouble;
 use super::keys::{self, Key};
 use super::slot::Ready;
+use super::state::State;
 use super::wire::Parameters;
 use xps_base::clock::Instant;
 use xps_store::{Elements, Owner, Query, ReadError, Under};
@@ -30,7 +30,12 @@ pub(crate) type Asked = (Arc<Query>, Instant);
 pub(crate) async fn find(state: &State, asked: &[Asked]) -> Vec<Result<Vec<Elements>, ReadError>> {
     let elements = |found: Vec<Found>| {
         let found = found.into_iter();
-        found.map(|it| Elements { text: it.text, under: it.under }).collect()
+        found
+            .map(|it| Elements {
+                text: it.text,
+                under: it.under,
+            })
+            .collect()
     };
     let mut asked = asked;
     loop {
@@ -40,7 +45,8 @@ pub(crate) async fn find(state: &State, asked: &[Asked]) -> Vec<Result<Vec<Eleme
         let now = Instant::now();
         let late = asked.iter().take_while(|(_, until)| *until <= now).count();
         if late > 0 || (state.is_closing.get() && state.reader.now().is_none()) {
-            return vec![Err(ReadError::Unreachable); late.max(1)];
+            let late = 0..late.max(1);
+            return late.map(|_| Err(ReadError::Unreachable)).collect();
         }
         let Some(ready) = state.ready(&state.reader, *deadline).await else {
             continue;
@@ -77,7 +83,12 @@ pub(crate) async fn read(
         let ready = state.ready(&state.reader, deadline).await;
         let ready = ready.ok_or(ReadError::Unreachable)?;
         let mut batch = Batch::default();
-        batch.add_one(owner, keys::key(namespace), name.map(keys::key), name.is_none());
+        batch.add_one(
+            owner,
+            keys::key(namespace),
+            name.map(keys::key),
+            name.is_none(),
+        );
         batch.queries.push(1);
         match timeout_at(deadline, batch.read(state, &ready)).await {
             Err(_) => return Err(ReadError::Unreachable),
@@ -143,7 +154,8 @@ impl<'a> Batch<'a> {
     }
 
     fn add_one(&mut self, owner: &'a Owner, namespace: Key, name: Option<Key>, or_all: bool) {
-        self.query.push(i32::try_from(self.queries.len()).unwrap_or(i32::MAX));
+        self.query
+            .push(i32::try_from(self.queries.len()).unwrap_or(i32::MAX));
         self.owner.push(owner.as_str());
         self.namespace_key.push(namespace);
         self.name_key.push(name);
@@ -156,7 +168,9 @@ impl<'a> Batch<'a> {
         let namespace_key: Vec<&[u8]> = self.namespace_key.iter().map(|key| &key[..]).collect();
         // No key is empty.
         let name_key = self.name_key.iter();
-        let name_key: Vec<&[u8]> = name_key.map(|it| it.as_ref().map_or(&[][..], |it| &it[..])).collect();
+        let name_key: Vec<&[u8]> = name_key
+            .map(|it| it.as_ref().map_or(&[][..], |it| &it[..]))
+            .collect();
         let parameters: &Parameters<'_> = &[
             &self.query,
             &at,
@@ -212,6 +226,8 @@ impl<'a> Batch<'a> {
         }
         let mut found = found.into_iter();
         let first = self.queries.iter().take(end.max(1));
-        Ok(first.map(|names| found.by_ref().take(*names).collect()).collect())
+        Ok(first
+            .map(|names| found.by_ref().take(*names).collect())
+            .collect())
     }
 }

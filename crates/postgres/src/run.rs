@@ -14,12 +14,12 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{sleep, timeout};
 
-use super::state::State;
 use super::count;
 use super::error::OpenError;
 use super::finder::{Finder, SILENCE};
 use super::settings::Settings;
 use super::shared::Shared;
+use super::state::State;
 use super::work::Item;
 use super::writer::Writer;
 use xps_base::clock::Instant;
@@ -210,7 +210,10 @@ async fn beat(state: Rc<State>) {
             continue;
         };
         state.shared.observe(|it| it.round_trip(begun.elapsed()));
-        if rows.first().is_some_and(|row| matches!(row.try_get(0), Ok(false))) {
+        if rows
+            .first()
+            .is_some_and(|row| matches!(row.try_get(0), Ok(false)))
+        {
             state.finder.suspect();
         }
     }

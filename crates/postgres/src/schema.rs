@@ -11,7 +11,7 @@ use super::wire::Wire;
 use xps_base::random;
 
 /// The version of the tables.
-pub(crate) const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 1;
 
 /// What is done to tables of each older format, from 1 on, to have those of the next.
 pub(crate) const STEPS: &[&[&str]] = &[];
@@ -223,7 +223,10 @@ pub(crate) async fn ensure(
         let made = make(wire, server).await;
         if let Err(error) = made {
             // Another instance may have been faster.
-            let is_there = matches!(error.code().map(|it| it.code()), Some("42P07" | "23505" | "40001"));
+            let is_there = matches!(
+                error.code().map(|it| it.code()),
+                Some("42P07" | "23505" | "40001")
+            );
             wire.run("rollback")
                 .await
                 .map_err(|error| refused(&error, settings, at))?;
@@ -282,7 +285,11 @@ pub(crate) async fn move_on(
     meta: &Meta,
     steps: &[&[&str]],
 ) -> Result<(), tokio_postgres::Error> {
-    for (step, from) in steps.iter().zip(1..).filter(|(_, from)| *from >= meta.format) {
+    for (step, from) in steps
+        .iter()
+        .zip(1..)
+        .filter(|(_, from)| *from >= meta.format)
+    {
         let (from, to): (String, String) = (from.to_string(), (from + 1_u32).to_string());
         wire.run("begin").await?;
         let moved = wire

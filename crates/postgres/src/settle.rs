@@ -116,10 +116,19 @@ mod tests {
     #[test]
     fn what_nobody_else_touched_is_never_unknown() {
         for effect in [Effect::GoOn, Effect::End] {
-            for events in [&[][..], &[Event::Ours], &[Event::Write], &[Event::Ours, Event::Write]] {
+            for events in [
+                &[][..],
+                &[Event::Ours],
+                &[Event::Write],
+                &[Event::Ours, Event::Write],
+            ] {
                 let (row, done, _) = run(effect, events);
                 let verdict = judge(effect, WAS, OURS, row);
-                let wanted = if done { Verdict::Done } else { Verdict::NotDone };
+                let wanted = if done {
+                    Verdict::Done
+                } else {
+                    Verdict::NotDone
+                };
                 assert_eq!(verdict, wanted, "{effect:?} {events:?}");
             }
         }

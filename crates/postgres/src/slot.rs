@@ -103,7 +103,10 @@ impl Slot {
                 Err(useless) => {
                     if shared.is_news("connection") {
                         let host = settings.host(found.at);
-                        tracing::warn!("no connection to the database at {host}: {}", useless.reason());
+                        tracing::warn!(
+                            "no connection to the database at {host}: {}",
+                            useless.reason()
+                        );
                     }
                     finder.suspect();
                     sleep(PAUSE).await;

@@ -12,8 +12,8 @@ use super::board::Board;
 use super::error::Trouble;
 use super::finder::Finder;
 use super::known::Cache;
-use super::settings::Settings;
 use super::server::Use;
+use super::settings::Settings;
 use super::shared::Shared;
 use super::slot::{Ready, Slot};
 use super::work::Job;
@@ -50,7 +50,11 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(settings: Arc<Settings>, shared: Arc<Shared>, finder: Rc<Finder>) -> Rc<Self> {
+    pub(crate) fn new(
+        settings: Arc<Settings>,
+        shared: Arc<Shared>,
+        finder: Rc<Finder>,
+    ) -> Rc<Self> {
         let slot = |with| Slot::new(with, Rc::clone(&finder.connected));
         let reader = slot(Use::Requests);
         let aside = match settings.has_aside() {
@@ -58,7 +62,9 @@ impl State {
             false => Rc::clone(&reader),
         };
         Rc::new(Self {
-            writers: (0..settings.writers()).map(|_| slot(Use::Requests)).collect(),
+            writers: (0..settings.writers())
+                .map(|_| slot(Use::Requests))
+                .collect(),
             reader,
             aside,
             settings,
@@ -98,7 +104,11 @@ impl State {
     pub(crate) fn expire(&self, now: Instant) {
         self.board.expire(now);
         let groups: Vec<Rc<Vec<Job>>> = self.groups.borrow().values().cloned().collect();
-        for item in groups.iter().flat_map(|jobs| jobs.iter()).flat_map(|job| &job.items) {
+        for item in groups
+            .iter()
+            .flat_map(|jobs| jobs.iter())
+            .flat_map(|job| &job.items)
+        {
             item.expire(now);
         }
     }
@@ -154,7 +164,10 @@ impl State {
                 Some(SetError::Failed)
             }
             Trouble::Damaged(_) => {
-                log("damaged", "the database has damaged data, so restore a backup");
+                log(
+                    "damaged",
+                    "the database has damaged data, so restore a backup",
+                );
                 Some(SetError::Failed)
             }
         }

@@ -8,10 +8,10 @@ use tokio::time::timeout_at;
 use tokio_postgres::types::{FromSqlOwned, ToSql};
 use tokio_postgres::{Row, Statement};
 
-use super::state::State;
 use super::error::Trouble;
 use super::reader::refusal;
 use super::slot::Ready;
+use super::state::State;
 use super::statements::Statements;
 use super::wire::Parameters;
 use xps_base::clock::Instant;

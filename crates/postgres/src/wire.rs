@@ -93,7 +93,9 @@ impl Wire {
         statement: &Statement,
         parameters: &Parameters<'_>,
     ) -> Result<Vec<Row>, Trouble> {
-        Ok(self.answer(self.client.query(statement, parameters)).await?)
+        Ok(self
+            .answer(self.client.query(statement, parameters))
+            .await?)
     }
 
     /// The same for a statement that was not prepared.

@@ -10,12 +10,12 @@ use tokio::time::timeout;
 
 use super::batch::Batch;
 use super::conclude::{End, conclude, settle};
-use super::state::{State, LOOK_EVERY};
 use super::error::Trouble;
 use super::known::Known;
 use super::load;
 use super::plan::Plan;
 use super::slot::{Ready, Slot};
+use super::state::{LOOK_EVERY, State};
 use super::work::Job;
 use xps_base::clock::Instant;
 use xps_store::SetError;
@@ -148,9 +148,13 @@ impl Writer {
         if let Err(trouble) = proof {
             let error = self.state.trouble(ready, &trouble).await;
             if let Some(error) = error {
-                idle.iter().for_each(|plan| plan.job.tell(&Err(error.clone())));
+                idle.iter()
+                    .for_each(|plan| plan.job.tell(&Err(error.clone())));
             }
-            return idle.into_iter().map(|plan| reopen(plan.job, plan.noted)).collect();
+            return idle
+                .into_iter()
+                .map(|plan| reopen(plan.job, plan.noted))
+                .collect();
         }
         for plan in idle {
             let job = plan.job;
@@ -202,10 +206,12 @@ impl Writer {
                     });
                     match conclude(&ready, plans, &outcome, doubt.is_some()).await {
                         Ok(ends) => return ends,
-                        Err(trouble) => trouble,
+                        Err(trouble) => Trouble::Lost(trouble.to_string()),
                     }
                 }
-                Ok(_) => Trouble::Lost("the primary has no synchronous standby any more".to_owned()),
+                Ok(_) => {
+                    Trouble::Lost("the primary has no synchronous standby any more".to_owned())
+                }
                 Err(trouble) => trouble,
             };
             match self.state.trouble(&ready, &trouble).await {
@@ -217,7 +223,11 @@ impl Writer {
                 // It did nothing, this time.
                 Some(_) if doubt.is_some() => match settle(&ready, plans).await {
                     Ok(ends) => return ends,
-                    Err(trouble) => drop(self.state.trouble(&ready, &trouble).await),
+                    // On another connection it may go better.
+                    Err(trouble) => {
+                        let lost = Trouble::Lost(trouble.to_string());
+                        let _ = self.state.trouble(&ready, &lost).await;
+                    }
                 },
                 Some(error) => return self.divide(plans, &trouble, error).await,
             }
@@ -225,12 +235,7 @@ impl Writer {
     }
 
     /// The server does not take these. Where that may be for one alone, the others are sent without it.
-    async fn divide(
-        &self,
-        plans: &mut [Plan<'_>],
-        trouble: &Trouble,
-        error: SetError,
-    ) -> Vec<End> {
+    async fn divide(&self, plans: &mut [Plan<'_>], trouble: &Trouble, error: SetError) -> Vec<End> {
         let may_be_one = matches!(trouble, Trouble::Content(_) | Trouble::Full(_));
         if plans.len() < 2 || !may_be_one {
             return plans.iter().map(|_| End::Failed(error.clone())).collect();

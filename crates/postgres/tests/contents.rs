@@ -34,7 +34,13 @@ fn a_database_of_something_else_is_left_alone() {
         server().sql(&database, &format!("create table {table} (a int)"));
     }
     let settings = in_database(&database);
-    assert_says(settings.clone(), &["last, rosterusers, spool and 2 more", "a database of its own"]);
+    assert_says(
+        settings.clone(),
+        &[
+            "last, rosterusers, spool and 2 more",
+            "a database of its own",
+        ],
+    );
     assert!(examine(settings).is_err());
     let tables = "select count(*) from pg_tables where schemaname = 'public'";
     assert_eq!(server().sql(&database, tables), "5");
@@ -50,9 +56,18 @@ fn half_a_store_is_not_used() {
         server().sql(&database, how);
         in_database(&database)
     };
-    assert_says(spoil("drop table xps_note"), &["the table xps_note is missing"]);
-    assert_says(spoil("drop table xps_meta"), &["the table xps_meta is missing"]);
-    assert_says(spoil("delete from xps_meta"), &["does not say what the store is"]);
+    assert_says(
+        spoil("drop table xps_note"),
+        &["the table xps_note is missing"],
+    );
+    assert_says(
+        spoil("drop table xps_meta"),
+        &["the table xps_meta is missing"],
+    );
+    assert_says(
+        spoil("delete from xps_meta"),
+        &["does not say what the store is"],
+    );
     assert_says(
         spoil("alter table xps_owner drop column was"),
         &["xps_owner.was is missing"],
@@ -67,8 +82,14 @@ fn half_a_store_is_not_used() {
 fn a_newer_format_is_refused() {
     let database = fresh_database();
     drop(open(in_database(&database)).unwrap());
-    server().sql(&database, "update xps_meta set value = '2' where key = 'format'");
-    assert_says(in_database(&database), &["format 2", "up to 1", "newer release"]);
+    server().sql(
+        &database,
+        "update xps_meta set value = '2' where key = 'format'",
+    );
+    assert_says(
+        in_database(&database),
+        &["format 2", "up to 1", "newer release"],
+    );
 }
 
 #[test]
@@ -81,7 +102,10 @@ fn another_encoding_is_refused() {
 #[test]
 fn who_may_not_is_told_what_is_missing() {
     let server = Server::start();
-    server.sql("postgres", "create role poor login; create role locked login password 'right'");
+    server.sql(
+        "postgres",
+        "create role poor login; create role locked login password 'right'",
+    );
     let hba = server.folder().join("data/pg_hba.conf");
     let rules = fs::read_to_string(&hba).unwrap();
     let rules = format!("host all locked all scram-sha-256\nhost all barred all reject\n{rules}");
@@ -92,11 +116,25 @@ fn who_may_not_is_told_what_is_missing() {
         password: password.map(Into::into),
         ..at(&[server.port()])
     };
-    wait_until("the rules count", || open(with("locked", Some("wrong"))).is_err());
-    assert_says(with("poor", None), &["the user poor", "permission denied for schema public"]);
-    assert_says(with("locked", Some("wrong")), &["refuses the password of the user locked"]);
-    assert_says(with("locked", None), &["asks for a password, and none is configured"]);
-    assert_says(with("barred", None), &["does not let the user barred in", "pg_hba.conf"]);
+    wait_until("the rules count", || {
+        open(with("locked", Some("wrong"))).is_err()
+    });
+    assert_says(
+        with("poor", None),
+        &["the user poor", "permission denied for schema public"],
+    );
+    assert_says(
+        with("locked", Some("wrong")),
+        &["refuses the password of the user locked"],
+    );
+    assert_says(
+        with("locked", None),
+        &["asks for a password, and none is configured"],
+    );
+    assert_says(
+        with("barred", None),
+        &["does not let the user barred in", "pg_hba.conf"],
+    );
     assert_says(with("nobody", None), &["does not let the user nobody in"]);
     let missing = Settings {
         database: "missing".to_owned(),
@@ -104,7 +142,10 @@ fn who_may_not_is_told_what_is_missing() {
     };
     assert_says(missing, &["no database missing", "createdb"]);
     // The right password lets in, and then the database's owner may do all.
-    server.sql("postgres", &format!("alter database {DATABASE} owner to locked"));
+    server.sql(
+        "postgres",
+        &format!("alter database {DATABASE} owner to locked"),
+    );
     let store = open(with("locked", Some("right"))).unwrap();
     assert_eq!(try_set(&store, "a@x", "1"), Ok(()));
     assert!(!server.log().contains("right"));
@@ -114,7 +155,10 @@ fn who_may_not_is_told_what_is_missing() {
 fn a_standby_alone_is_no_database() {
     let pair = Pair::start();
     let standby = at(&[pair.b.port()]);
-    for error in [open(standby.clone()).unwrap_err(), examine(standby).unwrap_err()] {
+    for error in [
+        open(standby.clone()).unwrap_err(),
+        examine(standby).unwrap_err(),
+    ] {
         assert!(matches!(error, OpenError::OnlyStandbys { .. }), "{error}");
         assert!(error.to_string().contains("name all hosts"), "{error}");
     }
@@ -139,7 +183,9 @@ fn a_service_waits_for_a_database_that_starts_later() {
     assert!(store.failed());
     let (reached, answer) = std::sync::mpsc::channel();
     store.when_reached(move || reached.send(()).unwrap());
-    answer.recv_timeout(Duration::from_secs(5)).expect("it is alive");
+    answer
+        .recv_timeout(Duration::from_secs(5))
+        .expect("it is alive");
     server.restart();
     assert_eq!(try_set(&store, "a@x", "1"), Ok(()), "it was held");
     assert!(!store.failed());
@@ -169,16 +215,39 @@ fn a_check_says_what_there_is_and_makes_nothing() {
     let settings = at(&[pair.b.port(), pair.a.port(), 1]);
     let facts = examine(settings.clone()).unwrap();
     let host = |port: u16| format!("127.0.0.1:{port}");
-    assert_eq!((facts.host, facts.standbys), (host(pair.a.port()), vec![host(pair.b.port())]));
-    assert_eq!(facts.unreachable, [(host(1), "nothing listens there".to_owned())]);
-    assert!(facts.version.starts_with("PostgreSQL 1"), "{}", facts.version);
+    assert_eq!(
+        (facts.host, facts.standbys),
+        (host(pair.a.port()), vec![host(pair.b.port())])
+    );
+    assert_eq!(
+        facts.unreachable,
+        [(host(1), "nothing listens there".to_owned())]
+    );
+    assert!(
+        facts.version.starts_with("PostgreSQL 1"),
+        "{}",
+        facts.version
+    );
     assert_eq!(facts.synchronous.as_deref(), Some("FIRST 1 (b)"));
-    assert_eq!((facts.data_checksums, facts.fsync), (Some(true), Some(false)));
+    assert_eq!(
+        (facts.data_checksums, facts.fsync),
+        (Some(true), Some(false))
+    );
     assert_eq!((facts.format, facts.may_create), (None, true));
     assert_eq!(facts.instances, [""; 0]);
-    assert_eq!(pair.a.sql(DATABASE, "select count(*) from pg_tables where tablename like 'xps%'"), "0");
+    assert_eq!(
+        pair.a.sql(
+            DATABASE,
+            "select count(*) from pg_tables where tablename like 'xps%'"
+        ),
+        "0"
+    );
 
-    let store = open(Settings { instance: "one".into(), ..settings.clone() }).unwrap();
+    let store = open(Settings {
+        instance: "one".into(),
+        ..settings.clone()
+    })
+    .unwrap();
     assert_eq!(try_set(&store, "a@x", "1"), Ok(()));
     let facts = examine(settings).unwrap();
     assert_eq!(facts.format, Some(xps_postgres::FORMAT));

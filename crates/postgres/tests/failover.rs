@@ -64,7 +64,9 @@ fn a_frozen_primary_is_left_and_is_not_asked_when_it_thaws() {
     let load = Load::start(&stores);
     load.goes_on_for(200);
     pair.a.freeze();
-    wait_until("it is noticed", || stores.iter().all(|store| store.failed()));
+    wait_until("it is noticed", || {
+        stores.iter().all(|store| store.failed())
+    });
     pair.b.promote();
     load.goes_on_for(500);
     pair.a.thaw();

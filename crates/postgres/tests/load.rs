@@ -99,7 +99,9 @@ impl Load {
             self.took(begun.elapsed(), |told| told.sets += 1);
             match result {
                 Ok(()) => counts.acknowledged.store(next, SeqCst),
-                Err(SetError::Unreachable) => self.took(Duration::ZERO, |told| told.unreachable += 1),
+                Err(SetError::Unreachable) => {
+                    self.took(Duration::ZERO, |told| told.unreachable += 1)
+                }
                 Err(error) => panic!("{error:?}"),
             }
         }

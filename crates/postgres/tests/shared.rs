@@ -30,7 +30,9 @@ fn together(stores: &[Store], work: impl Fn(usize, &Store) + Clone + Send + 'sta
             threads::start("instance", run).unwrap()
         })
         .collect();
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    threads
+        .into_iter()
+        .for_each(|thread| thread.join().unwrap());
 }
 
 /// Submits all of these at once; how each ends.
@@ -64,14 +66,28 @@ fn quotas_are_exact_whoever_writes() {
     };
     let (count, counts) = mpsc::channel();
     together(&stores, move |instance, store| {
-        let names: Vec<String> = (0..100).map(|number| format!("{instance}-{number}")).collect();
-        let sets = names.iter().map(|name| ("j@c", quota, vec![change("n", name, Some("0123456789"))]));
+        let names: Vec<String> = (0..100)
+            .map(|number| format!("{instance}-{number}"))
+            .collect();
+        let sets = names
+            .iter()
+            .map(|name| ("j@c", quota, vec![change("n", name, Some("0123456789"))]));
         let results = submit_all(store, sets.collect());
         let refused = |it: &&Result<(), SetError>| {
-            matches!(it, Err(SetError::UserBytes { limit: 1_990, would_be: 2_000 }))
+            matches!(
+                it,
+                Err(SetError::UserBytes {
+                    limit: 1_990,
+                    would_be: 2_000
+                })
+            )
         };
         let stored = results.iter().filter(|it| it.is_ok()).count();
-        assert_eq!(stored + results.iter().filter(refused).count(), 100, "{results:?}");
+        assert_eq!(
+            stored + results.iter().filter(refused).count(),
+            100,
+            "{results:?}"
+        );
         count.send(stored).unwrap();
     });
     assert_eq!(counts.iter().sum::<usize>(), 199);
@@ -127,7 +143,9 @@ fn what_is_remembered_is_never_believed_alone() {
         let changes = vec![change("n", name, text)];
         submit_all(store, vec![("j@c", quota, changes)]).remove(0)
     };
-    let [first, second, _] = &stores[..] else { panic!() };
+    let [first, second, _] = &stores[..] else {
+        panic!()
+    };
     assert_eq!(set(first, ROOMY, "a", Some("1234")), Ok(()));
     assert_eq!(set(second, ROOMY, "b", Some("1234")), Ok(()));
     // The first does not know of b; deleting it is not nothing.
@@ -165,7 +183,9 @@ fn a_store_is_begun_once() {
             threads::start("instance", run).unwrap()
         })
         .collect();
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    threads
+        .into_iter()
+        .for_each(|thread| thread.join().unwrap());
     let count = "select (select count(*) from xps_meta), (select count(*) from xps_owner)";
     assert_eq!(server().sql(&database, count), "2|4");
 }
@@ -202,7 +222,9 @@ fn totals_are_told_by_one_of_all() {
         })
         .collect();
     let last = |seen: &Arc<Seen>| seen.0.lock().unwrap().last().copied();
-    wait_until("all have looked", || seen.iter().all(|it| last(it).is_some()));
+    wait_until("all have looked", || {
+        seen.iter().all(|it| last(it).is_some())
+    });
     let told: Vec<_> = seen.iter().filter_map(|it| last(it).flatten()).collect();
     assert_eq!(told, [(4, 1)]);
 }

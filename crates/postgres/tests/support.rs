@@ -36,7 +36,10 @@ pub fn in_database(name: &str) -> Settings {
 /// A store at these ports.
 pub fn at(ports: &[u16]) -> Settings {
     Settings {
-        hosts: ports.iter().map(|port| ("127.0.0.1".to_owned(), *port)).collect(),
+        hosts: ports
+            .iter()
+            .map(|port| ("127.0.0.1".to_owned(), *port))
+            .collect(),
         database: DATABASE.to_owned(),
         user: USER.to_owned(),
         password: None,
@@ -68,7 +71,10 @@ pub fn try_set(store: &Store, address: &str, text: &str) -> Result<(), SetError>
 pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "waited in vain until {what}");
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "waited in vain until {what}"
+        );
         pause(Duration::from_millis(20));
     }
 }
@@ -85,5 +91,9 @@ pub fn assert_sound(server: &Server, database: &str) {
           from xps_element group by owner
         ) e using (owner)
         where o.bytes is distinct from e.bytes or o.elements is distinct from e.elements";
-    assert_eq!(server.sql(database, wrong), "0", "owners whose sums are wrong");
+    assert_eq!(
+        server.sql(database, wrong),
+        "0",
+        "owners whose sums are wrong"
+    );
 }

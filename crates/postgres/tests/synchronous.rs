@@ -19,7 +19,8 @@ fn strict(pair: &Pair) -> Settings {
 }
 
 fn connections(pair: &Pair) -> usize {
-    let count = "select count(*) from pg_stat_activity where application_name like 'xmpp-private-storage%'";
+    let count =
+        "select count(*) from pg_stat_activity where application_name like 'xmpp-private-storage%'";
     pair.a.sql("postgres", count).parse().unwrap()
 }
 
@@ -102,7 +103,10 @@ fn a_lost_standby_costs_a_pause() {
     load.goes_on_for(100);
     pair.b.kill();
     pause(Duration::from_secs(7));
-    pair.a.sql("postgres", "alter system set synchronous_standby_names = ''");
+    pair.a.sql(
+        "postgres",
+        "alter system set synchronous_standby_names = ''",
+    );
     pair.a.sql("postgres", "select pg_reload_conf()");
     load.goes_on_for(500);
     let told = load.end(&store);

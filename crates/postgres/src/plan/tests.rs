@@ -57,7 +57,14 @@ fn set(changes: Vec<Change>) -> Work {
 fn knows(names: &[(&str, u64)]) -> Known {
     let mut known = Known::under(7);
     for (name, bytes) in names {
-        known.put("n", name, Some(Amount { bytes: *bytes, elements: 1 }));
+        known.put(
+            "n",
+            name,
+            Some(Amount {
+                bytes: *bytes,
+                elements: 1,
+            }),
+        );
     }
     known
 }
@@ -71,12 +78,18 @@ fn several_sets_come_to_one_write() {
     ]);
     let plan = Plan::new(&job, knows(&[("b", 9), ("d", 3)]), None);
     assert_eq!((plan.effect, plan.was), (Effect::GoOn, 7));
-    let puts: Vec<_> = plan.puts().map(|(_, name, value)| (name, &*value.text)).collect();
+    let puts: Vec<_> = plan
+        .puts()
+        .map(|(_, name, value)| (name, &*value.text))
+        .collect();
     assert_eq!(puts, [("a", "longer")]);
     assert_eq!(plan.deletes().collect::<Vec<_>>(), [("n", "b")]);
     let stamp = plan.stamp;
     let known = plan.tell();
-    assert_eq!((known.stamp, known.amount().bytes, known.amount().elements), (stamp, 9, 2));
+    assert_eq!(
+        (known.stamp, known.amount().bytes, known.amount().elements),
+        (stamp, 9, 2)
+    );
     assert_eq!(*told.lock().unwrap(), [Ok(()), Ok(()), Ok(())]);
 }
 
@@ -129,7 +142,11 @@ fn of_who_is_removed_all_goes_unless_something_follows() {
     let (alone, _) = job(vec![Work::Remove(owner(), None)]);
     let plan = Plan::new(&alone, knows(&[("a", 1), ("b", 1)]), None);
     assert_eq!((plan.effect, plan.deletes().count()), (Effect::End, 0));
-    assert!(plan.note.as_ref().is_some_and(|note| note.text.is_none() && note.over.is_none()));
+    assert!(
+        plan.note
+            .as_ref()
+            .is_some_and(|note| note.text.is_none() && note.over.is_none())
+    );
     assert_eq!(plan.tell(), Known::default());
 
     let (followed, _) = job(vec![
@@ -172,7 +189,10 @@ fn what_no_database_takes_is_refused() {
     let plan = Plan::new(&job, Known::default(), None);
     assert!(plan.is_idle());
     plan.tell();
-    assert_eq!(*told.lock().unwrap(), [const { Err(SetError::Unstorable) }; 3]);
+    assert_eq!(
+        *told.lock().unwrap(),
+        [const { Err(SetError::Unstorable) }; 3]
+    );
 }
 
 proptest! {
