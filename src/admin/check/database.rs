@@ -12,9 +12,9 @@ pub fn check(
     config: &Postgres,
     found: Result<Facts, OpenError>,
 ) -> Result<(), u8> {
-    let (lines, code) = match found {
-        Ok(facts) => (good(config, &facts), Ok(())),
-        Err(error) => (bad(&error), Err(exit_code(&error))),
+    let (lines, code) = match &found {
+        Ok(facts) => judged(config, facts),
+        Err(error) => (refused(error), Err(exit_code(error))),
     };
     for (sign, line) in lines {
         report.line(sign, format_args!("database: {line}"));
@@ -22,49 +22,79 @@ pub fn check(
     code
 }
 
-fn good(config: &Postgres, facts: &Facts) -> Vec<(Sign, String)> {
-    let Facts { host, version, .. } = facts;
-    let mut lines = vec![(Sign::Good, format!("{host} is the primary: {version}"))];
-    let standby = |host: &String| (Sign::Good, format!("{host} is a standby"));
-    lines.extend(facts.standbys.iter().map(standby));
-    let away = |(host, reason): &(String, String)| {
-        let line = format!("cannot reach {host}: {reason}; it could not take over now");
-        (Sign::Warning, line)
-    };
-    lines.extend(facts.unreachable.iter().map(away));
-    lines.push((
-        Sign::Good,
-        match facts.format {
-            Some(format) => format!("{} has the store (format {format})", config.database),
-            None => format!(
-                "{} is empty, and the first start makes the tables",
-                config.database
-            ),
-        },
-    ));
-    lines.push(match &facts.synchronous {
-        Some(standbys) => (
-            Sign::Good,
-            format!("sets wait for a synchronous standby ({standbys})"),
-        ),
-        None => (
-            Sign::Warning,
-            "there is no synchronous standby (synchronous_standby_names is empty): if the primary is \
-             lost, so is what it acknowledged last"
-                .to_owned(),
-        ),
-    });
-    lines.extend(unsafe_disk(facts).map(|line| (Sign::Warning, line.to_owned())));
+/// What a primary that answers says, and whether it can be used.
+fn judged(config: &Postgres, facts: &Facts) -> (Vec<(Sign, String)>, Result<(), u8>) {
+    let mut lines = hosts(facts);
+    let (store, may_be_used) = store(config, facts);
+    lines.push(store);
+    let (synchronous, is_enough) = synchronous(config, facts);
+    lines.push(synchronous);
+    lines.extend(disk(facts).map(|line| (Sign::Warning, line.to_owned())));
     if !facts.instances.is_empty() {
         let line = format!("connected instances: {}", facts.instances.join(", "));
         lines.push((Sign::Neutral, line));
     }
-    lines
+    (lines, may_be_used.and(is_enough))
+}
+
+fn hosts(facts: &Facts) -> Vec<(Sign, String)> {
+    let Facts { host, version, .. } = facts;
+    let primary = (Sign::Good, format!("{host} is the primary: {version}"));
+    let standby = |host: &String| (Sign::Good, format!("{host} is a standby"));
+    let away = |(host, reason): &(String, String)| {
+        let line = format!("cannot reach {host}: {reason}; it could not take over now");
+        (Sign::Warning, line)
+    };
+    let standbys = facts.standbys.iter().map(standby);
+    let others = standbys.chain(facts.unreachable.iter().map(away));
+    std::iter::once(primary).chain(others).collect()
+}
+
+fn store(config: &Postgres, facts: &Facts) -> ((Sign, String), Result<(), u8>) {
+    let Postgres { database, user, .. } = config;
+    match facts.format {
+        Some(format) => {
+            let line = format!("{database} has the store (format {format})");
+            ((Sign::Good, line), Ok(()))
+        }
+        None if facts.may_create => {
+            let line = format!("{database} is empty, and the first start makes the tables");
+            ((Sign::Good, line), Ok(()))
+        }
+        None => {
+            let line = format!(
+                "{database} is empty, and the user {user} has no right to make tables there; make that user \
+                 its owner: alter database {database} owner to {user}"
+            );
+            ((Sign::Bad, line), Err(exit::STORE))
+        }
+    }
+}
+
+fn synchronous(config: &Postgres, facts: &Facts) -> ((Sign, String), Result<(), u8>) {
+    let none = "there is no synchronous standby (synchronous_standby_names is empty)";
+    match &facts.synchronous {
+        Some(standbys) => {
+            let line = format!("sets wait for a synchronous standby ({standbys})");
+            ((Sign::Good, line), Ok(()))
+        }
+        None if config.require_synchronous => {
+            let line = format!(
+                "{none}, and storage.postgres.require_synchronous is true: users are served when there is \
+                 one"
+            );
+            ((Sign::Bad, line), Err(exit::UNAVAILABLE))
+        }
+        None => {
+            let line = format!("{none}: if the primary is lost, so is what it acknowledged last");
+            ((Sign::Warning, line), Ok(()))
+        }
+    }
 }
 
 /// What the disk could do unnoticed, or lose.
-fn unsafe_disk(facts: &Facts) -> impl Iterator<Item = &'static str> {
-    let unsynced = (!facts.fsync).then_some(
+fn disk(facts: &Facts) -> impl Iterator<Item = &'static str> {
+    let unsynced = (facts.fsync == Some(false)).then_some(
         "fsync is off: what was acknowledged is lost with the power; turn it on in postgresql.conf",
     );
     let unchecked = (facts.data_checksums == Some(false)).then_some(
@@ -74,7 +104,7 @@ fn unsafe_disk(facts: &Facts) -> impl Iterator<Item = &'static str> {
     unsynced.into_iter().chain(unchecked)
 }
 
-fn bad(error: &OpenError) -> Vec<(Sign, String)> {
+fn refused(error: &OpenError) -> Vec<(Sign, String)> {
     let lines = match error {
         OpenError::Unreachable { hosts } => hosts
             .iter()

@@ -22,14 +22,17 @@ fn facts() -> Facts {
         unreachable: Vec::new(),
         synchronous: Some("db2".to_owned()),
         data_checksums: Some(true),
-        fsync: true,
+        fsync: Some(true),
         format: Some(1),
+        may_create: true,
         instances: Vec::new(),
     }
 }
 
 fn told(facts: &Facts) -> Vec<(Sign, String)> {
-    good(&config(), facts)
+    let (lines, code) = judged(&config(), facts);
+    assert_eq!(code, Ok(()));
+    lines
 }
 
 fn warnings(facts: &Facts) -> Vec<String> {
@@ -61,7 +64,7 @@ fn what_is_not_safe_is_a_warning_and_no_more() {
         unreachable: vec![("db2:5432".to_owned(), "nothing listens there".to_owned())],
         synchronous: None,
         data_checksums: Some(false),
-        fsync: false,
+        fsync: Some(false),
         ..facts()
     };
     assert_eq!(
@@ -75,11 +78,10 @@ fn what_is_not_safe_is_a_warning_and_no_more() {
              pg_checksums --enable",
         ]
     );
-    let report = Report::from_environment();
-    assert_eq!(check(&report, &config(), Ok(unsafe_facts)), Ok(()));
     // A database that is none of PostgreSQL's own has no such thing.
     let silent = Facts {
         data_checksums: None,
+        fsync: None,
         ..facts()
     };
     assert_eq!(warnings(&silent), [""; 0]);
@@ -99,6 +101,43 @@ fn an_empty_database_and_connected_instances_are_only_said() {
     assert_eq!(lines.last(), Some(&(Sign::Neutral, line.to_owned())));
 }
 
+#[test]
+fn a_standby_that_is_required_and_missing_is_bad() {
+    let required = Postgres {
+        require_synchronous: true,
+        ..config()
+    };
+    let alone = Facts {
+        synchronous: None,
+        ..facts()
+    };
+    let (lines, code) = judged(&required, &alone);
+    assert_eq!(code, Err(exit::UNAVAILABLE), "a standby may be back soon");
+    let line = "there is no synchronous standby (synchronous_standby_names is empty), and \
+                storage.postgres.require_synchronous is true: users are served when there is one";
+    assert!(lines.contains(&(Sign::Bad, line.to_owned())), "{lines:?}");
+    assert_eq!(judged(&required, &facts()).1, Ok(()));
+}
+
+#[test]
+fn a_database_in_which_nothing_may_be_made_is_bad() {
+    let closed = Facts {
+        format: None,
+        may_create: false,
+        ..facts()
+    };
+    let (lines, code) = judged(&config(), &closed);
+    assert_eq!(code, Err(exit::STORE));
+    let line = "private_storage is empty, and the user private_storage has no right to make tables there; \
+                make that user its owner: alter database private_storage owner to private_storage";
+    assert!(lines.contains(&(Sign::Bad, line.to_owned())), "{lines:?}");
+    let in_use = Facts {
+        may_create: false,
+        ..facts()
+    };
+    assert_eq!(judged(&config(), &in_use).1, Ok(()), "nothing has to be made any more");
+}
+
 /// Each with a code: what passes by itself is no reason to change anything.
 #[test]
 fn what_cannot_be_used_is_told_with_what_to_do() {
@@ -108,7 +147,7 @@ fn what_cannot_be_used_is_told_with_what_to_do() {
             ("db2:5432".to_owned(), "no answer within 2 s".to_owned()),
         ],
     };
-    let lines: Vec<String> = bad(&unreachable).into_iter().map(|(_, line)| line).collect();
+    let lines: Vec<String> = refused(&unreachable).into_iter().map(|(_, line)| line).collect();
     assert_eq!(
         lines,
         [
@@ -184,7 +223,7 @@ fn what_cannot_be_used_is_told_with_what_to_do() {
             "was written by a newer release",
         ),
     ] {
-        let lines = bad(&error);
+        let lines = refused(&error);
         assert!(
             lines.iter().all(|(sign, _)| *sign == Sign::Bad) && lines[0].1.contains(words),
             "{lines:?}"
