@@ -9,8 +9,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
+use xps_postgres_testing::{Options, Pair};
 
-use super::support::postgres::{Disk, Pair};
+use super::support::database::{hosts, storage_on};
 use super::support::process::Process;
 use super::support::server::{COMPONENT, HOST, SECRET};
 
@@ -118,11 +119,18 @@ impl Contender {
             return Ok(None);
         };
         let folder = folder()?;
-        let pair = (who == Who::Postgres)
-            .then(|| Pair::start(Disk::Real(Path::new(env!("CARGO_TARGET_TMPDIR")))));
+        let pair = (who == Who::Postgres).then(|| {
+            Pair::start_with(&Options {
+                is_durable: true,
+                beside: Some(env!("CARGO_TARGET_TMPDIR").into()),
+                ..Options::default()
+            })
+        });
         if matches!(who, Who::Us | Who::Postgres | Who::Before) {
             let file = folder.path().join("component.toml");
-            let storage = pair.as_ref().map_or(String::new(), Pair::storage);
+            let storage = pair
+                .as_ref()
+                .map_or(String::new(), |pair| storage_on(&hosts(pair)));
             fs::write(&file, configuration(router, folder.path(), &storage))?;
             fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
             command.arg("--config").arg(file);

@@ -5,19 +5,18 @@ use std::time::Duration;
 use crate::scripted::stage::{Stage, set};
 use crate::support::clock::eventually;
 use crate::support::component::{Component, Options};
-use crate::support::postgres::{Database, Disk, Postgres, storage};
+use crate::support::database::{Database, storage_on};
+use crate::support::ports;
 use crate::support::router::{PATIENCE, Router};
-
-const NAME: &str = "late";
+use xps_postgres_testing::Server;
 
 /// On a server that is down.
-fn down() -> (Postgres, Router, Component) {
-    let mut server = Postgres::start(NAME, Disk::Temporary, "");
-    server.create(NAME);
+fn down() -> (Server, Router, Component) {
+    let mut server = Server::start();
     server.stop();
     let router = Router::new();
     let mut options = Options::at(router.address());
-    options.storage = storage(&[server.address()], NAME);
+    options.storage = storage_on(&[ports::address(server.port())]);
     let component = Component::start(options);
     component.wait_for_log("nothing listens there", PATIENCE);
     (server, router, component)
@@ -26,7 +25,7 @@ fn down() -> (Postgres, Router, Component) {
 #[test]
 fn a_database_that_comes_late_is_waited_for() {
     let (mut server, router, mut component) = down();
-    server.launch();
+    server.restart();
     let session = router.let_in();
     assert_eq!(component.exited(), None);
     let mut stage = Stage {
@@ -73,7 +72,7 @@ fn is_refused(storage: String, code: i32, words: &str) {
 
 /// A database in which the program has made a store.
 fn begun() -> Database {
-    let database = Database::new();
+    let database = Database::start();
     let mut stage = Stage::configured(|options| options.storage = database.storage());
     stage.store("<a xmlns='urn:x'>1</a>");
     assert!(stage.component.stop().success());
@@ -82,7 +81,7 @@ fn begun() -> Database {
 
 #[test]
 fn a_database_of_something_else_is_refused_and_left_as_it_is() {
-    let database = Database::new();
+    let database = Database::start();
     database.sql("create table users (name text)");
     is_refused(database.storage(), 78, "holds a table users");
     let tables = "select string_agg(tablename, ' ') from pg_tables where schemaname = 'public'";
@@ -94,7 +93,10 @@ fn half_a_store_is_refused_and_nothing_is_made_in_its_place() {
     for (damage, words) in [
         ("drop table xps_element", "the table xps_element is missing"),
         ("drop table xps_meta", "the table xps_meta is missing"),
-        ("delete from xps_meta", "xps_meta does not say what the store is"),
+        (
+            "delete from xps_meta",
+            "xps_meta does not say what the store is",
+        ),
         (
             "alter table xps_owner drop column stamp",
             "the column xps_owner.stamp is missing",

@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::tally::LONGEST_WAIT;
 use crate::scripted::stage::{Stage, request};
 use crate::support::clock::Ticks;
-use crate::support::postgres::{Disk, Pair};
+use crate::support::database::{hosts, storage_on};
 use crate::support::router::PATIENCE;
+use xps_postgres_testing::Pair;
 
 /// Twice as much as all open requests may take.
 const SETS: usize = 700;
@@ -17,10 +18,10 @@ const AT_ONCE: Duration = Duration::from_secs(15);
 
 #[test]
 fn more_than_can_be_held_is_told_to_wait_at_once_and_pings_are_answered() {
-    let pair = Pair::start(Disk::Temporary);
-    let mut stage = Stage::configured(|options| options.storage = pair.storage());
+    let pair = Pair::start();
+    let mut stage = Stage::configured(|options| options.storage = storage_on(&hosts(&pair)));
     stage.store("<a xmlns='urn:x'>1</a>");
-    pair.primary.freeze();
+    pair.a.freeze();
 
     let ticks = Ticks::start();
     let value = format!("<a xmlns='urn:x'>{}</a>", "x".repeat(BYTES));
@@ -44,7 +45,7 @@ fn more_than_can_be_held_is_told_to_wait_at_once_and_pings_are_answered() {
     }
     assert!(ticks.passed() <= AT_ONCE, "{:?}", ticks.passed());
 
-    pair.primary.thaw();
+    pair.a.thaw();
     let mut stored = 0;
     while stored + told_to_wait < SETS {
         let answer = stage.next();

@@ -195,7 +195,9 @@ impl Load {
     /// All ask who may; whether anybody does.
     fn ask_all(&mut self) -> bool {
         let now = self.ticks.passed();
-        let Some(line) = &mut self.line else { return false };
+        let Some(line) = &mut self.line else {
+            return false;
+        };
         if !line.is_up() || line.unsent() > UNSENT {
             return false;
         }
@@ -246,7 +248,10 @@ impl Load {
         let now = self.ticks.passed();
         let id = attribute(piece, "id")?;
         if let Some(number) = id.strip_prefix("ping-") {
-            let at = self.pings.iter().position(|ping| ping.0.to_string() == number)?;
+            let at = self
+                .pings
+                .iter()
+                .position(|ping| ping.0.to_string() == number)?;
             let (_, since) = self.pings.remove(at)?;
             self.tally.pings += 1;
             self.tally.longest_ping = self.tally.longest_ping.max(now - since);
@@ -264,7 +269,11 @@ impl Load {
             false => now + Duration::from_millis(self.dice.between(LATER.0, LATER.1)),
         };
         if let Some(at) = self.active.iter().position(|active| active.0 == index) {
-            let pause = if at < READERS { now + READ_AGAIN } else { Duration::ZERO };
+            let pause = if at < READERS {
+                now + READ_AGAIN
+            } else {
+                Duration::ZERO
+            };
             self.active[at].1 = again.max(pause);
         }
         let is_get = matches!(open.what, What::Get { .. });

@@ -166,7 +166,11 @@ impl Owner {
         }
         if number < least {
             let was_there = self.shown >= least;
-            let wrong = if was_there { Wrong::Overwritten } else { Wrong::Lost };
+            let wrong = if was_there {
+                Wrong::Overwritten
+            } else {
+                Wrong::Lost
+            };
             return Ok(Shown::Wrong(wrong));
         }
         if numbers[0] != 0 && number < self.shown {
@@ -182,7 +186,11 @@ impl Owner {
     pub fn is_whole(&self, first: &str, second: &str) -> Result<bool, String> {
         let number = self.number("a", content(first, "a")?)?;
         let in_second = self.number("c", content(second, "c")?)?;
-        let expected = if number.is_multiple_of(DELETES) { 0 } else { number };
+        let expected = if number.is_multiple_of(DELETES) {
+            0
+        } else {
+            number
+        };
         Ok(in_second == expected)
     }
 
@@ -323,7 +331,10 @@ mod tests {
         assert_eq!(it.is_whole(&first, &absent), Ok(true));
         it.acknowledge(6);
         let overwritten = it.observe(1, 7, &absent);
-        assert!(matches!(overwritten, Ok(Shown::Wrong(_))), "{overwritten:?}");
+        assert!(
+            matches!(overwritten, Ok(Shown::Wrong(_))),
+            "{overwritten:?}"
+        );
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::cable::Cable;
 use super::load::Load;
 use crate::support::clock::Ticks;
-use crate::support::postgres::{Disk, Pair};
+use crate::support::database::{hosts, storage_on};
+use xps_postgres_testing::Pair;
 
 const USERS: u64 = 32;
 
@@ -21,8 +22,8 @@ const STOPS: Duration = Duration::from_secs(7);
 
 /// A pair under load.
 fn under_load(seed: u64) -> (Pair, Load) {
-    let pair = Pair::start(Disk::Temporary);
-    let mut load = Load::start(USERS, seed, pair.storage());
+    let pair = Pair::start();
+    let mut load = Load::start(USERS, seed, storage_on(&hosts(&pair)));
     load.until_sets(ENOUGH);
     load.go_on(BEFORE);
     (pair, load)
@@ -39,9 +40,9 @@ fn all_is_well(mut load: Load) {
 #[test]
 fn the_primary_is_killed_and_its_standby_promoted() {
     let (mut pair, mut load) = under_load(1);
-    pair.primary.kill();
+    pair.a.kill();
     load.go_on(UNNOTICED);
-    load.during(|| pair.standby.promote());
+    load.during(|| pair.b.promote());
     all_is_well(load);
 }
 
@@ -49,12 +50,12 @@ fn the_primary_is_killed_and_its_standby_promoted() {
 #[test]
 fn the_primary_hangs_and_its_standby_is_promoted() {
     let (mut pair, mut load) = under_load(2);
-    pair.primary.freeze();
+    pair.a.freeze();
     load.go_on(UNNOTICED);
-    load.during(|| pair.standby.promote());
+    load.during(|| pair.b.promote());
     load.until_sets(ENOUGH);
     // Whoever promotes has to see to it that it never wakes up as a primary.
-    pair.primary.kill();
+    pair.a.kill();
     all_is_well(load);
 }
 
@@ -63,8 +64,8 @@ fn the_primary_hangs_and_its_standby_is_promoted() {
 fn the_primary_is_stopped_and_its_standby_promoted() {
     let (mut pair, mut load) = under_load(3);
     load.during(|| {
-        pair.primary.stop();
-        pair.standby.promote();
+        pair.a.stop();
+        pair.b.promote();
     });
     all_is_well(load);
 }
@@ -72,10 +73,10 @@ fn the_primary_is_stopped_and_its_standby_promoted() {
 #[test]
 fn the_component_is_killed_with_the_primary() {
     let (mut pair, mut load) = under_load(4);
-    pair.primary.kill();
+    pair.a.kill();
     load.kill_component();
     load.go_on(UNNOTICED);
-    load.during(|| pair.standby.promote());
+    load.during(|| pair.b.promote());
     load.until("a login", Load::is_up);
     all_is_well(load);
 }
@@ -84,12 +85,12 @@ fn the_component_is_killed_with_the_primary() {
 #[test]
 fn the_standby_is_killed_and_comes_back() {
     let (mut pair, mut load) = under_load(5);
-    pair.standby.kill();
+    pair.b.kill();
     load.go_on(UNNOTICED);
     let (sets, gets) = (load.tally.sets, load.tally.gets);
     load.until("gets without a standby", |load| load.tally.gets > gets + 50);
     assert_eq!(load.tally.sets, sets, "some are on one machine alone");
-    load.during(|| pair.standby.launch());
+    load.during(|| pair.b.restart());
     all_is_well(load);
 }
 
@@ -97,11 +98,11 @@ fn the_standby_is_killed_and_comes_back() {
 /// connection; what it had sent first arrives late, beside that.
 #[test]
 fn the_network_to_the_primary_is_cut_and_mended() {
-    let pair = Pair::start(Disk::Temporary);
-    let [primary, standby] = pair.hosts();
+    let pair = Pair::start();
+    let [primary, standby] = hosts(&pair);
     let cable = Cable::to(primary);
     let hosts = [cable.address(), standby];
-    let mut load = Load::start(USERS, 8, pair.storage_at(&hosts));
+    let mut load = Load::start(USERS, 8, storage_on(&hosts));
     load.until_sets(ENOUGH);
     for seconds in [1, 8] {
         cable.cut();
@@ -116,23 +117,23 @@ fn the_network_to_the_primary_is_cut_and_mended() {
 #[test]
 fn whoever_waits_for_long_is_told_to_try_again() {
     let (mut pair, mut load) = under_load(6);
-    pair.standby.kill();
-    pair.primary.freeze();
+    pair.b.kill();
+    pair.a.freeze();
     let (told, pings) = (load.tally.told_to_wait, load.tally.pings);
     load.until("told to wait", |load| {
         load.tally.told_to_wait > told + USERS && load.tally.pings > pings
     });
     // The load is on all the time, and whoever waits too long is seen.
     load.go_on(Duration::from_secs(10));
-    pair.primary.thaw();
-    load.during(|| pair.standby.launch());
+    pair.a.thaw();
+    load.during(|| pair.b.restart());
     all_is_well(load);
 }
 
 #[test]
 fn the_component_can_be_stopped_while_the_primary_hangs() {
     let (pair, mut load) = under_load(7);
-    pair.primary.freeze();
+    pair.a.freeze();
     load.go_on(UNNOTICED);
     load.asking = false;
     let ticks = Ticks::start();

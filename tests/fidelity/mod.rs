@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 use crate::scripted::stage::{Stage, get, set};
-use crate::support::postgres::Database;
+use crate::support::database::Database;
 use crate::support::router::parse;
 
 /// Each is a set and a get through the socket.
@@ -27,7 +27,7 @@ fn what_a_get_returns_equals_what_was_set() {
 
 #[test]
 fn what_a_get_returns_equals_what_was_set_on_postgres() {
-    let database = Database::new();
+    let database = Database::start();
     let stage = Stage::configured(|options| {
         options.storage = database.storage();
         options.extra = LIMITS.to_owned();

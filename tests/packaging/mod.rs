@@ -284,7 +284,10 @@ fn so_are_those_beside_two_databases() {
     assert!(matches!(postgres.password, Ok(Some(_))));
     // What makes the database makes it under the names that count without a word.
     let made = read("packaging/container/postgres/pair");
-    let names = format!("create database {} owner {};", postgres.database, postgres.user);
+    let names = format!(
+        "create database {} owner {};",
+        postgres.database, postgres.user
+    );
     assert!(made.contains(&names), "{names}");
 }
 

@@ -82,12 +82,7 @@ impl Process {
 
     /// Asks it to end (SIGTERM), and waits for that; past `patience` kills it and panics.
     pub fn stop(&mut self, patience: Duration) -> ExitStatus {
-        self.stop_by(Signal::TERM, patience)
-    }
-
-    /// The same for a program that ends in good order by another signal.
-    pub fn stop_by(&mut self, signal: Signal, patience: Duration) -> ExitStatus {
-        self.signal(signal);
+        self.terminate();
         let deadline = Instant::now() + patience;
         while Instant::now() < deadline {
             if let Some(status) = self.exited() {
@@ -96,7 +91,7 @@ impl Process {
             sleep(Duration::from_millis(10));
         }
         self.kill();
-        panic!("{signal:?} did not end process {} in {patience:?}", self.pid());
+        panic!("SIGTERM did not end process {} in {patience:?}", self.pid());
     }
 
     /// Sends this to it and to all that it has started in its process group.

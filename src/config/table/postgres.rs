@@ -73,10 +73,11 @@ pub(super) const TLS: Setting = setting!(
 pub(super) const TLS_CA_FILE: Setting = setting!(
     storage.postgres.tls_ca_file,
     Value::Sample("\"/etc/xmpp-private-storage/database-ca.pem\""),
-    by | config | tls(config).and_then(|tls| match &tls.trust {
-        Trust::File { path, .. } => Some(path),
-        Trust::System | Trust::Pin(_) => None,
-    }),
+    by | config
+        | tls(config).and_then(|tls| match &tls.trust {
+            Trust::File { path, .. } => Some(path),
+            Trust::System | Trust::Pin(_) => None,
+        }),
     "A file with CA certificates in PEM: with TLS, one of them must have signed the certificate of \
      each host, instead of one that the system trusts.",
     |given| Some(given.text("the path of a file", path)?)
@@ -87,10 +88,11 @@ pub(super) const TLS_PIN_SHA256: Setting = setting!(
     Value::Sample(
         "\"00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF\""
     ),
-    by | config | tls(config).and_then(|tls| match &tls.trust {
-        Trust::Pin(pin) => Some(*pin),
-        Trust::System | Trust::File { .. } => None,
-    }),
+    by | config
+        | tls(config).and_then(|tls| match &tls.trust {
+            Trust::Pin(pin) => Some(*pin),
+            Trust::System | Trust::File { .. } => None,
+        }),
     "The SHA-256 fingerprint of the one certificate that all hosts may have with TLS, whatever its \
      name, dates and signer.",
     |given| {

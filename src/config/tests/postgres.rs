@@ -54,8 +54,18 @@ fn a_host_is_a_name_an_address_or_the_folder_of_a_socket() {
         ("192.0.2.1", "192.0.2.1", 5432, "192.0.2.1:5432"),
         ("[::1]", "::1", 5432, "[::1]:5432"),
         ("[::1]:5433", "::1", 5433, "[::1]:5433"),
-        ("/run/postgresql", "/run/postgresql", 5432, "/run/postgresql:5432"),
-        ("/run/postgresql:5433", "/run/postgresql", 5433, "/run/postgresql:5433"),
+        (
+            "/run/postgresql",
+            "/run/postgresql",
+            5432,
+            "/run/postgresql:5432",
+        ),
+        (
+            "/run/postgresql:5433",
+            "/run/postgresql",
+            5433,
+            "/run/postgresql:5433",
+        ),
     ] {
         let read = DatabaseHost::parse(text).expect(text);
         assert_eq!((read.host.as_str(), read.port), (host, port), "{text}");
@@ -89,7 +99,10 @@ fn a_host_is_a_name_an_address_or_the_folder_of_a_socket() {
 #[test]
 fn no_host_is_tried_twice_and_no_list_is_endless() {
     let folder = Folder::new();
-    let twice = database(config(&folder, "hosts = [\"db1\", \"db2\", \"db1:5432\"]\n"));
+    let twice = database(config(
+        &folder,
+        "hosts = [\"db1\", \"db2\", \"db1:5432\"]\n",
+    ));
     assert_eq!(twice.hosts.len(), 2);
     let many = |count: usize| {
         let hosts: Vec<String> = (0..count).map(|at| format!("db{at}")).collect();
@@ -131,7 +144,10 @@ fn what_is_said_of_a_database_is_refused_with_sled() {
         format!("component.toml:6:9: storage.postgres.hosts: {why}")
     );
     assert_eq!(
-        folder.told(with(&[("PRIVATE_STORAGE_STORAGE_POSTGRES_PASSWORD", "other")])),
+        folder.told(with(&[(
+            "PRIVATE_STORAGE_STORAGE_POSTGRES_PASSWORD",
+            "other"
+        )])),
         format!("PRIVATE_STORAGE_STORAGE_POSTGRES_PASSWORD: {why}")
     );
     let retry = [("PRIVATE_STORAGE_COMPONENT_STANDBY_RETRY_SECONDS", "7")];
@@ -139,7 +155,10 @@ fn what_is_said_of_a_database_is_refused_with_sled() {
         folder.told(with(&retry)),
         format!("PRIVATE_STORAGE_COMPONENT_STANDBY_RETRY_SECONDS: {why}")
     );
-    assert!(folder.load(&sled, &[]).is_ok(), "an empty section says nothing");
+    assert!(
+        folder.load(&sled, &[]).is_ok(),
+        "an empty section says nothing"
+    );
 }
 
 #[test]
@@ -169,8 +188,14 @@ fn the_password_comes_from_a_setting_or_a_file() {
     let file = folder.file("password", "from a file\n");
     let inline = format!("{HOSTS}password = \"inline\"\n");
     let by_file = format!("{HOSTS}password_file = {file:?}\n");
-    assert_eq!(password(config(&folder, &inline)).as_deref(), Some("inline"));
-    assert_eq!(password(config(&folder, &by_file)).as_deref(), Some("from a file"));
+    assert_eq!(
+        password(config(&folder, &inline)).as_deref(),
+        Some("inline")
+    );
+    assert_eq!(
+        password(config(&folder, &by_file)).as_deref(),
+        Some("from a file")
+    );
 
     let given = [("PRIVATE_STORAGE_STORAGE_POSTGRES_PASSWORD", " as it is ")];
     let config = folder.load(&format!("{LEAST}{by_file}"), &given);
@@ -235,7 +260,11 @@ fn commands_do_without_a_password_that_only_the_service_has() {
     // What is at hand is looked at before a reload.
     let text = format!("{LEAST}{HOSTS}password_file = \"/nowhere/password\"\n");
     let path = folder.file("component.toml", &text);
-    assert!(database(Config::load_without_secret(Some(&path), [("", "")])).password.is_err());
+    assert!(
+        database(Config::load_without_secret(Some(&path), [("", "")]))
+            .password
+            .is_err()
+    );
     assert!(Config::load_beside_service(Some(&path), [("", "")]).is_err());
 }
 
@@ -253,7 +282,10 @@ fn neither_output_nor_messages_show_the_password() {
         "hosts = [\"db\"]\npassword = \"s3cr3t-pw\"\npassword_file = \"x\"",
     ] {
         let refused = config(&folder, lines).expect_err(lines);
-        assert!(!format!("{refused} {refused:?}").contains("s3cr3t-pw"), "{refused}");
+        assert!(
+            !format!("{refused} {refused:?}").contains("s3cr3t-pw"),
+            "{refused}"
+        );
     }
 }
 
@@ -269,7 +301,10 @@ fn tls_is_judged_as_the_links_is() {
     assert_eq!(name.as_deref(), Some("db.example.org"));
 
     let hosts = "hosts = [\"/run/postgresql\", \"db2\"]\ntls = \"on\"\n";
-    assert!(database(config(&folder, hosts)).tls.is_some(), "one is elsewhere");
+    assert!(
+        database(config(&folder, hosts)).tls.is_some(),
+        "one is elsewhere"
+    );
     for (lines, told) in [
         (
             format!("{HOSTS}tls_name = \"db.example.org\"\n"),

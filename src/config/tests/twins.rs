@@ -49,7 +49,7 @@ const TWINS: [(&str, &str, &str); 44] = [
     ("STORAGE_PATH", "\"/var/lib/x\"", "/var/lib/x"),
     ("STORAGE_CACHE_BYTES", "1048576", "1048576"),
     ("STORAGE_COMPACT_ABOVE_BYTES", "0x100000", "1048576"),
- (
+    (
         "STORAGE_POSTGRES_HOSTS",
         "[\"db1:5433\", \"/run/postgresql\"]",
         "db1:5433, /run/postgresql",
@@ -63,11 +63,7 @@ const TWINS: [(&str, &str, &str); 44] = [
         "/dev/null",
     ),
     ("STORAGE_POSTGRES_TLS", "\"on\"", "on"),
-    (
-        "STORAGE_POSTGRES_TLS_CA_FILE",
-        "\"/dev/null\"",
-        "/dev/null",
-    ),
+    ("STORAGE_POSTGRES_TLS_CA_FILE", "\"/dev/null\"", "/dev/null"),
     ("STORAGE_POSTGRES_TLS_PIN_SHA256", PIN_IN_FILE, PIN),
     (
         "STORAGE_POSTGRES_TLS_NAME",
@@ -156,7 +152,11 @@ fn each_key_has_a_twin_that_says_the_same_and_wins() {
             _ => folder.load(&rest, &[]),
         };
         let by_file = said(folder.load(&file(key.section, key.name, in_file), &[]));
-        assert_ne!(by_file, said(without), "{key} in the file changes something");
+        assert_ne!(
+            by_file,
+            said(without),
+            "{key} in the file changes something"
+        );
         let by_variable = said(folder.load(&rest, &[(&variable, in_variable)]));
         assert_eq!(by_variable, by_file, "{variable} says the same as {key}");
     }

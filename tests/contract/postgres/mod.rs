@@ -62,8 +62,5 @@ fn the_folder_holds_no_data() {
     }
     stage.component.restart();
     stage.let_in_again();
-    stage.fetch(
-        "<a xmlns='urn:x'/>",
-        "<a xmlns='urn:x'>kept elsewhere</a>",
-    );
+    stage.fetch("<a xmlns='urn:x'/>", "<a xmlns='urn:x'>kept elsewhere</a>");
 }

@@ -4,7 +4,7 @@ use std::ops::{Deref, DerefMut};
 
 use crate::scripted::stage as scripted;
 use crate::support::component::Options;
-use crate::support::postgres::Database;
+use crate::support::database::Database;
 
 pub use scripted::{error, error_with, get, request, set};
 
@@ -32,7 +32,7 @@ impl Stage {
 
     /// With options of the test's own.
     pub fn configured(change: impl FnOnce(&mut Options)) -> Stage {
-        let database = Database::new();
+        let database = Database::start();
         let stage = scripted::Stage::configured(|options| {
             options.storage = database.storage();
             change(options);

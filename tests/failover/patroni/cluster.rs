@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 
 use super::node::{Etcd, Node};
 use crate::failover::load::PATIENCE;
-use crate::support::postgres::{ROLE, sql, storage};
+use crate::support::database::storage_on;
+use xps_postgres_testing::{DATABASE, USER, path, program};
 
-const DATABASE: &str = "cluster";
-
-/// Another one, with the table `probe`.
+/// The superuser's database, which has the table `probe`.
 pub const PROBED: &str = "postgres";
 
 /// How long one question may take; a node that is frozen never answers.
@@ -41,17 +40,16 @@ impl Cluster {
         };
         let Roles { primary, .. } = cluster.wait_until_whole();
         let primary = cluster.nodes[primary].behind();
-        sql(primary, "postgres", &format!("create role {ROLE} login"));
-        let create = format!("create database {DATABASE} owner {ROLE}");
-        sql(primary, "postgres", &create);
-        // What else there is keeps out of the component's way.
-        sql(primary, PROBED, "create table probe (number int8)");
+        sql(primary, &format!("create role {USER} login"));
+        sql(primary, &format!("create database {DATABASE} owner {USER}"));
+        // In another one: what else there is keeps out of the component's way.
+        sql(primary, "create table probe (number int8)");
         cluster
     }
 
     /// The lines of the section `[storage]` by which the component finds it.
     pub fn storage(&self) -> String {
-        storage(&self.hosts(), DATABASE)
+        storage_on(&self.hosts())
     }
 
     /// Where clients find both.
@@ -80,7 +78,12 @@ impl Cluster {
         let (leader, candidate) = (self.nodes[primary].name, self.nodes[standby].name);
         let body = format!("{{\"leader\": \"{leader}\", \"candidate\": \"{candidate}\"}}");
         let patience = Duration::from_secs(60);
-        let answer = ask(self.nodes[primary].rest(), "POST /switchover", &body, patience);
+        let answer = ask(
+            self.nodes[primary].rest(),
+            "POST /switchover",
+            &body,
+            patience,
+        );
         let answer = answer.expect("Patroni answers");
         assert!(answer.contains(" 200 "), "{answer}");
     }
@@ -94,19 +97,39 @@ impl Cluster {
             let is = |node: &Node, role: &str, state: &str| {
                 let members = told["members"].as_array();
                 members.into_iter().flatten().any(|member| {
-                    member["name"] == node.name && member["role"] == role && member["state"] == state
+                    member["name"] == node.name
+                        && member["role"] == role
+                        && member["state"] == state
                 })
             };
-            let primary = self.nodes.iter().position(|it| is(it, "leader", "running"))?;
-            let standby = self.nodes.iter().position(|it| is(it, "sync_standby", "streaming"))?;
+            let primary = self
+                .nodes
+                .iter()
+                .position(|it| is(it, "leader", "running"))?;
+            let standby = self
+                .nodes
+                .iter()
+                .position(|it| is(it, "sync_standby", "streaming"))?;
             Some((primary, standby))
         });
-        let [Some(one), Some(other)] = told else { return None };
+        let [Some(one), Some(other)] = told else {
+            return None;
+        };
         (one == other).then_some(Roles {
             primary: one.0,
             standby: one.1,
         })
     }
+}
+
+/// What the superuser does there.
+#[track_caller]
+fn sql(primary: SocketAddr, statement: &str) {
+    let mut psql = program(path("psql"));
+    psql.args(["-qX", "-h", "127.0.0.1", "-U", "postgres", "-d", PROBED]);
+    psql.args(["-p", &primary.port().to_string(), "-c", statement]);
+    let status = psql.status().expect("psql");
+    assert!(status.success(), "{statement}");
 }
 
 /// Asks a Patroni, and returns all that it says.

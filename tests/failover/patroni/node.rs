@@ -3,7 +3,6 @@
 use std::fs;
 use std::fs::File;
 use std::net::SocketAddr;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -12,11 +11,16 @@ use tempfile::TempDir;
 
 use crate::failover::cable::Cable;
 use crate::support::ports;
-use crate::support::postgres::{self, Disk, Processes, programs};
 use crate::support::process::Process;
+use xps_postgres_testing::{give, path, program, signal_all};
 
 /// Where `scripts/prove-failover` has put Patroni.
 const PATRONI: &str = "PATRONI";
+
+/// Ends a node when nobody else does: first the one that would start again what is ended behind its back.
+const END: &str = r#"kill -KILL "-$1"
+read -r pid <"$2/data/postmaster.pid"
+kill -KILL $pid $(cat "/proc/$pid/task/$pid/children")"#;
 
 /// What others reach of a node, and what it reaches itself but for others of its kind, goes by cables of its
 /// own.
@@ -45,8 +49,9 @@ impl Node {
             to_rest: Cable::to(ports::address(rest)),
             to_etcd: Cable::to(etcd),
             process: None,
-            folder: postgres::folder(Disk::Temporary),
+            folder: TempDir::with_prefix("patroni-").expect("a folder"),
         };
+        give(node.folder.path());
         let configuration = node.configuration();
         let file = node.folder.path().join("patroni.yml");
         fs::write(file, configuration).expect("a file of ours");
@@ -75,25 +80,18 @@ impl Node {
         let log = folder.join("log");
         let log = File::options().create(true).append(true).open(log);
         let log = log.expect("a log file");
-        let program = std::env::var_os(PATRONI).expect("PATRONI: where it is");
-        let mut patroni = Command::new(program);
+        let patroni = std::env::var_os(PATRONI).expect("PATRONI: where it is");
+        let mut patroni = program(patroni);
         patroni.arg("patroni.yml").current_dir(folder);
-        patroni.env_remove("PGPASSWORD").env("HOME", folder);
-        if let Some((user, group)) = postgres::user() {
-            patroni.uid(user).gid(group);
-        }
+        patroni.env("HOME", folder);
         patroni.stdout(log.try_clone().expect("a second handle"));
         patroni.stderr(Stdio::from(log));
-        // It would start again what is ended behind its back.
-        let end = format!("kill -KILL \"-$1\"\n{}", postgres::END);
-        self.process = Some(Process::spawn_ended_by(&end, patroni, folder));
+        self.process = Some(Process::spawn_ended_by(END, patroni, folder));
     }
 
     /// Its PostgreSQL is killed, and its Patroni sees to that.
     pub fn kill_postgres(&self) {
-        if let Some(postgres) = self.processes() {
-            postgres.kill();
-        }
+        self.signal_postgres(Signal::KILL);
     }
 
     /// All of it is killed.
@@ -104,17 +102,30 @@ impl Node {
 
     /// All of it stops where it is.
     pub fn freeze(&self) {
-        if let (Some(patroni), Some(postgres)) = (&self.process, self.processes()) {
+        if let Some(patroni) = &self.process {
             patroni.signal_all(Signal::STOP);
-            postgres.freeze();
         }
+        self.signal_postgres(Signal::STOP);
     }
 
     /// It goes on as if nothing had been.
     pub fn thaw(&self) {
-        if let (Some(patroni), Some(postgres)) = (&self.process, self.processes()) {
-            postgres.thaw();
+        self.signal_postgres(Signal::CONT);
+        if let Some(patroni) = &self.process {
             patroni.signal_all(Signal::CONT);
+        }
+    }
+
+    fn signal_postgres(&self, signal: Signal) {
+        let told = fs::read_to_string(self.folder.path().join("data/postmaster.pid"));
+        let told = told.unwrap_or_default();
+        let Some(process) = told.lines().next().and_then(|pid| pid.parse().ok()) else {
+            return;
+        };
+        // What was killed leaves its file, and its number may be another's by now.
+        let name = fs::read_to_string(format!("/proc/{process}/comm"));
+        if name.is_ok_and(|name| name.trim() == "postgres") {
+            signal_all(process, signal);
         }
     }
 
@@ -137,10 +148,6 @@ impl Node {
         let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(15)..].join("\n")
-    }
-
-    fn processes(&self) -> Option<Processes> {
-        Processes::of(&self.folder.path().join("data"))
     }
 
     /// Failover within some 20 s; a standby that is gone is not waited for. The lists are what 4.0.7 has in
@@ -180,7 +187,7 @@ postgresql:
             to_rest = self.to_rest.address(),
             to_etcd = self.to_etcd.address(),
             to_postgres = self.to_postgres.address(),
-            programs = programs().display(),
+            programs = path("").display(),
         )
     }
 }
@@ -204,7 +211,8 @@ impl Etcd {
     pub fn start() -> Etcd {
         let folder = TempDir::with_prefix("etcd-").expect("a folder");
         let (clients, peers) = (ports::free(), ports::free());
-        let [clients_url, peers_url] = [clients, peers].map(|port| format!("http://127.0.0.1:{port}"));
+        let [clients_url, peers_url] =
+            [clients, peers].map(|port| format!("http://127.0.0.1:{port}"));
         let log = File::create(folder.path().join("log")).expect("a log file");
         let mut etcd = Command::new("etcd");
         etcd.args(["--name", "e", "--logger", "zap", "--data-dir"]);

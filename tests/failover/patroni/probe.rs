@@ -86,7 +86,8 @@ impl Client {
 
     fn send(&mut self, kind: &[u8], body: &[u8]) -> io::Result<()> {
         let length = u32::try_from(body.len() + 4).map_err(io::Error::other)?;
-        self.0.write_all(&[kind, &length.to_be_bytes(), body].concat())
+        self.0
+            .write_all(&[kind, &length.to_be_bytes(), body].concat())
     }
 
     /// Reads up to where it is ready for more, and fails if an error was told on the way.

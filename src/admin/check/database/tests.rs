@@ -91,7 +91,10 @@ fn what_is_not_safe_is_a_warning_and_no_more() {
 fn an_empty_database_and_connected_instances_are_only_said() {
     let empty = Facts {
         format: None,
-        instances: vec!["xmpp-private-storage a".to_owned(), "xmpp-private-storage b".to_owned()],
+        instances: vec![
+            "xmpp-private-storage a".to_owned(),
+            "xmpp-private-storage b".to_owned(),
+        ],
         ..facts()
     };
     let lines = told(&empty);
@@ -135,7 +138,11 @@ fn a_database_in_which_nothing_may_be_made_is_bad() {
         may_create: false,
         ..facts()
     };
-    assert_eq!(judged(&config(), &in_use).1, Ok(()), "nothing has to be made any more");
+    assert_eq!(
+        judged(&config(), &in_use).1,
+        Ok(()),
+        "nothing has to be made any more"
+    );
 }
 
 /// Each with a code: what passes by itself is no reason to change anything.
@@ -147,7 +154,10 @@ fn what_cannot_be_used_is_told_with_what_to_do() {
             ("db2:5432".to_owned(), "no answer within 2 s".to_owned()),
         ],
     };
-    let lines: Vec<String> = refused(&unreachable).into_iter().map(|(_, line)| line).collect();
+    let lines: Vec<String> = refused(&unreachable)
+        .into_iter()
+        .map(|(_, line)| line)
+        .collect();
     assert_eq!(
         lines,
         [
