@@ -29,7 +29,7 @@ const SHELL: &str = r#"
 "$1" -D "$0/data" >>"$0/log" 2>&1 </dev/null &
 server=$!
 if ! read -r _; then
-  kill -KILL $server $(cat /proc/$server/task/$server/children)
+  kill -KILL $server $(cat /proc/$server/task/$server/children) 2>/dev/null
   wait
   rm -rf "$0"
 fi

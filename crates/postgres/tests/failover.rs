@@ -1,9 +1,12 @@
 //! The primary is killed, frozen or replaced while sets and gets go on.
 
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use super::load::Load;
 use super::support::{assert_sound, at, pause, store_at, try_set, wait_until};
+use xps_base::threads;
 use xps_postgres::{Settings, open};
 use xps_postgres_testing::{DATABASE, Pair};
 use xps_store::suite::{get, owner};
@@ -107,23 +110,66 @@ fn a_primary_that_crashes_and_comes_back_is_the_same() {
     assert_sound(&pair.a, DATABASE);
 }
 
+const TERMINATE: &str = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
+    where application_name like 'xmpp-private-storage%'";
+
 /// Sessions are ended again and again in the middle of what they do.
 #[test]
-fn what_was_in_doubt_is_done_once() {
+fn ended_sessions_cost_nothing() {
     let pair = Pair::start();
     let ports = [pair.a.port(), pair.b.port()];
     let stores = [store_at(&ports), store_at(&ports)];
     let load = Load::start(&stores);
-    let terminate = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
-        where application_name like 'xmpp-private-storage%'";
     for _ in 0..40 {
-        pair.a.sql("postgres", terminate);
+        pair.a.sql("postgres", TERMINATE);
         pause(Duration::from_millis(50));
     }
     load.goes_on_for(200);
     let told = load.end(&stores[0]);
     assert_eq!(told.unreachable, 0, "{told:?}");
     assert_sound(&pair.a, DATABASE);
+}
+
+/// Each counts in a note of their own, over what it was. Done twice, it would be outdated or too much.
+#[test]
+fn what_was_in_doubt_is_done_once() {
+    let pair = Pair::start();
+    let store = store_at(&[pair.a.port(), pair.b.port()]);
+    let ends = Arc::new(AtomicBool::new(false));
+    let counters: Vec<_> = (0..8)
+        .map(|number| {
+            let (store, ends) = (store.clone(), Arc::clone(&ends));
+            let count = move || {
+                let mut count = 0_u64;
+                while !ends.load(SeqCst) {
+                    let was = (count > 0).then(|| count.to_string());
+                    count += 1;
+                    let address = format!("user{number}@x");
+                    let (done, answer) = mpsc::channel();
+                    let next = Some(count.to_string());
+                    store.put_note_if(owner(&address), was, next, move |result| {
+                        done.send(result).unwrap();
+                    });
+                    assert_eq!(answer.recv().unwrap(), Ok(()), "{count}");
+                    assert_eq!(try_set(&store, &address, &count.to_string()), Ok(()));
+                }
+                (number, count)
+            };
+            threads::start("counts", count).unwrap()
+        })
+        .collect();
+    for _ in 0..60 {
+        pair.a.sql("postgres", TERMINATE);
+        pause(Duration::from_millis(30));
+    }
+    ends.store(true, SeqCst);
+    for counter in counters {
+        let (number, count) = counter.join().unwrap();
+        let address = format!("user{number}@x");
+        assert_eq!(store.note(&owner(&address)), Ok(Some(count.to_string())));
+        assert_eq!(get(&store, &address, "n", None), count.to_string());
+        assert!(count > 10, "{count}");
+    }
 }
 
 #[test]

@@ -52,7 +52,8 @@ pub fn all(
     let total = from.totals(ESTIMATE).unwrap_or_default();
     let mut sum = Sum::default();
     let mut put = put;
-    for_each_document(&LocalStore::without_limits(from.clone()), |document| {
+    let from = LocalStore::without_limits(from.clone());
+    for_each_document(&from, |document| -> Result<(), Trouble> {
         sum.name_damage(&document, progress);
         if !document.owner_data.entries.is_empty() {
             sum.add(&document);
