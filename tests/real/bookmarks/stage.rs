@@ -263,7 +263,8 @@ impl Stage {
     fn wait_until_in_step(&self, hosts: &[&str]) {
         let number = self.take();
         for host in hosts {
-            let mut sees = sees_a_modern_ones_room(&self.server, &account(0, host), number);
+            let jid = account(0, host);
+            let mut sees = sees_a_modern_ones_room(&self.server, &jid, number);
             self.until("an old client sees a modern one's room", &mut sees);
         }
     }
@@ -290,7 +291,11 @@ impl Stage {
 }
 
 /// Has a modern client of this user's publish a room, named by this number, and looks whether an old one sees it.
-pub fn sees_a_modern_ones_room(server: &Server, jid: &str, number: usize) -> impl FnMut() -> bool {
+pub fn sees_a_modern_ones_room(
+    server: &Server,
+    jid: &str,
+    number: usize,
+) -> impl FnMut() -> bool + use<> {
     let probe = room("probe").name(&number.to_string());
     Modern::login(server, jid).publish(&probe);
     let mut old = Old::login(server, jid);

@@ -57,7 +57,11 @@ impl User {
         let jid = stage.newcomer();
         let old = RawClient::login(&stage.server, &jid);
         let modern = stage.modern(&jid);
-        User::with(jid, old, modern, number, seed)
+        let at_once = stage.takes_edits_at_once();
+        User {
+            at_once,
+            ..User::with(jid, old, modern, number, seed)
+        }
     }
 
     /// With these clients.
@@ -68,7 +72,7 @@ impl User {
             jid,
             number,
             dice: Dice::new(seed, number + 1),
-            at_once: stage.takes_edits_at_once(),
+            at_once: true,
             requests: 0,
             known: Rooms::new(),
             waiting: None,
