@@ -41,8 +41,9 @@ install_missing() {
 
   for package in "${missing[@]}"; do
     case $package in
-      prosody | ejabberd | prometheus)
+      prosody | ejabberd | prometheus | postgresql)
         as_root systemctl --quiet disable "$package" 2>/dev/null || true ;;
+      etcd-server) as_root systemctl --quiet disable etcd 2>/dev/null || true ;;
     esac
   done
 }

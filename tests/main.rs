@@ -13,6 +13,7 @@ mod chaos;
 mod commands;
 mod contract;
 mod corpus;
+mod failover;
 mod fidelity;
 mod packaging;
 mod real;

@@ -9,7 +9,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
+use xps_postgres_testing::{Options, Pair};
 
+use super::support::database::{hosts, storage_on};
 use super::support::process::Process;
 use super::support::server::{COMPONENT, HOST, SECRET};
 
@@ -18,6 +20,8 @@ use super::support::server::{COMPONENT, HOST, SECRET};
 pub enum Who {
     /// This project.
     Us,
+    /// The same on PostgreSQL: a primary with a synchronous standby, on the same disk.
+    Postgres,
     /// Another build of it, to see what a change does: the program that `BENCH_BEFORE` names.
     Before,
     /// tokio-xmpp and minidom, in memory.
@@ -34,8 +38,9 @@ pub enum Who {
 
 impl Who {
     /// All, in the order of the tables.
-    pub const ALL: [Who; 7] = [
+    pub const ALL: [Who; 8] = [
         Who::Us,
+        Who::Postgres,
         Who::Before,
         Who::Echo,
         Who::Floor,
@@ -48,6 +53,7 @@ impl Who {
     pub fn name(self) -> &'static str {
         match self {
             Who::Us => "this",
+            Who::Postgres => "postgres",
             Who::Before => "before",
             Who::Echo => "echo",
             Who::Floor => "floor",
@@ -62,6 +68,10 @@ impl Who {
         let made = |variable| env::var_os(variable).map(Command::new);
         match self {
             Who::Us => Some(Command::new(env!("CARGO_BIN_EXE_xmpp-private-storage"))),
+            Who::Postgres => {
+                let is_installed = Path::new("/usr/lib/postgresql").exists();
+                is_installed.then_some(Who::Us.command()?)
+            }
             Who::Before => made("BENCH_BEFORE"),
             Who::Echo => made("BENCH_ECHO"),
             Who::Slixmpp => {
@@ -98,6 +108,8 @@ pub struct Contender {
     pub who: Who,
     process: Process,
     _folder: TempDir,
+    // Behind the process, which is connected to it.
+    _pair: Option<Pair>,
 }
 
 impl Contender {
@@ -107,9 +119,19 @@ impl Contender {
             return Ok(None);
         };
         let folder = folder()?;
-        if matches!(who, Who::Us | Who::Before) {
+        let pair = (who == Who::Postgres).then(|| {
+            Pair::start_with(&Options {
+                is_durable: true,
+                beside: Some(env!("CARGO_TARGET_TMPDIR").into()),
+                ..Options::default()
+            })
+        });
+        if matches!(who, Who::Us | Who::Postgres | Who::Before) {
             let file = folder.path().join("component.toml");
-            fs::write(&file, configuration(router, folder.path()))?;
+            let storage = pair
+                .as_ref()
+                .map_or(String::new(), |pair| storage_on(&hosts(pair)));
+            fs::write(&file, configuration(router, folder.path(), &storage))?;
             fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
             command.arg("--config").arg(file);
         } else {
@@ -121,6 +143,7 @@ impl Contender {
             who,
             process: Process::spawn(command, folder.path()),
             _folder: folder,
+            _pair: pair,
         }))
     }
 
@@ -152,13 +175,13 @@ impl Contender {
     }
 }
 
-/// As it comes, but for the log.
-fn configuration(router: SocketAddr, folder: &Path) -> String {
+/// As it comes, but for the log; `storage` is what else the section of that name has.
+fn configuration(router: SocketAddr, folder: &Path, storage: &str) -> String {
     format!(
         "[component]\njid = \"{COMPONENT}\"\nserver = \"{router}\"\nsecret = \"{SECRET}\"\n\
          [access]\ndomains = [\"{HOST}\"]\n\
-         [storage]\npath = {:?}\n\
-         [log]\nlevel = \"warn\"\n",
+         [log]\nlevel = \"warn\"\n\
+         [storage]\npath = {:?}\n{storage}",
         folder.join("data")
     )
 }

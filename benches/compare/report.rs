@@ -101,11 +101,10 @@ impl Report {
                     continue;
                 };
                 let [p50, p99, p999] = [0, 1, 2].map(|at| time(median_of(loads, |l| l.waits[at])));
-                let sum = |of: fn(&Load) -> f64| loads.iter().map(of).sum::<f64>();
                 println!(
                     "| {scenario} | {} | {p50} | {p99} | {p999} | {:.2} | {:.0} |",
                     who.name(),
-                    sum(|load| load.cpu) / sum(|load| load.replies) * 1e5,
+                    self.cpu(who, scenario).unwrap_or(f64::NAN),
                     median_of(loads, |load| load.peak),
                 );
             }
@@ -201,11 +200,38 @@ impl Report {
                 at_least(&format!("the floor in {server}, keys: {keys}"), 0.7, ratio);
             }
         }
+        self.print_aims_on_postgres();
+    }
+
+    /// Beside sled, in the same program.
+    fn print_aims_on_postgres(&self) {
+        let of_1_kib = |scenario: &Scenario| scenario.bytes == SIZES[0] && scenario.window > 1;
+        for scenario in scenarios().into_iter().filter(of_1_kib) {
+            let aim = match scenario.kind {
+                Kind::Get => 0.6,
+                Kind::Set => 0.5,
+                Kind::Mixed | Kind::SetOfFour => continue,
+            };
+            let rate = |who| self.rate(who, scenario);
+            let ratio = rate(Who::Postgres).and_then(|it| Some(it / rate(Who::Us)?));
+            at_least(&format!("{scenario}: PostgreSQL to sled"), aim, ratio);
+            let cpu = |who| self.cpu(who, scenario);
+            let ratio = cpu(Who::Postgres).and_then(|it| Some(it / cpu(Who::Us)?));
+            let what = format!("{scenario}: processor time on PostgreSQL to that on sled");
+            line(&what, "≤ 1.3", ratio, |ratio| ratio <= 1.3);
+        }
     }
 
     fn rate(&self, who: Who, scenario: Scenario) -> Option<f64> {
         let loads = self.loads.get(&(who, scenario))?;
         Some(median_of(loads, |load| load.replies / load.seconds))
+    }
+
+    /// Seconds per 100,000.
+    fn cpu(&self, who: Who, scenario: Scenario) -> Option<f64> {
+        let loads = self.loads.get(&(who, scenario))?;
+        let sum = |of: fn(&Load) -> f64| loads.iter().map(of).sum::<f64>();
+        Some(sum(|load| load.cpu) / sum(|load| load.replies) * 1e5)
     }
 
     fn wait(&self, who: Who, scenario: Scenario) -> Option<f64> {

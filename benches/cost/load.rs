@@ -9,11 +9,16 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+use xmpp_private_storage::postgres::{self, HOLD, Settings};
 use xmpp_private_storage::store::{
     Change, ChangeSet, Options, Owner, Quota, SetError, Store, Value,
 };
+use xps_postgres_testing::{DATABASE, USER};
 
 use super::support::memory::Memory;
+
+/// What a folder is called that is none, but the port of a database.
+pub const PORT: &str = "port:";
 
 const CACHE_BYTES: u64 = 64 << 20;
 const VALUE_BYTES: usize = 1024;
@@ -78,13 +83,20 @@ struct Step {
 impl Step {
     fn open(folder: &Path, above: u64) -> Result<Self, Box<dyn Error>> {
         let begun = Instant::now();
-        let options = Options {
-            cache_bytes: CACHE_BYTES,
-            compact_above_bytes: above,
+        let port = folder.to_str().and_then(|name| name.strip_prefix(PORT));
+        let store = match port {
+            Some(port) => open_database(port.parse()?)?,
+            None => {
+                let options = Options {
+                    cache_bytes: CACHE_BYTES,
+                    compact_above_bytes: above,
+                };
+                Store::open(folder, &options)?
+            }
         };
         let (done, answers) = mpsc::channel();
         Ok(Self {
-            store: Store::open(folder, &options)?,
+            store,
             log: folder.join("db"),
             begun,
             random: Random(u64::from(std::process::id()) << 20 | 1),
@@ -244,6 +256,21 @@ impl Step {
         self.row(&what, sets, begun);
         Ok(())
     }
+}
+
+/// With as many connections as the program has where nothing else is said.
+fn open_database(port: u16) -> Result<Store, postgres::OpenError> {
+    postgres::open(Settings {
+        hosts: vec![("127.0.0.1".to_owned(), port)],
+        database: DATABASE.to_owned(),
+        user: USER.to_owned(),
+        password: None,
+        tls: None,
+        connections: 4,
+        require_synchronous: true,
+        hold: HOLD,
+        instance: "bench".to_owned(),
+    })
 }
 
 fn name(owner: u64) -> Owner {

@@ -2,7 +2,8 @@
 //! `scripts/bench cost` runs it; docs/internals/performance.md says what came out.
 //!
 //! Each step runs in a process of its own, so that its memory is its own; `load` is what they do.
-//! Arguments: `--owners N`, `--keys N`, `--sets N`, and `--only large`, `overwritten` or `deleted`.
+//! Arguments: `--owners N`, `--keys N`, `--sets N`, and `--only large`, `overwritten`, `deleted` or `postgres`:
+//! a large store in PostgreSQL, a primary with a synchronous standby.
 
 #![allow(
     clippy::disallowed_methods,
@@ -18,13 +19,16 @@ mod support;
 use std::error::Error;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use support::component::{Component, Options};
+use support::component::{Component, Options, run};
+use support::database::{hosts, storage_on};
 use support::router::Router;
 use xmpp_private_storage::store::durable;
+use xps_postgres_testing::Pair;
 
 /// No log is ever larger.
 const NEVER: u64 = u64::MAX;
@@ -63,6 +67,46 @@ fn main() -> Outcome {
     if wanted("deleted") {
         deleted(owners / 5)?;
     }
+    if wanted("postgres") {
+        in_a_database(owners)?;
+    }
+    Ok(())
+}
+
+/// The same as `large` where a database has it: nothing is loaded at a start, and sums take a statement.
+fn in_a_database(owners: u64) -> Outcome {
+    let pair = Pair::start_with(&xps_postgres_testing::Options {
+        is_durable: true,
+        beside: Some(env!("CARGO_TARGET_TMPDIR").into()),
+        ..Default::default()
+    });
+    let data = PathBuf::from(format!("{}{}", load::PORT, pair.a.port()));
+    println!("## {owners} owners with 1 KiB each, in PostgreSQL\n");
+    println!("| | took | a second | resident | at most | log |");
+    println!("| --- | ---: | ---: | ---: | ---: | ---: |");
+    step("fill", &data, NEVER, &[owners])?;
+    step("open", &data, NEVER, &[])?;
+    step("gets", &data, NEVER, &[owners, owners / 20])?;
+    step("sets", &data, NEVER, &[owners, owners / 20])?;
+    println!("\n| | |\n| --- | ---: |");
+    let mut options = Options::at(SocketAddr::from(([127, 0, 0, 1], 1)));
+    options.storage = storage_on(&hosts(&pair));
+    let begun = Instant::now();
+    let told = run(&options, &["stats"]);
+    let took = begun.elapsed().as_secs_f64();
+    let said = String::from_utf8_lossy(&told.stdout);
+    if !told.status.success() {
+        return Err(format!("stats: {}", String::from_utf8_lossy(&told.stderr)).into());
+    }
+    println!("| `stats`, with no service running | {took:.1} s |");
+    let storage = storage_on(&hosts(&pair));
+    start(
+        "from the start of the program to its handshake",
+        |options| {
+            options.storage = storage;
+        },
+    );
+    println!("\n```text\n{}\n```\n", said.trim());
     Ok(())
 }
 
@@ -83,12 +127,12 @@ fn large(owners: u64) -> Outcome {
     step("compact", &data, NEVER, &[owners, 64])?;
     println!("\n| from the start of the program to its handshake | |");
     println!("| --- | ---: |");
-    handshake("closed in good order", &data)?;
+    handshake("closed in good order", &data);
     step("kill", &data, NEVER, &[owners])?;
     if fs::write("/proc/sys/vm/drop_caches", "1").is_ok() {
-        handshake("killed while writing, nothing in the kernel's cache", &data)?;
+        handshake("killed while writing, nothing in the kernel's cache", &data);
     } else {
-        handshake("killed while writing", &data)?;
+        handshake("killed while writing", &data);
     }
     println!();
     Ok(())
@@ -144,15 +188,20 @@ fn step(name: &str, data: &Path, above: u64, numbers: &[u64]) -> Outcome {
 }
 
 /// The program itself, and its first words.
-fn handshake(after: &str, data: &Path) -> Outcome {
+fn handshake(after: &str, data: &Path) {
+    let path = format!("PRIVATE_STORAGE_STORAGE_PATH={}", data.display());
+    start(after, |options| {
+        options.under = vec!["env".to_owned(), path];
+    });
+}
+
+fn start(what: &str, configure: impl FnOnce(&mut Options)) {
     let router = Router::new();
     let mut options = Options::at(router.address());
-    let path = format!("PRIVATE_STORAGE_STORAGE_PATH={}", data.display());
-    options.under = vec!["env".to_owned(), path];
+    configure(&mut options);
     let begun = Instant::now();
     let mut component = Component::start(options);
     let _session = router.let_in();
-    println!("| {after} | {:.1} s |", begun.elapsed().as_secs_f64());
+    println!("| {what} | {:.1} s |", begun.elapsed().as_secs_f64());
     component.stop();
-    Ok(())
 }

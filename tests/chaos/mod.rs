@@ -14,7 +14,7 @@
 pub mod dice;
 mod disturb;
 mod fault;
-mod line;
+pub mod line;
 mod model;
 mod play;
 mod request;

@@ -1,8 +1,9 @@
 //! The program under test.
 
+mod options;
+
 use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Output, Stdio};
@@ -12,7 +13,8 @@ use std::time::{Duration, Instant};
 use super::memory::Memory;
 use super::place::{Folder, Place};
 use super::process::Process;
-use super::server::{COMPONENT, HOST, OTHER_HOST, SECRET};
+
+pub use options::Options;
 
 /// How long its end may take on a busy machine. What it promises is 5 s: `Ticks` are for that.
 const STOP: Duration = Duration::from_secs(60);
@@ -20,60 +22,6 @@ const STOP: Duration = Duration::from_secs(60);
 /// How many looks in a row must find it idle, and the pause between them.
 const LOOKS: usize = 5;
 const LOOK: Duration = Duration::from_millis(20);
-
-/// How the program is to be configured.
-pub struct Options {
-    /// Where the server listens for it, as the configuration has it.
-    pub server: String,
-    /// What it is called.
-    pub jid: String,
-    /// What it says to prove that.
-    pub secret: String,
-    /// Whose users it serves.
-    pub domains: Vec<String>,
-    /// Further lines of the section `[component]`.
-    pub component: String,
-    /// Further lines of the section `[access]`.
-    pub access: String,
-    /// Further sections of the configuration file.
-    pub extra: String,
-    /// A program, with its arguments, that runs the component in its turn: none, or a tracer.
-    pub under: Vec<String>,
-}
-
-impl Options {
-    /// A component that fits the servers of `support::server` and serves both their hosts.
-    pub fn at(server: SocketAddr) -> Options {
-        Options {
-            server: server.to_string(),
-            jid: COMPONENT.to_owned(),
-            secret: SECRET.to_owned(),
-            domains: vec![HOST.to_owned(), OTHER_HOST.to_owned()],
-            component: String::new(),
-            access: String::new(),
-            extra: String::new(),
-            under: Vec::new(),
-        }
-    }
-
-    /// The configuration file.
-    pub fn toml(&self) -> String {
-        let Options {
-            server,
-            jid,
-            secret,
-            domains,
-            component,
-            access,
-            extra,
-            under: _,
-        } = self;
-        format!(
-            "[component]\njid = \"{jid}\"\nserver = \"{server}\"\nsecret = \"{secret}\"\n{component}\n\n\
-             [access]\ndomains = {domains:?}\n{access}\n\n[storage]\npath = \"data\"\n\n{extra}"
-        )
-    }
-}
 
 /// Runs another command than the service, to its end.
 pub fn run(options: &Options, arguments: &[&str]) -> Output {

@@ -9,6 +9,7 @@ pub mod client;
 pub mod clock;
 pub mod component;
 pub mod cutter;
+pub mod database;
 pub mod ejabberd;
 pub mod front;
 pub mod library;

@@ -3,7 +3,7 @@
 //! A test that panics drops what it owns. But servers that several tests share live in statics,
 //! which are never dropped, and nobody drops anything when the tests are killed. So each program
 //! has a guard beside it: a shell that reads from a pipe only this process holds. When the pipe
-//! closes without a word, the guard kills the program and removes its folder.
+//! closes without a word, the guard ends the program and removes its folder.
 
 use std::io::Write;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-const GUARD: &str = r#"read done || { kill -KILL "-$1"; rm -rf -- "$2"; }"#;
+/// How a guard ends a program and all that it has started in its process group: `$1` is that group, and
+/// `$2` the folder.
+const KILL: &str = r#"kill -KILL "-$1""#;
 
 /// A running program, at the head of a process group.
 pub struct Process {
@@ -25,14 +27,22 @@ pub struct Process {
 
 impl Process {
     /// Starts `command`, which keeps its files in `folder`.
-    pub fn spawn(mut command: Command, folder: &Path) -> Process {
+    pub fn spawn(command: Command, folder: &Path) -> Process {
+        Process::spawn_ended_by(KILL, command, folder)
+    }
+
+    /// The same for a program that starts others beyond its process group: this shell script ends them
+    /// when nobody else does.
+    pub fn spawn_ended_by(end: &str, mut command: Command, folder: &Path) -> Process {
         let child = command
             .stdin(Stdio::null())
             .process_group(0)
             .spawn()
             .unwrap_or_else(|error| panic!("{:?}: {error}", command.get_program()));
         let guard = Command::new("sh")
-            .args(["-c", GUARD, "guard", &child.id().to_string()])
+            .arg("-c")
+            .arg(format!("read done || {{ {end}\nrm -rf -- \"$2\"; }}"))
+            .args(["guard", &child.id().to_string()])
             .arg(folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -62,14 +72,12 @@ impl Process {
 
     /// Asks it to end (SIGTERM), if it has not.
     pub fn terminate(&mut self) {
-        if self.exited().is_none() {
-            let _ = kill_process(self.pid(), Signal::TERM);
-        }
+        self.signal(Signal::TERM);
     }
 
     /// Asks it to read its configuration again (SIGHUP).
     pub fn reload(&mut self) {
-        let _ = kill_process(self.pid(), Signal::HUP);
+        self.signal(Signal::HUP);
     }
 
     /// Asks it to end (SIGTERM), and waits for that; past `patience` kills it and panics.
@@ -86,9 +94,20 @@ impl Process {
         panic!("SIGTERM did not end process {} in {patience:?}", self.pid());
     }
 
+    /// Sends this to it and to all that it has started in its process group.
+    pub fn signal_all(&self, signal: Signal) {
+        let _ = kill_process_group(self.pid(), signal);
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        if self.exited().is_none() {
+            let _ = kill_process(self.pid(), signal);
+        }
+    }
+
     /// Ends it at once (SIGKILL), with all it started.
     pub fn kill(&mut self) {
-        let _ = kill_process_group(self.pid(), Signal::KILL);
+        self.signal_all(Signal::KILL);
         if self.status.is_none() {
             let status = self.child.wait();
             self.status = Some(status.unwrap_or(ExitStatus::from_raw(0)));

@@ -22,11 +22,14 @@
 )]
 
 mod pair;
+mod ports;
 mod processes;
 mod programs;
 mod proxy;
 mod server;
 
 pub use pair::Pair;
+pub use processes::signal_all;
+pub use programs::{give, path, program};
 pub use proxy::{Proxy, Way};
 pub use server::{DATABASE, Options, Server, USER};

@@ -18,7 +18,7 @@ impl Pair {
     #[must_use]
     pub fn start_with(options: &Options) -> Self {
         let a = Server::start_with(options);
-        let mut b = Server::prepare();
+        let mut b = Server::prepare(options);
         follow(&a, &b, "b");
         b.configure(options);
         b.restart();

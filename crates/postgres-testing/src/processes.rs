@@ -22,7 +22,7 @@ pub(crate) fn signal(process: i32, signal: Signal) {
 }
 
 /// Signals this process, and all that it has started: the first of all it, so that it starts no more.
-pub(crate) fn signal_all(process: i32, which: Signal) {
+pub fn signal_all(process: i32, which: Signal) {
     signal(process, which);
     for child in children(process) {
         signal(child, which);

@@ -27,7 +27,9 @@ fn version(bin: &Path) -> Option<u32> {
     bin.parent()?.file_name()?.to_str()?.parse().ok()
 }
 
-pub(crate) fn path(name: &str) -> PathBuf {
+/// Where one of them is.
+#[must_use]
+pub fn path(name: &str) -> PathBuf {
     folder().join(name)
 }
 
@@ -44,7 +46,7 @@ fn user() -> Option<(u32, u32)> {
 }
 
 /// A program, run by that user.
-pub(crate) fn program(name: impl AsRef<Path>) -> Command {
+pub fn program(name: impl AsRef<Path>) -> Command {
     let mut command = Command::new(name.as_ref());
     if let Some((user, group)) = user() {
         command.uid(user).gid(group);
@@ -55,7 +57,7 @@ pub(crate) fn program(name: impl AsRef<Path>) -> Command {
 }
 
 /// Gives a folder to that user.
-pub(crate) fn give(folder: &Path) {
+pub fn give(folder: &Path) {
     if let Some((user, group)) = user() {
         chown(folder, Some(user), Some(group)).unwrap();
     }

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::Write;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -10,6 +9,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
+use super::ports::free_port;
 use super::processes::{signal, signal_all};
 use super::programs::{give, output, path, program};
 use xps_base::clock::Instant;
@@ -41,6 +41,8 @@ wait
 pub struct Options {
     /// Whether it syncs what it writes. Killing processes loses nothing of what is not synced, so tests do without.
     pub is_durable: bool,
+    /// Where its folder is made, if not among the temporary ones.
+    pub beside: Option<PathBuf>,
     /// Lines of its configuration.
     pub more: String,
 }
@@ -64,7 +66,7 @@ impl Server {
 
     #[must_use]
     pub fn start_with(options: &Options) -> Self {
-        let mut server = Self::prepare();
+        let mut server = Self::prepare(options);
         let data = server.data();
         let mut initdb = program(path("initdb"));
         initdb.args([
@@ -88,11 +90,10 @@ impl Server {
     }
 
     /// The place of a server that has no data yet.
-    pub(crate) fn prepare() -> Self {
-        let folder = tempfile::Builder::new()
-            .prefix("xps-postgres-")
-            .tempdir()
-            .unwrap();
+    pub(crate) fn prepare(options: &Options) -> Self {
+        let temporary = std::env::temp_dir();
+        let beside = options.beside.as_ref().unwrap_or(&temporary);
+        let folder = TempDir::with_prefix_in("xps-postgres-", beside).unwrap();
         give(folder.path());
         Self {
             folder,
@@ -107,7 +108,7 @@ impl Server {
         let file = self.data().join("postgresql.conf");
         let configuration = format!(
             "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = '{}'\n\
-             fsync = {syncs}\nfull_page_writes = {syncs}\nshared_buffers = 64MB\nmax_connections = 60\n\
+             dynamic_shared_memory_type = mmap\nfsync = {syncs}\nfull_page_writes = {syncs}\nshared_buffers = 64MB\nmax_connections = 60\n\
              max_wal_senders = 8\nwal_level = replica\nhot_standby = on\nsynchronous_commit = on\n{}\n",
             self.port,
             self.folder.path().display(),
@@ -243,11 +244,6 @@ impl Drop for Server {
             self.kill();
         }
     }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 /// Waits until it is so, for as long as it may take.

@@ -194,7 +194,14 @@ async fn watch(state: Rc<State>) {
             .map(|ready| Rc::clone(&ready.wire))
             .filter(is_silent)
             .peekable();
-        if silent.peek().is_some() {
+        let is_stuck = silent.peek().is_some();
+        state.shared.set_stuck(is_stuck);
+        if is_stuck {
+            if state.shared.is_news("stuck") {
+                tracing::error!(
+                    "the database does not get on with what it was sent; does it wait for a synchronous standby?"
+                );
+            }
             state.finder.suspect_silent(silent);
         }
     }

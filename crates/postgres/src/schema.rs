@@ -219,24 +219,17 @@ pub(crate) async fn ensure(
     at: usize,
 ) -> Result<Meta, Useless> {
     check_encoding(server, settings)?;
+    let mut why_not = None;
     if let Held::Nothing = look(wire, settings, at).await? {
-        let made = make(wire, server).await;
-        if let Err(error) = made {
-            // Another instance may have been faster.
-            let is_there = matches!(
-                error.code().map(|it| it.code()),
-                Some("42P07" | "23505" | "40001")
-            );
-            wire.run("rollback")
-                .await
-                .map_err(|error| refused(&error, settings, at))?;
-            if !is_there {
-                return Err(refused(&error, settings, at));
-            }
+        why_not = make(wire, server).await.err();
+        if why_not.is_some() {
+            let ended = wire.run("rollback").await;
+            ended.map_err(|error| refused(&error, settings, at))?;
         }
     }
-    match look(wire, settings, at).await? {
-        Held::Store(meta) => {
+    match (look(wire, settings, at).await?, why_not) {
+        // It is ours, or that of another who was faster.
+        (Held::Store(meta), _) => {
             move_on(wire, &meta, STEPS)
                 .await
                 .map_err(|error| refused(&error, settings, at))?;
@@ -245,7 +238,8 @@ pub(crate) async fn ensure(
                 mark: meta.mark,
             })
         }
-        Held::Nothing => Err(Useless::Now("the tables have gone again".to_owned())),
+        (Held::Nothing, Some(error)) => Err(refused(&error, settings, at)),
+        (Held::Nothing, None) => Err(Useless::Now("the tables have gone again".to_owned())),
     }
 }
 

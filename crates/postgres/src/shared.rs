@@ -24,8 +24,9 @@ enum WhenLost {
 
 #[derive(Default)]
 pub(crate) struct Shared {
-    /// Whether no primary can be reached.
+    /// Whether no primary can be reached, and whether one does not get on with what it was sent.
     failed: AtomicBool,
+    is_stuck: AtomicBool,
     observer: Mutex<Option<Arc<dyn Observer>>>,
     when_lost: Mutex<WhenLost>,
     logged: Mutex<HashMap<&'static str, Instant>>,
@@ -33,12 +34,21 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn failed(&self) -> bool {
-        self.failed.load(Ordering::Acquire)
+        self.failed.load(Ordering::Acquire) || self.is_stuck.load(Ordering::Acquire)
     }
 
     pub(crate) fn set_failed(&self, failed: bool) {
-        let before = self.failed.swap(failed, Ordering::AcqRel);
-        if failed && !before {
+        self.set(&self.failed, failed);
+    }
+
+    pub(crate) fn set_stuck(&self, is_stuck: bool) {
+        self.set(&self.is_stuck, is_stuck);
+    }
+
+    fn set(&self, which: &AtomicBool, value: bool) {
+        let before = self.failed();
+        which.store(value, Ordering::Release);
+        if self.failed() && !before {
             self.observe(|it| it.failed());
         }
     }

@@ -9,6 +9,7 @@ use super::support::{assert_sound, at, pause, store_at, try_set, wait_until};
 use xps_base::threads;
 use xps_postgres::{Settings, open};
 use xps_postgres_testing::{DATABASE, Pair};
+use xps_store::SetError;
 use xps_store::suite::{get, owner};
 
 #[test]
@@ -172,6 +173,100 @@ fn what_was_in_doubt_is_done_once() {
     }
 }
 
+/// Two instances write the same owners, and lose their sessions again and again. The database keeps a record of
+/// every text that took effect: none may do so twice, whoever has written between.
+#[test]
+fn nothing_takes_effect_twice() {
+    let pair = Pair::start();
+    let ports = [pair.a.port(), pair.b.port()];
+    let stores = [store_at(&ports), store_at(&ports)];
+    pair.a.sql(
+        DATABASE,
+        "create table record (text text);
+         create function record() returns trigger language plpgsql as
+           'begin insert into record values (new.text); return null; end';
+         create trigger begun after insert on xps_element for each row execute function record();
+         create trigger replaced after update on xps_element for each row
+           when (new.text <> old.text) execute function record()",
+    );
+    let ends = Arc::new(AtomicBool::new(false));
+    let threads: Vec<_> = (0..8)
+        .map(|number| {
+            let (store, ends) = (stores[number % 2].clone(), Arc::clone(&ends));
+            let work = move || {
+                for round in 0.. {
+                    if ends.load(SeqCst) {
+                        return;
+                    }
+                    let address = format!("user{}@x", number / 4);
+                    match try_set(&store, &address, &format!("{number} {round}")) {
+                        // Where others have written since more than once, nobody can tell.
+                        Ok(()) | Err(SetError::Unreachable) => {}
+                        Err(error) => panic!("{error:?}"),
+                    }
+                }
+            };
+            threads::start("sets", work).unwrap()
+        })
+        .collect();
+    for _ in 0..100 {
+        // Those that have committed and wait for the standby, mostly: others wait for them, and write at once.
+        pair.a.sql(
+            "postgres",
+            &format!("{TERMINATE} and (wait_event = 'SyncRep' or random() < 0.2)"),
+        );
+        pause(Duration::from_millis(20));
+    }
+    ends.store(true, SeqCst);
+    threads
+        .into_iter()
+        .for_each(|thread| thread.join().unwrap());
+    let twice = "select coalesce(string_agg(text, ','), '') from \
+        (select text from record group by text having count(*) > 1) as twice";
+    assert_eq!(pair.a.sql(DATABASE, twice), "");
+    let count: u32 = pair
+        .a
+        .sql(DATABASE, "select count(*) from record")
+        .parse()
+        .unwrap();
+    assert!(count > 100, "{count}");
+    assert_sound(&pair.a, DATABASE);
+}
+
+/// Once another was seen to be the primary, the one before is not used again, even where it is the only one left and
+/// would acknowledge everything.
+#[test]
+fn there_is_no_way_back_to_an_old_primary() {
+    let mut pair = Pair::start();
+    let settings = Settings {
+        hold: Duration::from_secs(4),
+        ..at(&[pair.a.port(), pair.b.port()])
+    };
+    let store = open(settings).unwrap();
+    assert_eq!(try_set(&store, "a@x", "1"), Ok(()));
+    pair.b.promote();
+    pair.a.sql(
+        "postgres",
+        "alter system set synchronous_standby_names = ''",
+    );
+    pair.a.sql(
+        "postgres",
+        "select pg_terminate_backend(pid) from pg_stat_activity \
+        where application_name like 'xmpp-private-storage%'",
+    );
+    wait_until("it has moved on", || {
+        try_set(&store, "a@x", "2") == Ok(())
+            && pair.b.sql(DATABASE, "select text from xps_element") == "2"
+    });
+    pair.a.sql("postgres", "select pg_reload_conf()");
+    pair.b.kill();
+    assert_eq!(try_set(&store, "a@x", "3"), Err(SetError::Unreachable));
+    assert!(store.failed());
+    pair.b.restart();
+    wait_until("it goes on", || try_set(&store, "a@x", "4") == Ok(()));
+    assert_eq!(get(&store, "a@x", "n", None), "4");
+}
+
 #[test]
 fn what_waits_for_too_long_is_told_and_what_follows_is_held() {
     let mut pair = Pair::start();
@@ -182,10 +277,7 @@ fn what_waits_for_too_long_is_told_and_what_follows_is_held() {
     let store = open(settings).unwrap();
     assert_eq!(try_set(&store, "a@x", "1"), Ok(()));
     pair.a.kill();
-    assert_eq!(
-        try_set(&store, "a@x", "2"),
-        Err(xps_store::SetError::Unreachable)
-    );
+    assert_eq!(try_set(&store, "a@x", "2"), Err(SetError::Unreachable));
     let mut text = String::new();
     let read = store.read(&owner("a@x"), "n", None, &mut text);
     assert_eq!(read, Err(xps_store::ReadError::Unreachable));

@@ -69,10 +69,15 @@ fn quotas_are_exact_whoever_writes() {
         let names: Vec<String> = (0..100)
             .map(|number| format!("{instance}-{number}"))
             .collect();
-        let sets = names
-            .iter()
-            .map(|name| ("j@c", quota, vec![change("n", name, Some("0123456789"))]));
-        let results = submit_all(store, sets.collect());
+        // A few at once, so that there are many writes.
+        let results: Vec<_> = names
+            .chunks(4)
+            .flat_map(|names| {
+                let change = |name| vec![change("n", name, Some("0123456789"))];
+                let sets = names.iter().map(|name| ("j@c", quota, change(name)));
+                submit_all(store, sets.collect())
+            })
+            .collect();
         let refused = |it: &&Result<(), SetError>| {
             matches!(
                 it,
@@ -115,7 +120,7 @@ fn no_set_is_torn_and_nothing_is_orphaned() {
                     assert_eq!(results, [Ok(())]);
                 }
                 _ => {
-                    let text = format!("{instance:03}{round:05}");
+                    let text = format!("{instance}-{round}").repeat(1 + round % 3);
                     let both = ["a", "b"].map(|name| change("n", name, Some(&text)));
                     let results = submit_all(store, vec![(&address, ROOMY, both.to_vec())]);
                     assert_eq!(results, [Ok(())]);
