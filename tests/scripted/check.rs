@@ -1,5 +1,7 @@
 //! `check`: what each line says when its thing is wrong.
 
+mod database;
+
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use std::process::{Command, Stdio};

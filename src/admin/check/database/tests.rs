@@ -91,16 +91,13 @@ fn what_is_not_safe_is_a_warning_and_no_more() {
 fn an_empty_database_and_connected_instances_are_only_said() {
     let empty = Facts {
         format: None,
-        instances: vec![
-            "xmpp-private-storage a".to_owned(),
-            "xmpp-private-storage b".to_owned(),
-        ],
+        instances: vec!["node1 (pid 12)".to_owned(), "node2 (pid 34)".to_owned()],
         ..facts()
     };
     let lines = told(&empty);
     let line = "private_storage is empty, and the first start makes the tables";
     assert!(lines.contains(&(Sign::Good, line.to_owned())));
-    let line = "connected instances: xmpp-private-storage a, xmpp-private-storage b";
+    let line = "connected instances: node1 (pid 12), node2 (pid 34)";
     assert_eq!(lines.last(), Some(&(Sign::Neutral, line.to_owned())));
 }
 
