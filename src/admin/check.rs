@@ -187,11 +187,12 @@ fn open_database(
         Err(StartError::Database(error)) => Err(error),
         Err(error) => return Err(failed(error)),
     };
-    database::check(report, postgres, found).inspect_err(|_| give_up(report, connect))?;
+    let looked = database::check(report, postgres, found);
     if let Ok(known) = status::ask(&config.storage.path) {
-        service::check(report, Ok(known), connect)?;
-        return Ok(None);
+        let served = service::check(report, Ok(known), connect);
+        return looked.and(served).map(|()| None);
     }
+    looked.inspect_err(|_| give_up(report, connect))?;
     match connect {
         true => start(config).map(Some).map_err(failed),
         false => Ok(None),

@@ -17,7 +17,7 @@ use super::draft::{Draft, EngineName, Id, Place, SECRETS, refusal};
 use super::types::{BookmarksMode, Config, Delegation, Engine, LogFormat, ReservedNamespaces};
 use super::value::{Given, Wrong};
 use crate::link::Endpoint;
-use crate::link::{self, Fingerprint, Tls};
+use crate::link::{self, Fingerprint, Tls, Trust};
 
 /// One thing that can be configured.
 pub struct Setting {
@@ -212,7 +212,7 @@ pub const SETTINGS: &[Setting] = &[
     setting!(
         component.tls_ca_file,
         Value::Sample("\"/etc/xmpp-private-storage/ca.pem\""),
-        by | config | tls(config).and_then(Tls::ca_file),
+        by | config | trust(config).and_then(Trust::ca_file),
         "A file with CA certificates in PEM: with TLS, one of them must have signed the server's \
          certificate, instead of one that the system trusts.",
         |given| Some(given.text("the path of a file", path)?)
@@ -222,7 +222,7 @@ pub const SETTINGS: &[Setting] = &[
         Value::Sample(
             "\"00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF\""
         ),
-        by | config | tls(config).and_then(Tls::pin),
+        by | config | trust(config).and_then(Trust::pin),
         "The SHA-256 fingerprint of the one certificate that the server may have with TLS, \
          whatever its name, dates and signer. This prints it: openssl x509 -noout -fingerprint \
          -sha256 -in FILE",
@@ -550,6 +550,10 @@ const BYTES: &str = "a number of bytes";
 
 fn tls(config: &Config) -> Option<&Tls> {
     config.component.tls.as_ref()
+}
+
+fn trust(config: &Config) -> Option<&Trust> {
+    tls(config).map(|tls| &tls.trust)
 }
 
 fn engine(config: &Config) -> EngineName {

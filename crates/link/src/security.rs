@@ -17,24 +17,6 @@ pub struct Tls {
     pub trust: Trust,
 }
 
-impl Tls {
-    /// Where the authorities were read from.
-    pub fn ca_file(&self) -> Option<&Path> {
-        match &self.trust {
-            Trust::File { path, .. } => Some(path),
-            Trust::System | Trust::Pin(_) => None,
-        }
-    }
-
-    /// The one certificate that is good.
-    pub fn pin(&self) -> Option<Fingerprint> {
-        match self.trust {
-            Trust::Pin(pin) => Some(pin),
-            Trust::System | Trust::File { .. } => None,
-        }
-    }
-}
-
 /// What makes a certificate a good one.
 #[derive(Debug, Clone)]
 pub enum Trust {
@@ -48,6 +30,24 @@ pub enum Trust {
     },
     /// `tls_pin_sha256`: it is this one, whatever its name, its dates and whoever signed it.
     Pin(Fingerprint),
+}
+
+impl Trust {
+    /// Where the authorities were read from.
+    pub fn ca_file(&self) -> Option<&Path> {
+        match self {
+            Self::File { path, .. } => Some(path),
+            Self::System | Self::Pin(_) => None,
+        }
+    }
+
+    /// The one certificate that is good.
+    pub fn pin(&self) -> Option<Fingerprint> {
+        match self {
+            Self::Pin(pin) => Some(*pin),
+            Self::System | Self::File { .. } => None,
+        }
+    }
 }
 
 /// The SHA-256 digest of a certificate. `Display` gives it as `openssl x509 -fingerprint` does.

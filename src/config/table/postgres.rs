@@ -73,11 +73,7 @@ pub(super) const TLS: Setting = setting!(
 pub(super) const TLS_CA_FILE: Setting = setting!(
     storage.postgres.tls_ca_file,
     Value::Sample("\"/etc/xmpp-private-storage/database-ca.pem\""),
-    by | config
-        | tls(config).and_then(|tls| match &tls.trust {
-            Trust::File { path, .. } => Some(path),
-            Trust::System | Trust::Pin(_) => None,
-        }),
+    by | config | trust(config).and_then(Trust::ca_file),
     "A file with CA certificates in PEM: with TLS, one of them must have signed the certificate of \
      each host, instead of one that the system trusts.",
     |given| Some(given.text("the path of a file", path)?)
@@ -88,11 +84,7 @@ pub(super) const TLS_PIN_SHA256: Setting = setting!(
     Value::Sample(
         "\"00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF\""
     ),
-    by | config
-        | tls(config).and_then(|tls| match &tls.trust {
-            Trust::Pin(pin) => Some(*pin),
-            Trust::System | Trust::File { .. } => None,
-        }),
+    by | config | trust(config).and_then(Trust::pin),
     "The SHA-256 fingerprint of the one certificate that all hosts may have with TLS, whatever its \
      name, dates and signer.",
     |given| {
@@ -163,6 +155,10 @@ fn postgres(config: &Config) -> Option<&Postgres> {
 
 fn tls(config: &Config) -> Option<&DatabaseTls> {
     postgres(config)?.tls.as_ref()
+}
+
+fn trust(config: &Config) -> Option<&Trust> {
+    tls(config).map(|tls| &tls.trust)
 }
 
 fn password(postgres: &Postgres) -> Result<Option<&str>, &String> {
