@@ -320,3 +320,6 @@ fn refused(error: &tokio_postgres::Error, settings: &Settings, at: usize) -> Use
         _ => Useless::Now(reason),
     }
 }
+
+#[cfg(test)]
+mod tests;
