@@ -21,7 +21,7 @@ use crate::exit;
 use crate::logs;
 use crate::metrics::Metrics;
 use crate::owners::LocalStore;
-use crate::start::{StartError, start};
+use crate::start::{StartError, lock_folder, start};
 use crate::status::{Facts, Needs, Place, Served, Status};
 use end::Asked;
 use events::EventLog;
@@ -38,7 +38,8 @@ pub fn run(
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let (runtime, store) = match start(config) {
+    let started = lock_folder(config).and_then(|folder| Ok((folder, start(config)?)));
+    let (_folder, (runtime, store)) = match started {
         Ok(started) => started,
         Err(error) => {
             tracing::error!("{error}");

@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::config::{Config, Engine};
 use crate::exit;
 use crate::postgres;
-use crate::store::{OpenError, Options, Owner, ReadError, Store, durable};
+use crate::store::{FolderLock, OpenError, Options, Owner, ReadError, Store, durable};
 use crate::threads;
 
 pub use database::look_at;
@@ -65,6 +65,15 @@ impl StartError {
             Self::Database(error) if error.may_pass() => exit::UNAVAILABLE,
             _ => exit::STORE,
         }
+    }
+}
+
+/// Where a database has the data, this process has to have the folder of its control socket to itself. With sled
+/// the store has it.
+pub fn lock_folder(config: &Config) -> Result<Option<FolderLock>, StartError> {
+    match &config.storage.engine {
+        Engine::Sled => Ok(None),
+        Engine::Postgres(_) => Ok(Some(FolderLock::take(&config.storage.path)?)),
     }
 }
 

@@ -10,9 +10,10 @@ use serde_json::Value;
 use super::{folder, read, root, run, text};
 
 /// What of `packaging/` and `docs/` no administrator needs: the package and the image are made of it, or the tests read it.
-const FOR_THE_PROJECT: [&str; 12] = [
+const FOR_THE_PROJECT: [&str; 13] = [
     "docs/book.toml",
     "packaging/container/config.json",
+    "packaging/container/postgres",
     "packaging/container/prosody/Dockerfile",
     "packaging/container/prosody/private-storage.cfg.lua",
     "packaging/debian/control",

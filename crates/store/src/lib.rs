@@ -68,6 +68,7 @@ mod whole;
 pub use backend::{Asked, Backend, Work};
 pub use change::{Change, ChangeSet, Existing, Owner, Quota, Value};
 pub use compact::Compacted;
+pub use disk::FolderLock;
 pub use error::{CompactError, OpenError, ReadError, SetError};
 pub use format::FORMAT;
 pub use observer::Observer;

@@ -79,6 +79,25 @@ pub(super) fn private() -> OpenOptions {
     options
 }
 
+/// A folder that this process has to itself, without a store in it.
+#[derive(Debug)]
+pub struct FolderLock {
+    _lock: File,
+}
+
+impl FolderLock {
+    /// Takes the folder's lock, and makes it (for this user alone) if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// When another process has it, or the system refuses.
+    pub fn take(folder: &Path) -> Result<Self, OpenError> {
+        make_folder(folder)?;
+        let lock = lock(folder)?;
+        Ok(Self { _lock: lock })
+    }
+}
+
 /// Takes the store's lock, held as long as the file is open.
 ///
 /// Ours and not only sled's: it must come before anything in the folder is touched.

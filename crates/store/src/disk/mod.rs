@@ -23,6 +23,7 @@ use super::engine::{Engine, Successor, Visit, Write};
 use super::error::{CompactError, Displaced, EngineError};
 
 use cache::Cache;
+pub use files::FolderLock;
 pub(super) use files::{is_there, scarce, sizes};
 pub(super) use open::open;
 use place::{Known, Place};
