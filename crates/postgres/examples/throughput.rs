@@ -24,6 +24,7 @@ fn main() {
     let connections = numbers.next().unwrap_or(4);
     let pair = Pair::start_with(&Options {
         is_durable: true,
+        beside: None,
         more: "max_wal_size = 4GB\ncheckpoint_timeout = 30min".to_owned(),
     });
     let folder = tempfile::tempdir().unwrap();
