@@ -1,7 +1,7 @@
 //! A primary and its synchronous standby.
 
 use super::programs::{output, path, program};
-use super::server::{Options, Server, USER, wait_until};
+use super::server::{ADMINISTRATOR, Options, Server, wait_until};
 
 /// Two servers: `a` begins as the primary, and each of its commits waits for `b`. Both know each other by these names.
 pub struct Pair {
@@ -47,7 +47,7 @@ impl Pair {
 fn follow(primary: &Server, standby: &Server, name: &str) {
     let mut copy = program(path("pg_basebackup"));
     let source = format!(
-        "host=127.0.0.1 port={} user={USER} application_name={name}",
+        "host=127.0.0.1 port={} user={ADMINISTRATOR} application_name={name}",
         primary.port()
     );
     copy.args([

@@ -14,10 +14,13 @@ use super::processes::{signal, signal_all};
 use super::programs::{give, output, path, program};
 use xps_base::clock::Instant;
 
-/// Who may do everything.
+/// Who may do what the owner of a database may, and no more.
 pub const USER: &str = "xps";
 
-/// A database that is there from the beginning, and empty.
+/// Who may do everything.
+pub(crate) const ADMINISTRATOR: &str = "postgres";
+
+/// A database that is there from the beginning, empty, and belongs to [`USER`].
 pub const DATABASE: &str = "xps";
 
 /// How long a server may take to start, or to end.
@@ -77,7 +80,7 @@ impl Server {
             "--no-instructions",
         ]);
         initdb
-            .args(["--data-checksums", "-U", USER, "-D"])
+            .args(["--data-checksums", "-U", ADMINISTRATOR, "-D"])
             .arg(&data);
         output(&mut initdb);
         server.configure(options);
@@ -85,6 +88,7 @@ impl Server {
         let replication = "host replication all 127.0.0.1/32 trust\n";
         fs::write(&hba, fs::read_to_string(&hba).unwrap() + replication).unwrap();
         server.restart();
+        server.sql("postgres", &format!("create role {USER} login"));
         server.create_database(DATABASE);
         server
     }
@@ -205,10 +209,10 @@ impl Server {
     }
 
     pub fn create_database(&self, name: &str) {
-        self.sql("postgres", &format!("create database {name}"));
+        self.sql("postgres", &format!("create database {name} owner {USER}"));
     }
 
-    /// What a statement gives, columns by `|` and rows by lines.
+    /// What a statement of the administrator's gives, columns by `|` and rows by lines.
     pub fn sql(&self, database: &str, statement: &str) -> String {
         let mut psql = program(path("psql"));
         psql.args([
@@ -218,7 +222,7 @@ impl Server {
             "-h",
             "127.0.0.1",
             "-U",
-            USER,
+            ADMINISTRATOR,
         ]);
         psql.args([
             "-p",

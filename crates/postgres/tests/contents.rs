@@ -94,7 +94,7 @@ fn a_newer_format_is_refused() {
 
 #[test]
 fn another_encoding_is_refused() {
-    let create = "create database latin encoding 'SQL_ASCII' template template0";
+    let create = "create database latin owner xps encoding 'SQL_ASCII' template template0";
     server().sql("postgres", create);
     assert_says(in_database("latin"), &["SQL_ASCII", "-E UTF8"]);
 }

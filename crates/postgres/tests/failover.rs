@@ -183,7 +183,7 @@ fn nothing_takes_effect_twice() {
     pair.a.sql(
         DATABASE,
         "create table record (text text);
-         create function record() returns trigger language plpgsql as
+         create function record() returns trigger language plpgsql security definer as
            'begin insert into record values (new.text); return null; end';
          create trigger begun after insert on xps_element for each row execute function record();
          create trigger replaced after update on xps_element for each row
