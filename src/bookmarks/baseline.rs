@@ -133,6 +133,15 @@ impl Baseline {
         self
     }
 
+    /// With those of the other, which count where both say something.
+    pub fn overlaid(self, other: &Self) -> Self {
+        let gone = self.gone.clone();
+        Self {
+            gone,
+            ..other.clone().with(&self)
+        }
+    }
+
     /// Whether a room is among both, whatever is said of it.
     pub fn shares_with(&self, other: &Self) -> bool {
         let mut rooms = self.rooms.iter();
@@ -241,6 +250,10 @@ mod tests {
             (found, more.gone_at()),
             ([Some(a), Some(b), Some(a)], Some(at))
         );
+        let other = Baseline::of([("chess@muc", a)].into_iter());
+        let over = again.clone().overlaid(&other);
+        assert_eq!((over.get("chess@muc"), over.get("tea@muc")), (Some(a), Some(a)));
+        assert_eq!(over.gone_at(), Some(at));
         let none = again.only(|_, content| content == b);
         assert_eq!((none.count(), none.gone_at()), (1, None));
     }

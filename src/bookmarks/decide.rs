@@ -146,6 +146,19 @@ pub fn left_unseen(base: &Baseline, stored: &Baseline) -> Baseline {
     base.only(|key, content| stored.by_digest(key).is_some_and(|now| now != content))
 }
 
+/// What both sides have in common once these are stored, for whoever compares them and does not know what the client
+/// had been shown: what it has left alone was in step with what it had seen, and what it has added, or changed to what it
+/// was then, is new. It is as true of what is still stored.
+pub fn in_common(base: &Baseline, stored: &Baseline, shown: &LastView) -> Baseline {
+    let before = |key| shown.rooms.by_digest(key);
+    let not_new = base.only(|key, content| {
+        let now = stored.by_digest(key);
+        now != Some(content) || before(key) == now
+    });
+    let left_alone = stored.only(|key, content| shown.in_step && before(key) == Some(content));
+    not_new.overlaid(&left_alone)
+}
+
 /// What has become of a stored room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {

@@ -4,7 +4,7 @@
 //!
 //! In a shared store it is noted before a client is shown rooms, as it may act on them at once. So it may happen that
 //! rooms are noted that the client never came to see, because the instance or its link ended just then:
-//! [`LastView::counts_for`](super::views::LastView::counts_for) is for that.
+//! [`LastView::counts_for`] is for that.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use std::rc::Rc;
 use tokio::task::spawn_local;
 
 use super::baseline::Baseline;
-use super::views::{self, Views};
+use super::views::{self, LastView, Views};
 use crate::clock::Instant;
 use crate::store::{Owner, SetError, Storage};
 
@@ -36,6 +36,13 @@ impl Shown {
 
     pub fn views(&self) -> &RefCell<Views> {
         &self.views
+    }
+
+    /// What a client was shown that stores these, as far as that is known.
+    pub fn of(&self, client: &str, stored: &Baseline) -> Option<LastView> {
+        let views = self.views.borrow();
+        let view = views.of(client)?;
+        view.counts_for(stored).then(|| view.clone())
     }
 
     /// Goes on from what was noted at the [end](Self::end) of the last run, under this name. After a crash that must not

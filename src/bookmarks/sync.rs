@@ -161,13 +161,10 @@ impl BookmarkSync {
     pub async fn set(&self, mut ask: Ask, stored: Legacy, at_once: bool) {
         let number = self.number();
         let rooms = stored.base();
-        let shown = {
-            let mut views = self.shown.views().borrow_mut();
-            let before = views.of(&ask.asker);
-            let before = before.filter(|view| view.counts_for(&rooms)).cloned();
-            views.put(&ask.asker, rooms.clone(), false, number);
-            before
-        };
+        let shown = self.shown.of(&ask.asker, &rooms);
+        let mut views = self.shown.views().borrow_mut();
+        views.put(&ask.asker, rooms.clone(), false, number);
+        drop(views);
         if at_once {
             ask.reply.send(|answer| answer.set(&Ok(())));
             self.shown.save_later(&ask.owner, &ask.asker);

@@ -214,7 +214,11 @@ impl Handler {
         // What else is stored with them does not wait for PEP.
         let at_once = set.changes.len() > 1;
         // Its owner's next does not begin meanwhile: they come to PEP in the order in which they were stored.
-        let result = self.storage.set(set).await;
+        let will_store = self.bookmarks.will_store(&ask.owner, &ask.asker, &list);
+        let result = match will_store.await {
+            Ok(()) => self.storage.set(set).await,
+            error => error,
+        };
         if result.is_err() {
             return ask.reply.finish(|answer| answer.set(&result));
         }

@@ -5,8 +5,8 @@
 //! into step once more, now as by a get, since what the client has changed is in the node already.
 
 use super::super::baseline::Baseline;
-use super::super::decide::{left_of, left_unseen};
-use super::super::legacy::List;
+use super::super::decide::{in_common, left_of, left_unseen};
+use super::super::legacy::{Legacy, List};
 use super::super::pep::{Account, Failure};
 use super::super::queue::{Passed, Place};
 use super::super::request::{Content, Request};
@@ -53,6 +53,42 @@ impl BookmarkSync {
             Some(rooms.as_ref().and_then(left))
         };
         self.note_less(owner, &place, noted, bytes, left).await;
+    }
+
+    /// A client of an owner's is about to store these where another instance may compare them with the node before it
+    /// is their turn here: what it has to know for that is noted.
+    ///
+    /// # Errors
+    ///
+    /// When nothing can be noted: then nothing should be stored either.
+    pub async fn will_store(
+        &self,
+        owner: &Owner,
+        asker: &str,
+        stored: &Legacy,
+    ) -> Result<(), SetError> {
+        if !self.storage.is_shared() {
+            return Ok(());
+        }
+        let rooms = stored.base();
+        let Some(shown) = self.shown.of(asker, &rooms) else {
+            return Ok(());
+        };
+        for _ in 0..TRIES {
+            let noted = self.noted(owner).await;
+            let Noted { text, baseline } = noted.map_err(unread)?;
+            let baseline = baseline.unwrap_or_default();
+            let common = in_common(&baseline, &rooms, &shown);
+            if common == baseline {
+                return Ok(());
+            }
+            let note = Some(common.write());
+            match self.storage.put_note_if(owner, text, note).await {
+                Err(SetError::Outdated) => {}
+                put => return put,
+            }
+        }
+        Ok(())
     }
 
     /// Serves a request when it is its turn.
@@ -327,5 +363,13 @@ impl BookmarkSync {
                 domain_of(owner)
             );
         }
+    }
+}
+
+/// What a set comes to where it cannot be read what it depends on.
+fn unread(error: ReadError) -> SetError {
+    match error {
+        ReadError::Unreachable => SetError::Unreachable,
+        ReadError::Damaged | ReadError::Failed => SetError::Failed,
     }
 }
