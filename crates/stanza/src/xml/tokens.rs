@@ -160,7 +160,7 @@ impl<'x> Reading<'x> {
                 }
                 b'/' => {
                     self.at += 1;
-                    self.expect(b'>')?;
+                    self.take(b'>')?;
                     self.open.pop();
                     tokens.head_close();
                     tokens.foot();
@@ -178,7 +178,7 @@ impl<'x> Reading<'x> {
             return Err(RESERVED.into());
         }
         self.skip_blanks();
-        self.expect(b'=')?;
+        self.take(b'=')?;
         self.skip_blanks();
         let quote = self.peek()?;
         if !matches!(quote, b'\'' | b'"') {
@@ -206,7 +206,7 @@ impl<'x> Reading<'x> {
         let begun = self.rest();
         if self.name_is(name)? {
             self.skip_blanks();
-            return self.expect(b'>');
+            return self.take(b'>');
         }
         // It may be cut in the midst of its name.
         match name.starts_with(begun) {
@@ -235,7 +235,7 @@ impl<'x> Reading<'x> {
             characters(content, end.is_some())?;
             self.at += COMMENT.len() + content.len() + 2;
             return match end {
-                Some(_) => self.expect(b'>'),
+                Some(_) => self.take(b'>'),
                 None => Err(Stop::End),
             };
         }
@@ -284,7 +284,7 @@ impl<'x> Reading<'x> {
         blanks
     }
 
-    fn expect(&mut self, byte: u8) -> Result<(), Stop> {
+    fn take(&mut self, byte: u8) -> Result<(), Stop> {
         if self.peek()? != byte {
             return Err(SYNTAX.into());
         }

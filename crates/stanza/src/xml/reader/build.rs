@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::mem;
 use std::sync::Arc;
 
 use rxml::NcName;
@@ -12,6 +13,9 @@ use crate::xml::fragment::FragmentWriter;
 use crate::xml::names::QName;
 use crate::xml::namespaces::{Application, Place, Scope, forbidden_declaration, rewrite};
 use crate::xml::tokens::Tokens;
+
+/// Buffers for more attributes than this are not kept for the next tag.
+const KEPT: usize = 64;
 
 /// A start tag of which not all has been read, or one that has been: its buffers are used again.
 #[derive(Debug, Default)]
@@ -115,6 +119,8 @@ impl<'s, 'x> Builder<'s, 'x> {
                 None => self.scope.declare(self.depth, prefix, &namespace),
             }
         }
+        // There may be very many.
+        tag.resolved.reserve_exact(tag.attributes.len());
         for ((prefix, name), value) in tag.attributes.drain(..) {
             let namespace = self.scope.attribute(prefix.as_ref());
             let namespace = namespace.unwrap_or_else(|| {
@@ -122,6 +128,9 @@ impl<'s, 'x> Builder<'s, 'x> {
                 undeclared()
             });
             tag.resolved.push((namespace, name, value));
+        }
+        if tag.attributes.capacity() > KEPT {
+            tag.attributes = Vec::new();
         }
         // Equal namespaces are one and the same (see `Scope`), and may be too long to hash for each.
         let names = tag.resolved.iter();
@@ -261,8 +270,9 @@ impl<'x> Tokens<'x> for Builder<'_, 'x> {
             in_skeleton = false;
         }
         let begin = self.write_start(&written, &name, in_skeleton);
-        let attributes = self.start_tag.resolved.drain(..);
+        let resolved = &mut self.start_tag.resolved;
         if in_skeleton {
+            let attributes = mem::take(resolved).into_iter();
             let attributes = attributes.map(|(namespace, name, value)| Attribute {
                 namespace,
                 name,
@@ -270,6 +280,10 @@ impl<'x> Tokens<'x> for Builder<'_, 'x> {
             });
             let attributes = attributes.collect();
             self.enter(namespace, name, attributes, begin, application);
+        } else if resolved.capacity() > KEPT {
+            *resolved = Vec::new();
+        } else {
+            resolved.clear();
         }
     }
 
