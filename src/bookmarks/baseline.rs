@@ -252,7 +252,10 @@ mod tests {
         );
         let other = Baseline::of([("chess@muc", a)].into_iter());
         let over = again.clone().overlaid(&other);
-        assert_eq!((over.get("chess@muc"), over.get("tea@muc")), (Some(a), Some(a)));
+        assert_eq!(
+            (over.get("chess@muc"), over.get("tea@muc")),
+            (Some(a), Some(a))
+        );
         assert_eq!(over.gone_at(), Some(at));
         let none = again.only(|_, content| content == b);
         assert_eq!((none.count(), none.gone_at()), (1, None));

@@ -1,7 +1,5 @@
 //! Several instances over one store: bookmarks of one user who is on both, and of one whose instance is taken over.
 
-mod edits;
-
 use std::mem::swap;
 use std::sync::Arc;
 

@@ -152,6 +152,7 @@ impl User {
     }
 
     /// What somebody else has done to the same rooms counts too.
+    #[cfg(feature = "newer-servers")]
     pub fn know_of(&mut self, other: &User) {
         self.added.extend(other.added.iter().cloned());
         self.deleted.extend(other.deleted.iter().cloned());
