@@ -6,6 +6,7 @@
 //! with a database that fails over by itself; it takes long, and `scripts/prove-failover` runs it.
 
 mod absent;
+mod bounds;
 mod cable;
 mod load;
 mod owner;

@@ -81,6 +81,19 @@ fn the_component_is_killed_with_the_primary() {
     all_is_well(load);
 }
 
+/// Sets wait for the standby, which they do without an end; gets do not.
+#[test]
+fn the_standby_is_killed_and_comes_back() {
+    let (mut pair, mut load) = under_load(5);
+    pair.b.kill();
+    load.go_on(UNNOTICED);
+    let (sets, gets) = (load.tally.sets, load.tally.gets);
+    load.until("gets without a standby", |load| load.tally.gets > gets + 50);
+    assert_eq!(load.tally.sets, sets, "some are on one machine alone");
+    load.during(|| pair.b.restart());
+    all_is_well(load);
+}
+
 /// Nothing comes back for longer than the component waits for it, so that it tries again on another
 /// connection; what it had sent first arrives late, beside that.
 #[test]
@@ -97,6 +110,23 @@ fn the_network_to_the_primary_is_cut_and_mended() {
         cable.mend();
         load.until_sets(ENOUGH);
     }
+    all_is_well(load);
+}
+
+/// Nobody promotes anything, and the whole database is away for longer than anybody waits.
+#[test]
+fn whoever_waits_for_long_is_told_to_try_again() {
+    let (mut pair, mut load) = under_load(6);
+    pair.b.kill();
+    pair.a.freeze();
+    let (told, pings) = (load.tally.told_to_wait, load.tally.pings);
+    load.until("told to wait", |load| {
+        load.tally.told_to_wait > told + USERS && load.tally.pings > pings
+    });
+    // The load is on all the time, and whoever waits too long is seen.
+    load.go_on(Duration::from_secs(10));
+    pair.a.thaw();
+    load.during(|| pair.b.restart());
     all_is_well(load);
 }
 
