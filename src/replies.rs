@@ -31,7 +31,7 @@ struct Inner {
 #[derive(Debug)]
 pub struct Pending {
     answer: Arc<Answer>,
-    is_sent: bool,
+    is_sent: Rc<Cell<bool>>,
     replies: Replies,
 }
 
@@ -120,7 +120,7 @@ impl Replies {
     pub fn pending(&self, answer: Arc<Answer>) -> Pending {
         Pending {
             answer,
-            is_sent: false,
+            is_sent: Rc::default(),
             replies: self.clone(),
         }
     }
@@ -134,17 +134,26 @@ impl Pending {
 
     /// Whether it is answered.
     pub fn is_sent(&self) -> bool {
-        self.is_sent
+        self.is_sent.get()
+    }
+
+    /// The same reply in other hands: whoever answers first has answered.
+    pub fn shared(&self) -> Self {
+        Self {
+            answer: Arc::clone(&self.answer),
+            is_sent: Rc::clone(&self.is_sent),
+            replies: self.replies.clone(),
+        }
     }
 
     /// Answers, unless that is done already. Whether it was not.
     pub fn send(&mut self, how: impl FnOnce(&Answer) -> Answered) -> bool {
-        if self.is_sent {
+        if self.is_sent() {
             return false;
         }
         // Where that panics it is not done.
         let answered = how(&self.answer);
-        self.is_sent = true;
+        self.is_sent.set(true);
         self.replies.send(answered);
         true
     }

@@ -12,22 +12,32 @@ mod owners;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use tokio::task::spawn_local;
+use tokio::time::sleep_until;
 
 use crate::bookmarks::{self, BookmarkSync, Pep};
 use crate::clock::Instant;
 use crate::metrics::{self, Metrics};
 use crate::panics;
 use crate::replies::Replies;
-use crate::service::{self, Grant, Plan, Request, Service};
+use crate::service::{self, Answer, Answered, Grant, Plan, Request, Service};
 use crate::stanza::{Fault, Received};
-use crate::store::{Owner, Storage};
+use crate::store::{Owner, ReadError, SetError, Storage};
 use crate::threads::Workers;
 use announcements::Announcements;
 use handler::Handler;
 use owners::Owners;
+
+/// How long a request may wait for a store that can be out of reach, with those of its owner that come
+/// before it: longer than the store holds each of them, and shorter than servers wait for an answer.
+const LONGEST_WAIT: Duration = Duration::from_secs(27);
+
+/// How soon it is seen, when nothing is read because too much is open, that the store is out of reach.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// How requests are served; as configured.
 #[derive(Debug, Clone)]
@@ -161,7 +171,10 @@ impl Requests {
 
     /// When it has to be [polled](Self::poll) again, if nothing happens.
     pub fn due(&self) -> Option<Instant> {
-        self.0.announcements.borrow().due()
+        let may_change = self.0.is_full() && self.0.handler.storage.is_shared();
+        let look = may_change.then(|| Instant::now() + LOOK);
+        let announcements = self.0.announcements.borrow().due();
+        announcements.into_iter().chain(look).min()
     }
 
     /// Does what it is time for.
@@ -186,10 +199,11 @@ impl Requests {
     }
 
     /// Whether more is to be read: there is room, and whatever was read before goes on by itself. Otherwise
-    /// new requests would be begun ahead of the end of those that are open.
+    /// new requests would be begun ahead of the end of those that are open. While the store is out of reach,
+    /// reading goes on, for what does not need it.
     pub fn has_room(&self) -> bool {
         self.0.unsettled.get() == 0
-            && self.0.owners.bytes() < self.0.owners.limits().max_open_bytes
+            && (!self.0.is_full() || self.0.handler.storage.is_out_of_reach())
             && self.0.replies.has_room()
     }
 
@@ -261,17 +275,25 @@ impl Requests {
     /// order they came, and what is done at once costs no task.
     fn open(&self, request: Request) {
         let inner = &self.0;
+        let is_change = request.action.is_change();
+        if inner.is_full() && inner.handler.storage.is_out_of_reach() {
+            return inner.replies.send(out_of_reach(&request.answer, is_change));
+        }
         let Some(open) = inner.owners.open(&request.owner, request.size) else {
             let most = inner.owners.limits().max_user_open_bytes;
             return inner.replies.send(request.answer.too_much_at_once(most));
         };
         let storage = &inner.handler.storage;
         storage.set_alone(inner.came_alone.get() && inner.owners.count() == 1);
+        let is_shared = storage.is_shared();
+        let reply = inner.replies.pending(Arc::clone(&request.answer));
+        let late = reply.shared();
+        let longest = Instant::now() + LONGEST_WAIT;
         let serving = Rc::clone(inner);
         let mut serving = Box::pin(async move {
             // It is over whatever becomes of it.
             let open = open;
-            serving.handler.serve(request, &open).await;
+            serving.handler.serve(request, reply, &open).await;
             drop(open);
         });
         let mut context = Context::from_waker(Waker::noop());
@@ -285,9 +307,33 @@ impl Requests {
                 if inner.unsettled.get() == 0 {
                     inner.owners.over.notify_one();
                 }
+                if is_shared {
+                    tokio::select! {
+                        biased;
+                        () = &mut serving => return,
+                        () = sleep_until(longest) => {}
+                    }
+                    late.finish(|answer| out_of_reach(answer, is_change));
+                }
+                // Its place among those of its owner stays its own until it is known what became of it.
                 serving.await;
             }));
         }
+    }
+}
+
+impl Inner {
+    /// Whether as much is open as may be.
+    fn is_full(&self) -> bool {
+        self.owners.bytes() >= self.owners.limits().max_open_bytes
+    }
+}
+
+/// Try again later.
+fn out_of_reach(answer: &Answer, is_change: bool) -> Answered {
+    match is_change {
+        true => answer.set(&Err(SetError::Unreachable)),
+        false => answer.unreadable(ReadError::Unreachable),
     }
 }
 

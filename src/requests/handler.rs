@@ -42,21 +42,24 @@ impl Handler {
 
     /// Serves a request: it is answered when this is done. Thousands may be open at once, so what only few
     /// of them come to is boxed.
-    pub async fn serve(&self, request: Request, open: &Open) {
+    pub async fn serve(&self, request: Request, reply: Pending, open: &Open) {
         let Request {
             owner,
             asker,
             size,
             action,
-            answer,
+            answer: _,
         } = request;
-        let reply = self.replies.pending(answer);
         let asker = asker.filter(|asker| self.is_in_step(&owner, asker));
         let access = match action.is_change() {
             true => Access::Change,
             false => Access::Get,
         };
         let mut turn = open.turn(access).await;
+        if reply.is_sent() {
+            // Its sender was told to try again, before any of it was done.
+            return;
+        }
         match action {
             Action::Get(get) => {
                 let (query, of) = (get.query(), reply.answer());
