@@ -1,5 +1,6 @@
 //! A store that cannot be reached.
 
+use super::super::{LONGEST_WAIT, LOOK};
 use super::*;
 use crate::store::suite::Distant;
 
@@ -37,6 +38,92 @@ fn while_the_store_is_out_of_reach_whoever_asks_is_told_to_wait() {
                     assert_eq!(answer.contains(part), is_away, "{answer}");
                 }
             }
+        }
+    });
+}
+
+fn of_alice(kind: &str, id: &str, elements: &str) -> String {
+    format!(
+        "<iq type='{kind}' id='{id}' from='u@h/r' to='p.h'>\
+         <query xmlns='jabber:iq:private'>{elements}</query></iq>"
+    )
+}
+
+/// Each was held for as long as the store holds one, one after the other: the second was answered after twice
+/// that, when the server had given up.
+#[test]
+fn requests_that_wait_for_each_other_do_not_add_their_waits_up() {
+    played(async || {
+        let distant = Distant::by_caller();
+        let stage = Stage::over(Store::on(distant.clone()), &[]);
+        distant.set_silent(true);
+        stage.hears(&of_alice("set", "1", "<a xmlns='urn:x'>1</a>"));
+        stage.hears(&of_alice("get", "2", "<a xmlns='urn:x'/>"));
+        sleep(LONGEST_WAIT - Duration::from_secs(1)).await;
+        stage.hears(&of_alice("set", "3", "<a xmlns='urn:x'>3</a>"));
+        assert_eq!(stage.said().await, [""; 0]);
+        sleep(Duration::from_secs(1)).await;
+        let said = stage.said().await;
+        assert_eq!(said.len(), 2, "{said:?}");
+        for (id, answer) in [("id='1'", &said[0]), ("id='2'", &said[1])] {
+            assert!(answer.contains(id) && answer.contains("type='wait'"), "{answer}");
+        }
+        // The third has waited for a second, behind one that is not asked any more.
+        distant.set_silent(false);
+        let said = stage.said().await;
+        assert!(said.len() == 1 && said[0].contains("type='result' id='3'"), "{said:?}");
+        assert_eq!(stage.requests.count(), 0);
+        stage.hears(&of_alice("get", "4", "<a xmlns='urn:x'/>"));
+        let said = stage.said().await;
+        assert!(said.len() == 1 && said[0].contains(">3</a>"), "{said:?}");
+    });
+}
+
+/// Whoever was told to try again before anything was done finds nothing done.
+#[test]
+fn what_waited_in_vain_is_not_begun() {
+    played(async || {
+        let distant = Distant::by_caller();
+        let stage = Stage::over(Store::on(distant.clone()), &[]);
+        distant.set_silent(true);
+        stage.hears(&of_alice("set", "1", "<a xmlns='urn:x'>1</a>"));
+        stage.hears(&of_alice("get", "2", "<a xmlns='urn:x'/>"));
+        stage.hears(&of_alice("set", "3", "<a xmlns='urn:x'>3</a>"));
+        sleep(LONGEST_WAIT).await;
+        assert_eq!(stage.said().await.len(), 3);
+        distant.set_silent(false);
+        assert_eq!(stage.said().await, [""; 0]);
+        stage.hears(&of_alice("get", "4", "<a xmlns='urn:x'/>"));
+        let said = stage.said().await;
+        assert!(said.len() == 1 && said[0].contains(">1</a>"), "{said:?}");
+    });
+}
+
+/// Requests that were held stopped the reading of everything.
+#[test]
+fn while_it_is_out_of_reach_reading_goes_on_and_what_is_too_much_is_told_to_wait() {
+    played(async || {
+        let distant = Distant::by_caller();
+        let stage = Stage::over(Store::on(distant.clone()), &[]);
+        distant.set_silent(true);
+        let long = format!("<a xmlns='urn:x'>{}</a>", "x".repeat(300_000));
+        let mut users = 0;
+        // Nothing is known to be wrong yet.
+        while stage.requests.has_room() {
+            users += 1;
+            assert!(users < 9, "all of it is read");
+            let of = of_alice("set", "1", &long);
+            stage.hears(&of.replace("u@h", &format!("u{users}@h")));
+            stage.said().await;
+        }
+        let look = stage.requests.due().expect("it is looked again");
+        assert!(look <= Instant::now() + LOOK);
+        distant.set_away(true);
+        assert!(stage.requests.has_room());
+        for kind in ["set", "get"] {
+            stage.hears(&of_alice(kind, "2", "<a xmlns='urn:x'/>"));
+            let said = stage.said().await;
+            assert!(said.len() == 1 && said[0].contains("type='wait'"), "{said:?}");
         }
     });
 }

@@ -1,7 +1,7 @@
 //! A backend that is out of reach when a test says so.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::local::Local;
@@ -17,30 +17,45 @@ use crate::{
 pub struct Distant {
     near: Arc<Local>,
     is_away: AtomicBool,
+    /// What is to be written and waits, while nothing that is written is answered.
+    held: Mutex<Option<Vec<(Work, Done)>>>,
 }
 
 impl Distant {
     /// One without threads, which can be reached.
     #[must_use]
     pub fn by_caller() -> Arc<Self> {
+        Self::over(Arc::new(Local::by_caller(Arc::new(Memory::default()))))
+    }
+
+    fn over(near: Arc<Local>) -> Arc<Self> {
         Arc::new(Self {
-            near: Arc::new(Local::by_caller(Arc::new(Memory::default()))),
+            near,
             is_away: AtomicBool::new(false),
+            held: Mutex::default(),
         })
     }
 
     /// The same store, as another instance reaches it.
     #[must_use]
     pub fn of_another(&self) -> Arc<Self> {
-        Arc::new(Self {
-            near: Arc::clone(&self.near),
-            is_away: AtomicBool::new(false),
-        })
+        Self::over(Arc::clone(&self.near))
     }
 
     /// Takes it out of reach, or back.
     pub fn set_away(&self, is_away: bool) {
         self.is_away.store(is_away, SeqCst);
+    }
+
+    /// Answers nothing of what is to be written from now on, or does all of that.
+    pub fn set_silent(&self, is_silent: bool) {
+        let hold = is_silent.then(Vec::new);
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = std::mem::replace(&mut *held, hold);
+        drop(held);
+        for (work, done) in waited.into_iter().flatten() {
+            self.submit(work, done);
+        }
     }
 
     fn near(&self) -> Result<&Local, ReadError> {
@@ -106,6 +121,11 @@ impl Backend for Distant {
     }
 
     fn submit(&self, work: Work, done: Done) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(held) = &mut *held {
+            return held.push((work, done));
+        }
+        drop(held);
         match self.near() {
             Ok(near) => near.submit(work, done),
             Err(_) => done.tell(Err(SetError::Unreachable)),
