@@ -82,12 +82,6 @@ impl Storage {
         self.0.store.is_shared()
     }
 
-    /// Whether others may write to it at the same time, and it may be out of reach.
-    #[must_use]
-    pub fn is_shared(&self) -> bool {
-        self.0.store.is_shared()
-    }
-
     /// Whether it is out of reach now, as far as is known.
     #[must_use]
     pub fn is_out_of_reach(&self) -> bool {
