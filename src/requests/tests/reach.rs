@@ -66,12 +66,18 @@ fn requests_that_wait_for_each_other_do_not_add_their_waits_up() {
         let said = stage.said().await;
         assert_eq!(said.len(), 2, "{said:?}");
         for (id, answer) in [("id='1'", &said[0]), ("id='2'", &said[1])] {
-            assert!(answer.contains(id) && answer.contains("type='wait'"), "{answer}");
+            assert!(
+                answer.contains(id) && answer.contains("type='wait'"),
+                "{answer}"
+            );
         }
         // The third has waited for a second, behind one that is not asked any more.
         distant.set_silent(false);
         let said = stage.said().await;
-        assert!(said.len() == 1 && said[0].contains("type='result' id='3'"), "{said:?}");
+        assert!(
+            said.len() == 1 && said[0].contains("type='result' id='3'"),
+            "{said:?}"
+        );
         assert_eq!(stage.requests.count(), 0);
         stage.hears(&of_alice("get", "4", "<a xmlns='urn:x'/>"));
         let said = stage.said().await;
@@ -123,7 +129,10 @@ fn while_it_is_out_of_reach_reading_goes_on_and_what_is_too_much_is_told_to_wait
         for kind in ["set", "get"] {
             stage.hears(&of_alice(kind, "2", "<a xmlns='urn:x'/>"));
             let said = stage.said().await;
-            assert!(said.len() == 1 && said[0].contains("type='wait'"), "{said:?}");
+            assert!(
+                said.len() == 1 && said[0].contains("type='wait'"),
+                "{said:?}"
+            );
         }
     });
 }
