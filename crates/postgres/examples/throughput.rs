@@ -27,6 +27,8 @@ fn main() {
         beside: None,
         more: "max_wal_size = 4GB\ncheckpoint_timeout = 30min".to_owned(),
     });
+    // Behind the servers, which are to sync as they do.
+    xps_store::durable::make_syncs_real().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let options = xps_store::Options {
         cache_bytes: 256 << 20,

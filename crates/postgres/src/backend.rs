@@ -24,7 +24,6 @@ use xps_store::{
 };
 
 struct Postgres {
-    hold: Duration,
     shared: Arc<Shared>,
     messages: UnboundedSender<Message>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -32,7 +31,6 @@ struct Postgres {
 
 /// Opens the store, and waits for the first look at all hosts.
 pub(crate) fn open(settings: Settings, how: Open) -> Result<Store, OpenError> {
-    let hold = settings.hold;
     let shared = Arc::new(Shared::default());
     let (messages, received) = unbounded_channel();
     let (tell, opened) = sync_channel(1);
@@ -53,7 +51,6 @@ pub(crate) fn open(settings: Settings, how: Open) -> Result<Store, OpenError> {
     let ended = OpenError::NoThread("it ended because of a bug; please report it".to_owned());
     opened.recv().unwrap_or(Err(ended))?;
     Ok(Store::on(Arc::new(Postgres {
-        hold,
         shared,
         messages,
         thread: Mutex::new(Some(thread)),
@@ -66,7 +63,7 @@ impl Postgres {
         drop(self.messages.send(message));
     }
 
-    /// Has this done on the thread, and waits for it. It is told until when it has to answer.
+    /// Has this done on the thread, and waits for it. It is told when that was.
     fn ask<T, F>(
         &self,
         work: impl FnOnce(Rc<State>, Instant) -> F + Send + 'static,
@@ -75,10 +72,10 @@ impl Postgres {
         T: Send + 'static,
         F: Future<Output = Result<T, ReadError>> + 'static,
     {
-        let deadline = Instant::now() + self.hold;
+        let asked = Instant::now();
         let (tell, told) = sync_channel(1);
         self.send(Message::Ask(Box::new(move |state| {
-            let working = work(state, deadline);
+            let working = work(state, asked);
             Box::pin(async move {
                 // They may be gone.
                 let _ = tell.send(working.await);
@@ -98,11 +95,7 @@ impl Backend for Postgres {
     }
 
     fn find(&self, asked: &[Asked]) -> Vec<Result<Vec<Elements>, ReadError>> {
-        let hold = self.hold;
-        let all: Vec<reader::Asked> = asked
-            .iter()
-            .map(|it| (Arc::clone(&it.query), it.since + hold))
-            .collect();
+        let all = asked.to_vec();
         let none = all.is_empty();
         let found = self.ask(move |state, _| async move { Ok(reader::find(&state, &all).await) });
         match found {
@@ -121,8 +114,8 @@ impl Backend for Postgres {
     ) -> Result<u64, ReadError> {
         let owner = owner.clone();
         let (namespace, name) = (namespace.to_owned(), name.map(str::to_owned));
-        let (text, elements) = self.ask(move |state, deadline| async move {
-            reader::read(&state, &owner, (&namespace, name.as_deref()), deadline).await
+        let (text, elements) = self.ask(move |state, asked| async move {
+            reader::read(&state, &owner, (&namespace, name.as_deref()), asked).await
         })?;
         out.push_str(&text);
         Ok(elements)
@@ -130,7 +123,7 @@ impl Backend for Postgres {
 
     fn note(&self, owner: &Owner) -> Result<Option<String>, ReadError> {
         let owner = owner.clone();
-        self.ask(move |state, deadline| async move { whole::note(&state, &owner, deadline).await })
+        self.ask(move |state, asked| async move { whole::note(&state, &owner, asked).await })
     }
 
     fn owners(
@@ -139,36 +132,30 @@ impl Backend for Postgres {
         most: usize,
     ) -> Result<Vec<(Owner, Amount)>, ReadError> {
         let after = after.cloned();
-        self.ask(move |state, deadline| async move {
-            whole::owners(&state, after.as_ref(), most, deadline).await
+        self.ask(move |state, asked| async move {
+            whole::owners(&state, after.as_ref(), most, asked).await
         })
     }
 
     fn owner_data(&self, owner: &Owner) -> Result<OwnerData, ReadError> {
         let owner = owner.clone();
-        self.ask(
-            move |state, deadline| async move { whole::owner_data(&state, &owner, deadline).await },
-        )
+        self.ask(move |state, asked| async move { whole::owner_data(&state, &owner, asked).await })
     }
 
     fn amount(&self, owner: &Owner) -> Result<Amount, ReadError> {
         let owner = owner.clone();
-        self.ask(
-            move |state, deadline| async move { whole::amount(&state, &owner, deadline).await },
-        )
+        self.ask(move |state, asked| async move { whole::amount(&state, &owner, asked).await })
     }
 
     fn namespace_usage(&self, owner: &Owner) -> Result<Vec<NamespaceUsage>, ReadError> {
         let owner = owner.clone();
-        self.ask(move |state, deadline| async move {
-            whole::namespace_usage(&state, &owner, deadline).await
-        })
+        self.ask(
+            move |state, asked| async move { whole::namespace_usage(&state, &owner, asked).await },
+        )
     }
 
     fn totals(&self, patience: Duration) -> Result<Totals, ReadError> {
-        self.ask(
-            move |state, deadline| async move { whole::totals(&state, patience, deadline).await },
-        )
+        self.ask(move |state, asked| async move { whole::totals(&state, patience, asked).await })
     }
 
     fn submit(&self, work: Work, done: Done) {

@@ -3,7 +3,7 @@
 //! Of several that take writes, the one whose timeline is the highest is right: a standby that becomes the primary
 //! begins a new one. The highest that was ever seen never goes down again. A server that nobody has told that it is
 //! not the primary any more can be found here all the same, where no other host can be reached; but it cannot prove
-//! what it says (`Statements::proof`), nor acknowledge anything, as its standby has gone.
+//! what it says (`lease`), nor acknowledge anything, as its standby has gone.
 
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
@@ -16,7 +16,9 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
 use super::error::OpenError;
+use super::lease::GRACE;
 use super::look::{self, Look, Question};
+use super::server::Server;
 use super::settings::Settings;
 use super::shared::Shared;
 use super::wire::{Heard, Wire};
@@ -29,6 +31,9 @@ const SHORTEST: Duration = Duration::from_millis(100);
 
 /// Every so many looks wait for all hosts.
 const PATIENT_EVERY: usize = 4;
+
+/// That of a server that never was a standby, and so has no predecessor.
+const FIRST_TIMELINE: i64 = 1;
 
 /// How long a connection may be silent before somebody looks whether its server still works for it.
 pub(crate) const SILENCE: Duration = Duration::from_secs(5);
@@ -87,7 +92,7 @@ impl Finder {
     /// The first look, which makes the store where there is none.
     pub(crate) async fn open(&self) -> Result<(), OpenError> {
         let look = self.look(&[]).await;
-        self.take(&look)
+        self.take(&look).await
     }
 
     /// Looks again whenever somebody wants it, and all the time while there is no primary.
@@ -108,7 +113,7 @@ impl Finder {
             let processes: Vec<i32> = silent.iter().map(|wire| wire.process.get()).collect();
             let look = self.look(&processes).await;
             let was_open = self.mark.borrow().is_some();
-            match self.take(&look) {
+            match self.take(&look).await {
                 Ok(()) => self.cut_forgotten(&look, &silent),
                 // What is wrong at the first contact stays wrong; later somebody may be about to put it right.
                 Err(error) if !was_open && !error.may_pass() => {
@@ -156,18 +161,9 @@ impl Finder {
     }
 
     /// Takes note of what was seen; `Err` says why there is no primary.
-    fn take(&self, look: &Look) -> Result<(), OpenError> {
-        let (highest, last) = (self.highest.get(), self.last.get());
-        let ours = |found: &str| self.mark.borrow().as_ref().is_none_or(|mark| mark == found);
-        let candidates = look.iter().filter_map(|(at, seen)| {
-            let seen = seen.as_ref().ok()?;
-            let mark = &seen.meta.as_ref()?.mark;
-            (ours(mark) && seen.server.timeline >= highest).then_some((*at, &seen.server, mark))
-        });
-        let best = candidates
-            .max_by_key(|(at, server, _)| (server.timeline, last == Some(*at), Reverse(*at)));
-        let Some((at, server, mark)) = best else {
-            let trouble = look::trouble(look, &self.settings, highest);
+    async fn take(&self, look: &Look) -> Result<(), OpenError> {
+        let Some((at, server, mark)) = self.best(look) else {
+            let trouble = look::trouble(look, &self.settings, self.highest.get());
             if self.is_heard() && trouble.is_about_connections() {
                 // It lets nobody else in, or takes long for that, and works.
                 return Ok(());
@@ -176,7 +172,13 @@ impl Finder {
             self.shared.set_failed(true);
             return Err(trouble);
         };
-        self.mark.borrow_mut().get_or_insert_with(|| mark.clone());
+        if server.timeline > self.highest.get().max(FIRST_TIMELINE) {
+            // Its predecessor may be read still, by a lease that somebody holds.
+            sleep(GRACE).await;
+        }
+        self.mark
+            .borrow_mut()
+            .get_or_insert_with(|| mark.to_owned());
         self.highest.set(server.timeline);
         let found = Primary {
             epoch: self.epochs.get(),
@@ -189,6 +191,18 @@ impl Finder {
             self.change(found, &server.version);
         }
         Ok(())
+    }
+
+    /// The primary among those that were seen, and the mark of its store.
+    fn best<'a>(&self, look: &'a Look) -> Option<(usize, &'a Server, &'a str)> {
+        let (highest, last) = (self.highest.get(), self.last.get());
+        let ours = |found: &str| self.mark.borrow().as_ref().is_none_or(|mark| mark == found);
+        let candidates = look.iter().filter_map(|(at, seen)| {
+            let seen = seen.as_ref().ok()?;
+            let mark = seen.meta.as_ref()?.mark.as_str();
+            (ours(mark) && seen.server.timeline >= highest).then_some((*at, &seen.server, mark))
+        });
+        candidates.max_by_key(|(at, server, _)| (server.timeline, last == Some(*at), Reverse(*at)))
     }
 
     /// Whether the primary still answers over the connections that there are.

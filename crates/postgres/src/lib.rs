@@ -30,6 +30,7 @@ mod examine;
 mod finder;
 mod keys;
 mod known;
+mod lease;
 mod load;
 mod look;
 mod plan;

@@ -1,12 +1,7 @@
-//! What requests read: many queries in one statement, and the proof behind it in the same write.
-//!
-//! The proof is a commit that the synchronous standbys confirm, made after everything was read. So all that was read is
-//! kept by them as well; and at the moment in which they confirmed, none of them had become the primary, so that nothing
-//! that anybody was told before the queries were asked can be missing.
+//! What requests read: many queries in one statement, proved to come from the primary (`lease`).
 
-use std::sync::Arc;
+use std::rc::Rc;
 
-use futures_util::future::join;
 use tokio::time::timeout_at;
 use tokio_postgres::Row;
 
@@ -16,18 +11,18 @@ use super::slot::Ready;
 use super::state::State;
 use super::wire::Parameters;
 use xps_base::clock::Instant;
-use xps_store::{Elements, Owner, Query, ReadError, Under};
+use xps_store::{Asked, Elements, Owner, Query, ReadError, Under};
 
 /// Bounds of what is asked, and of what is read, together.
 const BATCH: usize = 256;
 const BATCH_NAMES: usize = 4096;
 const BATCH_BYTES: i64 = 512 * 1024;
 
-/// A query, and when whoever asks is told in any case.
-pub(crate) type Asked = (Arc<Query>, Instant);
-
 /// What is found for the first of these, at least one.
-pub(crate) async fn find(state: &State, asked: &[Asked]) -> Vec<Result<Vec<Elements>, ReadError>> {
+pub(crate) async fn find(
+    state: &Rc<State>,
+    asked: &[Asked],
+) -> Vec<Result<Vec<Elements>, ReadError>> {
     let elements = |found: Vec<Found>| {
         let found = found.into_iter();
         found
@@ -39,25 +34,29 @@ pub(crate) async fn find(state: &State, asked: &[Asked]) -> Vec<Result<Vec<Eleme
     };
     let mut asked = asked;
     loop {
-        let Some((_, deadline)) = asked.first() else {
+        let Some(first) = asked.first() else {
             return Vec::new();
         };
+        let deadline = state.deadline(first.since);
         let now = Instant::now();
-        let late = asked.iter().take_while(|(_, until)| *until <= now).count();
+        let is_late = |it: &&Asked| state.deadline(it.since) <= now;
+        let late = asked.iter().take_while(is_late).count();
         if late > 0 || (state.is_closing.get() && state.reader.now().is_none()) {
             let late = 0..late.max(1);
             return late.map(|_| Err(ReadError::Unreachable)).collect();
         }
-        let Some(ready) = state.ready(&state.reader, *deadline).await else {
+        let Some(ready) = state.ready(&state.reader, deadline).await else {
             continue;
         };
         let mut batch = Batch::default();
-        for (query, _) in asked.iter().take(BATCH) {
-            if !batch.add(query) {
+        let mut last = first.since;
+        for it in asked.iter().take(BATCH) {
+            if !batch.add(&it.query) {
                 break;
             }
+            last = last.max(it.since);
         }
-        let trouble = match timeout_at(*deadline, batch.read(state, &ready)).await {
+        let trouble = match timeout_at(deadline, batch.read(state, &ready, last)).await {
             Err(_) => continue,
             Ok(Ok(found)) => return found.into_iter().map(|it| Ok(elements(it))).collect(),
             Ok(Err(trouble)) => trouble,
@@ -74,11 +73,12 @@ pub(crate) async fn find(state: &State, asked: &[Asked]) -> Vec<Result<Vec<Eleme
 
 /// What is under one name, or in a whole namespace in the order of names, and how many elements that are.
 pub(crate) async fn read(
-    state: &State,
+    state: &Rc<State>,
     owner: &Owner,
     (namespace, name): (&str, Option<&str>),
-    deadline: Instant,
+    asked: Instant,
 ) -> Result<(String, u64), ReadError> {
+    let deadline = state.deadline(asked);
     loop {
         let ready = state.ready(&state.reader, deadline).await;
         let ready = ready.ok_or(ReadError::Unreachable)?;
@@ -90,7 +90,7 @@ pub(crate) async fn read(
             name.is_none(),
         );
         batch.queries.push(1);
-        match timeout_at(deadline, batch.read(state, &ready)).await {
+        match timeout_at(deadline, batch.read(state, &ready, asked)).await {
             Err(_) => return Err(ReadError::Unreachable),
             Ok(Ok(found)) => {
                 let found = found.into_iter().flatten().next().unwrap_or_default();
@@ -163,7 +163,12 @@ impl<'a> Batch<'a> {
     }
 
     /// What is found for the first queries, each by its names.
-    async fn read(&self, state: &State, ready: &Ready) -> Result<Vec<Vec<Found>>, Trouble> {
+    async fn read(
+        &self,
+        state: &Rc<State>,
+        ready: &Ready,
+        asked: Instant,
+    ) -> Result<Vec<Vec<Found>>, Trouble> {
         let at: Vec<i32> = (0..).take(self.owner.len()).collect();
         let namespace_key: Vec<&[u8]> = self.namespace_key.iter().map(|key| &key[..]).collect();
         // No key is empty.
@@ -181,13 +186,8 @@ impl<'a> Batch<'a> {
             &BATCH_BYTES,
         ];
         let begun = Instant::now();
-        let (rows, proof) = join(
-            ready.wire.query(&ready.statements.find, parameters),
-            ready.wire.query(&ready.statements.proof, &[]),
-        )
-        .await;
-        let rows = rows?;
-        proof?;
+        let find = &ready.statements.find;
+        let rows = state.read(ready, asked, find, parameters).await?;
         state.shared.observe(|it| it.round_trip(begun.elapsed()));
         self.sort(&rows)
     }

@@ -24,6 +24,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub(crate) struct Ready {
     pub(crate) wire: Rc<Wire>,
     pub(crate) statements: Statements,
+    /// Of the primary.
+    pub(crate) epoch: u64,
 }
 
 /// The place of a connection.
@@ -136,5 +138,9 @@ async fn make(settings: &Settings, primary: &Primary, with: Use) -> Result<Ready
     set_up(&wire, &server, with).await?;
     let statements = Statements::prepare(&wire, &server, settings.require_synchronous);
     let statements = statements.await.map_err(useless)?;
-    Ok(Ready { wire, statements })
+    Ok(Ready {
+        wire,
+        statements,
+        epoch: primary.epoch,
+    })
 }

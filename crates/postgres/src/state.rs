@@ -6,16 +6,21 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join;
+use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout_at};
+use tokio_postgres::{Row, Statement};
 
 use super::board::Board;
 use super::error::Trouble;
 use super::finder::Finder;
 use super::known::Cache;
+use super::lease::Lease;
 use super::server::Use;
 use super::settings::Settings;
 use super::shared::Shared;
 use super::slot::{Ready, Slot};
+use super::wire::Parameters;
 use super::work::Job;
 use xps_base::clock::Instant;
 use xps_base::random;
@@ -36,6 +41,7 @@ pub(crate) struct State {
     pub(crate) finder: Rc<Finder>,
     pub(crate) board: Board,
     pub(crate) cache: RefCell<Cache>,
+    pub(crate) lease: Lease,
     /// One for each connection that writes.
     pub(crate) writers: Vec<Rc<Slot>>,
     pub(crate) reader: Rc<Slot>,
@@ -72,6 +78,7 @@ impl State {
             finder,
             board: Board::default(),
             cache: RefCell::new(Cache::new(CACHE_BYTES)),
+            lease: Lease::default(),
             groups: RefCell::default(),
             next_group: Cell::new(0),
             in_doubt: Cell::new(0),
@@ -120,6 +127,53 @@ impl State {
             state: Rc::clone(self),
             changes,
         }
+    }
+
+    /// When whoever asked at this moment is told in any case.
+    pub(crate) fn deadline(&self, asked: Instant) -> Instant {
+        asked + self.settings.hold
+    }
+
+    /// What this statement reads, which was asked for at this moment. What anybody was told before that is in it.
+    pub(crate) async fn read(
+        self: &Rc<Self>,
+        ready: &Ready,
+        asked: Instant,
+        statement: &Statement,
+        parameters: &Parameters<'_>,
+    ) -> Result<Vec<Row>, Trouble> {
+        let reading = ready.wire.query(statement, parameters);
+        if self.lease.covers(ready.epoch, asked) {
+            self.renew();
+            return reading.await;
+        }
+        let (rows, proof) = join(reading, self.prove(ready)).await;
+        let rows = rows?;
+        proof?;
+        Ok(rows)
+    }
+
+    /// Has it proved that all that was read over this connection is kept, and that this is the primary.
+    pub(crate) async fn prove(&self, ready: &Ready) -> Result<(), Trouble> {
+        let sent = Instant::now();
+        ready.wire.query(&ready.statements.proof, &[]).await?;
+        self.lease.prove(ready.epoch, sent);
+        Ok(())
+    }
+
+    /// Has another proof made before the last one runs out, beside what is read.
+    fn renew(self: &Rc<Self>) {
+        if !self.lease.is_to_be_renewed() {
+            return;
+        }
+        let state = Rc::clone(self);
+        spawn_local(async move {
+            if let Some(ready) = state.aside.now() {
+                // Where there is none in time, whoever reads makes one.
+                let _ = state.prove(&ready).await;
+            }
+            state.lease.was_renewed();
+        });
     }
 
     /// The connection of this slot, if there is one before this moment.

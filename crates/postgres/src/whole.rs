@@ -1,9 +1,10 @@
 //! What is read of whole owners, and of all of them. It goes over a connection of its own, where there is one: it may
 //! take long.
 
+use std::rc::Rc;
 use std::time::Duration;
 
-use futures_util::future::{join, join3};
+use futures_util::future::join3;
 use tokio::time::timeout_at;
 use tokio_postgres::types::{FromSqlOwned, ToSql};
 use tokio_postgres::{Row, Statement};
@@ -19,22 +20,20 @@ use xps_store::{Amount, Entry, NamespaceUsage, Owner, OwnerData, ReadError, Tota
 
 /// The rows of one statement, proved as what requests read is.
 async fn rows(
-    state: &State,
-    deadline: Instant,
+    state: &Rc<State>,
+    asked: Instant,
     which: fn(&Statements) -> &Statement,
     parameters: &Parameters<'_>,
 ) -> Result<Vec<Row>, ReadError> {
+    let deadline = state.deadline(asked);
     loop {
         let ready = state.ready(&state.aside, deadline).await;
         let ready = ready.ok_or(ReadError::Unreachable)?;
-        let both = join(
-            ready.wire.query(which(&ready.statements), parameters),
-            ready.wire.query(&ready.statements.proof, &[]),
-        );
-        let trouble = match timeout_at(deadline, both).await {
+        let reading = state.read(&ready, asked, which(&ready.statements), parameters);
+        let trouble = match timeout_at(deadline, reading).await {
             Err(_) => return Err(ReadError::Unreachable),
-            Ok((Ok(rows), Ok(_))) => return Ok(rows),
-            Ok((Err(trouble), _) | (_, Err(trouble))) => trouble,
+            Ok(Ok(rows)) => return Ok(rows),
+            Ok(Err(trouble)) => trouble,
         };
         if state.trouble(&ready, &trouble).await.is_some() {
             return Err(refusal(&trouble));
@@ -61,24 +60,24 @@ fn amount_in(row: &Row, at: usize) -> Result<Amount, ReadError> {
 }
 
 pub(crate) async fn note(
-    state: &State,
+    state: &Rc<State>,
     owner: &Owner,
-    deadline: Instant,
+    asked: Instant,
 ) -> Result<Option<String>, ReadError> {
-    let rows = rows(state, deadline, |it| &it.noted, &[&owner.as_str()]).await?;
+    let rows = rows(state, asked, |it| &it.noted, &[&owner.as_str()]).await?;
     rows.first().map(|row| column(row, 0)).transpose()
 }
 
 pub(crate) async fn owners(
-    state: &State,
+    state: &Rc<State>,
     after: Option<&Owner>,
     most: usize,
-    deadline: Instant,
+    asked: Instant,
 ) -> Result<Vec<(Owner, Amount)>, ReadError> {
     let after = after.map_or("", Owner::as_str);
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     let parameters: [&(dyn ToSql + Sync); 2] = [&after, &most];
-    let rows = rows(state, deadline, |it| &it.owners, &parameters).await?;
+    let rows = rows(state, asked, |it| &it.owners, &parameters).await?;
     let owners = rows.iter().map(|row| {
         let owner = Owner::new(&column::<String>(row, 0)?).ok_or(ReadError::Damaged)?;
         Ok((owner, amount_in(row, 1)?))
@@ -87,11 +86,11 @@ pub(crate) async fn owners(
 }
 
 pub(crate) async fn owner_data(
-    state: &State,
+    state: &Rc<State>,
     owner: &Owner,
-    deadline: Instant,
+    asked: Instant,
 ) -> Result<OwnerData, ReadError> {
-    let rows = rows(state, deadline, |it| &it.all, &[&owner.as_str()]).await?;
+    let rows = rows(state, asked, |it| &it.all, &[&owner.as_str()]).await?;
     let entries = rows.iter().map(|row| {
         let elements: i32 = column(row, 2)?;
         Ok(Entry {
@@ -112,21 +111,21 @@ pub(crate) async fn owner_data(
 }
 
 pub(crate) async fn amount(
-    state: &State,
+    state: &Rc<State>,
     owner: &Owner,
-    deadline: Instant,
+    asked: Instant,
 ) -> Result<Amount, ReadError> {
-    let rows = rows(state, deadline, |it| &it.amount, &[&owner.as_str()]).await?;
+    let rows = rows(state, asked, |it| &it.amount, &[&owner.as_str()]).await?;
     let amount = rows.first().map(|row| amount_in(row, 0)).transpose()?;
     Ok(amount.unwrap_or_default())
 }
 
 pub(crate) async fn namespace_usage(
-    state: &State,
+    state: &Rc<State>,
     owner: &Owner,
-    deadline: Instant,
+    asked: Instant,
 ) -> Result<Vec<NamespaceUsage>, ReadError> {
-    let rows = rows(state, deadline, |it| &it.by_namespace, &[&owner.as_str()]).await?;
+    let rows = rows(state, asked, |it| &it.by_namespace, &[&owner.as_str()]).await?;
     let usage = rows.iter().map(|row| {
         Ok(NamespaceUsage {
             namespace: column(row, 0)?,
@@ -140,13 +139,14 @@ pub(crate) async fn namespace_usage(
 
 /// Counts for so long and no longer; where that is not enough, nothing is known.
 pub(crate) async fn totals(
-    state: &State,
+    state: &Rc<State>,
     patience: Duration,
-    deadline: Instant,
+    asked: Instant,
 ) -> Result<Totals, ReadError> {
     if patience.is_zero() {
         return Ok(Totals::default());
     }
+    let deadline = state.deadline(asked);
     loop {
         let ready = state.ready(&state.aside, deadline).await;
         let ready = ready.ok_or(ReadError::Unreachable)?;

@@ -144,8 +144,7 @@ impl Writer {
 
     /// Answers those for whom there is nothing to write, once what was read for them is proved.
     async fn answer<'a>(&self, ready: &Ready, idle: Vec<Plan<'a>>) -> Vec<Open<'a>> {
-        let proof = ready.wire.query(&ready.statements.proof, &[]).await;
-        if let Err(trouble) = proof {
+        if let Err(trouble) = self.state.prove(ready).await {
             let error = self.state.trouble(ready, &trouble).await;
             if let Some(error) = error {
                 idle.iter()
@@ -204,6 +203,10 @@ impl Writer {
                         it.round_trip(took);
                         it.synced(took);
                     });
+                    // What was refused has committed nothing.
+                    if doubt.is_some() || outcome.refused.len() < plans.len() {
+                        self.state.lease.prove(ready.epoch, sent);
+                    }
                     match conclude(&ready, plans, &outcome, doubt.is_some()).await {
                         Ok(ends) => return ends,
                         Err(trouble) => Trouble::Lost(trouble.to_string()),
