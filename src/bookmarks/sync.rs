@@ -13,7 +13,7 @@ use std::rc::Rc;
 use tokio::time::sleep_until;
 
 use super::legacy::Legacy;
-use super::pep::{PATIENCE, Pep};
+use super::pep::{Failure, PATIENCE, Pep};
 use super::queue::{Passed, Place, Queues};
 use super::request::{Content, Request};
 use super::shown::Shown;
@@ -231,6 +231,34 @@ impl BookmarkSync {
             if let Some(_turn) = place.turn_at_once() {
                 self.note_passed(&owner, place).await;
             }
+        }
+    }
+
+    /// Says why both sides are not in step, where that is news.
+    fn tell(&self, owner: &Owner, failure: &Failure) {
+        // The others are told where they come from, or are nothing new.
+        let is_news = match failure {
+            Failure::Ungranted | Failure::TooSoon | Failure::Late => false,
+            Failure::Gone | Failure::Store => false,
+            Failure::Denied(_) | Failure::Refused(_) | Failure::Options | Failure::TooMany => true,
+            Failure::Forgotten | Failure::Unreadable | Failure::Broken => true,
+        };
+        if !is_news {
+            return;
+        }
+        tracing::debug!(
+            "the bookmarks of {} are not in step: {failure:?}",
+            owner.as_str()
+        );
+        let mut hosts = self.steps.pep().hosts().borrow_mut();
+        if *failure == Failure::Options && hosts.tell_once(domain_of(owner)) {
+            tracing::warn!(
+                "a user's PEP node for bookmarks on {} is open to others, or does not keep them \
+                 all, and the component may not correct that: what is set there stays in the store \
+                 alone. Unless the server does so already, have it grant \
+                 http://jabber.org/protocol/pubsub#owner, as `print-config` prints it",
+                domain_of(owner)
+            );
         }
     }
 

@@ -337,33 +337,6 @@ impl BookmarkSync {
     fn workers(&self) -> &Workers {
         self.steps.pep().workers()
     }
-
-    fn tell(&self, owner: &Owner, failure: &Failure) {
-        // The others are told where they come from, or are nothing new.
-        let is_news = match failure {
-            Failure::Ungranted | Failure::TooSoon | Failure::Late => false,
-            Failure::Gone | Failure::Store => false,
-            Failure::Denied(_) | Failure::Refused(_) | Failure::Options | Failure::TooMany => true,
-            Failure::Forgotten | Failure::Unreadable | Failure::Broken => true,
-        };
-        if !is_news {
-            return;
-        }
-        tracing::debug!(
-            "the bookmarks of {} are not in step: {failure:?}",
-            owner.as_str()
-        );
-        let mut hosts = self.steps.pep().hosts().borrow_mut();
-        if *failure == Failure::Options && hosts.tell_once(domain_of(owner)) {
-            tracing::warn!(
-                "a user's PEP node for bookmarks on {} is open to others, or does not keep them \
-                 all, and the component may not correct that: what is set there stays in the store \
-                 alone. Unless the server does so already, have it grant \
-                 http://jabber.org/protocol/pubsub#owner, as `print-config` prints it",
-                domain_of(owner)
-            );
-        }
-    }
 }
 
 /// What a set comes to where it cannot be read what it depends on.
