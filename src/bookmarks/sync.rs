@@ -18,6 +18,7 @@ use super::queue::{Passed, Place, Queues};
 use super::request::{Content, Request};
 use super::shown::Shown;
 use super::steps::Steps;
+use super::views::LastView;
 use crate::address;
 use crate::clock::Instant;
 use crate::metrics;
@@ -161,9 +162,11 @@ impl BookmarkSync {
     pub async fn set(&self, mut ask: Ask, stored: Legacy, at_once: bool) {
         let number = self.number();
         let rooms = stored.base();
-        let shown = self.shown.of(&ask.asker, &rooms);
+        let shown = self.shown.of(&ask.asker);
+        // What it stores it knows, whatever becomes of the answer.
+        let view = LastView::new(rooms.clone(), false);
         let mut views = self.shown.views().borrow_mut();
-        views.put(&ask.asker, rooms.clone(), false, number);
+        views.put(&ask.asker, view, number);
         drop(views);
         if at_once {
             ask.reply.send(|answer| answer.set(&Ok(())));
@@ -217,7 +220,7 @@ impl BookmarkSync {
 
     /// Answers from the store, unless it is answered.
     fn reply_from_store(&self, request: &Request, place: &Place<'_>) {
-        let is_sent = request.reply_from_store(self.shown.views(), &self.metrics);
+        let is_sent = request.reply_from_store(&self.shown, &self.metrics);
         if is_sent && !place.is_gone().get() {
             self.shown.save_later(&request.owner, &request.asker);
         }

@@ -151,8 +151,9 @@ impl World {
             let Some(Asked { stores, .. }) = client.asked.take() else {
                 continue;
             };
+            // Who has only asked goes on from what it knew.
+            let Some(stores) = stores else { continue };
             let known = client.known.take().unwrap_or_default();
-            let stores = stores.unwrap_or_else(|| known.clone());
             self.unsure
                 .extend(known.symmetric_difference(&stores).cloned());
         }
@@ -179,8 +180,10 @@ impl World {
         self.take(instance, said);
     }
 
-    /// Takes what an instance has said.
+    /// Takes what an instance has said, which learns that.
     fn take(&mut self, instance: usize, said: Vec<String>) {
+        let requests = &self.cluster.instances[instance].requests;
+        requests.replies_were_read(None);
         for said in said {
             if said.contains("<privileged_iq") {
                 self.iqs[instance].push_back(said);
