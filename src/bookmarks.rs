@@ -5,7 +5,7 @@
 //! `sync` takes a request, and `steps` brings both sides into step: fetch the node, `decide`, change it;
 //! each by one of the IQs of `pep`. `legacy` and `node` read and write the two forms (`answer`: what PEP
 //! sends), `room` what both say of a room. `decide` compares them over what they were before
-//! (`baseline`) and what the client had been shown (`shown`, `views`), and comes to `change`s of items.
+//! (`baseline`) and what the client had been shown (`shown`, `views`; `delivery`: whether it was), and comes to `change`s of items.
 
 use std::time::SystemTime;
 
@@ -13,6 +13,7 @@ mod answer;
 mod baseline;
 mod change;
 mod decide;
+mod delivery;
 mod hosts;
 mod legacy;
 mod node;

@@ -341,9 +341,13 @@ impl Component {
                 let again = |outbox: &mut Outbox| self.liveness.granted(&domain, outbox);
                 is_served.then(|| self.replies.with(again));
             }
-            Some(Notice::Answered { id, from }) => self
-                .replies
-                .with(|outbox| self.liveness.answered(&id, &from, outbox)),
+            Some(Notice::Answered { id, from }) => {
+                let unconfirmed = self.replies.with(|outbox| {
+                    self.liveness.answered(&id, &from, outbox);
+                    outbox.unconfirmed_since()
+                });
+                self.requests.replies_were_read(unconfirmed);
+            }
             None => {}
         }
     }

@@ -152,9 +152,13 @@ impl Requests {
 
     /// Replies that were queued will not get to whoever waits for them.
     pub fn replies_were_lost(&self) {
-        // Nobody knows any more what clients have been shown.
+        self.0.handler.bookmarks.shown().was_lost();
+    }
+
+    /// The server has read all replies, or those that were queued before this moment.
+    pub fn replies_were_read(&self, unconfirmed_since: Option<Instant>) {
         let shown = self.0.handler.bookmarks.shown();
-        shown.views().borrow_mut().clear();
+        shown.confirmed(unconfirmed_since);
     }
 
     /// Nothing will come any more: what it takes to go on from here is noted. Of the replies that were

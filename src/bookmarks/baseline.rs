@@ -142,12 +142,6 @@ impl Baseline {
         }
     }
 
-    /// Whether a room is among both, whatever is said of it.
-    pub fn shares_with(&self, other: &Self) -> bool {
-        let mut rooms = self.rooms.iter();
-        rooms.any(|(key, _)| other.by_digest(*key).is_some())
-    }
-
     /// How many rooms they are.
     pub fn count(&self) -> usize {
         self.rooms.len()
@@ -242,7 +236,6 @@ mod tests {
         assert_eq!((&again, again.gone_at()), (&base, Some(at)));
         assert!(again.is_gone("tea@muc", a) && !again.is_gone("chess@muc", b));
         assert!(!again.is_gone("tea@muc", b), "it says something else now");
-        assert!(again.shares_with(&base) && !again.shares_with(&Baseline::default()));
         let more = Baseline::of([("chess@muc", a), ("go@muc", a)].into_iter());
         let more = again.clone().with(&more);
         let found = ["tea@muc", "chess@muc", "go@muc"].map(|room| more.get(room));

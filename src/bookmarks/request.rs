@@ -4,9 +4,11 @@
 use std::cell::{Cell, RefCell};
 
 use super::baseline::Baseline;
+use super::delivery::Due;
 use super::legacy::{EMPTY, Legacy};
+use super::shown::Shown;
 use super::steps::View;
-use super::views::{LastView, Views};
+use super::views::LastView;
 use crate::metrics;
 use crate::replies::Pending;
 use crate::service::Found;
@@ -48,13 +50,15 @@ impl Request {
         self.reply.borrow().is_sent()
     }
 
-    /// Answers a get with this, or from the store where that is too long. Whether it is this that is shown.
+    /// Answers a get with this, or from the store where that is too long. Whether it is this that is shown; then what
+    /// is due is given.
     pub fn show(
         &self,
-        views: &RefCell<Views>,
+        shown: &Shown,
         metrics: &metrics::Pep,
         view: View,
         in_step: bool,
+        due: &mut Option<Due>,
     ) -> bool {
         let Content::Get(found) = &self.content else {
             return false;
@@ -71,17 +75,18 @@ impl Request {
         match (is_sent, fits) {
             (false, _) => {}
             (true, true) => {
-                let mut views = views.borrow_mut();
-                views.put(&self.asker, view.rooms, in_step, self.number);
+                let view = LastView::new(view.rooms, in_step);
+                shown.now(&self.asker, view, self.number, due.take());
             }
-            (true, false) => self.is_shown_from_store(views, metrics, found),
+            (true, false) => self.is_shown_from_store(shown, metrics, found),
         }
         is_sent && fits
     }
 
     /// Both sides are in step: whether that is new of what the client was shown.
-    pub fn is_in_step(&self, views: &RefCell<Views>) -> bool {
-        views.borrow_mut().is_in_step(&self.asker, self.number)
+    pub fn is_in_step(&self, shown: &Shown) -> bool {
+        let mut views = shown.views().borrow_mut();
+        views.is_in_step(&self.asker, self.number)
     }
 
     /// Says that what was to be stored is, if that is not said.
@@ -93,13 +98,13 @@ impl Request {
     }
 
     /// Answers from the store, unless it is answered. Whether it was not.
-    pub fn reply_from_store(&self, views: &RefCell<Views>, metrics: &metrics::Pep) -> bool {
+    pub fn reply_from_store(&self, shown: &Shown, metrics: &metrics::Pep) -> bool {
         let mut reply = self.reply.borrow_mut();
         match &self.content {
             Content::Get(found) => {
                 let is_sent = reply.send(|answer| answer.found(found));
                 if is_sent {
-                    self.is_shown_from_store(views, metrics, found);
+                    self.is_shown_from_store(shown, metrics, found);
                 }
                 is_sent
             }
@@ -114,16 +119,15 @@ impl Request {
     }
 
     /// The client was shown what the store alone has.
-    fn is_shown_from_store(&self, views: &RefCell<Views>, metrics: &metrics::Pep, found: &Found) {
+    fn is_shown_from_store(&self, shown: &Shown, metrics: &metrics::Pep, found: &Found) {
         metrics.did_without();
-        let mut views = views.borrow_mut();
         // Where it takes long to see what the client is shown, nobody knows.
         match found.shown() {
-            shown if shown.len() <= SHORT => {
-                let rooms = Legacy::read(shown).base();
-                views.put(&self.asker, rooms, false, self.number);
+            text if text.len() <= SHORT => {
+                let view = LastView::new(Legacy::read(text).base(), false);
+                shown.now(&self.asker, view, self.number, None);
             }
-            _ => views.forget(&self.asker),
+            _ => shown.views().borrow_mut().forget(&self.asker),
         }
     }
 }

@@ -13,11 +13,12 @@ use std::rc::Rc;
 use tokio::time::sleep_until;
 
 use super::legacy::Legacy;
-use super::pep::{PATIENCE, Pep};
+use super::pep::{Failure, PATIENCE, Pep};
 use super::queue::{Passed, Place, Queues};
 use super::request::{Content, Request};
 use super::shown::Shown;
 use super::steps::Steps;
+use super::views::LastView;
 use crate::address;
 use crate::clock::Instant;
 use crate::metrics;
@@ -161,9 +162,11 @@ impl BookmarkSync {
     pub async fn set(&self, mut ask: Ask, stored: Legacy, at_once: bool) {
         let number = self.number();
         let rooms = stored.base();
-        let shown = self.shown.of(&ask.asker, &rooms);
+        let shown = self.shown.of(&ask.asker);
+        // What it stores it knows, whatever becomes of the answer.
+        let view = LastView::new(rooms.clone(), false);
         let mut views = self.shown.views().borrow_mut();
-        views.put(&ask.asker, rooms.clone(), false, number);
+        views.put(&ask.asker, view, number);
         drop(views);
         if at_once {
             ask.reply.send(|answer| answer.set(&Ok(())));
@@ -217,7 +220,7 @@ impl BookmarkSync {
 
     /// Answers from the store, unless it is answered.
     fn reply_from_store(&self, request: &Request, place: &Place<'_>) {
-        let is_sent = request.reply_from_store(self.shown.views(), &self.metrics);
+        let is_sent = request.reply_from_store(&self.shown, &self.metrics);
         if is_sent && !place.is_gone().get() {
             self.shown.save_later(&request.owner, &request.asker);
         }
@@ -231,6 +234,34 @@ impl BookmarkSync {
             if let Some(_turn) = place.turn_at_once() {
                 self.note_passed(&owner, place).await;
             }
+        }
+    }
+
+    /// Says why both sides are not in step, where that is news.
+    fn tell(&self, owner: &Owner, failure: &Failure) {
+        // The others are told where they come from, or are nothing new.
+        let is_news = match failure {
+            Failure::Ungranted | Failure::TooSoon | Failure::Late => false,
+            Failure::Gone | Failure::Store => false,
+            Failure::Denied(_) | Failure::Refused(_) | Failure::Options | Failure::TooMany => true,
+            Failure::Forgotten | Failure::Unreadable | Failure::Broken => true,
+        };
+        if !is_news {
+            return;
+        }
+        tracing::debug!(
+            "the bookmarks of {} are not in step: {failure:?}",
+            owner.as_str()
+        );
+        let mut hosts = self.steps.pep().hosts().borrow_mut();
+        if *failure == Failure::Options && hosts.tell_once(domain_of(owner)) {
+            tracing::warn!(
+                "a user's PEP node for bookmarks on {} is open to others, or does not keep them \
+                 all, and the component may not correct that: what is set there stays in the store \
+                 alone. Unless the server does so already, have it grant \
+                 http://jabber.org/protocol/pubsub#owner, as `print-config` prints it",
+                domain_of(owner)
+            );
         }
     }
 

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::baseline::{Baseline, Digest};
-
+use super::delivery::Mark;
 use crate::clock::Instant;
 
 /// How many rooms are remembered, over all clients: some 16 MiB.
@@ -30,8 +30,8 @@ pub struct LastView {
     /// Whether PEP had them all. What is missing there later was deleted.
     pub in_step: bool,
     pub at: Instant,
-    /// Whether it is another instance that says so.
-    is_told: bool,
+    /// By which answer; `None` where that does not matter.
+    pub mark: Option<Mark>,
 }
 
 /// What clients have been shown.
@@ -61,8 +61,8 @@ impl Views {
 
     /// A client has been shown this by the request of this number, or has stored it with that.
     /// Answers may come in another order than requests: the last request counts.
-    pub fn put(&mut self, client: &str, rooms: Baseline, in_step: bool, number: u64) {
-        self.enter(Digest::of(&[client]), number, LastView::new(rooms, in_step));
+    pub fn put(&mut self, client: &str, view: LastView, number: u64) {
+        self.enter(Digest::of(&[client]), number, view);
     }
 
     /// It is not known any more what a client was shown.
@@ -90,7 +90,7 @@ impl Views {
                 rooms += sight.weight();
                 rooms <= WRITTEN
             })
-            .map(|(client, sight)| write(*client, &sight.rooms, sight.in_step))
+            .map(|(client, sight)| write(*client, &sight.rooms, sight.in_step, None))
             .collect();
         (!lines.is_empty()).then(|| lines.join("\n"))
     }
@@ -105,17 +105,7 @@ impl Views {
     /// What is known of a client, as a line; `None` if nothing.
     pub fn line(&self, client: &str) -> Option<String> {
         let view = self.of(client)?;
-        Some(line(client, &view.rooms, view.in_step))
-    }
-
-    /// Takes in what another instance has written of this client, if that is in this text.
-    pub fn read_of(&mut self, client: &str, text: &str) {
-        let client = Digest::of(&[client]);
-        let mut views = text.lines().filter_map(read);
-        if let Some((_, view)) = views.find(|(of, _)| *of == client) {
-            let is_told = true;
-            self.enter(client, 0, LastView { is_told, ..view });
-        }
+        Some(line(client, &view.rooms, view.in_step, view.mark))
     }
 
     fn enter(&mut self, client: Digest, number: u64, sight: LastView) {
@@ -149,15 +139,8 @@ impl LastView {
             rooms,
             in_step,
             at: Instant::now(),
-            is_told: false,
+            mark: None,
         }
-    }
-
-    /// Whether the client has really been shown this, as far as can be seen from what it stores. Another instance may
-    /// have ended before its answer got there; a client that deletes what it has not seen would take away rooms
-    /// that it knows nothing of.
-    pub fn counts_for(&self, stored: &Baseline) -> bool {
-        !self.is_told || stored.count() == 0 || stored.shares_with(&self.rooms)
     }
 
     fn weight(&self) -> usize {
@@ -165,9 +148,16 @@ impl LastView {
     }
 }
 
-/// The line that says that a client was shown this.
-pub fn line(client: &str, rooms: &Baseline, in_step: bool) -> String {
-    write(Digest::of(&[client]), rooms, in_step)
+/// The line that says that a client was shown this, by the answer of this mark.
+pub fn line(client: &str, rooms: &Baseline, in_step: bool, mark: Option<Mark>) -> String {
+    write(Digest::of(&[client]), rooms, in_step, mark)
+}
+
+/// What such lines say that this client was shown.
+pub fn read_of(client: &str, text: &str) -> Option<LastView> {
+    let client = Digest::of(&[client]);
+    let mut views = text.lines().filter_map(read);
+    views.find(|(of, _)| *of == client).map(|(_, view)| view)
 }
 
 /// The lines about one owner's clients, with this one of this client, the last first; as many as may be. `None` if that
@@ -195,17 +185,27 @@ pub fn with_line(text: &str, client: &str, line: Option<&str>) -> Option<String>
     Some(fitting.collect::<Vec<_>>().join("\n"))
 }
 
-fn write(client: Digest, rooms: &Baseline, in_step: bool) -> String {
+fn write(client: Digest, rooms: &Baseline, in_step: bool, mark: Option<Mark>) -> String {
     let how = if in_step { IN_STEP } else { STORE_ALONE };
-    format!("{} {how} {}", client.write(), rooms.write())
+    let mark = mark.map_or(String::new(), |mark| mark.to_string());
+    format!("{} {how}{mark} {}", client.write(), rooms.write())
 }
 
 fn read(line: &str) -> Option<(Digest, LastView)> {
     let mut parts = line.splitn(3, ' ');
     let client = parts.next().and_then(Digest::read)?;
-    let in_step = parts.next()? == IN_STEP;
+    let how = parts.next()?;
+    let (in_step, mark) = match how.strip_prefix(IN_STEP) {
+        Some(mark) => (true, mark),
+        None => (false, how.strip_prefix(STORE_ALONE)?),
+    };
+    let mark = match mark {
+        "" => None,
+        mark => Some(Mark::read(mark)?),
+    };
     let rooms = Baseline::read(parts.next()?)?;
-    Some((client, LastView::new(rooms, in_step)))
+    let view = LastView::new(rooms, in_step);
+    Some((client, LastView { mark, ..view }))
 }
 
 fn is_last(clients: &HashMap<Digest, (u64, LastView)>, (number, client): &(u64, Digest)) -> bool {
@@ -221,6 +221,10 @@ mod tests {
         Baseline::of(names.iter().map(|name| (&**name, Digest::of(&[name]))))
     }
 
+    fn put(shown: &mut Views, client: &str, rooms: Baseline, in_step: bool, number: u64) {
+        shown.put(client, LastView::new(rooms, in_step), number);
+    }
+
     fn seen(shown: &Views, client: &str) -> Option<(Baseline, bool)> {
         let sight = shown.of(client)?;
         Some((sight.rooms.clone(), sight.in_step))
@@ -229,26 +233,22 @@ mod tests {
     #[test]
     fn the_last_counts_and_what_is_kept_is_bounded() {
         let mut shown = Views::default();
-        shown.put("a@b/c", base(1), false, 1);
-        shown.put("a@b/c", base(2), false, 2);
+        put(&mut shown, "a@b/c", base(1), false, 1);
+        put(&mut shown, "a@b/c", base(2), false, 2);
         shown.is_in_step("a@b/c", 1);
         assert_eq!(seen(&shown, "a@b/c"), Some((base(2), false)));
         shown.is_in_step("a@b/c", 2);
         assert_eq!(seen(&shown, "a@b/c"), Some((base(2), true)));
-        shown.put("a@b/c", base(1), false, 1);
+        put(&mut shown, "a@b/c", base(1), false, 1);
         assert_eq!(seen(&shown, "a@b/c"), Some((base(2), true)), "an older one");
         for number in 3..1000 {
-            shown.put("a@b/c", base(3), false, number);
+            put(&mut shown, "a@b/c", base(3), false, number);
         }
         assert!(shown.order.len() < 100);
         assert_eq!(seen(&shown, "a@b/c"), Some((base(3), false)));
         for client in 0..3 {
-            shown.put(
-                &format!("x@y/{client}"),
-                base(ROOMS / 2),
-                false,
-                2000 + client,
-            );
+            let name = format!("x@y/{client}");
+            put(&mut shown, &name, base(ROOMS / 2), false, 2000 + client);
         }
         assert!(shown.rooms <= ROOMS);
         assert_eq!(shown.of("a@b/c"), None, "the oldest goes first");
@@ -259,8 +259,8 @@ mod tests {
     fn what_is_written_down_is_known_again_and_in_the_same_order() {
         let mut shown = Views::default();
         assert_eq!(shown.write(None), None);
-        shown.put("a@b/c", base(1), false, 1);
-        shown.put("d@e/f", base(2), false, 2);
+        put(&mut shown, "a@b/c", base(1), false, 1);
+        put(&mut shown, "d@e/f", base(2), false, 2);
         shown.is_in_step("d@e/f", 1);
         assert_eq!(seen(&shown, "d@e/f"), Some((base(2), false)));
         shown.is_in_step("d@e/f", 2);
@@ -278,17 +278,17 @@ mod tests {
             1,
             "the first alone"
         );
-        shown.put("g@h/i", base(WRITTEN - 4 * CLIENT), false, 3);
+        put(&mut shown, "g@h/i", base(WRITTEN - 4 * CLIENT), false, 3);
         let text = shown.write(None).unwrap();
         assert_eq!(text.lines().count(), 3, "the last first, as many as may be");
-        shown.put("j@k/l", base(4 * CLIENT), false, 4);
+        put(&mut shown, "j@k/l", base(4 * CLIENT), false, 4);
         assert_eq!(shown.write(None).unwrap().lines().count(), 1);
     }
 
     #[test]
     fn the_lines_about_an_owners_clients_are_bounded_and_each_has_one() {
         let with = |text: &str, client: &str, rooms| {
-            with_line(text, client, Some(&line(client, &base(rooms), true)))
+            with_line(text, client, Some(&line(client, &base(rooms), true, None)))
         };
         let one = with("", "a@b/c", 1).unwrap();
         assert_eq!(with(&one, "a@b/c", 1), None, "it is there");
@@ -316,24 +316,19 @@ mod tests {
     }
 
     #[test]
-    fn what_another_instance_says_counts_if_the_client_can_have_seen_it() {
-        let text = [("a@b/c", 3), ("d@e/f", 1)]
-            .map(|(client, rooms)| line(client, &base(rooms), true))
+    fn what_is_noted_of_a_client_is_found_again_with_its_mark() {
+        let mark = Mark { run: 7, number: 3 };
+        let text = [("a@b/c", Some(mark)), ("d@e/f", None)]
+            .map(|(client, mark)| line(client, &base(3), true, mark))
             .join("\n");
-        let mut shown = Views::default();
-        shown.read_of("a@b/c", &text);
-        shown.read_of("g@h/i", &text);
-        assert_eq!((shown.of("d@e/f"), shown.of("g@h/i")), (None, None));
-        let view = shown.of("a@b/c").unwrap();
-        assert_eq!((&view.rooms, view.in_step), (&base(3), true));
-        let of = |name| Baseline::of([(name, Digest::of(&[name]))].into_iter());
-        assert!(view.counts_for(&Baseline::default()), "it has deleted all");
-        assert!(view.counts_for(&of("2")));
-        assert!(!view.counts_for(&of("5")), "it knows of none");
-        shown.put("a@b/c", base(3), true, 1);
-        assert!(
-            shown.of("a@b/c").unwrap().counts_for(&of("5")),
-            "it was shown here"
+        let found = read_of("a@b/c", &text).unwrap();
+        assert_eq!(
+            (found.rooms, found.in_step, found.mark),
+            (base(3), true, Some(mark))
         );
+        assert_eq!(read_of("d@e/f", &text).unwrap().mark, None);
+        assert_eq!(read_of("g@h/i", &text), None);
+        let damaged = text.replace(&mark.to_string(), "7");
+        assert_eq!(read_of("a@b/c", &damaged), None);
     }
 }

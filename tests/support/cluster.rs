@@ -4,7 +4,7 @@
 //! port mapper of the cluster's own, so that it meets no other Erlang of this machine.
 
 use std::net::TcpStream;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -99,6 +99,8 @@ impl Mapper {
         );
         let mut command = place.command("epmd");
         command.args(["-address", "127.0.0.1", "-port", &port.to_string()]);
+        // It complains of each that looks whether it listens.
+        command.stderr(Stdio::null());
         let mut process = Process::spawn(command, folder.outside());
         let deadline = Instant::now() + PATIENCE;
         while TcpStream::connect(ports::address(port)).is_err() {

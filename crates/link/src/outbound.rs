@@ -127,8 +127,8 @@ pub struct Outbox {
     /// Written, and not known to have been read. The oldest are given up past a bound.
     sent: VecDeque<Entry>,
     sent_bytes: usize,
-    /// Whether replies were given up of which it is not known whether they were read.
-    given_up: bool,
+    /// When the first reply was made of those that were given up, and of which it is not known whether they were read.
+    given_up: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -176,7 +176,7 @@ impl Outbox {
             .position(|entry| entry.kind == Kind::Ping(number));
         let read = ping.map_or(0, |at| at + 1);
         if ping.is_some() {
-            self.given_up = false; // they stood before it
+            self.given_up = None; // they stood before it
         }
         for entry in self.sent.drain(..read) {
             self.sent_bytes -= entry.xml.capacity();
@@ -191,14 +191,14 @@ impl Outbox {
     /// The server has read all that was sent.
     pub fn confirm_all(&mut self) {
         self.sent.clear();
-        (self.sent_bytes, self.given_up) = (0, false);
+        (self.sent_bytes, self.given_up) = (0, None);
     }
 
     /// When the first reply was made of which it is not known whether it was read.
     pub fn unconfirmed_since(&self) -> Option<Instant> {
         let mut all = self.sent.iter().chain(&self.waiting);
-        all.find(|entry| entry.kind == Kind::Reply)
-            .map(|it| it.made)
+        let first = all.find(|entry| entry.kind == Kind::Reply);
+        self.given_up.or(first.map(|it| it.made))
     }
 
     /// Whether everything has been written.
@@ -229,7 +229,7 @@ impl Outbox {
             self.waiting.push_front(entry);
         }
         self.forget(|entry| entry.kind != Kind::Reply);
-        std::mem::take(&mut self.given_up)
+        self.given_up.take().is_some()
     }
 
     /// Drops the replies made before this moment, and says how many. Only between two links.
@@ -263,7 +263,9 @@ impl Outbox {
         while self.sent_bytes > MAX_SENT
             && let Some(entry) = self.sent.pop_front()
         {
-            self.given_up |= entry.kind == Kind::Reply;
+            if entry.kind == Kind::Reply {
+                self.given_up.get_or_insert(entry.made);
+            }
             self.sent_bytes -= entry.xml.capacity();
         }
     }

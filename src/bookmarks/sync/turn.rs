@@ -71,7 +71,7 @@ impl BookmarkSync {
             return Ok(());
         }
         let rooms = stored.base();
-        let Some(shown) = self.shown.of(asker, &rooms) else {
+        let Some(shown) = self.shown.of(asker) else {
             return Ok(());
         };
         for _ in 0..TRIES {
@@ -167,12 +167,13 @@ impl BookmarkSync {
         let changes = compared.changes;
         if let Some(view) = compared.view.filter(|_| !request.is_answered()) {
             let in_step = changes.are_none();
+            let mut due = None;
             if !place.is_gone().get() {
                 let shown = self.shown.will_be(owner, asker, &view.rooms, in_step);
-                shown.await;
+                due = shown.await;
             }
-            if !request.show(self.shown.views(), &self.metrics, view, in_step) {
-                self.shown.save_later(owner, asker);
+            if !request.show(&self.shown, &self.metrics, view, in_step, &mut due) {
+                self.shown.save_instead(owner, asker, due);
             }
         }
         self.steps.make(account, changes, grant.owner).await?;
@@ -181,7 +182,7 @@ impl BookmarkSync {
 
     /// Both sides are in step.
     async fn reply_in_step(&self, request: &Request, place: &Place<'_>) {
-        let is_news = request.is_in_step(self.shown.views());
+        let is_news = request.is_in_step(&self.shown);
         if is_news && !place.is_gone().get() {
             self.shown.save(&request.owner, &request.asker).await;
         }
@@ -336,33 +337,6 @@ impl BookmarkSync {
 
     fn workers(&self) -> &Workers {
         self.steps.pep().workers()
-    }
-
-    fn tell(&self, owner: &Owner, failure: &Failure) {
-        // The others are told where they come from, or are nothing new.
-        let is_news = match failure {
-            Failure::Ungranted | Failure::TooSoon | Failure::Late => false,
-            Failure::Gone | Failure::Store => false,
-            Failure::Denied(_) | Failure::Refused(_) | Failure::Options | Failure::TooMany => true,
-            Failure::Forgotten | Failure::Unreadable | Failure::Broken => true,
-        };
-        if !is_news {
-            return;
-        }
-        tracing::debug!(
-            "the bookmarks of {} are not in step: {failure:?}",
-            owner.as_str()
-        );
-        let mut hosts = self.steps.pep().hosts().borrow_mut();
-        if *failure == Failure::Options && hosts.tell_once(domain_of(owner)) {
-            tracing::warn!(
-                "a user's PEP node for bookmarks on {} is open to others, or does not keep them \
-                 all, and the component may not correct that: what is set there stays in the store \
-                 alone. Unless the server does so already, have it grant \
-                 http://jabber.org/protocol/pubsub#owner, as `print-config` prints it",
-                domain_of(owner)
-            );
-        }
     }
 }
 

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::disturbed::user::User;
 use super::disturbed::{assert_nothing_bad, assert_nothing_is_lost, seed_and_rounds};
 use super::edits::{Edit, Play, edit, runner};
+use super::instances::wait_until_confirmed;
 use super::modern::Modern;
 use super::old::Old;
 use super::stage::{GRANTING, On, account, sees_a_modern_ones_room};
@@ -28,7 +29,7 @@ struct Stage {
     instances: [Component; 2],
     taken: Cell<usize>,
     // Last, so that the instances are gone before it.
-    _database: Database,
+    database: Database,
 }
 
 impl Stage {
@@ -51,7 +52,7 @@ impl Stage {
             instances: [beside(first), beside(second)],
             cluster,
             taken: Cell::new(0),
-            _database: database,
+            database,
         };
         stage.wait();
         stage
@@ -118,11 +119,13 @@ fn after_each_edit_at_either_both_see_what_the_model_says() {
             let jid = stage.newcomer();
             let nodes = stage.cluster.nodes.each_ref();
             let clients = nodes.map(|node| Old::login(node, &jid));
-            Play::with(Modern::login(nodes[0], &jid), clients)
+            let modern = Modern::login(nodes[0], &jid);
+            Play::with(jid, modern, clients)
         };
         steps.iter().try_for_each(|step| match step {
             Step::Edit(edit) => play.go_on(edit),
             Step::Kill(number) => {
+                wait_until_confirmed(&stage.borrow().database, &play.jid);
                 stage.borrow_mut().kill(*number);
                 Ok(())
             }

@@ -73,6 +73,7 @@ type Rooms = BTreeMap<String, Room>;
 
 /// One user's clients, and what they must see.
 pub struct Play {
+    pub jid: String,
     modern: Modern,
     /// What PEP must hold.
     node: Rooms,
@@ -83,11 +84,12 @@ pub struct Play {
 impl Play {
     pub fn new(stage: &Stage) -> Play {
         let jid = stage.newcomer();
-        Play::with(stage.modern(&jid), [stage.old(&jid), stage.old(&jid)])
+        let (modern, clients) = (stage.modern(&jid), [stage.old(&jid), stage.old(&jid)]);
+        Play::with(jid, modern, clients)
     }
 
     /// With these clients of a user who has no rooms.
-    pub fn with(modern: Modern, clients: [Old; 2]) -> Play {
+    pub fn with(jid: String, modern: Modern, clients: [Old; 2]) -> Play {
         // Everybody has had a look.
         let clients = clients.map(|mut old| {
             assert_eq!(old.rooms(), []);
@@ -95,6 +97,7 @@ impl Play {
         });
         let node = Rooms::new();
         Play {
+            jid,
             modern,
             node,
             clients,

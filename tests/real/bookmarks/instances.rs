@@ -9,8 +9,11 @@ use proptest::prelude::*;
 use super::disturbed::user::{User, users};
 use super::disturbed::{BYTES, assert_nothing_bad, assert_nothing_is_lost, seed_and_rounds};
 use super::edits::{Edit, Play, edit, runner};
+use super::room::{room, sorted};
 use super::stage::{GRANTING, On, Stage};
 use crate::chaos::dice::Dice;
+use crate::support::client::{PATIENCE, private};
+use crate::support::clock::eventually;
 use crate::support::component::{self, Component};
 use crate::support::database::Database;
 use crate::support::relay::Relay;
@@ -24,7 +27,7 @@ struct Pair {
     // Each has one of its own, in front of the server.
     relays: [Relay; 2],
     // Last, so that the instances are gone before it.
-    _database: Database,
+    database: Database,
 }
 
 impl Pair {
@@ -51,7 +54,7 @@ impl Pair {
             second,
             is_second: false,
             relays,
-            _database: database,
+            database,
         }
     }
 
@@ -60,17 +63,26 @@ impl Pair {
         &self.relays[usize::from(self.is_second)]
     }
 
-    /// The one that serves ends, and the other follows.
-    fn hand_over(&mut self, by_killing: bool) {
-        let serving = match self.is_second {
+    /// The one that serves.
+    fn serving(&mut self) -> &mut Component {
+        match self.is_second {
             true => &mut self.second,
             false => &mut self.stage.component,
-        };
-        if by_killing {
-            serving.kill();
-        } else {
-            assert!(serving.stop().success());
         }
+    }
+
+    /// The one that serves ends, and the other follows.
+    fn hand_over(&mut self, by_killing: bool) {
+        if by_killing {
+            self.serving().kill();
+        } else {
+            assert!(self.serving().stop().success());
+        }
+        self.follow();
+    }
+
+    /// The one that serves has ended, and the other follows.
+    fn follow(&mut self) {
         self.is_second = !self.is_second;
         self.stage.wait_for(GRANTING);
         match self.is_second {
@@ -78,6 +90,25 @@ impl Pair {
             false => self.second.restart(),
         }
     }
+}
+
+/// Waits until it is noted that all that this user's clients were shown has got through: what one was shown just
+/// before an instance is killed it is not known to have seen.
+pub fn wait_until_confirmed(database: &Database, jid: &str) {
+    let noted = |owner: &str| {
+        let of = format!("select text from xps_note where owner = '{owner}'");
+        database.sql(&of)
+    };
+    eventually("all that was shown has got through", || {
+        noted(&format!("/{jid}")).lines().all(|line| {
+            let how = line.split(' ').nth(1).expect("how it was shown");
+            how[1..].split_once('.').is_none_or(|(run, number)| {
+                let through = noted(&format!("//shown/{run}"));
+                let number: u64 = number.parse().expect("a number");
+                through.parse().is_ok_and(|through: u64| number <= through)
+            })
+        })
+    });
 }
 
 #[derive(Debug, Clone)]
@@ -94,6 +125,33 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// A client's answer was on its way when the instance was killed. The next one took it to have been shown a room that
+/// it had never seen, and to have deleted that.
+#[test]
+fn what_a_client_never_saw_it_has_not_deleted() {
+    let mut pair = Pair::new();
+    let (mut old, mut modern) = pair.stage.user();
+    let [seen, unseen, own] = ["seen", "unseen", "own"].map(room);
+    old.set([&seen]);
+    modern.publish(&unseen);
+    let mut gate = pair.relays[0].gate();
+    let get = private("get", "", "<storage xmlns='storage:bookmarks'/>");
+    old.client().send(&get);
+    let answer = loop {
+        let waiting = gate.next(PATIENCE).expect("an answer to the client");
+        if waiting.stanza.contains(&unseen.jid) && waiting.stanza.contains("storage:bookmarks") {
+            break waiting;
+        }
+    };
+    pair.stage.component.kill();
+    pair.relays[0].cut();
+    drop(answer);
+    drop(gate);
+    pair.follow();
+    old.set([&seen, &own]);
+    assert_eq!(modern.rooms(), sorted([seen, unseen, own]));
+}
+
 /// `BOOKMARKS_SEED` repeats a run.
 #[test]
 fn after_each_edit_both_see_what_the_model_says_whichever_instance_serves() {
@@ -104,7 +162,11 @@ fn after_each_edit_both_see_what_the_model_says_whichever_instance_serves() {
         steps.iter().try_for_each(|step| match step {
             Step::Edit(edit) => play.go_on(edit),
             Step::HandOver(by_killing) => {
-                pair.borrow_mut().hand_over(*by_killing);
+                let mut pair = pair.borrow_mut();
+                if *by_killing {
+                    wait_until_confirmed(&pair.database, &play.jid);
+                }
+                pair.hand_over(*by_killing);
                 Ok(())
             }
         })
