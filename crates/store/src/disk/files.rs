@@ -79,29 +79,35 @@ pub(super) fn private() -> OpenOptions {
     options
 }
 
-/// A folder that this process has to itself, without a store in it.
+/// The lock of a folder that this process has to itself, until it is dropped.
 #[derive(Debug)]
-pub struct FolderLock {
-    _lock: File,
-}
+pub struct FolderLock(File);
 
 impl FolderLock {
-    /// Takes the folder's lock, and makes it (for this user alone) if it is missing.
+    /// Takes the lock of a folder without a store in it, and makes the folder (for this user alone)
+    /// if it is missing.
     ///
     /// # Errors
     ///
     /// When another process has it, or the system refuses.
     pub fn take(folder: &Path) -> Result<Self, OpenError> {
         make_folder(folder)?;
-        let lock = lock(folder)?;
-        Ok(Self { _lock: lock })
+        lock(folder)
     }
 }
 
-/// Takes the store's lock, held as long as the file is open.
+impl Drop for FolderLock {
+    /// Closing the file is not enough: a child that was forked and has not executed its program
+    /// yet has the same open file, and would keep the lock.
+    fn drop(&mut self) {
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
+/// Takes the store's lock.
 ///
 /// Ours and not only sled's: it must come before anything in the folder is touched.
-pub(super) fn lock(folder: &Path) -> Result<File, OpenError> {
+pub(super) fn lock(folder: &Path) -> Result<FolderLock, OpenError> {
     let path = folder.join(LOCK);
     let mut options = private();
     options.read(true).truncate(false);
@@ -123,7 +129,7 @@ pub(super) fn lock(folder: &Path) -> Result<File, OpenError> {
     let _ = file
         .set_len(0)
         .and_then(|()| writeln!(file, "{}", std::process::id()));
-    Ok(file)
+    Ok(FolderLock(file))
 }
 
 /// Whether somebody has locked the folder before, perhaps long ago.
@@ -385,6 +391,20 @@ mod tests {
         assert!(matches!(&error, OpenError::InUse { pid: Some(pid), .. } if *pid == own));
         drop(first);
         lock(folder.path()).unwrap();
+    }
+
+    /// A test opened a store that it had closed just before, and was told that this very process
+    /// used it: another thread was starting a program, and its child, forked and not yet executing
+    /// the program, still had the file.
+    #[test]
+    fn a_lock_that_is_dropped_is_free_whoever_else_has_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = lock(folder.path()).unwrap();
+        let of_a_child = first.0.try_clone().unwrap();
+        lock(folder.path()).unwrap_err();
+        drop(first);
+        lock(folder.path()).unwrap();
+        drop(of_a_child);
     }
 
     #[test]

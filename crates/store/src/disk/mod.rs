@@ -50,7 +50,7 @@ pub(super) struct Disk {
     known: Arc<Known>,
     cache: Cache,
     /// Shared with what takes its place.
-    lock: Arc<File>,
+    lock: Arc<FolderLock>,
 }
 
 impl From<sled::Error> for EngineError {
