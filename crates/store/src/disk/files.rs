@@ -79,10 +79,22 @@ pub(super) fn private() -> OpenOptions {
     options
 }
 
-/// Takes the store's lock, held as long as the file is open.
+/// The lock of a folder that this process has to itself, until it is dropped.
+#[derive(Debug)]
+pub(super) struct FolderLock(File);
+
+impl Drop for FolderLock {
+    /// Closing the file is not enough: a child that was forked and has not executed its program
+    /// yet has the same open file, and would keep the lock.
+    fn drop(&mut self) {
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
+/// Takes the store's lock.
 ///
 /// Ours and not only sled's: it must come before anything in the folder is touched.
-pub(super) fn lock(folder: &Path) -> Result<File, OpenError> {
+pub(super) fn lock(folder: &Path) -> Result<FolderLock, OpenError> {
     let path = folder.join(LOCK);
     let mut options = private();
     options.read(true).truncate(false);
@@ -104,7 +116,7 @@ pub(super) fn lock(folder: &Path) -> Result<File, OpenError> {
     let _ = file
         .set_len(0)
         .and_then(|()| writeln!(file, "{}", std::process::id()));
-    Ok(file)
+    Ok(FolderLock(file))
 }
 
 /// Whether somebody has locked the folder before, perhaps long ago.
@@ -366,6 +378,20 @@ mod tests {
         assert!(matches!(&error, OpenError::InUse { pid: Some(pid), .. } if *pid == own));
         drop(first);
         lock(folder.path()).unwrap();
+    }
+
+    /// A test opened a store that it had closed just before, and was told that this very process
+    /// used it: another thread was starting a program, and its child, forked and not yet executing
+    /// the program, still had the file.
+    #[test]
+    fn a_lock_that_is_dropped_is_free_whoever_else_has_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = lock(folder.path()).unwrap();
+        let of_a_child = first.0.try_clone().unwrap();
+        lock(folder.path()).unwrap_err();
+        drop(first);
+        lock(folder.path()).unwrap();
+        drop(of_a_child);
     }
 
     #[test]

@@ -23,6 +23,7 @@ use super::engine::{Engine, Successor, Visit, Write};
 use super::error::{CompactError, Displaced, EngineError};
 
 use cache::Cache;
+use files::FolderLock;
 pub(super) use files::{is_there, scarce, sizes};
 pub(super) use open::open;
 use place::{Known, Place};
@@ -49,7 +50,7 @@ pub(super) struct Disk {
     known: Arc<Known>,
     cache: Cache,
     /// Shared with what takes its place.
-    lock: Arc<File>,
+    lock: Arc<FolderLock>,
 }
 
 impl From<sled::Error> for EngineError {

@@ -13,6 +13,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 
 use super::cache::Cache;
+use super::files::FolderLock;
 use super::mark::Closing;
 use super::place::{Known, Place};
 use super::{Disk, LEAST_FREE_BYTES, compacting, files, guarded, open, write_one};
@@ -25,7 +26,7 @@ pub(super) struct Beside {
     folder: PathBuf,
     cache_bytes: u64,
     /// Of the open database: the store's lock.
-    lock: Weak<File>,
+    lock: Weak<FolderLock>,
     /// Of the open database. What lies elsewhere is not ours to replace or remove.
     place: Arc<Place>,
     known: Arc<Known>,
