@@ -16,6 +16,7 @@ use super::settings::Settings;
 use super::shared::Shared;
 use super::statements::Statements;
 use super::wire::Wire;
+use xps_base::clock;
 
 /// The pause after a connection that could not be made.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -26,6 +27,8 @@ pub(crate) struct Ready {
     pub(crate) statements: Statements,
     /// Of the primary.
     pub(crate) epoch: u64,
+    /// The machine's uptime when it was made.
+    pub(crate) made: Duration,
 }
 
 /// The place of a connection.
@@ -142,5 +145,6 @@ async fn make(settings: &Settings, primary: &Primary, with: Use) -> Result<Ready
         wire,
         statements,
         epoch: primary.epoch,
+        made: clock::uptime(),
     })
 }

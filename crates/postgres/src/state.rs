@@ -22,7 +22,7 @@ use super::shared::Shared;
 use super::slot::{Ready, Slot};
 use super::wire::Parameters;
 use super::work::Job;
-use xps_base::clock::Instant;
+use xps_base::clock::{self, Instant};
 use xps_base::random;
 use xps_store::SetError;
 
@@ -143,7 +143,8 @@ impl State {
         parameters: &Parameters<'_>,
     ) -> Result<Vec<Row>, Trouble> {
         let reading = ready.wire.query(statement, parameters);
-        if self.lease.covers(ready.epoch, asked) {
+        let since = clock::uptime_at(asked);
+        if self.lease.covers(ready.epoch, ready.made, since) {
             self.renew();
             return reading.await;
         }
@@ -155,7 +156,7 @@ impl State {
 
     /// Has it proved that all that was read over this connection is kept, and that this is the primary.
     pub(crate) async fn prove(&self, ready: &Ready) -> Result<(), Trouble> {
-        let sent = Instant::now();
+        let sent = clock::uptime();
         ready.wire.query(&ready.statements.proof, &[]).await?;
         self.lease.prove(ready.epoch, sent);
         Ok(())
@@ -163,7 +164,7 @@ impl State {
 
     /// Has another proof made before the last one runs out, beside what is read.
     fn renew(self: &Rc<Self>) {
-        if !self.lease.is_to_be_renewed() {
+        if !self.lease.is_to_be_renewed(clock::uptime()) {
             return;
         }
         let state = Rc::clone(self);
