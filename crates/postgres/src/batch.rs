@@ -28,6 +28,8 @@ pub(crate) struct Outcome {
     pub(crate) refused: HashSet<usize>,
     /// Those whose notes are not known to be what was wanted.
     pub(crate) not_noted: HashSet<usize>,
+    /// Whether something was committed behind all that it says: a server that was replaced cannot have that confirmed.
+    pub(crate) is_proved: bool,
     /// Whether it was committed on one machine alone although that must not be.
     pub(crate) is_unsynchronised: bool,
 }
@@ -55,15 +57,16 @@ impl<'a> Batch<'a> {
         let sending = async {
             match self.deletes.is_empty() && self.plans.iter().all(is_simple) {
                 true => self.send_at_once(ready).await,
-                false => self.send_as_transaction(ready).await,
+                false => self.send_as_transaction(ready, in_doubt).await,
             }
         };
         if !in_doubt {
             return sending.await;
         }
         let (outcome, proof) = join(sending, ready.wire.query(&ready.statements.proof, &[])).await;
-        let outcome = outcome?;
+        let mut outcome = outcome?;
         proof?;
+        outcome.is_proved = true;
         Ok(outcome)
     }
 
@@ -89,19 +92,24 @@ impl<'a> Batch<'a> {
             .query(&ready.statements.change, parameters)
             .await?;
         let row = one(&rows)?;
+        let refused = places(row, 0, &owners.places)?;
         Ok(Outcome {
-            refused: places(row, 0, &owners.places)?,
+            is_proved: refused.len() < self.plans.len(),
+            refused,
             not_noted: HashSet::new(),
             is_unsynchronised: !row.try_get::<_, bool>(1)?,
         })
     }
 
-    async fn send_as_transaction(&self, ready: &Ready) -> Result<Outcome, Trouble> {
+    async fn send_as_transaction(
+        &self,
+        ready: &Ready,
+        in_doubt: bool,
+    ) -> Result<Outcome, Trouble> {
         let with = &ready.statements;
         let begun = Owners::of(self.plans, |it| it == Effect::Begin);
         let kept = Owners::of(self.plans, |it| it == Effect::GoOn);
-        let ended = Owners::of(self.plans, |it| it == Effect::End);
-        let there = Owners::of(self.plans, |it| matches!(it, Effect::Begin | Effect::GoOn));
+        let there = Owners::of(self.plans, |it| it != Effect::None);
         let puts = Elements::put(self.plans, &self.puts);
         let deletes = Elements::delete(self.plans, &self.deletes);
         let noted = Notes::of(self.plans, |it| it.text.is_some());
@@ -116,7 +124,11 @@ impl<'a> Batch<'a> {
         sent.run("begin");
         sent.query(&with.begin, begun.begin());
         sent.query(&with.go_on, kept.go_on());
-        let ends = sent.query(&with.end, ended.end());
+        if in_doubt {
+            // A row that bears its stamp from before is nobody's yet: another could write between the look at it and what
+            // is put for it.
+            sent.query(&with.lock, there.lock());
+        }
         sent.query(&with.put, puts.put_columns());
         sent.query(&with.delete, deletes.delete_columns());
         sent.query(&with.annotate, any.put_columns());
@@ -131,17 +143,17 @@ impl<'a> Batch<'a> {
         let answers = sent.answers().await?;
 
         let row = one(answers.get(refused).map_or(&[], Vec::as_slice))?;
+        let forgotten = owners_in(forgets.and_then(|at| answers.get(at)))?;
+        let (refused, not_noted) = (places(row, 0, &there.places)?, places(row, 1, &noted.places)?);
         let mut outcome = Outcome {
-            refused: places(row, 0, &there.places)?,
-            not_noted: places(row, 1, &noted.places)?,
+            is_proved: refused.len() < there.places.len()
+                || not_noted.len() < noted.places.len()
+                || !forgotten.is_empty(),
+            refused,
+            not_noted,
             is_unsynchronised: !row.try_get::<_, bool>(2)?,
         };
-        let found = |at: Option<usize>| owners_in(at.and_then(|at| answers.get(at)));
-        outcome
-            .refused
-            .extend(missing(&ended.places, &ended.owner, &found(ends)?));
         // One that goes whatever it is has gone.
-        let forgotten = found(forgets)?;
         let certain = |place: &usize| {
             let note = self.plans.get(*place).and_then(|plan| plan.note.as_ref());
             note.is_none_or(|note| note.over.is_none())

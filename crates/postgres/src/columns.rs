@@ -51,8 +51,8 @@ impl<'a> Owners<'a> {
         Some(columns).filter(|_| !self.owner.is_empty())
     }
 
-    pub(crate) fn end(&self) -> Option<Columns<'_>> {
-        let columns: Columns<'_> = vec![&self.owner, &self.was];
+    pub(crate) fn lock(&self) -> Option<Columns<'_>> {
+        let columns: Columns<'_> = vec![&self.owner];
         Some(columns).filter(|_| !self.owner.is_empty())
     }
 }

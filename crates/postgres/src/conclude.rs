@@ -61,7 +61,8 @@ pub(crate) async fn settle(ready: &Ready, plans: &mut [Plan<'_>]) -> Result<Vec<
         let noted = note.map(|note| is_noted(note, plan.stamp, &marks));
         let end = match plan.effect {
             Effect::None if noted == Some(false) => End::Again,
-            _ => end(plan, &marks),
+            Effect::None => End::Done,
+            Effect::Begin | Effect::GoOn => end(plan, &marks),
         };
         if end == End::Done {
             // It was one transaction.
@@ -78,7 +79,7 @@ async fn marks(ready: &Ready, plans: &[Plan<'_>]) -> Result<Vec<Marks>, Trouble>
 }
 
 fn end(plan: &Plan<'_>, marks: &Marks) -> End {
-    match judge(plan.effect, plan.was, plan.stamp, marks.owner) {
+    match judge(plan.was, plan.stamp, marks.owner) {
         Verdict::Done => End::Done,
         Verdict::NotDone => End::Again,
         Verdict::Unknown => End::Failed(SetError::Unreachable),

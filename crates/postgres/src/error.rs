@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 
 use tokio_postgres::error::DbError;
+use tokio_rustls::rustls;
 
 /// Why the store cannot be opened. Each says what to do.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -230,13 +231,25 @@ pub(crate) fn io_reason(error: &io::Error) -> String {
         io::ErrorKind::ConnectionReset
         | io::ErrorKind::BrokenPipe
         | io::ErrorKind::UnexpectedEof => "it closed the connection".to_owned(),
-        _ => error.to_string(),
+        _ => match error.get_ref().and_then(|it| it.downcast_ref()) {
+            // Whoever judged the certificate has found the words.
+            Some(rustls::Error::Other(why)) => why.to_string(),
+            _ => error.to_string(),
+        },
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_certificate_is_refused_in_the_words_of_who_has_judged_it() {
+        let words = "its certificate will not do: it is self-signed";
+        let why = rustls::OtherError(std::sync::Arc::from(Box::from(words)));
+        let error = io::Error::new(io::ErrorKind::InvalidData, rustls::Error::Other(why));
+        assert_eq!(io_reason(&error), words);
+    }
 
     #[test]
     fn an_error_names_every_host_with_its_reason() {

@@ -120,10 +120,11 @@ async fn ask(settings: &Settings, at: usize) -> Result<Host, Useless> {
     let server = Server::ask(&wire)
         .await
         .map_err(|error| Useless::Now(plain(&error)))?;
-    Ok(match server.is_standby {
-        true => Host::Standby,
-        false => Host::Primary(wire, server),
-    })
+    if server.is_standby {
+        return Ok(Host::Standby);
+    }
+    server.check_takes_writes()?;
+    Ok(Host::Primary(wire, server))
 }
 
 /// What only the primary can tell.

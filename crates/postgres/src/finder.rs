@@ -131,8 +131,8 @@ impl Finder {
     }
 
     /// The same for connections that do not answer.
-    pub(crate) fn suspect_silent(&self, wires: impl Iterator<Item = Rc<Wire>>) {
-        *self.silent.borrow_mut() = wires.map(|wire| Rc::downgrade(&wire)).collect();
+    pub(crate) fn suspect_silent(&self, wires: &[Rc<Wire>]) {
+        *self.silent.borrow_mut() = wires.iter().map(Rc::downgrade).collect();
         self.suspect();
     }
 

@@ -13,7 +13,7 @@
 //! | what becomes of a write when the connection is lost | `settle` |
 //! | how a get is answered | `reader` |
 //! | which server is used | `finder`, `look`; `slot` keeps the connections |
-//! | the tables | `schema`, `statements` |
+//! | the tables | `schema`, `statements`; `sweep` removes what tells nothing any more |
 //!
 //! Architecture invariants: one thread, with a runtime of its own, does all of it; whoever calls waits for that thread or is
 //! called back by it. Nothing that is sent to be written is ever cancelled. Of one owner, one write is under way.
@@ -45,6 +45,7 @@ mod slot;
 mod socket;
 mod state;
 mod statements;
+mod sweep;
 mod tls;
 mod whole;
 mod wire;

@@ -6,16 +6,26 @@ use super::error::Trouble;
 use super::known::Known;
 use super::settle::Stamps;
 use super::slot::Ready;
+use super::wire::Parameters;
 use xps_store::Amount;
 
-/// What these owners have, as of one moment. Whoever answers from it alone has to have it proved.
-pub(crate) async fn known(ready: &Ready, owners: &[&str]) -> Result<Vec<Known>, Trouble> {
-    let rows = ready.wire.query(&ready.statements.load, &[&owners]).await?;
-    let mut all = vec![Known::default(); owners.len()];
+/// The most that the names of what is read at once may come to, in bytes, beside those of one owner.
+const NAMES_BYTES: i64 = 32 * 1024 * 1024;
+
+/// What these owners have, as of one moment: the first of them at least. Whoever answers from it alone has to have it
+/// proved.
+pub(crate) async fn known(ready: &Ready, owners: &[&str]) -> Result<Vec<Option<Known>>, Trouble> {
+    let parameters: &Parameters<'_> = &[&owners, &NAMES_BYTES];
+    let rows = ready.wire.query(&ready.statements.load, parameters).await?;
+    let mut all = vec![Some(Known::default()); owners.len()];
     for row in &rows {
         let Some(known) = place(row.try_get(0)?).and_then(|at| all.get_mut(at)) else {
             continue;
         };
+        if !row.try_get::<_, bool>(6)? {
+            *known = None;
+        }
+        let Some(known) = known else { continue };
         known.stamp = row.try_get(1)?;
         let names: (Option<&str>, Option<&str>) = (row.try_get(2)?, row.try_get(3)?);
         let sizes: (Option<i32>, Option<i32>) = (row.try_get(4)?, row.try_get(5)?);
@@ -39,7 +49,7 @@ pub(crate) struct Marks {
 
 /// The stamps of these owners, proved.
 pub(crate) async fn marks(ready: &Ready, owners: &[&str]) -> Result<Vec<Marks>, Trouble> {
-    let parameters: &super::wire::Parameters<'_> = &[&owners];
+    let parameters: &Parameters<'_> = &[&owners];
     let (rows, proof) = join(
         ready.wire.query(&ready.statements.stamps, parameters),
         ready.wire.query(&ready.statements.proof, &[]),

@@ -98,10 +98,7 @@ async fn ask(question: &Question<'_>, at: usize) -> Result<Seen, Useless> {
     if seen.server.is_standby {
         return Ok(seen);
     }
-    if seen.server.is_read_only {
-        let reason = "it takes no writes: transactions are read only there".to_owned();
-        return Err(Useless::Now(reason));
-    }
+    seen.server.check_takes_writes()?;
     if settings.require_synchronous && seen.server.is_postgres && seen.server.synchronous.is_empty()
     {
         return Err(Useless::Wrong(OpenError::NotSynchronous {

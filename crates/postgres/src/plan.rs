@@ -16,9 +16,8 @@ pub(crate) enum Effect {
     None,
     /// There is none, and there will be.
     Begin,
+    /// It stays, also where nothing is left of what the owner has: its stamp tells what became of a write.
     GoOn,
-    /// Nothing is left of the owner.
-    End,
 }
 
 /// What becomes of the note about an owner.
@@ -74,14 +73,12 @@ impl<'a> Plan<'a> {
         plan.effect = match (was, plan.after.is_empty()) {
             (0, true) => Effect::None,
             (0, false) => Effect::Begin,
-            (_, true) => Effect::End,
-            (_, false) if plan.changes.is_empty() => Effect::None,
-            (_, false) => Effect::GoOn,
+            _ if plan.changes.is_empty() => Effect::None,
+            _ => Effect::GoOn,
         };
         plan.after.stamp = match plan.effect {
             Effect::None => was,
             Effect::Begin | Effect::GoOn => plan.stamp,
-            Effect::End => 0,
         };
         plan
     }
@@ -105,7 +102,7 @@ impl<'a> Plan<'a> {
         changes.filter_map(|((namespace, name), value)| Some((&**namespace, &**name, (*value)?)))
     }
 
-    /// What goes, one by one: of an owner who ends all goes, and one who begins has nothing.
+    /// What goes: one who begins has nothing.
     pub(crate) fn deletes(&self) -> impl Iterator<Item = (&str, &str)> {
         let wanted = self.effect == Effect::GoOn;
         let gone = self

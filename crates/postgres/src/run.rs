@@ -20,6 +20,7 @@ use super::finder::{Finder, SILENCE};
 use super::settings::Settings;
 use super::shared::Shared;
 use super::state::State;
+use super::sweep;
 use super::work::Item;
 use super::writer::Writer;
 use xps_base::clock::Instant;
@@ -122,6 +123,7 @@ fn start(state: &Rc<State>) {
     spawn_local(expire(Rc::clone(state)));
     spawn_local(watch(Rc::clone(state)));
     spawn_local(beat(Rc::clone(state)));
+    spawn_local(sweep::run(Rc::clone(state)));
 }
 
 /// Does what is asked, until it is told to close.
@@ -185,24 +187,25 @@ async fn watch(state: Rc<State>) {
         sleep(WATCH_EVERY).await;
         let connected = state.finder.connected.get();
         state.shared.observe(|it| it.connected(connected));
-        let wires = state.slots().filter_map(|slot| slot.now());
-        let is_silent = |wire: &Rc<_>| -> bool {
-            let wire: &super::wire::Wire = wire;
-            wire.silent_for().is_some_and(|it| it >= SILENCE)
-        };
-        let mut silent = wires
-            .map(|ready| Rc::clone(&ready.wire))
-            .filter(is_silent)
-            .peekable();
-        let is_stuck = silent.peek().is_some();
-        state.shared.set_stuck(is_stuck);
-        if is_stuck {
-            if state.shared.is_news("stuck") {
-                tracing::error!(
-                    "the database does not get on with what it was sent; does it wait for a synchronous standby?"
-                );
+        let (mut silent, mut is_stuck) = (Vec::new(), false);
+        for slot in state.slots() {
+            let ready = slot.now().filter(|ready| {
+                let silent_for = ready.wire.silent_for();
+                silent_for.is_some_and(|it| it >= SILENCE)
+            });
+            if let Some(ready) = ready {
+                is_stuck |= slot.serves_requests();
+                silent.push(Rc::clone(&ready.wire));
             }
-            state.finder.suspect_silent(silent);
+        }
+        state.shared.set_stuck(is_stuck);
+        if is_stuck && state.shared.is_news("stuck") {
+            tracing::error!(
+                "the database does not get on with what it was sent; does it wait for a synchronous standby?"
+            );
+        }
+        if !silent.is_empty() {
+            state.finder.suspect_silent(&silent);
         }
     }
 }

@@ -73,6 +73,17 @@ impl Server {
         wire.process.set(server.process);
         Ok(server)
     }
+
+    /// Whether one that is no standby takes writes.
+    pub(crate) fn check_takes_writes(&self) -> Result<(), Useless> {
+        match self.is_read_only {
+            false => Ok(()),
+            true => Err(Useless::Now(
+                "it takes no writes: transactions are read only there (default_transaction_read_only)"
+                    .to_owned(),
+            )),
+        }
+    }
 }
 
 /// What a session is for.
@@ -93,6 +104,8 @@ const SETTINGS: &str = "
 ('default_transaction_isolation', 'read committed'),
 ('statement_timeout', '0'),
 ('lock_timeout', '0'),
+('transaction_timeout', '0'),
+('idle_session_timeout', '0'),
 ('idle_in_transaction_session_timeout', '10s'),
 ('client_connection_check_interval', '5s'),
 ('jit', 'off')";

@@ -1,13 +1,15 @@
 //! What became of a write whose answer was lost: the stamps tell.
 //!
 //! A write leaves its stamp in the owner's row, and beside it the one that it was planned over. Stamps are random and
-//! never come again, so a row tells of the last two writes. Where more have followed, or the row was removed and begun
-//! anew, nobody can tell: then the write is not done again, and whoever asked for it learns that it is not known.
+//! never come again, so a row tells of the last two writes. Where more have followed nobody can tell: then the write is
+//! not done again, and whoever asked for it learns that it is not known.
 //!
 //! As long as the row bears what the write was planned over, the write may still happen: the server that lost us may go
-//! on with it. So it is sent again until it is done or can happen no more.
-
-use super::plan::Effect;
+//! on with it. So it is sent again until it is done or can happen no more, or nobody waits for it.
+//!
+//! The row of an owner stays when nothing is left of what they have, as otherwise one that begins could happen twice:
+//! done, removed by somebody else, and begun anew by who did not get the answer. [`sweep`](super::sweep) removes the row
+//! later than anybody waits.
 
 /// The stamps of an owner's row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,19 +27,15 @@ pub(crate) enum Verdict {
     Unknown,
 }
 
-/// Judges a write that would have this effect, planned over the stamp `was`, by the owner's row of now.
-pub(crate) fn judge(effect: Effect, was: i64, stamp: i64, row: Option<Stamps>) -> Verdict {
-    match (effect, row) {
-        (Effect::None, _) | (Effect::End, None) => Verdict::Done,
-        (Effect::Begin | Effect::GoOn, Some(row)) if row.stamp == stamp || row.was == stamp => {
-            Verdict::Done
-        }
-        (Effect::GoOn | Effect::End, Some(row)) if row.stamp == was || row.was == was => {
-            Verdict::NotDone
-        }
-        // What was there has gone, and others have begun anew.
-        (Effect::End, Some(row)) if row.was == 0 => Verdict::Done,
-        _ => Verdict::Unknown,
+/// Judges a write that was planned over the stamp `was`, 0 where there was no row, by the owner's row of now.
+pub(crate) fn judge(was: i64, stamp: i64, row: Option<Stamps>) -> Verdict {
+    let row = row.unwrap_or(Stamps { stamp: 0, was: 0 });
+    if row.stamp == stamp || row.was == stamp {
+        Verdict::Done
+    } else if row.stamp == was || row.was == was {
+        Verdict::NotDone
+    } else {
+        Verdict::Unknown
     }
 }
 
@@ -50,89 +48,69 @@ mod tests {
     const WAS: i64 = 10;
     const OURS: i64 = 11;
 
-    /// What others and the lost write do to a row, as the database would.
     #[derive(Clone, Copy, Debug)]
     enum Event {
+        /// The write of which we ask arrives, as often as it was sent.
         Ours,
-        Write,
-        Remove,
+        /// Another writes, or removes.
+        Others,
     }
 
-    /// The row after these events; how often ours took effect; and whether it still can.
-    fn run(effect: Effect, events: &[Event]) -> (Option<Stamps>, bool, bool) {
-        let begun = effect != Effect::Begin;
-        let mut row = begun.then_some(Stamps { stamp: WAS, was: 9 });
-        let (mut done, mut next) = (false, 100);
-        let applies = |row: Option<Stamps>| match effect {
-            Effect::Begin => row.is_none(),
-            Effect::GoOn | Effect::End => row.is_some_and(|row| row.stamp == WAS),
-            Effect::None => true,
-        };
+    /// The row after these events, and how often ours took effect.
+    fn run(was: i64, events: &[Event]) -> (Option<Stamps>, usize) {
+        let mut row = (was != 0).then_some(Stamps { stamp: was, was: 9 });
+        let (mut done, mut next) = (0, 100);
         for event in events {
-            match event {
-                Event::Ours if !done && applies(row) => {
-                    done = true;
-                    row = (effect != Effect::End).then_some(Stamps {
-                        stamp: OURS,
-                        was: if begun { WAS } else { 0 },
-                    });
+            let before = row.map_or(0, |row| row.stamp);
+            let stamp = match event {
+                Event::Ours if before == was => {
+                    done += 1;
+                    OURS
                 }
-                Event::Ours => {}
-                Event::Write => {
-                    let was = row.map_or(0, |row| row.stamp);
-                    row = Some(Stamps { stamp: next, was });
+                Event::Ours => continue,
+                Event::Others => {
                     next += 1;
+                    next
                 }
-                Event::Remove => row = None,
-            }
+            };
+            row = Some(Stamps { stamp, was: before });
         }
-        (row, done, applies(row))
+        (row, done)
     }
 
     proptest! {
-        /// Whatever else happens, no verdict is wrong. `End` counts as done once nothing is left of what it was planned
-        /// over, whoever did it.
+        /// Whatever else happens, and however often it is sent, it is done once at most, and no verdict is wrong.
         #[test]
         fn no_verdict_is_wrong(
-            effect in prop::sample::select(vec![Effect::Begin, Effect::GoOn, Effect::End]),
+            was in prop::sample::select(vec![0, WAS]),
             events in prop::collection::vec(
-                prop::sample::select(vec![Event::Ours, Event::Write, Event::Remove]), 0..6,
+                prop::sample::select(vec![Event::Ours, Event::Others]), 0..6,
             ),
         ) {
-            let (row, done, _) = run(effect, &events);
-            let was = if effect == Effect::Begin { 0 } else { WAS };
-            match judge(effect, was, OURS, row) {
-                Verdict::Done if effect == Effect::End => {
-                    let removed = events.iter().any(|it| matches!(it, Event::Remove));
-                    prop_assert!(done || removed);
-                }
-                Verdict::Done => prop_assert!(done),
-                Verdict::NotDone => prop_assert!(!done),
+            let (row, done) = run(was, &events);
+            prop_assert!(done <= 1);
+            match judge(was, OURS, row) {
+                Verdict::Done => prop_assert_eq!(done, 1),
+                Verdict::NotDone => prop_assert_eq!(done, 0),
                 Verdict::Unknown => {}
             }
         }
     }
 
     #[test]
-    fn what_nobody_else_touched_is_never_unknown() {
-        for effect in [Effect::GoOn, Effect::End] {
-            for events in [
-                &[][..],
-                &[Event::Ours],
-                &[Event::Write],
-                &[Event::Ours, Event::Write],
-            ] {
-                let (row, done, _) = run(effect, events);
-                let verdict = judge(effect, WAS, OURS, row);
-                let wanted = if done {
-                    Verdict::Done
-                } else {
-                    Verdict::NotDone
+    fn what_others_have_touched_once_is_never_unknown() {
+        use Event::{Others, Ours};
+        for was in [0, WAS] {
+            for events in [&[][..], &[Ours], &[Others], &[Ours, Others], &[Others, Ours]] {
+                let (row, done) = run(was, events);
+                let wanted = match done {
+                    0 => Verdict::NotDone,
+                    _ => Verdict::Done,
                 };
-                assert_eq!(verdict, wanted, "{effect:?} {events:?}");
+                assert_eq!(judge(was, OURS, row), wanted, "{was} {events:?}");
             }
         }
-        let (row, ..) = run(Effect::Begin, &[Event::Ours]);
-        assert_eq!(judge(Effect::Begin, 0, OURS, row), Verdict::Done);
+        let gone = judge(WAS, OURS, None);
+        assert_eq!(gone, Verdict::Unknown, "somebody has removed the row");
     }
 }

@@ -64,6 +64,11 @@ impl Slot {
         }
     }
 
+    /// Whether requests wait for it: what else is asked may take long.
+    pub(crate) fn serves_requests(&self) -> bool {
+        self.with == Use::Requests
+    }
+
     /// The connection, if there is one now.
     pub(crate) fn now(&self) -> Option<Rc<Ready>> {
         let ready = self.ready.borrow().clone();

@@ -50,16 +50,9 @@ update xps_owner o set stamp = w.stamp, was = w.was, bytes = w.bytes, elements =
 from unnest($1::text[], $2::int8[], $3::int8[], $4::int8[], $5::int8[]) as w (owner, stamp, was, bytes, elements)
 where o.owner = w.owner and o.stamp = w.was";
 
-/// Owners of whom nothing is left: who has gone. The owner's row is first, so that whoever else writes the owner waits.
-const END: &str = "
-with gone as (
-  delete from xps_owner o using unnest($1::text[], $2::int8[]) as w (owner, was)
-  where o.owner = w.owner and o.stamp = w.was
-  returning o.owner
-), swept as (
-  delete from xps_element e using gone g where e.owner = g.owner
-)
-select owner from gone";
+/// Has nobody else write these owners before the transaction ends.
+const LOCK: &str =
+    "select 1 from xps_owner where owner = any($1::text[]) order by owner for update";
 
 /// Elements of owners whose row bears the stamp already.
 const PUT: &str = "
@@ -113,12 +106,17 @@ select array(
   ),
   {synchronous}";
 
-/// What owners have: stamps and sizes as of one moment. Sizes are known without the texts.
+/// What owners have: stamps and sizes as of one moment. Sizes are known without the texts. Once the names of those before
+/// may come to so many bytes, the rest are found without theirs: whoever asks comes back for them.
 const LOAD: &str = "
-select w.at, o.stamp, e.namespace, e.name, octet_length(e.text), e.elements
-from unnest($1::text[]) with ordinality as w (owner, at)
-join xps_owner o on o.owner = w.owner
-left join xps_element e on e.owner = o.owner";
+with asked as (
+  select w.at, o.owner, o.stamp, coalesce(sum(o.bytes + 64 * o.elements) over (
+    order by w.at rows between unbounded preceding and 1 preceding), 0) < $2::int8 as is_read
+  from unnest($1::text[]) with ordinality as w (owner, at)
+  join xps_owner o on o.owner = w.owner
+)
+select a.at, a.stamp, e.namespace, e.name, octet_length(e.text), e.elements, a.is_read
+from asked a left join xps_element e on e.owner = a.owner and a.is_read";
 
 /// The stamps of owners, and of their notes.
 const STAMPS: &str = "
@@ -167,8 +165,9 @@ const ALIVE: &str = "select {synchronous}";
 
 const NOTED: &str = "select text from xps_note where owner = $1";
 
-const OWNERS: &str =
-    "select owner, bytes, elements from xps_owner where owner > $1 order by owner limit $2";
+/// Those who have something.
+const OWNERS: &str = "
+select owner, bytes, elements from xps_owner where owner > $1 and bytes + elements > 0 order by owner limit $2";
 
 const ALL: &str = "select namespace, name, elements, text from xps_element where owner = $1";
 
@@ -179,7 +178,16 @@ select namespace, sum(octet_length(text))::int8, sum(elements)::int8 from xps_el
 group by namespace";
 
 const TOTALS: &str = "
-select count(*), coalesce(sum(bytes), 0)::int8, coalesce(sum(elements), 0)::int8 from xps_owner";
+select count(*), coalesce(sum(bytes), 0)::int8, coalesce(sum(elements), 0)::int8 from xps_owner
+where bytes + elements > 0";
+
+/// Owners of whom nothing is left but their row.
+const EMPTY: &str = "select owner, stamp from xps_owner where bytes + elements = 0 limit $1";
+
+/// Removes those of whom nothing has come since.
+const SWEEP: &str = "
+delete from xps_owner o using unnest($1::text[], $2::int8[]) as w (owner, stamp)
+where o.owner = w.owner and o.stamp = w.stamp and o.bytes + o.elements = 0";
 
 /// One instance of all tells how much there is, and another when that one is silent for long.
 const COUNTER: &str = "
@@ -222,7 +230,7 @@ statements! {
     change: CHANGE,
     begin: BEGIN,
     go_on: GO_ON,
-    end: END,
+    lock: LOCK,
     put: PUT,
     delete: DELETE,
     annotate: ANNOTATE,
@@ -240,6 +248,8 @@ statements! {
     amount: AMOUNT,
     by_namespace: BY_NAMESPACE,
     totals: TOTALS,
+    empty: EMPTY,
+    sweep: SWEEP,
     counter: COUNTER,
     alive: ALIVE,
 }

@@ -1,5 +1,5 @@
-//! What is read of whole owners, and of all of them. It goes over a connection of its own, where there is one: it may
-//! take long.
+//! What is read of whole owners, and of all of them. What may take long goes over a connection of its own, where there is
+//! one.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio_postgres::{Row, Statement};
 
 use super::error::Trouble;
 use super::reader::refusal;
-use super::slot::Ready;
+use super::slot::{Ready, Slot};
 use super::state::State;
 use super::statements::Statements;
 use super::wire::Parameters;
@@ -25,9 +25,19 @@ async fn rows(
     which: fn(&Statements) -> &Statement,
     parameters: &Parameters<'_>,
 ) -> Result<Vec<Row>, ReadError> {
+    rows_over(state, &state.aside, asked, which, parameters).await
+}
+
+async fn rows_over(
+    state: &Rc<State>,
+    slot: &Slot,
+    asked: Instant,
+    which: fn(&Statements) -> &Statement,
+    parameters: &Parameters<'_>,
+) -> Result<Vec<Row>, ReadError> {
     let deadline = state.deadline(asked);
     loop {
-        let ready = state.ready(&state.aside, deadline).await;
+        let ready = state.ready(slot, deadline).await;
         let ready = ready.ok_or(ReadError::Unreachable)?;
         let reading = state.read(&ready, asked, which(&ready.statements), parameters);
         let trouble = match timeout_at(deadline, reading).await {
@@ -64,7 +74,9 @@ pub(crate) async fn note(
     owner: &Owner,
     asked: Instant,
 ) -> Result<Option<String>, ReadError> {
-    let rows = rows(state, asked, |it| &it.noted, &[&owner.as_str()]).await?;
+    // Requests wait for it.
+    let parameters: &Parameters<'_> = &[&owner.as_str()];
+    let rows = rows_over(state, &state.reader, asked, |it| &it.noted, parameters).await?;
     rows.first().map(|row| column(row, 0)).transpose()
 }
 

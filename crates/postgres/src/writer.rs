@@ -1,14 +1,15 @@
 //! Carries out what waits on the board, group by group.
 //!
 //! Invariants: who is told that something is done, is told after its commit was confirmed; nothing that was sent is
-//! given up before it is known what became of it, or nobody can know; nothing is answered from what is known alone,
-//! without a write over its stamp or a look that began after it was asked.
+//! given up before it is known what became of it, or nobody can know, or nobody waits for it any more; nothing is answered
+//! from what is known alone, without a write over its stamp or a look that began after it was asked; and nothing is said
+//! by a server that may have been replaced.
 
 use std::rc::Rc;
 
 use tokio::time::timeout;
 
-use super::batch::Batch;
+use super::batch::{Batch, Outcome};
 use super::conclude::{End, conclude, settle};
 use super::error::Trouble;
 use super::known::Known;
@@ -17,7 +18,7 @@ use super::plan::Plan;
 use super::slot::{Ready, Slot};
 use super::state::{LOOK_EVERY, State};
 use super::work::Job;
-use xps_base::clock::Instant;
+use xps_base::clock::{self, Instant};
 use xps_store::SetError;
 
 pub(crate) struct Writer {
@@ -62,7 +63,7 @@ impl Writer {
             if open.is_empty() {
                 return;
             }
-            let Some(ready) = self.ready(false).await else {
+            let Some(ready) = self.ready().await else {
                 continue;
             };
             open = match self.load(&ready, open).await {
@@ -72,19 +73,12 @@ impl Writer {
         }
     }
 
-    /// The connection; `None` if there is none yet, and somebody may have given up waiting. What is in doubt waits
-    /// for as long as it takes.
-    async fn ready(&self, in_doubt: bool) -> Option<Rc<Ready>> {
-        loop {
-            match timeout(LOOK_EVERY, self.slot.ready()).await {
-                Ok(ready) => return Some(ready),
-                Err(_) if in_doubt && !self.state.is_closing.get() => {}
-                Err(_) => return None,
-            }
-        }
+    /// The connection; `None` if there is none yet, and somebody may have given up waiting.
+    async fn ready(&self) -> Option<Rc<Ready>> {
+        timeout(LOOK_EVERY, self.slot.ready()).await.ok()
     }
 
-    /// Reads what those have who are not known. `Err` with all of them if it has to be tried again.
+    /// Reads what those have who are not known: the first of them at least. `Err` with all if it has to be tried again.
     async fn load<'a>(
         &self,
         ready: &Ready,
@@ -100,19 +94,29 @@ impl Writer {
             .iter()
             .filter_map(|at| Some(open.get(*at)?.job.owner.as_str()))
             .collect();
-        let loaded = load::known(ready, &owners).await;
+        let mut loaded = load::known(ready, &owners).await;
+        if let Err(trouble) = &loaded {
+            let error = self.state.trouble(ready, trouble).await;
+            let (Some(_), Some(first)) = (error, owners.first()) else {
+                return Err(open);
+            };
+            // One of them cannot be read. It must not cost the others.
+            loaded = load::known(ready, std::slice::from_ref(first)).await;
+        }
         match loaded {
             Ok(loaded) => {
                 for (at, known) in strangers.into_iter().zip(loaded) {
                     if let Some(it) = open.get_mut(at) {
-                        (it.known, it.is_fresh) = (Some(known), true);
+                        (it.is_fresh, it.known) = (known.is_some(), known);
                     }
                 }
                 Ok(open)
             }
             Err(trouble) => {
-                if let Some(error) = self.state.trouble(ready, &trouble).await {
-                    open.iter().for_each(|it| it.job.tell(&Err(error.clone())));
+                let first = strangers.first().and_then(|at| open.get(*at));
+                if let (Some(error), Some(it)) = (self.state.trouble(ready, &trouble).await, first)
+                {
+                    it.job.tell(&Err(error));
                 }
                 Err(open)
             }
@@ -122,8 +126,12 @@ impl Writer {
     /// Plans and writes. What has to be done again.
     async fn go_on<'a>(&self, ready: &Ready, open: Vec<Open<'a>>) -> Vec<Open<'a>> {
         let (mut again, mut idle, mut plans) = (Vec::new(), Vec::new(), Vec::new());
-        for it in open {
-            let plan = Plan::new(it.job, it.known.unwrap_or_default(), it.noted);
+        for mut it in open {
+            let Some(known) = it.known.take() else {
+                again.push(it);
+                continue;
+            };
+            let plan = Plan::new(it.job, known, it.noted);
             if plan.rests_on_what_is_known() && !it.is_fresh {
                 again.push(reopen(plan.job, it.noted));
             } else if plan.is_idle() {
@@ -181,40 +189,26 @@ impl Writer {
         again
     }
 
-    /// Sends these until it is known what became of each.
+    /// Sends these until it is known what became of each, or nobody waits for any.
     async fn send(&self, plans: &mut [Plan<'_>]) -> Vec<End> {
         let mut doubt = None;
         loop {
-            let Some(ready) = self.ready(doubt.is_some()).await else {
-                // Never sent, or nobody will ever know: whoever still waits is told at their deadline.
-                let is_lost = doubt.is_some();
-                let end = || match is_lost {
-                    true => End::Failed(SetError::Unreachable),
-                    false => End::Again,
-                };
-                return plans.iter().map(|_| end()).collect();
+            let ready = self.ready().await;
+            let is_closing = self.state.is_closing.get();
+            let is_awaited = plans.iter().any(|plan| plan.job.is_awaited());
+            let ready = match (ready, &doubt) {
+                // Never sent: it is looked at again who still waits.
+                (None, None) => return plans.iter().map(|_| End::Again).collect(),
+                (None, Some(_)) if is_awaited && !is_closing => continue,
+                (Some(ready), None) => ready,
+                (Some(ready), Some(_)) if is_awaited => ready,
+                (_, Some(_)) => {
+                    let lost = || End::Failed(SetError::Unreachable);
+                    return plans.iter().map(|_| lost()).collect();
+                }
             };
-            let sent = Instant::now();
-            let outcome = Batch::new(plans).send(&ready, doubt.is_some()).await;
-            let took = sent.elapsed();
-            let trouble = match outcome {
-                Ok(outcome) if !outcome.is_unsynchronised => {
-                    self.state.shared.observe(|it| {
-                        it.round_trip(took);
-                        it.synced(took);
-                    });
-                    // What was refused has committed nothing.
-                    if doubt.is_some() || outcome.refused.len() < plans.len() {
-                        self.state.lease.prove(ready.epoch, sent);
-                    }
-                    match conclude(&ready, plans, &outcome, doubt.is_some()).await {
-                        Ok(ends) => return ends,
-                        Err(trouble) => Trouble::Lost(trouble.to_string()),
-                    }
-                }
-                Ok(_) => {
-                    Trouble::Lost("the primary has no synchronous standby any more".to_owned())
-                }
+            let trouble = match self.attempt(&ready, plans, doubt.is_some()).await {
+                Ok(ends) => return ends,
                 Err(trouble) => trouble,
             };
             match self.state.trouble(&ready, &trouble).await {
@@ -237,6 +231,34 @@ impl Writer {
         }
     }
 
+    /// Sends these once.
+    async fn attempt(
+        &self,
+        ready: &Ready,
+        plans: &mut [Plan<'_>],
+        in_doubt: bool,
+    ) -> Result<Vec<End>, Trouble> {
+        let (begun, sent) = (Instant::now(), clock::uptime());
+        let outcome = Batch::new(plans).send(ready, in_doubt).await?;
+        if outcome.is_unsynchronised {
+            let reason = "the primary has no synchronous standby any more";
+            return Err(Trouble::Lost(reason.to_owned()));
+        }
+        self.state.shared.observe(|it| {
+            it.round_trip(begun.elapsed());
+            it.synced(begun.elapsed());
+        });
+        // From here on, it may have been done.
+        let lost = |trouble: Trouble| Trouble::Lost(trouble.to_string());
+        if outcome.is_proved {
+            self.state.lease.prove(ready.epoch, sent);
+        } else if says_anything(plans, &outcome) {
+            self.state.prove(ready).await.map_err(lost)?;
+        }
+        let ends = conclude(ready, plans, &outcome, in_doubt).await;
+        ends.map_err(lost)
+    }
+
     /// The server does not take these. Where that may be for one alone, the others are sent without it.
     async fn divide(&self, plans: &mut [Plan<'_>], trouble: &Trouble, error: SetError) -> Vec<End> {
         let may_be_one = matches!(trouble, Trouble::Content(_) | Trouble::Full(_));
@@ -248,6 +270,12 @@ impl Writer {
         ends.extend(Box::pin(self.send(second)).await);
         ends
     }
+}
+
+/// Whether anything follows from this, but that all of it has to be planned anew.
+fn says_anything(plans: &[Plan<'_>], outcome: &Outcome) -> bool {
+    let mut plans = plans.iter().enumerate();
+    plans.any(|(at, plan)| plan.note.is_some() || !outcome.refused.contains(&at))
 }
 
 fn reopen(job: &Job, noted: Option<bool>) -> Open<'_> {
