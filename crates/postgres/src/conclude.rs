@@ -45,7 +45,7 @@ pub(crate) async fn conclude(
             plan.noted = Some(is_noted);
         }
         ends.push(match outcome.refused.contains(&at) {
-            false => End::Done,
+            false => done(plan, in_doubt),
             true if !in_doubt => End::Again,
             true => end(plan, &marks),
         });
@@ -61,11 +61,11 @@ pub(crate) async fn settle(ready: &Ready, plans: &mut [Plan<'_>]) -> Result<Vec<
         let noted = note.map(|note| is_noted(note, plan.stamp, &marks));
         let end = match plan.effect {
             Effect::None if noted == Some(false) => End::Again,
-            Effect::None => End::Done,
+            Effect::None => done(plan, true),
             Effect::Begin | Effect::GoOn => end(plan, &marks),
         };
-        if end == End::Done {
-            // It was one transaction.
+        // It was one transaction.
+        if end == End::Done || noted == Some(true) {
             plan.noted = noted.or(plan.noted);
         }
         end
@@ -76,6 +76,14 @@ pub(crate) async fn settle(ready: &Ready, plans: &mut [Plan<'_>]) -> Result<Vec<
 async fn marks(ready: &Ready, plans: &[Plan<'_>]) -> Result<Vec<Marks>, Trouble> {
     let owners: Vec<&str> = plans.iter().map(|plan| plan.job.owner.as_str()).collect();
     load::marks(ready, &owners).await
+}
+
+/// Where nothing was to be written and the answer rests on what was read, it must have been read from whom it was proved by.
+fn done(plan: &Plan<'_>, in_doubt: bool) -> End {
+    match in_doubt && plan.rests_on_what_is_known() {
+        true => End::Again,
+        false => End::Done,
+    }
 }
 
 fn end(plan: &Plan<'_>, marks: &Marks) -> End {

@@ -86,6 +86,9 @@ fn judge(error: &tokio_postgres::Error, settings: &Settings, at: usize) -> Usele
                 user: settings.user.clone(),
                 reason: "it asks for a password, and none is configured".to_owned(),
             }),
+            "server does not support TLS" => Useless::Now(
+                "it does not offer TLS; set ssl = on in its postgresql.conf".to_owned(),
+            ),
             _ => Useless::Now(reason),
         };
     };

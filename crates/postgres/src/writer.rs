@@ -124,7 +124,7 @@ impl Writer {
     }
 
     /// Plans and writes. What has to be done again.
-    async fn go_on<'a>(&self, ready: &Ready, open: Vec<Open<'a>>) -> Vec<Open<'a>> {
+    async fn go_on<'a>(&self, ready: &Rc<Ready>, open: Vec<Open<'a>>) -> Vec<Open<'a>> {
         let (mut again, mut idle, mut plans) = (Vec::new(), Vec::new(), Vec::new());
         for mut it in open {
             let Some(known) = it.known.take() else {
@@ -145,7 +145,7 @@ impl Writer {
         }
         plans.sort_by(|a, b| a.job.owner.cmp(&b.job.owner));
         if !plans.is_empty() {
-            again.extend(self.write(plans).await);
+            again.extend(self.write(ready, plans).await);
         }
         again
     }
@@ -172,8 +172,8 @@ impl Writer {
     }
 
     /// Writes these, and tells how it went. Those that have to be planned anew.
-    async fn write<'a>(&self, mut plans: Vec<Plan<'a>>) -> Vec<Open<'a>> {
-        let ends = self.send(&mut plans).await;
+    async fn write<'a>(&self, ready: &Rc<Ready>, mut plans: Vec<Plan<'a>>) -> Vec<Open<'a>> {
+        let ends = self.send(ready, &mut plans).await;
         let mut again = Vec::new();
         for (plan, end) in plans.into_iter().zip(ends) {
             let (job, noted) = (plan.job, plan.noted);
@@ -189,30 +189,17 @@ impl Writer {
         again
     }
 
-    /// Sends these until it is known what became of each, or nobody waits for any.
-    async fn send(&self, plans: &mut [Plan<'_>]) -> Vec<End> {
-        let mut doubt = None;
+    /// Sends these until it is known what became of each, or nobody waits for any: first over the connection over which
+    /// was read what they rest on.
+    async fn send(&self, first: &Rc<Ready>, plans: &mut [Plan<'_>]) -> Vec<End> {
+        let (mut ready, mut doubt) = (Rc::clone(first), None);
         loop {
-            let ready = self.ready().await;
-            let is_closing = self.state.is_closing.get();
-            let is_awaited = plans.iter().any(|plan| plan.job.is_awaited());
-            let ready = match (ready, &doubt) {
-                // Never sent: it is looked at again who still waits.
-                (None, None) => return plans.iter().map(|_| End::Again).collect(),
-                (None, Some(_)) if is_awaited && !is_closing => continue,
-                (Some(ready), None) => ready,
-                (Some(ready), Some(_)) if is_awaited => ready,
-                (_, Some(_)) => {
-                    let lost = || End::Failed(SetError::Unreachable);
-                    return plans.iter().map(|_| lost()).collect();
-                }
-            };
             let trouble = match self.attempt(&ready, plans, doubt.is_some()).await {
                 Ok(ends) => return ends,
                 Err(trouble) => trouble,
             };
             match self.state.trouble(&ready, &trouble).await {
-                None if trouble == Trouble::InTheWay => {}
+                None if trouble == Trouble::InTheWay => continue,
                 None => {
                     let changes = plans.iter().map(|plan| plan.job.items.len()).sum();
                     doubt.get_or_insert_with(|| self.state.doubt(changes));
@@ -226,9 +213,26 @@ impl Writer {
                         let _ = self.state.trouble(&ready, &lost).await;
                     }
                 },
-                Some(error) => return self.divide(plans, &trouble, error).await,
+                Some(error) => return self.divide(&ready, plans, &trouble, error).await,
+            }
+            let Some(next) = self.another(plans).await else {
+                let lost = || End::Failed(SetError::Unreachable);
+                return plans.iter().map(|_| lost()).collect();
+            };
+            ready = next;
+        }
+    }
+
+    /// Another connection for these; `None` once nobody waits for them, or where the store is being closed without one.
+    async fn another(&self, plans: &[Plan<'_>]) -> Option<Rc<Ready>> {
+        while plans.iter().any(|plan| plan.job.is_awaited()) {
+            match self.ready().await {
+                Some(ready) => return Some(ready),
+                None if self.state.is_closing.get() => return None,
+                None => {}
             }
         }
+        None
     }
 
     /// Sends these once.
@@ -260,14 +264,20 @@ impl Writer {
     }
 
     /// The server does not take these. Where that may be for one alone, the others are sent without it.
-    async fn divide(&self, plans: &mut [Plan<'_>], trouble: &Trouble, error: SetError) -> Vec<End> {
+    async fn divide(
+        &self,
+        ready: &Rc<Ready>,
+        plans: &mut [Plan<'_>],
+        trouble: &Trouble,
+        error: SetError,
+    ) -> Vec<End> {
         let may_be_one = matches!(trouble, Trouble::Content(_) | Trouble::Full(_));
         if plans.len() < 2 || !may_be_one {
             return plans.iter().map(|_| End::Failed(error.clone())).collect();
         }
         let (first, second) = plans.split_at_mut(plans.len() / 2);
-        let mut ends = Box::pin(self.send(first)).await;
-        ends.extend(Box::pin(self.send(second)).await);
+        let mut ends = Box::pin(self.send(ready, first)).await;
+        ends.extend(Box::pin(self.send(ready, second)).await);
         ends
     }
 }

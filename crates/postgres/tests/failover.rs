@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use super::load::Load;
 use super::support::{assert_sound, at, pause, store_at, try_set, wait_until};
+use xps_base::clock::Instant;
 use xps_base::threads;
 use xps_postgres::{Settings, open};
 use xps_postgres_testing::{DATABASE, Pair};
 use xps_store::SetError;
-use xps_store::suite::{get, owner};
+use xps_store::suite::{get, owner, put_note, remove};
 
 #[test]
 fn a_killed_primary_loses_nothing() {
@@ -90,6 +91,52 @@ fn a_busy_instance_does_not_answer_from_an_old_primary() {
     wait_until("it has moved on", || get(&busy, "a@x", "n", None) == "49");
     ends.store(true, SeqCst);
     reads.join().unwrap();
+}
+
+/// For as long as another instance may still read its predecessor without asking anybody.
+#[test]
+fn a_promoted_server_is_left_alone_for_a_while() {
+    let pair = Pair::start();
+    pair.b.promote();
+    let begun = Instant::now();
+    let store = store_at(&[pair.b.port()]);
+    assert_eq!(try_set(&store, "a@x", "1"), Ok(()));
+    assert!(begun.elapsed() >= Duration::from_millis(300));
+}
+
+/// What is not there is not written to be removed, and a commit of nothing waits for no standby: so a primary that had
+/// been replaced said that somebody was removed who had everything still.
+#[test]
+fn what_an_old_primary_does_not_have_is_not_gone() {
+    let pair = Pair::start();
+    let idle = store_at(&[pair.a.port(), pair.b.port()]);
+    assert_eq!(try_set(&idle, "a@x", "1"), Ok(()));
+    pair.b.promote();
+    let other = store_at(&[pair.b.port()]);
+    assert_eq!(try_set(&other, "b@x", "2"), Ok(()));
+    put_note(&other, "b@x", Some("noted"));
+    remove(&idle, "b@x");
+    assert_eq!(get(&other, "b@x", "n", None), "");
+    assert_eq!(other.note(&owner("b@x")), Ok(None));
+}
+
+/// The same for a note that is not what it was taken for: that proves nothing, and what is read afterwards must not be
+/// read from the old primary.
+#[test]
+fn what_an_old_primary_does_not_write_is_no_proof() {
+    let pair = Pair::start();
+    let idle = store_at(&[pair.a.port(), pair.b.port()]);
+    assert_eq!(try_set(&idle, "a@x", "old"), Ok(()));
+    pair.b.promote();
+    let other = store_at(&[pair.b.port()]);
+    assert_eq!(try_set(&other, "a@x", "new"), Ok(()));
+    let (done, answer) = mpsc::channel();
+    let was = Some("what nobody has noted".to_owned());
+    idle.put_note_if(owner("a@x"), was, None, move |result| {
+        done.send(result).unwrap();
+    });
+    assert_eq!(answer.recv().unwrap(), Err(SetError::Outdated));
+    assert_eq!(get(&idle, "a@x", "n", None), "new");
 }
 
 #[test]

@@ -7,6 +7,7 @@
 )]
 
 mod contents;
+mod doubt;
 mod failover;
 mod load;
 mod network;
@@ -14,3 +15,4 @@ mod shared;
 mod suite;
 mod support;
 mod synchronous;
+mod tls;

@@ -135,7 +135,8 @@ fn no_set_is_torn_and_nothing_is_orphaned() {
     for number in 0..4 {
         remove(&stores[number % INSTANCES], &format!("user{number}@x"));
     }
-    let left = "select (select count(*) from xps_owner) + (select count(*) from xps_element)";
+    assert_eq!(stores[0].owners(None, 1), Ok(vec![]));
+    let left = "select (select sum(bytes + elements) from xps_owner) + (select count(*) from xps_element)";
     assert_eq!(server().sql(&database, left), "0");
 }
 
@@ -169,6 +170,53 @@ fn what_is_remembered_is_never_believed_alone() {
     assert_eq!(set(first, quota, "d", Some("1")), Ok(()));
     assert_eq!(get(second, "j@c", "n", None), "1");
     assert_sound(server(), &database);
+}
+
+/// What many owners have is read in portions. Who is not in the first is not taken for one who has nothing.
+#[test]
+fn owners_with_much_are_read_one_after_the_other() {
+    let database = fresh_database();
+    let addresses: Vec<String> = (0..20).map(|number| format!("user{number}@x")).collect();
+    let [first, second, _] = &stores(&database)[..] else {
+        panic!()
+    };
+    for address in &addresses {
+        let both = ["a", "b"].map(|name| change("n", name, Some("1")));
+        xps_store::suite::set(first, address, both.to_vec());
+    }
+    server().sql(&database, "update xps_owner set bytes = 30000000");
+    let delete = |address| (address, ROOMY, vec![change("n", "a", None)]);
+    let results = submit_all(second, addresses.iter().map(|it| delete(&**it)).collect());
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    for address in &addresses {
+        assert_eq!(get(second, address, "n", None), "1", "{address}");
+    }
+    assert_sound(server(), &database);
+}
+
+/// What is counted for long holds up no request, and is no sign that the database does not get on.
+#[test]
+fn what_takes_long_is_not_taken_for_a_standstill() {
+    let database = fresh_database();
+    let store = open(in_database(&database)).unwrap();
+    xps_store::suite::put_note(&store, "a@x", Some("noted"));
+    let lock = "begin; lock table xps_owner in access exclusive mode; select pg_sleep(9); commit";
+    let waits = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' \
+        and datname = current_database() and now() - query_start > '7 s'";
+    std::thread::scope(|scope| {
+        scope.spawn(|| server().sql(&database, lock));
+        let has_locked = "select count(*) from pg_stat_activity \
+            where wait_event = 'PgSleep' and datname = current_database()";
+        wait_until("it is locked", || server().sql(&database, has_locked) == "1");
+        let counting = scope.spawn(|| store.totals(std::time::Duration::from_secs(20)));
+        wait_until("it has waited for long", || {
+            assert!(!store.failed());
+            server().sql(&database, waits) == "1"
+        });
+        assert_eq!(store.note(&owner("a@x")), Ok(Some("noted".to_owned())));
+        assert!(!counting.is_finished());
+        assert!(counting.join().unwrap().unwrap().whole);
+    });
 }
 
 /// Two begin with an empty database at the same moment.
