@@ -1,8 +1,9 @@
 //! Several instances write the same owners at the same time.
 
 use std::sync::{Arc, Barrier, mpsc};
+use std::time::Duration;
 
-use super::support::{assert_sound, fresh_database, in_database, server, wait_until};
+use super::support::{assert_sound, fresh_database, in_database, pause, server, wait_until};
 use xps_base::threads;
 use xps_postgres::open;
 use xps_store::suite::{ROOMY, change, get, owner, remove};
@@ -200,22 +201,36 @@ fn what_takes_long_is_not_taken_for_a_standstill() {
     let database = fresh_database();
     let store = open(in_database(&database)).unwrap();
     xps_store::suite::put_note(&store, "a@x", Some("noted"));
-    let lock = "begin; lock table xps_owner in access exclusive mode; select pg_sleep(9); commit";
-    let waits = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' \
-        and datname = current_database() and now() - query_start > '7 s'";
+    let lock = "begin; lock table xps_owner in access exclusive mode;
+        do $$ begin
+          for i in 1..6000 loop
+            perform pg_stat_clear_snapshot();
+            exit when exists (select from pg_stat_activity where wait_event_type = 'Lock'
+              and datname = current_database() and clock_timestamp() - query_start > '7 s');
+            perform pg_sleep(0.02);
+          end loop;
+        end $$;
+        commit";
     std::thread::scope(|scope| {
-        scope.spawn(|| server().sql(&database, lock));
+        let locks = scope.spawn(|| server().sql(&database, lock));
         let has_locked = "select count(*) from pg_stat_activity \
             where wait_event = 'PgSleep' and datname = current_database()";
-        wait_until("it is locked", || server().sql(&database, has_locked) == "1");
-        let counting = scope.spawn(|| store.totals(std::time::Duration::from_secs(20)));
-        wait_until("it has waited for long", || {
-            assert!(!store.failed());
-            server().sql(&database, waits) == "1"
+        wait_until("it is locked", || {
+            server().sql(&database, has_locked) == "1"
+        });
+        let counts = scope.spawn(|| store.totals(Duration::from_secs(60)));
+        let has_waited = "select count(*) from pg_stat_activity \
+            where wait_event_type = 'Lock' and datname = current_database()";
+        wait_until("it is counted", || {
+            server().sql(&database, has_waited) == "1"
         });
         assert_eq!(store.note(&owner("a@x")), Ok(Some("noted".to_owned())));
-        assert!(!counting.is_finished());
-        assert!(counting.join().unwrap().unwrap().whole);
+        assert!(!locks.is_finished(), "it waited for the count");
+        while !locks.is_finished() {
+            assert!(!store.failed());
+            pause(Duration::from_millis(20));
+        }
+        assert!(counts.join().unwrap().unwrap().whole);
     });
 }
 
@@ -247,7 +262,6 @@ fn a_store_is_begun_once() {
 #[test]
 fn totals_are_told_by_one_of_all() {
     use std::sync::Mutex;
-    use std::time::Duration;
     use xps_store::Observer;
 
     #[derive(Debug, Default)]
