@@ -4,9 +4,13 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
+use std::thread::sleep;
 use std::time::Duration;
 
 use xps_base::threads;
+
+/// How long an answer takes from far away.
+const FAR: Duration = Duration::from_millis(50);
 
 /// How it goes through a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +22,8 @@ pub enum Way {
     Swallows,
     /// What the server answers disappears.
     Deaf,
+    /// Both ways, and answers take as long as from far away.
+    Far,
     /// New connections are closed at once.
     Closed,
 }
@@ -102,7 +108,11 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
                     loses.contains(&shared.way.load(SeqCst))
                         || shared.forgotten.load(SeqCst) != born
                 };
-                pass(&from, &to, is_lost);
+                let takes = || {
+                    let is_far = shared.way.load(SeqCst) == Way::Far as u8 && loses.len() > 1;
+                    if is_far { FAR } else { Duration::ZERO }
+                };
+                pass(&from, &to, is_lost, takes);
                 let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
             };
             threads::start("proxy", work).unwrap();
@@ -110,9 +120,15 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     }
 }
 
-fn pass(mut from: &TcpStream, mut to: &TcpStream, is_lost: impl Fn() -> bool) {
+fn pass(
+    mut from: &TcpStream,
+    mut to: &TcpStream,
+    is_lost: impl Fn() -> bool,
+    takes: impl Fn() -> Duration,
+) {
     let mut bytes = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = from.read(&mut bytes) {
+        sleep(takes());
         if !is_lost() && to.write_all(&bytes[..length]).is_err() {
             break;
         }

@@ -145,9 +145,10 @@ impl Finder {
         // given its time all the same: it may only be slow.
         let looks = self.looks.get();
         self.looks.set(looks.wrapping_add(1));
-        let hanging = match looks % PATIENT_EVERY {
-            0 => HashSet::new(),
-            _ => self.hanging.take(),
+        let is_patient = !processes.is_empty() || looks.is_multiple_of(PATIENT_EVERY);
+        let hanging = match is_patient {
+            true => HashSet::new(),
+            false => self.hanging.take(),
         };
         let question = Question {
             settings: &self.settings,

@@ -15,7 +15,8 @@ use super::wire::Wire;
 use xps_base::clock::Instant;
 
 /// How long other hosts are waited for once one says that it is the primary, as one that was the primary before may say
-/// so, too; and how long those are that were silent before.
+/// so, too; and how long those are that were silent before. Where the primary of now does not get on they have all the
+/// time: another may have taken its place that is far away.
 const GRACE: Duration = Duration::from_millis(300);
 
 /// How long a store may take to be made, or moved on.
@@ -54,6 +55,7 @@ pub(crate) async fn around(question: &Question<'_>) -> Look {
     let mut awaited: HashSet<usize> = hosts.filter(|at| !question.silent.contains(at)).collect();
     let mut look = Look::new();
     let mut until = None;
+    let is_patient = !question.processes.is_empty();
     loop {
         if awaited.is_empty() {
             until.get_or_insert_with(|| Instant::now() + GRACE);
@@ -63,7 +65,7 @@ pub(crate) async fn around(question: &Question<'_>) -> Look {
             Some(until) => timeout_at(until, asked.next()).await.unwrap_or(None),
         };
         let Some((at, seen)) = next else { break };
-        if seen.as_ref().is_ok_and(|it| !it.server.is_standby) {
+        if !is_patient && seen.as_ref().is_ok_and(|it| !it.server.is_standby) {
             until.get_or_insert_with(|| Instant::now() + GRACE);
         }
         awaited.remove(&at);

@@ -56,6 +56,20 @@ fn connections_that_were_forgotten_are_made_again() {
     assert_sound(&server, DATABASE);
 }
 
+/// The old primary answers at once, and nothing that is sent to it is ever done; the new one takes longer to be asked than
+/// others are waited for once a primary is found.
+#[test]
+fn a_distant_primary_is_found_beside_an_old_one() {
+    let pair = Pair::start();
+    let proxy = Proxy::to(pair.b.port());
+    let store = store_at(&[pair.a.port(), proxy.port()]);
+    assert_eq!(try_set(&store, "a@x", "1"), Ok(()));
+    proxy.set(Way::Far);
+    pair.b.promote();
+    assert_eq!(try_set(&store, "a@x", "2"), Ok(()));
+    assert_eq!(pair.b.sql(DATABASE, "select text from xps_element"), "2");
+}
+
 /// Answers of the primary disappear, and another takes its place: what is in doubt is settled there.
 #[test]
 fn what_is_in_doubt_is_settled_at_the_next_primary() {
