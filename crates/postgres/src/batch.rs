@@ -57,7 +57,7 @@ impl<'a> Batch<'a> {
         let sending = async {
             match self.deletes.is_empty() && self.plans.iter().all(is_simple) {
                 true => self.send_at_once(ready).await,
-                false => self.send_as_transaction(ready, in_doubt).await,
+                false => self.send_as_transaction(ready).await,
             }
         };
         if !in_doubt {
@@ -101,11 +101,7 @@ impl<'a> Batch<'a> {
         })
     }
 
-    async fn send_as_transaction(
-        &self,
-        ready: &Ready,
-        in_doubt: bool,
-    ) -> Result<Outcome, Trouble> {
+    async fn send_as_transaction(&self, ready: &Ready) -> Result<Outcome, Trouble> {
         let with = &ready.statements;
         let begun = Owners::of(self.plans, |it| it == Effect::Begin);
         let kept = Owners::of(self.plans, |it| it == Effect::GoOn);
@@ -124,11 +120,7 @@ impl<'a> Batch<'a> {
         sent.run("begin");
         sent.query(&with.begin, begun.begin());
         sent.query(&with.go_on, kept.go_on());
-        if in_doubt {
-            // A row that bears its stamp from before is nobody's yet: another could write between the look at it and what
-            // is put for it.
-            sent.query(&with.lock, there.lock());
-        }
+        sent.query(&with.lock, there.lock());
         sent.query(&with.put, puts.put_columns());
         sent.query(&with.delete, deletes.delete_columns());
         sent.query(&with.annotate, any.put_columns());

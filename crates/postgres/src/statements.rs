@@ -50,9 +50,11 @@ update xps_owner o set stamp = w.stamp, was = w.was, bytes = w.bytes, elements =
 from unnest($1::text[], $2::int8[], $3::int8[], $4::int8[], $5::int8[]) as w (owner, stamp, was, bytes, elements)
 where o.owner = w.owner and o.stamp = w.was";
 
-/// Has nobody else write these owners before the transaction ends.
-const LOCK: &str =
-    "select 1 from xps_owner where owner = any($1::text[]) order by owner for update";
+/// Has nobody else write these owners before the transaction ends. What it has changed it has locked; but where a write
+/// arrives twice, the row may bear its stamp from the first time, and another could write between the look at that and what
+/// is put because of it.
+const LOCK: &str = "
+select count(*) from (select 1 from xps_owner where owner = any($1::text[]) order by owner for update) as locked";
 
 /// Elements of owners whose row bears the stamp already.
 const PUT: &str = "
