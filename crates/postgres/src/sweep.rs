@@ -1,7 +1,8 @@
 //! Removes the rows of owners who have nothing any more.
 //!
-//! Such a row tells what became of writes that are in doubt (`settle`), so it goes later than anybody waits for one. Each
-//! instance does it: what another has removed, or who has come back, is not found any more.
+//! Such a row tells what became of writes that are in doubt (`settle`), so it goes much later than anybody waits for one, as
+//! machines may be halted meanwhile. Each instance does it: what another has removed, or who has come back, is not found
+//! any more.
 
 use std::rc::Rc;
 
@@ -12,11 +13,11 @@ use super::slot::Ready;
 use super::state::State;
 use super::wire::Parameters;
 
-/// For how many times as long as a request waits nothing may have come of an owner.
-const AGE: u32 = 24;
+/// For how many times as long as a request waits nothing may have come of an owner: a day.
+const AGE: u32 = 24 * 60 * 60 / 25;
 
-/// How many are removed together.
-const MOST: i64 = 10_000;
+/// How many are remembered, and removed together.
+const MOST: i64 = 50_000;
 
 /// Owners who had nothing, and the stamps of their rows then.
 #[derive(Default)]

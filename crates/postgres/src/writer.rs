@@ -225,7 +225,12 @@ impl Writer {
 
     /// Another connection for these; `None` once nobody waits for them, or where the store is being closed without one.
     async fn another(&self, plans: &[Plan<'_>]) -> Option<Rc<Ready>> {
-        while plans.iter().any(|plan| plan.job.is_awaited()) {
+        let is_awaited = || {
+            // The process may have been stopped.
+            self.state.expire(Instant::now());
+            plans.iter().any(|plan| plan.job.is_awaited())
+        };
+        while is_awaited() {
             match self.ready().await {
                 Some(ready) => return Some(ready),
                 None if self.state.is_closing.get() => return None,

@@ -120,9 +120,9 @@ fn nothing_is_left_for_ever_of_who_was_removed() {
     }
     let rows = || server().sql(&database, "select string_agg(owner, ' ') from xps_owner");
     assert_eq!(store.owners(None, 1), Ok(vec![]));
-    // It is seen, and removed when it is seen again: after 24 times as long as requests wait.
+    // It is seen, and later removed: after so many times as long as requests wait.
     let impatient = Settings {
-        hold: Duration::from_millis(100),
+        hold: Duration::from_millis(1),
         ..in_database(&database)
     };
     let impatient = open(impatient).unwrap();
