@@ -117,7 +117,10 @@ impl Shown {
     ///
     /// When the store cannot be read.
     pub async fn recall(&self, owner: &Owner, client: &str) -> Result<(), ReadError> {
-        let Some(notes) = notes_of(owner).filter(|_| self.storage.is_shared()) else {
+        if !self.storage.is_shared() {
+            return Ok(());
+        }
+        let Some(notes) = notes_of(owner) else {
             return Ok(());
         };
         let text = unless_damaged(self.storage.note(&notes).await)?;

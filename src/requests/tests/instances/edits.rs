@@ -277,9 +277,10 @@ impl World {
                 self.stale.extend(stores.intersection(&known).cloned());
             }
             for room in known.difference(&stores).cloned().collect::<Vec<_>>() {
-                match asked.is_unseen || !in_step {
-                    true => drop(self.unsure.insert(room)),
-                    false => self.is_gone(room),
+                if asked.is_unseen || !in_step {
+                    self.unsure.insert(room);
+                } else {
+                    self.is_gone(room);
                 }
             }
             for room in stores.difference(&known) {
