@@ -141,7 +141,6 @@ impl Requests {
     /// The server has let us in.
     pub fn logged_in(&self) {
         self.0.service.borrow_mut().logged_in();
-        self.0.handler.bookmarks.shown().logged_in();
         self.0.announcements.borrow_mut().clear();
     }
 

@@ -15,11 +15,12 @@ use crate::random;
 /// How many answers are followed at once. A server that confirms none must not take up ever more memory.
 const MOST: usize = 1 << 16;
 
-/// An answer that shows rooms, among those of all instances.
+/// By what a client knows of rooms, among the answers of all instances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
     /// Tells the answers of one run, and of one time in it, from those of all others.
     pub run: u64,
+    /// That of the answer; none has 0, which stands for what the client has stored itself.
     pub number: u64,
 }
 
@@ -49,16 +50,29 @@ impl Delivery {
         }
     }
 
-    fn next(&mut self, state: State) -> Mark {
+    /// The mark of what a client has stored, and so knows whatever becomes of the answer.
+    pub fn known(&self) -> Mark {
+        Mark {
+            run: self.run,
+            number: 0,
+        }
+    }
+
+    /// Whether it is one of this run's, as far as that has come.
+    pub fn is_ours(&self, mark: Mark) -> bool {
+        mark.run == self.run
+    }
+
+    /// One more that is due.
+    fn next(&mut self) -> Mark {
         if self.followed.len() >= MOST {
             self.renew();
         }
-        self.followed.push_back(state);
+        self.followed.push_back(State::Due);
         let ahead = self.followed.len() as u64 - 1;
-        let number = self.first + ahead;
         Mark {
             run: self.run,
-            number,
+            number: self.first + ahead,
         }
     }
 
@@ -70,11 +84,6 @@ impl Delivery {
         {
             *followed = state;
         }
-    }
-
-    /// An answer is given now.
-    pub fn give(&mut self) -> Mark {
-        self.next(State::Given(Instant::now()))
     }
 
     /// Of those that are followed none will ever count: answers were lost, and nobody knows whose.
@@ -102,13 +111,17 @@ impl Delivery {
         })
     }
 
-    /// Whether that answer has got through; `None` where that is for a note to say.
+    /// Whether what bears this mark is known to the client; `None` where that is for a note to say.
     pub fn knows(&self, mark: Mark) -> Option<bool> {
-        (mark.run == self.run).then_some(mark.number < self.first)
+        match mark.number {
+            0 => Some(true),
+            number => self.is_ours(mark).then_some(number < self.first),
+        }
     }
 }
 
 /// An answer that is noted, and about to be given. If it is dropped as it is, nobody knows what became of it.
+#[derive(Debug)]
 pub struct Due {
     delivery: Rc<RefCell<Delivery>>,
     pub mark: Mark,
@@ -117,7 +130,7 @@ pub struct Due {
 
 impl Due {
     pub fn new(delivery: &Rc<RefCell<Delivery>>) -> Self {
-        let mark = delivery.borrow_mut().next(State::Due);
+        let mark = delivery.borrow_mut().next();
         Self {
             delivery: Rc::clone(delivery),
             mark,
@@ -195,6 +208,8 @@ mod tests {
             ..first
         };
         assert_eq!(delivery.borrow().knows(other), None);
+        let stored = Mark { number: 0, ..other };
+        assert_eq!(delivery.borrow().knows(stored), Some(true));
         assert_eq!(Mark::read(&first.to_string()), Some(first));
     }
 
@@ -202,11 +217,11 @@ mod tests {
     #[test]
     fn an_answer_that_nobody_knows_of_never_counts_and_holds_up_none() {
         let delivery = Rc::new(RefCell::new(Delivery::new()));
-        let given = delivery.borrow_mut().give();
+        let given = Due::new(&delivery).give();
         let due = Due::new(&delivery);
         let lost = due.mark;
         drop(due);
-        let later = delivery.borrow_mut().give();
+        let later = Due::new(&delivery).give();
         assert_eq!(delivery.borrow_mut().confirm(None), Some(later));
         for mark in [given, lost] {
             assert_ne!(mark.run, later.run);
@@ -215,12 +230,12 @@ mod tests {
 
     #[test]
     fn what_is_never_confirmed_is_bounded() {
-        let mut delivery = Delivery::new();
-        let first = delivery.give();
+        let delivery = Rc::new(RefCell::new(Delivery::new()));
+        let first = Due::new(&delivery).give();
         for _ in 0..MOST {
-            delivery.give();
+            Due::new(&delivery).give();
         }
-        assert!(delivery.followed.len() < MOST);
-        assert_eq!(delivery.knows(first), None);
+        assert!(delivery.borrow().followed.len() < MOST);
+        assert_eq!(delivery.borrow().knows(first), None);
     }
 }

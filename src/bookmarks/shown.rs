@@ -9,13 +9,11 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use tokio::task::spawn_local;
-
 use super::baseline::Baseline;
 use super::delivery::{Delivery, Due, Mark};
 use super::views::{self, LastView, Views};
 use crate::clock::Instant;
-use crate::store::{Owner, SetError, Storage};
+use crate::store::{Owner, ReadError, SetError, Storage};
 
 /// How often a note is read again because another instance has noted something about the same owner's clients.
 const TRIES: usize = 10;
@@ -47,16 +45,33 @@ impl Shown {
         self.views.borrow().of(client).cloned()
     }
 
-    /// A client is shown this now, by the answer to the request of this number. It [was noted](Self::will_be), or was
-    /// not.
-    pub fn now(&self, client: &str, view: LastView, number: u64, due: Option<Due>) {
-        let mark = match due {
-            Some(due) => Some(due.give()),
-            None if self.storage.is_shared() => Some(self.delivery.borrow_mut().give()),
-            None => None,
-        };
-        let view = LastView { mark, ..view };
-        self.views.borrow_mut().put(client, view, number);
+    /// A client is shown this now, or it is not known what, by the answer to the request of this number. Whether that
+    /// is the last that it knows.
+    pub fn now(
+        &self,
+        client: &str,
+        view: Option<LastView>,
+        number: u64,
+        due: Option<Due>,
+    ) -> bool {
+        let mark = due.map(Due::give);
+        let mut views = self.views.borrow_mut();
+        match view {
+            Some(view) => views.put(client, LastView { mark, ..view }, number),
+            None => {
+                views.forget(client);
+                true
+            }
+        }
+    }
+
+    /// A client has stored this by the request of this number.
+    pub fn has_stored(&self, client: &str, rooms: Baseline, number: u64) {
+        let mark = self.storage.is_shared();
+        let mark = mark.then(|| self.delivery.borrow().known());
+        let view = LastView::new(rooms, false);
+        let mut views = self.views.borrow_mut();
+        views.put(client, LastView { mark, ..view }, number);
     }
 
     /// Goes on from what was noted at the [end](Self::end) of the last run, under this name. After a crash that must not
@@ -83,7 +98,7 @@ impl Shown {
     /// The server has read all answers, or those before this moment.
     pub fn confirmed(&self, before: Option<Instant>) {
         let through = self.delivery.borrow_mut().confirm(before);
-        if let Some(Mark { run, number }) = through.filter(|_| self.storage.is_shared())
+        if let Some(Mark { run, number }) = through
             && let Some(note) = note_of(run)
         {
             drop(self.storage.put_note(&note, Some(number.to_string())));
@@ -96,89 +111,116 @@ impl Shown {
         self.delivery.borrow_mut().renew();
     }
 
-    /// The server has let us in: in between, other instances may have shown clients other things.
-    pub fn logged_in(&self) {
-        if self.storage.is_shared() {
-            self.views.borrow_mut().clear();
+    /// Looks up what a client of this owner's was shown last, if another instance has shown it.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub async fn recall(&self, owner: &Owner, client: &str) -> Result<(), ReadError> {
+        if !self.storage.is_shared() {
+            return Ok(());
         }
-    }
-
-    /// Looks up what a client of this owner's was shown by another instance, if it is not known here.
-    pub async fn recall(&self, owner: &Owner, client: &str) {
-        if !self.storage.is_shared() || self.views.borrow().of(client).is_some() {
-            return;
-        }
-        let Some(notes) = notes_of(owner) else { return };
-        let Ok(Some(text)) = self.storage.note(&notes).await else {
-            return;
+        let Some(notes) = notes_of(owner) else {
+            return Ok(());
         };
-        if let Some(view) = views::read_of(client, &text)
-            && self.has_got_through(view.mark).await
-        {
-            let view = LastView { mark: None, ..view };
-            self.views.borrow_mut().put(client, view, 0);
+        let text = unless_damaged(self.storage.note(&notes).await)?;
+        let noted = text.and_then(|text| views::read_of(client, &text));
+        let mark = noted.as_ref().and_then(|view| view.mark);
+        let is_ours = mark.is_some_and(|mark| self.delivery.borrow().is_ours(mark));
+        if is_ours && self.views.borrow().of(client).is_some() {
+            return Ok(());
         }
+        let is_known = match mark {
+            Some(mark) => self.has_got_through(mark).await?,
+            None => false,
+        };
+        let mut views = self.views.borrow_mut();
+        views.forget(client);
+        if let Some(view) = noted.filter(|_| is_known) {
+            views.put(client, view, 0);
+        }
+        Ok(())
     }
 
     /// Whether the answer of this mark, of whichever instance, is known to have got to the server.
-    async fn has_got_through(&self, mark: Option<Mark>) -> bool {
-        let Some(mark) = mark else { return true };
+    async fn has_got_through(&self, mark: Mark) -> Result<bool, ReadError> {
         let known = self.delivery.borrow().knows(mark);
         if let Some(known) = known {
-            return known;
+            return Ok(known);
         }
         let Some(note) = note_of(mark.run) else {
-            return false;
+            return Ok(false);
         };
-        let text = self.storage.note(&note).await;
-        let through = text.ok().flatten().and_then(|text| text.parse().ok());
-        through.is_some_and(|through: u64| mark.number <= through)
+        let text = unless_damaged(self.storage.note(&note).await)?;
+        let through = text.and_then(|text| text.parse().ok());
+        Ok(through.is_some_and(|through: u64| mark.number <= through))
     }
 
-    /// A client of this owner's is about to be shown this, which is to be said [then](Self::now).
+    /// A client of this owner's is about to be shown this, or it is not known what. That is to be said
+    /// [then](Self::now), or else [taken back](Self::take_back).
+    ///
+    /// # Errors
+    ///
+    /// As [`save`](Self::save). Then the client must not be shown it.
     pub async fn will_be(
         &self,
         owner: &Owner,
         client: &str,
-        rooms: &Baseline,
-        in_step: bool,
-    ) -> Option<Due> {
+        view: Option<&LastView>,
+    ) -> Result<Option<Due>, SetError> {
         if !self.storage.is_shared() {
-            return None;
+            return Ok(None);
         }
         let due = Due::new(&self.delivery);
-        let line = views::line(client, rooms, in_step, Some(due.mark));
-        save(&self.storage, owner, client, Some(line)).await;
-        Some(due)
+        let line = view.map(|view| views::line(client, &view.rooms, view.in_step, Some(due.mark)));
+        self.put(owner, client, line).await?;
+        Ok(Some(due))
     }
 
-    /// Notes what is known of what this client was shown. Whether that is noted now.
-    pub async fn save(&self, owner: &Owner, client: &str) -> bool {
+    /// A client was not shown what it [was to be](Self::will_be).
+    pub async fn take_back(&self, owner: &Owner, client: &str, due: Option<Due>) {
+        if self.save(owner, client).await.is_ok()
+            && let Some(due) = due
+        {
+            due.take_back();
+        }
+    }
+
+    /// Notes what is known of what this client was shown.
+    ///
+    /// # Errors
+    ///
+    /// When the store is out of reach. Where it takes nothing any more, clients are served all the same.
+    pub async fn save(&self, owner: &Owner, client: &str) -> Result<(), SetError> {
         if !self.storage.is_shared() {
-            return true;
+            return Ok(());
         }
         let line = self.views.borrow().line(client);
-        save(&self.storage, owner, client, line).await
+        self.put(owner, client, line).await
     }
 
-    /// The same, and nobody waits for it.
-    pub fn save_later(self: &Rc<Self>, owner: &Owner, client: &str) {
-        self.save_instead(owner, client, None);
-    }
-
-    /// The same in place of what the client [was to be](Self::will_be) shown, and was not.
-    pub fn save_instead(self: &Rc<Self>, owner: &Owner, client: &str, due: Option<Due>) {
-        if !self.storage.is_shared() {
-            return;
-        }
-        let shown = Rc::clone(self);
-        let (owner, client) = (owner.clone(), client.to_owned());
-        drop(spawn_local(async move {
-            let is_saved = shown.save(&owner, &client).await;
-            if let Some(due) = due.filter(|_| is_saved) {
-                due.take_back();
+    /// Puts the line of a client into the note about its owner's.
+    async fn put(&self, owner: &Owner, client: &str, line: Option<String>) -> Result<(), SetError> {
+        let Some(notes) = notes_of(owner) else {
+            return Ok(());
+        };
+        for _ in 0..TRIES {
+            let was = match unless_damaged(self.storage.note(&notes).await) {
+                Err(ReadError::Unreachable) => return Err(SetError::Unreachable),
+                was => was.unwrap_or_default(),
+            };
+            let text = was.as_deref().unwrap_or_default();
+            let Some(now) = views::with_line(text, client, line.as_deref()) else {
+                return Ok(());
+            };
+            let now = Some(now).filter(|text| !text.is_empty());
+            match self.storage.put_note_if(&notes, was, now).await {
+                Err(SetError::Outdated) => {}
+                Err(SetError::Unreachable) => return Err(SetError::Unreachable),
+                Ok(()) | Err(_) => return Ok(()),
             }
-        }));
+        }
+        Ok(())
     }
 
     /// Nothing is to be left of this owner.
@@ -203,25 +245,10 @@ fn note_of(run: u64) -> Option<Owner> {
     Owner::new(&format!("//shown/{run:x}"))
 }
 
-/// Puts the line of a client into the note about its owner's. Whether it is there now.
-async fn save(storage: &Storage, owner: &Owner, client: &str, line: Option<String>) -> bool {
-    let Some(notes) = notes_of(owner) else {
-        return false;
-    };
-    for _ in 0..TRIES {
-        // Where that fails, nobody comes to know what the client was shown, or only what it was before.
-        let Ok(was) = storage.note(&notes).await else {
-            return false;
-        };
-        let text = was.as_deref().unwrap_or_default();
-        let Some(now) = views::with_line(text, client, line.as_deref()) else {
-            return true;
-        };
-        let now = Some(now).filter(|text| !text.is_empty());
-        match storage.put_note_if(&notes, was, now).await {
-            Err(SetError::Outdated) => {}
-            put => return put.is_ok(),
-        }
+/// A note that is damaged is as good as none.
+fn unless_damaged(read: Result<Option<String>, ReadError>) -> Result<Option<String>, ReadError> {
+    match read {
+        Err(ReadError::Damaged) => Ok(None),
+        read => read,
     }
-    false
 }

@@ -3,12 +3,13 @@
 //! Invariants held here:
 //! - requests about the bookmarks of one owner are dealt with in the order they came, and one IQ of an
 //!   owner's is under way at a time: so a change is seen by what comes after it;
-//! - every request is answered at most [`PATIENCE`] after it came here, from the store if need be.
+//! - every request is answered at most [`PATIENCE`] after it came here, from the store if need be, and as soon as
+//!   that store takes notes where it is shared.
 
+mod reply;
 mod turn;
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
 
 use tokio::time::sleep_until;
 
@@ -18,14 +19,13 @@ use super::queue::{Passed, Place, Queues};
 use super::request::{Content, Request};
 use super::shown::Shown;
 use super::steps::Steps;
-use super::views::LastView;
 use crate::address;
 use crate::clock::Instant;
 use crate::metrics;
 use crate::replies::Pending;
 use crate::service::{Found, Grant};
 use crate::stanza::Received;
-use crate::store::{Held, Owner, Storage};
+use crate::store::{Held, Owner, SetError, Storage};
 
 /// How it is set up.
 #[derive(Debug, Clone)]
@@ -51,12 +51,19 @@ pub struct Ask {
     pub reply: Pending,
 }
 
+/// Bookmarks that were stored, and are to be brought into step.
+pub struct StoredSet {
+    ask: Ask,
+    number: u64,
+    content: Content,
+}
+
 #[derive(Debug)]
 pub struct BookmarkSync {
     settings: RefCell<Settings>,
     storage: Storage,
     steps: Steps,
-    shown: Rc<Shown>,
+    shown: Shown,
     queues: Queues,
     metrics: metrics::Pep,
     next: Cell<u64>,
@@ -67,7 +74,7 @@ impl BookmarkSync {
     pub fn new(settings: Settings, metrics: metrics::Pep, storage: Storage, pep: Pep) -> Self {
         Self {
             settings: RefCell::new(settings),
-            shown: Rc::new(Shown::new(storage.clone())),
+            shown: Shown::new(storage.clone()),
             storage,
             steps: Steps::new(pep),
             queues: Queues::default(),
@@ -111,12 +118,14 @@ impl BookmarkSync {
         self.settings.borrow().active && self.grant(host).is_none()
     }
 
-    /// This client of an owner's is served without us: it is not known what it has been shown.
-    pub fn pass_over(&self, owner: &Owner, asker: &str) {
+    /// This client of an owner's is about to be served without us: it is not known what it has been shown.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be noted: then it must not be served.
+    pub async fn pass_over(&self, owner: &Owner, asker: &str) -> Result<(), SetError> {
         self.shown.views().borrow_mut().forget(asker);
-        if self.settings.borrow().active {
-            self.shown.save_later(owner, asker);
-        }
+        self.shown.save(owner, asker).await
     }
 
     /// Whether these are more than there may be.
@@ -158,25 +167,37 @@ impl BookmarkSync {
         self.serve(ask, number, Content::Get(found)).await;
     }
 
-    /// These were stored, durably. With `at_once` the reply waits for nothing.
-    pub async fn set(&self, mut ask: Ask, stored: Legacy, at_once: bool) {
+    /// These were stored, durably, and nothing of the owner's is begun yet that comes later. What the client knows by
+    /// that is noted; with `at_once` the reply waits for nothing else. What is left to be done is
+    /// [brought into step](Self::set).
+    pub async fn has_stored(&self, mut ask: Ask, stored: Legacy, at_once: bool) -> StoredSet {
         let number = self.number();
         let rooms = stored.base();
         let shown = self.shown.of(&ask.asker);
-        // What it stores it knows, whatever becomes of the answer.
-        let view = LastView::new(rooms.clone(), false);
-        let mut views = self.shown.views().borrow_mut();
-        views.put(&ask.asker, view, number);
-        drop(views);
-        if at_once {
-            ask.reply.send(|answer| answer.set(&Ok(())));
-            self.shown.save_later(&ask.owner, &ask.asker);
+        self.shown.has_stored(&ask.asker, rooms.clone(), number);
+        let noted = self.shown.save(&ask.owner, &ask.asker).await;
+        if at_once || noted.is_err() {
+            ask.reply.send(|answer| answer.set(&noted));
         }
         let content = Content::Set {
             stored: RefCell::new(Some(stored)),
             rooms,
             shown,
         };
+        StoredSet {
+            ask,
+            number,
+            content,
+        }
+    }
+
+    /// Brings both sides into step, and answers.
+    pub async fn set(&self, stored: StoredSet) {
+        let StoredSet {
+            ask,
+            number,
+            content,
+        } = stored;
         self.serve(ask, number, content).await;
     }
 
@@ -200,7 +221,7 @@ impl BookmarkSync {
             has_begun: Cell::new(false),
         };
         if !(place.has_room(self.settings.borrow().held) && self.keeps(&owner)) {
-            self.reply_from_store(&request, &place);
+            self.reply_from_store(&request, &place).await;
             return self.pass(request, &place).await;
         }
         let mut in_turn = std::pin::pin!(self.serve_in_turn(&request, &place));
@@ -211,18 +232,10 @@ impl BookmarkSync {
             () = self.steps.given_up() => {}
             () = place.gone() => {}
         }
-        self.reply_from_store(&request, &place);
+        self.reply_from_store(&request, &place).await;
         // What it has begun goes on; what it has not is left to the next request.
         if request.has_begun.get() || request.is_set() {
             in_turn.await;
-        }
-    }
-
-    /// Answers from the store, unless it is answered.
-    fn reply_from_store(&self, request: &Request, place: &Place<'_>) {
-        let is_sent = request.reply_from_store(&self.shown, &self.metrics);
-        if is_sent && !place.is_gone().get() {
-            self.shown.save_later(&request.owner, &request.asker);
         }
     }
 

@@ -30,7 +30,7 @@ pub struct LastView {
     /// Whether PEP had them all. What is missing there later was deleted.
     pub in_step: bool,
     pub at: Instant,
-    /// By which answer; `None` where that does not matter.
+    /// In a shared store: by which answer.
     pub mark: Option<Mark>,
 }
 
@@ -60,9 +60,9 @@ impl Views {
     }
 
     /// A client has been shown this by the request of this number, or has stored it with that.
-    /// Answers may come in another order than requests: the last request counts.
-    pub fn put(&mut self, client: &str, view: LastView, number: u64) {
-        self.enter(Digest::of(&[client]), number, view);
+    /// Answers may come in another order than requests: the last request counts. Whether it is this.
+    pub fn put(&mut self, client: &str, view: LastView, number: u64) -> bool {
+        self.enter(Digest::of(&[client]), number, view)
     }
 
     /// It is not known any more what a client was shown.
@@ -108,10 +108,10 @@ impl Views {
         Some(line(client, &view.rooms, view.in_step, view.mark))
     }
 
-    fn enter(&mut self, client: Digest, number: u64, sight: LastView) {
+    fn enter(&mut self, client: Digest, number: u64, sight: LastView) -> bool {
         let last = self.clients.get(&client).map(|(last, _)| *last);
         if last.is_some_and(|last| last > number) {
-            return;
+            return false;
         }
         self.rooms += sight.weight();
         let before = self.clients.insert(client, (number, sight));
@@ -130,6 +130,7 @@ impl Views {
                 self.rooms -= sight.weight();
             }
         }
+        true
     }
 }
 

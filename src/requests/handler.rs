@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use tokio::sync::Mutex;
 
+use super::out_of_reach;
 use super::owners::{Access, Open, Turn};
 use crate::address;
 use crate::bookmarks::{self, Ask, Baseline, BookmarkSync, Legacy, List};
@@ -45,12 +46,13 @@ impl Handler {
     pub async fn serve(&self, request: Request, reply: Pending, open: &Open) {
         let Request {
             owner,
-            asker,
+            mut asker,
             size,
             action,
             answer: _,
         } = request;
-        let asker = asker.filter(|asker| self.is_in_step(&owner, asker));
+        // Where the bookmarks of this owner are not kept in step.
+        let passed_over = asker.take_if(|_| !self.bookmarks.keeps(&owner));
         let access = match action.is_change() {
             true => Access::Change,
             false => Access::Get,
@@ -59,6 +61,12 @@ impl Handler {
         if reply.is_sent() {
             // Its sender was told to try again, before any of it was done.
             return;
+        }
+        if let Some(asker) = passed_over
+            && Box::pin(self.bookmarks.pass_over(&owner, &asker)).await.is_err()
+        {
+            turn.in_order().await;
+            return reply.finish(|answer| out_of_reach(answer, access == Access::Change));
         }
         match action {
             Action::Get(get) => {
@@ -148,16 +156,6 @@ impl Handler {
         }
     }
 
-    /// Whether the bookmarks of this owner are kept in step. Where they are not, it is not known any more
-    /// what the asker has been shown.
-    fn is_in_step(&self, owner: &Owner, asker: &str) -> bool {
-        let keeps = self.bookmarks.keeps(owner);
-        if !keeps {
-            self.bookmarks.pass_over(owner, asker);
-        }
-        keeps
-    }
-
     /// Wherever the store answers alone, no room comes back that is known to be gone.
     async fn without_gone(&self, owner: &Owner, mut found: Found) -> Result<Found, ReadError> {
         let list = found.stored().to_owned();
@@ -204,7 +202,10 @@ impl Handler {
         let bytes = list.len();
         let read = move || Legacy::read(list);
         let list = self.workers.compute(bytes, read).await;
-        self.bookmarks.shown().recall(&ask.owner, &ask.asker).await;
+        let recalled = self.bookmarks.shown().recall(&ask.owner, &ask.asker);
+        if let Err(error) = recalled.await {
+            return ask.reply.finish(|answer| answer.unreadable(error));
+        }
         if self.bookmarks.are_many(&list) {
             let before = match self.rooms_before(&ask.owner).await {
                 Ok(before) => before,
@@ -225,8 +226,9 @@ impl Handler {
         if result.is_err() {
             return ask.reply.finish(|answer| answer.set(&result));
         }
+        let stored = self.bookmarks.has_stored(ask, list, at_once).await;
         drop(turn);
-        self.bookmarks.set(ask, list, at_once).await;
+        self.bookmarks.set(stored).await;
     }
 
     /// How many rooms somebody has, as far as the store knows: in the list, or when both sides were last

@@ -47,12 +47,15 @@ impl BookmarkSync {
         let bytes = stored.bytes();
         let read = move || panics::caught(|| stored.read().base());
         let rooms = self.workers().compute(bytes, read).await;
+        let stored = rooms.clone();
         // Where that panics, nobody knows what is left.
         let left = move |baseline: &Baseline| {
             let left = |rooms| panics::caught(|| left_unseen(baseline, rooms).write());
             Some(rooms.as_ref().and_then(left))
         };
-        self.note_less(owner, &place, noted, bytes, left).await;
+        let stored = stored.as_ref();
+        self.note_less(owner, &place, noted, bytes, stored, left)
+            .await;
     }
 
     /// A client of an owner's is about to store these where another instance may compare them with the node before it
@@ -101,7 +104,7 @@ impl BookmarkSync {
             if failure == Failure::Broken {
                 request.reply.borrow_mut().send(Answer::broken);
             }
-            self.reply_from_store(request, place);
+            self.reply_from_store(request, place).await;
             if let Content::Set { rooms, shown, .. } = &request.content {
                 let (rooms, shown) = (rooms.clone(), shown.clone());
                 self.note_left(owner, place, rooms, shown).await;
@@ -132,7 +135,10 @@ impl BookmarkSync {
                 return Ok(());
             };
             seen = Some(baseline);
-            if is_first && !self.is_still_stored(request).await? {
+            if is_first
+                && let Content::Set { rooms, .. } = &request.content
+                && !self.is_still_stored(owner, rooms).await?
+            {
                 continue;
             }
             if !self.note(owner, place, noted.text, Some(note)).await {
@@ -154,10 +160,10 @@ impl BookmarkSync {
         place: &Place<'_>,
         stored: Stored,
     ) -> Result<Option<Common>, Failure> {
-        let Request { owner, asker, .. } = request;
+        let owner = &request.owner;
         let account = Account {
             owner,
-            address: address::bare(asker),
+            address: address::bare(&request.asker),
             is_gone: place.is_gone(),
             link: self.steps.pep().link(),
         };
@@ -165,28 +171,11 @@ impl BookmarkSync {
         let grant = grant.ok_or(Failure::Ungranted)?;
         let compared = self.steps.compare(account, stored).await?;
         let changes = compared.changes;
-        if let Some(view) = compared.view.filter(|_| !request.is_answered()) {
-            let in_step = changes.are_none();
-            let mut due = None;
-            if !place.is_gone().get() {
-                let shown = self.shown.will_be(owner, asker, &view.rooms, in_step);
-                due = shown.await;
-            }
-            if !request.show(&self.shown, &self.metrics, view, in_step, &mut due) {
-                self.shown.save_instead(owner, asker, due);
-            }
+        if let Some(view) = compared.view {
+            self.show(request, place, view, changes.are_none()).await;
         }
         self.steps.make(account, changes, grant.owner).await?;
         Ok(compared.common)
-    }
-
-    /// Both sides are in step.
-    async fn reply_in_step(&self, request: &Request, place: &Place<'_>) {
-        let is_news = request.is_in_step(&self.shown);
-        if is_news && !place.is_gone().get() {
-            self.shown.save(&request.owner, &request.asker).await;
-        }
-        request.reply_done();
     }
 
     /// What is compared with the node, over what is noted, and over what was seen if it is compared again. What is
@@ -226,16 +215,13 @@ impl BookmarkSync {
         })
     }
 
-    /// Whether what a set has stored is still there: another instance may have stored something else since, and then
+    /// Whether these, which a set has stored, are still there. Where another instance has stored something else since,
     /// what is noted has to be about that.
-    async fn is_still_stored(&self, request: &Request) -> Result<bool, Failure> {
-        let Content::Set { rooms, .. } = &request.content else {
-            return Ok(true);
-        };
+    async fn is_still_stored(&self, owner: &Owner, rooms: &Baseline) -> Result<bool, Failure> {
         if !self.storage.is_shared() {
             return Ok(true);
         }
-        let list = self.list_now(&request.owner).await;
+        let list = self.list_now(owner).await;
         let list = List::Text(list.map_err(|_| Failure::Store)?);
         let (bytes, rooms) = (list.bytes(), rooms.clone());
         let compare = move || list.read().base() == rooms;
@@ -265,27 +251,35 @@ impl BookmarkSync {
         let Ok(noted) = self.noted(owner).await else {
             return;
         };
-        let bytes = rooms.bytes();
+        let (bytes, stored) = (rooms.bytes(), rooms.clone());
         let left = move |baseline: &Baseline| {
             let left = left_of(baseline, &rooms, shown.as_ref());
             (left != *baseline).then(|| Some(left.write()))
         };
-        self.note_less(owner, place, noted, bytes, left).await;
+        self.note_less(owner, place, noted, bytes, Some(&stored), left)
+            .await;
     }
 
-    /// Notes what is left of what both sides had in common; working that out goes through so many bytes beside.
+    /// Notes what is left of what both sides had in common once these were stored; working that out goes through so many
+    /// bytes beside. Whoever has stored something else since notes what is true of that.
     async fn note_less(
         &self,
         owner: &Owner,
         place: &Place<'_>,
         mut noted: Noted,
         bytes: usize,
+        stored: Option<&Baseline>,
         left: impl Fn(&Baseline) -> Left + Clone + Send + 'static,
     ) {
         for _ in 0..TRIES {
             let Some(baseline) = noted.baseline else {
                 return;
             };
+            if let Some(stored) = stored
+                && self.is_still_stored(owner, stored).await != Ok(true)
+            {
+                return;
+            }
             let (left, bytes) = (left.clone(), bytes + baseline.bytes());
             let work = move || left(&baseline);
             let Some(note) = self.workers().compute(bytes, work).await else {

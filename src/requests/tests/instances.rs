@@ -1,5 +1,7 @@
 //! Several instances over one store: bookmarks of one user who is on both, and of one whose instance is taken over.
 
+mod edits;
+
 use std::mem::swap;
 use std::sync::Arc;
 
@@ -44,11 +46,17 @@ impl Cluster {
 
     /// What it says to the node's answer to this.
     async fn goes_on(&mut self, instance: usize, iq: &str) -> Vec<String> {
+        let answer = self.does(instance, iq);
+        self.hears(instance, &answer).await
+    }
+
+    /// What the node answers to this, which nobody hears yet.
+    fn does(&mut self, instance: usize, iq: &str) -> String {
         let stage = &mut self.instances[instance];
         swap(&mut self.node, &mut stage.node);
         let answer = stage.node_answers(iq);
         swap(&mut self.node, &mut stage.node);
-        self.hears(instance, &answer).await
+        answer
     }
 
     /// A client asks for bookmarks, or stores these, and nothing else is done until it is over.
@@ -130,6 +138,49 @@ fn what_got_through_counts_whatever_is_stored_then() {
         cluster.asks(1, 'c', Some(&room("b@m"))).await;
         assert_eq!(cluster.rooms(), ["b@m"]);
     });
+}
+
+/// A client went to another instance and came back, and the first one went by what it remembered of it: what the other
+/// had shown it and it then deleted came back, and what it had not seen since was deleted.
+#[test]
+fn what_another_instance_has_noted_counts_before_what_is_remembered() {
+    played(async || {
+        let mut cluster = Cluster::new(2);
+        cluster.node = Some(vec!["a@m".to_owned()]);
+        cluster.asks(0, 'c', None).await;
+        cluster.node = Some(vec!["b@m".to_owned()]);
+        cluster.asks(1, 'c', None).await;
+        cluster.confirms(1).await;
+        cluster.node = Some(vec!["a@m".to_owned(), "b@m".to_owned()]);
+        cluster.asks(0, 'c', Some("")).await;
+        assert_eq!(cluster.rooms(), ["a@m"]);
+    });
+}
+
+/// A client was shown what the store alone had, and its instance was killed before that was noted. What it had seen
+/// before was taken for deleted.
+#[test]
+fn whatever_a_client_is_shown_is_noted_first() {
+    for keeps in [true, false] {
+        played(async || {
+            let mut cluster = Cluster::new(1);
+            cluster.node = Some(vec!["a@m".to_owned()]);
+            cluster.asks(0, 'c', None).await;
+            let stage = &mut cluster.instances[0];
+            if keeps {
+                stage.sends(None);
+                stage.iq().await;
+            }
+            cluster.ways[0].set_silent(true);
+            stage.requests.link_ended();
+            if !keeps {
+                stage.sends(None);
+            }
+            assert_eq!(stage.said().await, [""; 0], "{keeps}");
+            cluster.ways[0].set_silent(false);
+            assert_eq!(stage.said().await.len(), 1, "{keeps}");
+        });
+    }
 }
 
 /// What is queued when a link is lost may never get through, and what is confirmed on the next says nothing of it.

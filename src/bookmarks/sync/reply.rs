@@ -1,0 +1,114 @@
+//! How a request is answered: once. What a client comes to see by that is remembered, and noted before where another
+//! instance may be the next to serve it.
+
+use super::super::legacy::{EMPTY, Legacy};
+use super::super::queue::Place;
+use super::super::request::{Content, Request};
+use super::super::steps::View;
+use super::super::views::LastView;
+use super::BookmarkSync;
+use crate::service::{Answered, Found};
+use crate::store::ReadError;
+use crate::threads::SHORT;
+
+impl BookmarkSync {
+    /// Answers a get with this, or from the store where that is too long, unless it is answered.
+    pub(super) async fn show(
+        &self,
+        request: &Request,
+        place: &Place<'_>,
+        view: View,
+        in_step: bool,
+    ) {
+        let Content::Get(found) = &request.content else {
+            return;
+        };
+        if request.is_answered() {
+            return;
+        }
+        // What was found may have been deleted by another instance since.
+        let is_deleted = view.text.is_none() && !found.stored().is_empty();
+        let text = view.text.as_deref().or(is_deleted.then_some(EMPTY));
+        let answer = request.reply.borrow().answer();
+        let Some(answered) = answer.bookmarks(found, text) else {
+            return self.reply_from_store(request, place).await;
+        };
+        let view = LastView::new(view.rooms, in_step);
+        self.give(request, place, answered, Some(view)).await;
+    }
+
+    /// Answers from the store, unless it is answered.
+    pub(super) async fn reply_from_store(&self, request: &Request, place: &Place<'_>) {
+        if request.is_answered() {
+            return;
+        }
+        let is_sent = match &request.content {
+            Content::Get(found) => {
+                let answered = request.reply.borrow().answer().found(found);
+                self.give(request, place, answered, view_of(found)).await
+            }
+            Content::Set { .. } => request.reply_done(),
+        };
+        if is_sent {
+            self.metrics.did_without();
+        }
+    }
+
+    /// Both sides are in step.
+    pub(super) async fn reply_in_step(&self, request: &Request, place: &Place<'_>) {
+        let Request {
+            owner,
+            asker,
+            number,
+            ..
+        } = request;
+        let views = self.shown.views();
+        let is_news = views.borrow_mut().is_in_step(asker, *number);
+        if is_news && !place.is_gone().get() {
+            // Where that fails, it is only not known that they are.
+            let _ = self.shown.save(owner, asker).await;
+        }
+        request.reply_done();
+    }
+
+    /// Gives this answer to a get, by which the client is shown that, or it is not known what. Whether it was not
+    /// answered.
+    async fn give(
+        &self,
+        request: &Request,
+        place: &Place<'_>,
+        answered: Answered,
+        view: Option<LastView>,
+    ) -> bool {
+        let Request {
+            owner,
+            asker,
+            number,
+            reply,
+            ..
+        } = request;
+        let due = match place.is_gone().get() {
+            true => Ok(None),
+            false => self.shown.will_be(owner, asker, view.as_ref()).await,
+        };
+        let Ok(due) = due else {
+            let mut reply = reply.borrow_mut();
+            reply.send(|answer| answer.unreadable(ReadError::Unreachable));
+            return false;
+        };
+        let is_sent = reply.borrow_mut().send(|_| answered);
+        if !is_sent {
+            self.shown.take_back(owner, asker, due).await;
+        } else if !self.shown.now(asker, view, *number, due) {
+            // It has stored something since it asked.
+            let _ = self.shown.save(owner, asker).await;
+        }
+        is_sent
+    }
+}
+
+/// What is shown where the store alone answers; `None` where it takes long to see.
+fn view_of(found: &Found) -> Option<LastView> {
+    let text = found.shown();
+    (text.len() <= SHORT).then(|| LastView::new(Legacy::read(text).base(), false))
+}
