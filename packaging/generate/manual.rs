@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, Command, Id};
 use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
-use xmpp_private_storage::config::{SETTINGS, Setting, Value};
+use xmpp_private_storage::config::{self, Setting, Value};
 use xmpp_private_storage::{cli, exit};
 
 const NAME: &str = env!("CARGO_PKG_NAME");
@@ -267,7 +267,7 @@ fn settings(roff: &mut Roff) {
         "The file is TOML. Only component.jid and a secret must be set; the values below are the \
          defaults, or examples where there is none.",
     )]);
-    for setting in SETTINGS {
+    for setting in config::settings() {
         if is_first_of_section(setting) {
             roff.control("SS", [format!("[{}]", setting.section).as_str()]);
         }
@@ -282,13 +282,13 @@ fn settings(roff: &mut Roff) {
 }
 
 fn is_first_of_section(setting: &Setting) -> bool {
-    let first = SETTINGS.iter().find(|it| it.section == setting.section);
+    let first = config::settings().find(|it| it.section == setting.section);
     first.is_some_and(|first| first.name == setting.name)
 }
 
 fn environment(roff: &mut Roff) {
     roff.control("SH", ["ENVIRONMENT"]);
-    if let [setting, ..] = SETTINGS {
+    if let Some(setting) = config::settings().next() {
         let named = vec![bold("PRIVATE_STORAGE_"), italic("SECTION_KEY")];
         term(roff, [named]);
         roff.text([roman(format!(
