@@ -89,8 +89,9 @@ pub(super) const SETTINGS: &[Setting] = &[
         component.secret_file,
         Value::Sample("\"secret\""),
         by | _config | "what counts is the secret, wherever it comes from",
-        "A file that holds the secret, in place of component.secret. It must not be a pipe; \
-         systemd's credentials are found by their name.",
+        "A file that holds the secret, in place of component.secret. One without a slash before it \
+         is looked for among systemd's credentials, then in the working directory, then beside the \
+         configuration file. It must not be a pipe.",
         |given| Some(given.text("the path of a file", path)?)
     ),
     setting!(

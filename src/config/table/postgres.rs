@@ -8,7 +8,7 @@ use super::super::value::{Given, Wrong};
 use super::{Setting, Value, path};
 use crate::link::{self, Fingerprint, Trust};
 
-/// Each is waited for in its turn, so that a list without end would be a wait without end.
+/// Each look at them is a connection to every one.
 const MOST_HOSTS: usize = 16;
 
 pub(super) const SETTINGS: &[Setting] = &[
@@ -17,8 +17,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         Value::Sample("[\"db1.example.org\", \"db2.example.org\"]"),
         by | config | postgres(config).map(|it| &it.hosts),
         "Where the database is: host or host:port, 5432 if no port is said, or the folder of a \
-         socket on this machine, such as \"/run/postgresql\". They are tried one by one until one \
-         is the primary, so name all that may become it.",
+         socket on this machine, such as \"/run/postgresql\". All are asked which of them is the \
+         primary, and that one is used, so name all that may become it.",
         |given| hosts(given)?
     ),
     setting!(
@@ -51,8 +51,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         storage.postgres.password_file,
         Value::Sample("\"database-password\""),
         by | _config | "what counts is the password, wherever it comes from",
-        "A file that holds the password, in place of storage.postgres.password. It must not be a \
-         pipe; systemd's credentials are found by their name.",
+        "A file that holds the password, in place of storage.postgres.password. It is looked for as \
+         component.secret_file is, and must not be a pipe.",
         |given| Some(given.text("the path of a file", path)?)
     ),
     setting!(
