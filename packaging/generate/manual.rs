@@ -34,8 +34,8 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
     ),
     (
         exit::UNAVAILABLE,
-        "A running service or the server could not be reached, or is not as it should be. \
-         Serving never ends with this code: it tries again.",
+        "A running service, the server or the database could not be reached, or is not as it should \
+         be. Serving never ends with this code: it tries again.",
     ),
     (
         exit::OUTPUT,
@@ -43,13 +43,13 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
     ),
     (
         exit::STORE,
-        "The store cannot be opened, is missing, or cannot be made safe from a power loss; or, \
-         from `check`, its disk is nearly full.",
+        "The store cannot be opened, is missing, is not whole, or cannot be made safe from a power \
+         loss; the database does not let us in; or, from `check`, the store's disk is nearly full.",
     ),
     (
         exit::CONFIG,
-        "The configuration is wrong or missing, storage.path is a folder that holds something else, \
-         or http.listen cannot be listened on.",
+        "The configuration is wrong or missing, storage.path is a folder, or the database one, that \
+         holds something else, or http.listen cannot be listened on.",
     ),
 ];
 
