@@ -218,13 +218,6 @@ fn a_relative_file_is_found_beside_the_configuration() {
         password(config(&folder, &named)).as_deref(),
         Some("from a file")
     );
-    // The service has what was handed to it.
-    let credentials = Folder::new();
-    credentials.file("password-beside", "handed over\n");
-    let path = credentials.0.path().display().to_string();
-    let handed = [("CREDENTIALS_DIRECTORY", path.as_str())];
-    let config = folder.load(&format!("{LEAST}{named}"), &handed);
-    assert_eq!(password(config).as_deref(), Some("handed over"));
 }
 
 #[test]
