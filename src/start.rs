@@ -44,8 +44,8 @@ pub enum StartError {
     Settings(String),
     /// Only a part of the data is there.
     #[error(
-        "data is being moved into this store, or that was cut short, so it may hold only a part: finish it with \
-         `xmpp-private-storage migrate`"
+        "data is being moved into this store, or that was cut short, so it may hold only a part: run \
+         `xmpp-private-storage migrate` again, which finishes it"
     )]
     Unfinished,
     #[error("the store was opened, and cannot be read: {0}")]

@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, Command, Id};
 use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
-use xmpp_private_storage::config::{SETTINGS, Setting, Value};
+use xmpp_private_storage::config::{self, Setting, Value};
 use xmpp_private_storage::{cli, exit};
 
 const NAME: &str = env!("CARGO_PKG_NAME");
@@ -34,8 +34,8 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
     ),
     (
         exit::UNAVAILABLE,
-        "A running service or the server could not be reached, or is not as it should be. \
-         Serving never ends with this code: it tries again.",
+        "A running service, the server or the database could not be reached, or is not as it should \
+         be. Serving never ends with this code: it tries again.",
     ),
     (
         exit::OUTPUT,
@@ -43,13 +43,13 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
     ),
     (
         exit::STORE,
-        "The store cannot be opened, is missing, or cannot be made safe from a power loss; or, \
-         from `check`, its disk is nearly full.",
+        "The store cannot be opened, is missing, is not whole, or cannot be made safe from a power \
+         loss; the database does not let us in; or, from `check`, the store's disk is nearly full.",
     ),
     (
         exit::CONFIG,
-        "The configuration is wrong or missing, storage.path is a folder that holds something else, \
-         or http.listen cannot be listened on.",
+        "The configuration is wrong or missing, storage.path is a folder, or the database one, that \
+         holds something else, or http.listen cannot be listened on.",
     ),
 ];
 
@@ -267,7 +267,7 @@ fn settings(roff: &mut Roff) {
         "The file is TOML. Only component.jid and a secret must be set; the values below are the \
          defaults, or examples where there is none.",
     )]);
-    for setting in SETTINGS {
+    for setting in config::settings() {
         if is_first_of_section(setting) {
             roff.control("SS", [format!("[{}]", setting.section).as_str()]);
         }
@@ -282,13 +282,13 @@ fn settings(roff: &mut Roff) {
 }
 
 fn is_first_of_section(setting: &Setting) -> bool {
-    let first = SETTINGS.iter().find(|it| it.section == setting.section);
+    let first = config::settings().find(|it| it.section == setting.section);
     first.is_some_and(|first| first.name == setting.name)
 }
 
 fn environment(roff: &mut Roff) {
     roff.control("SH", ["ENVIRONMENT"]);
-    if let [setting, ..] = SETTINGS {
+    if let Some(setting) = config::settings().next() {
         let named = vec![bold("PRIVATE_STORAGE_"), italic("SECTION_KEY")];
         term(roff, [named]);
         roff.text([roman(format!(

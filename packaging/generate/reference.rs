@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use xmpp_private_storage::cli;
-use xmpp_private_storage::config::{SETTINGS, Value};
+use xmpp_private_storage::config::{self, Value};
 
 use super::manual::{EXIT_CODES, Word, arguments, typed, usage};
 
@@ -24,7 +24,7 @@ fn settings() -> String {
          restart. Sizes are in bytes.\n",
     );
     let mut section = "";
-    for setting in SETTINGS {
+    for setting in config::settings() {
         if setting.section != section {
             section = setting.section;
             let _ = write!(page, "\n## [{section}]\n");

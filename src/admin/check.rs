@@ -21,7 +21,8 @@ use crate::component::Component;
 use crate::config::{Config, ConfigError, Engine, Postgres};
 use crate::exit;
 use crate::metrics::Metrics;
-use crate::start::{StartError, look_at, start};
+use crate::postgres::FORMAT;
+use crate::start::{StartError, look_at, open_store, start};
 use crate::store::{OpenError, Scarce, Store};
 
 /// What is looked at behind the store, in this order.
@@ -187,16 +188,24 @@ fn open_database(
         Err(StartError::Database(error)) => Err(error),
         Err(error) => return Err(failed(error)),
     };
+    // An older one would be moved on, and nothing is to be made here.
+    let is_begun = found
+        .as_ref()
+        .is_ok_and(|facts| facts.format == Some(FORMAT));
     let looked = database::check(report, postgres, found);
     if let Ok(known) = status::ask(&config.storage.path) {
         let served = service::check(report, Ok(known), connect);
         return looked.and(served).map(|()| None);
     }
     looked.inspect_err(|_| give_up(report, connect))?;
-    match connect {
-        true => start(config).map(Some).map_err(failed),
-        false => Ok(None),
+    if connect {
+        return start(config).map(Some).map_err(failed);
     }
+    if is_begun {
+        // Whether all that belongs into it is there.
+        open_store(config).map_err(failed)?.close();
+    }
+    Ok(None)
 }
 
 /// Then no second connection is made: Prosody would refuse it, and on ejabberd it would take the delegation

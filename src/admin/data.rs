@@ -18,6 +18,7 @@ use crate::exit;
 use crate::logs;
 use crate::owners::wire::RemoteStore;
 use crate::owners::{LocalStore, Owners, OwnersError};
+use crate::postgres::Facts;
 use crate::start::{StartError, look_at, open_store};
 use crate::store::{OpenError, Store};
 
@@ -114,25 +115,25 @@ pub fn open_alone(config: &Config) -> Result<Data, u8> {
 fn nobody_runs(config: &Config) -> Result<(), u8> {
     no_service_on(&config.storage.path)?;
     match is_database(config) {
-        true => no_instance_of(config),
+        true => no_instance_of(config).map(drop),
         false => Ok(()),
     }
 }
 
-/// Makes sure that no instance is connected to the database.
+/// Makes sure that no instance is connected to the database; what it says of itself.
 ///
 /// # Errors
 ///
 /// As [`nobody_runs`]; and when it cannot be looked at.
-pub fn no_instance_of(config: &Config) -> Result<(), u8> {
-    let instances = look_at(config).map_err(not_opened)?.instances;
-    if instances.is_empty() {
-        return Ok(());
+pub fn no_instance_of(config: &Config) -> Result<Facts, u8> {
+    let facts = look_at(config).map_err(not_opened)?;
+    if facts.instances.is_empty() {
+        return Ok(facts);
     }
     logs::error(format_args!(
         "the {} is used by {}: stop them first, and start them again afterwards",
         place(config),
-        instances.join(", ")
+        facts.instances.join(", ")
     ));
     Err(exit::UNAVAILABLE)
 }
@@ -254,21 +255,25 @@ fn nothing_there(config: &Config, if_missing: IfMissing) -> Result<Data, u8> {
         let store = Store::by_caller();
         return Ok(Data::of(store.clone(), LocalStore::new(store, config)));
     }
-    if let Engine::Postgres(postgres) = &config.storage.engine {
-        logs::error(format_args!(
+    Err(no_store(config))
+}
+
+/// Prints that there is no store; the exit code for it.
+pub fn no_store(config: &Config) -> u8 {
+    match &config.storage.engine {
+        Engine::Sled => logs::error(format_args!(
+            "there is no store in {}, the storage.path of {}; name another configuration with --config, or, \
+             if the path is relative, run this in the service's working directory",
+            config.storage.path.display(),
+            config.source
+        )),
+        Engine::Postgres(postgres) => logs::error(format_args!(
             "there is no store in the database {}: nothing has used it yet; name another configuration with \
              --config, or correct storage.postgres.database",
             postgres.database
-        ));
-        return Err(exit::STORE);
+        )),
     }
-    logs::error(format_args!(
-        "there is no store in {}, the storage.path of {}; name another configuration with --config, or, \
-         if the path is relative, run this in the service's working directory",
-        config.storage.path.display(),
-        config.source
-    ));
-    Err(exit::STORE)
+    exit::STORE
 }
 
 fn ask(folder: &Path) -> Result<Option<RemoteStore>, u8> {

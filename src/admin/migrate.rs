@@ -7,16 +7,20 @@ mod moving;
 
 use std::process::ExitCode;
 
-use super::data::{self, not_opened, told};
+use super::data::{self, not_opened};
 use super::format::count;
 use super::progress::Progress;
 use super::report::tell;
 use crate::config::{Config, Engine};
 use crate::exit;
 use crate::logs;
+use crate::owners::OwnersError;
 use crate::start::{open_database, open_folder};
 use crate::store::Store;
 use moving::Trouble;
+
+/// What is in these folders is gone after the next start of the machine.
+const FLEETING: [&str; 2] = ["/run", "/var/run"];
 
 /// Where everything is to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +50,8 @@ fn migrate(config: &Config, to: To) -> Result<u8, u8> {
     tell(format_args!("moved {}", moved.told()));
     match to {
         To::Postgres => tell(format_args!(
-            "the service can be started; what is in {path} is as it was: delete it once all is well"
+            "the service can be started; what is in {path} is as it was: once all is well, take storage.path out \
+             of the configuration, restart the service, and delete that folder"
         )),
         To::Sled => tell(format_args!(
             "set storage.engine = \"sled\" and take storage.postgres out, then the service can be started; what is \
@@ -81,7 +86,7 @@ fn open(config: &Config, to: To) -> Result<(Store, Store), u8> {
         ));
         return Err(exit::STORE);
     }
-    if to == To::Sled && folder.starts_with("/run") {
+    if to == To::Sled && FLEETING.iter().any(|it| folder.starts_with(it)) {
         logs::error(format_args!(
             "storage.path is {path}, which is empty after the next start of this machine: set it to a folder on a disk"
         ));
@@ -90,8 +95,11 @@ fn open(config: &Config, to: To) -> Result<(Store, Store), u8> {
     data::no_service_on(folder)?;
     // First of all, while this process has no threads.
     let sled = data::open_as_owner(folder, || open_folder(config))?.map_err(not_opened)?;
-    let database =
-        data::no_instance_of(config).and_then(|()| open_database(config).map_err(not_opened));
+    let database = data::no_instance_of(config).and_then(|facts| match (to, facts.format) {
+        // Nobody means to move nothing.
+        (To::Sled, None) => Err(data::no_store(config)),
+        _ => open_database(config).map_err(not_opened),
+    });
     match database {
         Ok(database) => Ok((sled, database)),
         Err(code) => {
@@ -103,9 +111,11 @@ fn open(config: &Config, to: To) -> Result<(Store, Store), u8> {
 
 /// Says why not everything was moved; the exit code for it.
 fn refused(config: &Config, to: To, trouble: &Trouble) -> u8 {
-    let place = match to {
-        To::Postgres => data::place(config),
-        To::Sled => format!("store in {}", config.storage.path.display()),
+    let database = data::place(config);
+    let folder = format!("store in {}", config.storage.path.display());
+    let (source, place) = match to {
+        To::Postgres => (folder, database),
+        To::Sled => (database, folder),
     };
     match trouble {
         Trouble::NotEmpty => {
@@ -121,10 +131,19 @@ fn refused(config: &Config, to: To, trouble: &Trouble) -> u8 {
             "into the {place} something else was being moved (from {from}), and is not whole: move it away, or make \
              another"
         )),
-        Trouble::From(why) => {
-            return told(why);
+        Trouble::Part => {
+            let back = match to {
+                To::Postgres => "sled",
+                To::Sled => "postgres",
+            };
+            logs::error(format_args!(
+                "the {source} is not whole: data was being moved into it, and that was cut short; all of it is still \
+                 where it came from: finish that with `migrate --to {back}`, or go on with what is there"
+            ));
         }
-        Trouble::To(why) | Trouble::Differs(why) => logs::error(format_args!(
+        Trouble::From(OwnersError::Refused(why) | OwnersError::Broken(why))
+        | Trouble::To(why)
+        | Trouble::Differs(why) => logs::error(format_args!(
             "not everything is in the {place}, and until it is, nothing else uses that: {why}; run this command again, \
              and it begins anew"
         )),

@@ -1,6 +1,6 @@
 //! What differs between the configuration that runs and the one that was read again.
 
-use super::table::{SETTINGS, Setting};
+use super::table::{Setting, settings};
 use super::types::Config;
 
 /// A configuration that was read while another one runs.
@@ -17,12 +17,12 @@ pub struct Changes {
 impl Config {
     /// What becomes of this configuration when `new` was read.
     pub fn changed_to(&self, new: Config) -> Changes {
-        let changed = SETTINGS.iter().filter(|it| !(it.same)(self, &new));
+        let changed = settings().filter(|it| !(it.same)(self, &new));
         let (later, now): (Vec<&Setting>, Vec<_>) = changed.partition(|it| it.keep.is_some());
         let names = |settings: Vec<&Setting>| settings.iter().map(ToString::to_string).collect();
         let (now, later) = (names(now), names(later));
         let mut config = new;
-        for keep in SETTINGS.iter().filter_map(|it| it.keep) {
+        for keep in settings().filter_map(|it| it.keep) {
             keep(&mut config, self);
         }
         Changes { config, now, later }

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use super::draft::{Draft, Id, Place, SECRETS};
-use super::table::{SETTINGS, Setting};
+use super::table::{Setting, settings};
 use super::value::{Given, nearest};
 
 const PREFIX: &str = "PRIVATE_STORAGE_";
@@ -49,7 +49,7 @@ impl Environment {
     pub fn apply(&self, draft: &mut Draft) -> Vec<String> {
         // One of the two here replaces the other there: nobody has to unset what a file has set.
         let is_given = |id: Id| {
-            let setting = SETTINGS.iter().find(|it| it.id() == id);
+            let setting = settings().find(|it| it.id() == id);
             setting.is_some_and(|it| self.0.contains_key(&it.variable()))
         };
         for (secret, file) in SECRETS {
@@ -57,7 +57,7 @@ impl Environment {
                 draft.forget(secret);
             }
         }
-        let set = SETTINGS.iter().filter_map(|setting| {
+        let set = settings().filter_map(|setting| {
             let (name, value) = self.0.get_key_value(&setting.variable())?;
             take(draft, setting, name, value).err()
         });
@@ -66,8 +66,7 @@ impl Environment {
 
     /// One line that names all variables that look like ours and are not.
     pub fn warning(&self) -> Option<String> {
-        let known: Vec<String> = SETTINGS
-            .iter()
+        let known: Vec<String> = settings()
             .map(Setting::variable)
             .chain([CONFIG.to_owned()])
             .collect();

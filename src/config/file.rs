@@ -9,7 +9,7 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::draft::{Draft, Place};
-use super::table::{SETTINGS, Setting};
+use super::table::{Setting, settings};
 use super::value::{Given, nearest};
 
 /// Takes every value of the file's text into the draft; returns what is wrong, in the file's order.
@@ -59,9 +59,7 @@ impl Reader<'_> {
             let (span, value_span) = (name.span(), value.span());
             let (name, value) = (name.get_ref(), value.get_ref());
             let inner = format!("{section}.{name}");
-            let known = SETTINGS
-                .iter()
-                .find(|key| key.section == section && key.name == name);
+            let known = settings().find(|key| key.section == section && key.name == name);
             match known {
                 Some(key) => {
                     let place = place(self.path, self.text, value_span.start);
@@ -84,7 +82,7 @@ impl Reader<'_> {
 }
 
 fn is_section(name: &str) -> bool {
-    SETTINGS.iter().any(|key| key.section == name)
+    settings().any(|key| key.section == name)
 }
 
 /// Whether a table stands where a section within this one might.
@@ -93,7 +91,7 @@ fn may_be_section(outer: &str, value: &DeValue<'_>) -> bool {
         let within = section.strip_prefix(outer);
         within.is_some_and(|it| it.starts_with('.'))
     };
-    matches!(value, DeValue::Table(_)) && SETTINGS.iter().any(|key| is_within(key.section))
+    matches!(value, DeValue::Table(_)) && settings().any(|key| is_within(key.section))
 }
 
 /// A section that does not exist, or a value that stands where only sections do.
@@ -108,7 +106,7 @@ fn unknown_section(name: &str, known: bool, found: &DeValue<'_>) -> String {
             None => format!("unknown key {name} outside any section"),
         };
     }
-    let mut sections: Vec<&str> = SETTINGS.iter().map(|key| key.section).collect();
+    let mut sections: Vec<&str> = settings().map(|key| key.section).collect();
     sections.dedup();
     let end = format!(".{name}");
     let mut within = sections.iter().filter(|section| section.ends_with(&end));
@@ -128,7 +126,7 @@ fn unknown_key(section: &str, name: &str) -> String {
         return format!("{name} belongs under {homes}, not [{section}]");
     }
     let here = |key: &&Setting| key.section == section;
-    let names = SETTINGS.iter().filter(here).map(|key| key.name);
+    let names = settings().filter(here).map(|key| key.name);
     let meant = match nearest(name, names.clone()) {
         Some(meant) => format!("did you mean {meant}?"),
         None => format!("expected one of {}", names.collect::<Vec<_>>().join(", ")),
@@ -138,7 +136,7 @@ fn unknown_key(section: &str, name: &str) -> String {
 
 /// The sections that have a key of this name.
 fn homes(name: &str) -> Option<String> {
-    let homes = SETTINGS.iter().filter(|key| key.name == name);
+    let homes = settings().filter(|key| key.name == name);
     let homes: Vec<String> = homes.map(|key| format!("[{}]", key.section)).collect();
     (!homes.is_empty()).then(|| homes.join(" or "))
 }

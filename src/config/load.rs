@@ -135,17 +135,9 @@ pub(super) fn load(
     needs: Needs,
 ) -> Result<Config, ConfigError> {
     let file = find(explicit, environment, places).map_err(|message| ConfigError(vec![message]))?;
-    let mut draft = table::defaults();
-    let mut wrong = Vec::new();
-    if let Some((path, text)) = &file {
-        wrong.extend(file::apply(&mut draft, path, &text.text));
-    }
-    wrong.extend(environment.apply(&mut draft));
     // What follows judges the whole: with a part refused, it would speak of what nobody has said.
-    if !wrong.is_empty() {
-        return Err(ConfigError(wrong));
-    }
-
+    let mut draft = drafted(file.as_ref(), environment)?;
+    let mut wrong = Vec::new();
     let (source, text) = match file {
         Some((path, text)) => (Source::File(path), Some(text)),
         None => (Source::Environment, None),
@@ -181,12 +173,8 @@ pub(super) fn load(
                 server: draft.component.server,
                 tls,
                 ping: Duration::from_secs(draft.component.ping_seconds),
-                standby_retry: match storage.engine {
-                    Engine::Sled => None,
-                    Engine::Postgres(_) => {
-                        Some(Duration::from_secs(draft.component.standby_retry_seconds))
-                    }
-                },
+                standby_retry: matches!(storage.engine, Engine::Postgres(_))
+                    .then(|| Duration::from_secs(draft.component.standby_retry_seconds)),
                 secret,
             },
             access: Access {
@@ -211,6 +199,20 @@ pub(super) fn load(
             wrong.extend(storage.err().into_iter().flatten());
             Err(ConfigError(wrong))
         }
+    }
+}
+
+/// What was given, each value by itself as it must be.
+fn drafted(file: Option<&(PathBuf, Text)>, environment: &Environment) -> Result<Draft, ConfigError> {
+    let mut draft = table::defaults();
+    let mut wrong = Vec::new();
+    if let Some((path, text)) = file {
+        wrong.extend(file::apply(&mut draft, path, &text.text));
+    }
+    wrong.extend(environment.apply(&mut draft));
+    match wrong.is_empty() {
+        true => Ok(draft),
+        false => Err(ConfigError(wrong)),
     }
 }
 

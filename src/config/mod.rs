@@ -33,7 +33,7 @@ pub use changes::Changes;
 pub use error::ConfigError;
 pub use postgres::{DatabaseHost, DatabaseTls, Postgres};
 pub use reference::example;
-pub use table::{SETTINGS, Setting, Value};
+pub use table::{Setting, Value, settings};
 pub use types::{
     Access, Bookmarks, BookmarksMode, Component, Config, Delegation, Disco, Engine, Http, Log,
     LogFormat, ReservedNamespaces, Source, Storage,

@@ -20,8 +20,7 @@ const LONGEST_FOLDER: usize = 107 - 15;
 /// `[storage.postgres]`: the database server. `Debug` never shows the password.
 #[derive(Debug, Clone)]
 pub struct Postgres {
-    /// All hosts that are, or may become, the primary, in the order in which they are tried; none
-    /// twice, at least one.
+    /// All hosts that are, or may become, the primary; none twice, at least one.
     pub hosts: Vec<DatabaseHost>,
     pub database: String,
     pub user: String,

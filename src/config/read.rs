@@ -81,6 +81,11 @@ fn expected_a_file(found: &str) -> io::Error {
 }
 
 impl Text {
+    /// The folder that the file is in.
+    pub fn folder(&self) -> Option<&Path> {
+        self.path.parent()
+    }
+
     /// Judges a file that holds a secret of this name: one that all others can write is refused, for
     /// they could put their own there; one that they can read gets the warning that is returned.
     pub fn guard(&self, secret: &str) -> Result<Option<String>, String> {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::table::{SETTINGS, Value};
+use super::table::{Value, settings};
 
 /// How wide a line of the example may be.
 const WIDTH: usize = 100;
@@ -20,7 +20,7 @@ const HEADER: &str = "\
 pub fn example() -> String {
     let mut text = HEADER.to_owned();
     let mut section = "";
-    for setting in SETTINGS {
+    for setting in settings() {
         if setting.section != section {
             section = setting.section;
             let _ = write!(text, "\n[{section}]\n");

@@ -92,7 +92,7 @@ impl Sources<'_> {
                 secret
             }
             (None, Some(path)) => {
-                let read = look_for(&path, self.environment.credentials(), kind);
+                let read = self.look_for(&path, kind);
                 let secret = read.and_then(|(path, text)| from_file(&path, &text, kind, warnings));
                 secret.map_err(|what| draft.told(kind.file, &what))?
             }
@@ -100,39 +100,48 @@ impl Sources<'_> {
         };
         Ok(Some(found))
     }
-}
 
-/// A relative path is looked for among systemd's credentials first: their folder has another name
-/// each time, which no file could give.
-fn look_for(
-    path: &Path,
-    credentials: Option<&Path>,
-    kind: &Kind,
-) -> Result<(PathBuf, Text), String> {
-    let credential = credentials
-        .filter(|_| path.is_relative())
-        .map(|folder| folder.join(path));
-    let places = credential.iter().map(PathBuf::as_path).chain([path]);
-    for candidate in places {
-        match read(candidate) {
-            Ok(text) => return Ok((absolute(candidate), text)),
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => {
-                let path = absolute(candidate);
-                return Err(format!("cannot read {}: {error}", path.display()));
+    /// Reads the first of its [places](Self::places) that is there.
+    fn look_for(&self, path: &Path, kind: &Kind) -> Result<(PathBuf, Text), String> {
+        let places = self.places(path);
+        for place in &places {
+            match read(place) {
+                Ok(text) => return Ok((absolute(place), text)),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => {
+                    let place = absolute(place);
+                    return Err(format!("cannot read {}: {error}", place.display()));
+                }
             }
         }
+        let shown = places.iter().map(|it| absolute(it).display().to_string());
+        let found = match shown.collect::<Vec<_>>().as_slice() {
+            [place] => format!("no {place}"),
+            places => format!("neither {}", places.join(" nor ")),
+        };
+        let what = kind.name;
+        Err(format!("found {found}, expected a file that holds the {what}"))
     }
-    let path = absolute(path);
-    let path = path.display();
-    let what = kind.name;
-    Err(match credential {
-        Some(credential) => format!(
-            "found neither {} nor {path}, expected a file that holds the {what}",
-            credential.display(),
-        ),
-        None => format!("found no {path}, expected a file that holds the {what}"),
-    })
+
+    /// Where a path may lead, no place twice. A relative one is looked for among systemd's credentials first: their
+    /// folder has another name each time, which no file could give. Commands are not handed any, and may be run in
+    /// any folder, so it is looked for beside the configuration file as well.
+    fn places(&self, path: &Path) -> Vec<PathBuf> {
+        if path.is_absolute() {
+            return vec![path.to_owned()];
+        }
+        let credentials = self.environment.credentials();
+        let beside = self.file.and_then(Text::folder);
+        let within = |folder: Option<&Path>| folder.map(|folder| folder.join(path));
+        let all = [within(credentials), Some(path.to_owned()), within(beside)];
+        let mut places: Vec<PathBuf> = Vec::new();
+        for place in all.into_iter().flatten() {
+            if !places.iter().any(|it| absolute(it) == absolute(&place)) {
+                places.push(place);
+            }
+        }
+        places
+    }
 }
 
 /// What systemd has handed over, where nothing else names a secret.

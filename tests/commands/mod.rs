@@ -3,11 +3,13 @@
 
 mod as_root;
 mod backup;
+mod database;
 mod forged;
 mod formats;
 mod hostile;
 mod import;
 mod kept;
+mod migrate;
 mod reach;
 mod returning;
 mod stats;
@@ -26,6 +28,7 @@ use xmpp_private_storage::store::{
 };
 
 use crate::scripted::stage::{Stage, request};
+use crate::support::database::Database;
 
 /// The program in this folder, where its configuration file is. It needs no secret.
 fn program(folder: &Path) -> Command {
@@ -72,10 +75,23 @@ fn text(bytes: &[u8]) -> String {
 /// no store yet.
 fn place() -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
-    let toml = "[component]\njid = \"private.localhost\"\nserver = \"127.0.0.1:1\"\n\
-                secret_file = \"nowhere\"\n[storage]\npath = \"data\"\n";
-    fs::write(folder.path().join("component.toml"), toml).expect("a file");
+    configure(folder.path(), "path = \"data\"\n");
     folder
+}
+
+/// Has what the program does in this folder be about the data that is there: lines of the section `[storage]`, and
+/// sections below it.
+fn configure(folder: &Path, storage: &str) {
+    let toml = format!(
+        "[component]\njid = \"private.localhost\"\nserver = \"127.0.0.1:1\"\n\
+         secret_file = \"nowhere\"\n[storage]\n{storage}"
+    );
+    fs::write(folder.join("component.toml"), toml).expect("a file");
+}
+
+/// As [`configure`] takes it: this folder, and that database.
+fn with_database(path: &str, database: &Database) -> String {
+    format!("path = \"{path}\"\n{}", database.storage())
 }
 
 /// This user stores these elements, which succeeds.

@@ -26,6 +26,8 @@ pub struct Facts {
     pub unreachable: Vec<(String, String)>,
     /// Which standbys a commit waits for (`synchronous_standby_names`), if any.
     pub synchronous: Option<String>,
+    /// How many standbys, and others of their kind, are connected to the primary; `None` where the server does not say.
+    pub replicas: Option<i64>,
     /// Whether what the disk has changed is noticed; `None` where the server does not say.
     pub data_checksums: Option<bool>,
     /// Whether what is committed is on the disk; `None` where the server does not say.
@@ -100,6 +102,7 @@ async fn look(settings: Arc<Settings>) -> Result<Facts, OpenError> {
         standbys,
         unreachable,
         synchronous: Some(server.synchronous.clone()).filter(|it| !it.is_empty()),
+        replicas: None,
         data_checksums: None,
         fsync: None,
         format: None,
@@ -147,6 +150,7 @@ async fn fill(
             facts.data_checksums = row.try_get(0).map_err(useless)?;
             facts.fsync = row.try_get(1).map_err(useless)?;
             facts.may_create = row.try_get(2).map_err(useless)?;
+            facts.replicas = row.try_get(3).map_err(useless)?;
         }
     }
     let rows = wire
@@ -161,7 +165,8 @@ async fn fill(
 
 const POSTGRES: &str = "
 select current_setting('data_checksums') = 'on', current_setting('fsync') = 'on',
-  coalesce(has_schema_privilege(current_schema(), 'create'), false)";
+  coalesce(has_schema_privilege(current_schema(), 'create'), false),
+  (select count(*) from pg_stat_replication)";
 
 /// Those who have their connections by our name, without what we add to it.
 const INSTANCES: &str = "

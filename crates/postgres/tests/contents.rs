@@ -229,6 +229,7 @@ fn a_check_says_what_there_is_and_makes_nothing() {
         facts.version
     );
     assert_eq!(facts.synchronous.as_deref(), Some("FIRST 1 (b)"));
+    assert_eq!(facts.replicas, Some(1));
     assert_eq!(
         (facts.data_checksums, facts.fsync),
         (Some(true), Some(false))

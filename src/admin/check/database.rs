@@ -74,6 +74,13 @@ fn store(config: &Postgres, facts: &Facts) -> ((Sign, String), Result<(), u8>) {
 fn synchronous(config: &Postgres, facts: &Facts) -> ((Sign, String), Result<(), u8>) {
     let none = "there is no synchronous standby (synchronous_standby_names is empty)";
     match &facts.synchronous {
+        Some(standbys) if facts.replicas == Some(0) => {
+            let line = format!(
+                "sets wait for a synchronous standby ({standbys}), and none is connected: users are served when \
+                 one is, or when the primary waits for none any more"
+            );
+            ((Sign::Bad, line), Err(exit::UNAVAILABLE))
+        }
         Some(standbys) => {
             let line = format!("sets wait for a synchronous standby ({standbys})");
             ((Sign::Good, line), Ok(()))

@@ -16,7 +16,7 @@ use crate::store::{Change, ChangeSet, Owner, Quota, ReadError, SetError, Store};
 const ESTIMATE: Duration = Duration::from_secs(5);
 const COUNT: Duration = Duration::from_secs(3600);
 
-/// So much is put at once: many share a sync.
+/// So much is put at once, of each owner what they have and what is noted: many share a sync.
 const OWNERS: usize = 1024;
 const BYTES: usize = 4 * 1024 * 1024;
 
@@ -27,6 +27,8 @@ pub enum Trouble {
     NotEmpty,
     /// What is there already is a part of something else, which comes from there.
     Elsewhere(String),
+    /// The old store has itself only a part of what was to be moved into it.
+    Part,
     /// The old store cannot be read.
     From(OwnersError),
     /// The new one does not take it: why.
@@ -47,6 +49,10 @@ pub fn all(
     to: &Store,
     progress: &mut Progress,
 ) -> Result<Sum, Trouble> {
+    let is_part = noted(from).map_err(|error| OwnersError::Broken(error.to_string()))?;
+    if is_part.is_some() {
+        return Err(Trouble::Part);
+    }
     let put = Put::new(to);
     begin(name, &put, progress)?;
     let total = from.totals(ESTIMATE).unwrap_or_default();
@@ -71,20 +77,20 @@ pub fn all(
     Ok(sum)
 }
 
+/// Where what is being moved into a store comes from.
+fn noted(store: &Store) -> Result<Option<String>, ReadError> {
+    moving().map_or(Ok(None), |moving| store.note(&moving))
+}
+
 /// Notes that it has begun, and takes away what an earlier move has left.
 fn begin(name: &str, put: &Put<'_>, progress: &mut Progress) -> Result<(), Trouble> {
     let unreadable = |error: ReadError| Trouble::To(error.to_string());
-    let moving = moving();
-    let noted = match &moving {
-        Some(moving) => put.to.note(moving).map_err(unreadable)?,
-        None => None,
-    };
     let first = || put.to.owners(None, OWNERS).map_err(unreadable);
-    match noted {
+    match noted(put.to).map_err(unreadable)? {
         Some(other) if other != name => return Err(Trouble::Elsewhere(other)),
         Some(_) => {}
         None if !first()?.is_empty() => return Err(Trouble::NotEmpty),
-        None => return put.note(moving, Some(name.to_owned())),
+        None => return put.note(moving(), Some(name.to_owned())),
     }
     let mut removed = 0;
     loop {
@@ -141,11 +147,10 @@ impl<'s> Put<'s> {
             owner_data,
             note,
         } = document;
-        if let Some(note) = note {
-            self.bytes += note.len();
-            self.to.put_note(owner.clone(), Some(note), self.answer());
-            self.waiting += 1;
-        }
+        // Also where there is none: one that somebody has left there who has nothing any more would be believed.
+        self.bytes += note.as_ref().map_or(0, String::len);
+        self.to.put_note(owner.clone(), note, self.answer());
+        self.waiting += 1;
         let changes = owner_data.entries.into_iter().map(|entry| {
             self.bytes += entry.value.text.len();
             Change {
@@ -163,7 +168,7 @@ impl<'s> Put<'s> {
             self.to.submit(set, self.answer());
             self.waiting += 1;
         }
-        match self.waiting >= OWNERS || self.bytes >= BYTES {
+        match self.waiting >= 2 * OWNERS || self.bytes >= BYTES {
             true => self.wait(),
             false => Ok(()),
         }
@@ -288,6 +293,25 @@ mod tests {
         note(&to, "u1@h", Some("old"));
         moved(&from, &to).unwrap();
         assert_eq!(content(&to), content(&from));
+        assert_eq!(to.note(&moving().unwrap()), Ok(None));
+    }
+
+    /// Such a note says which rooms were in step, and what is not there any more was then deleted.
+    #[test]
+    fn what_was_noted_about_somebody_who_has_left_is_not_believed() {
+        let (from, to) = (filled(), Store::by_caller());
+        note(&to, "u1@h", Some("old"));
+        moved(&from, &to).unwrap();
+        assert_eq!(content(&to), content(&from));
+    }
+
+    /// A move into it was cut short, and the way back would have made a whole of the part.
+    #[test]
+    fn a_part_is_not_moved_on() {
+        let (from, to) = (filled(), Store::by_caller());
+        note(&from, moving().unwrap().as_str(), Some("postgres"));
+        assert_eq!(moved(&from, &to).err(), Some(Trouble::Part));
+        assert!(content(&to).is_empty());
         assert_eq!(to.note(&moving().unwrap()), Ok(None));
     }
 

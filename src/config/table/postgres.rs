@@ -8,122 +8,114 @@ use super::super::value::{Given, Wrong};
 use super::{Setting, Value, path};
 use crate::link::{self, Fingerprint, Trust};
 
-/// Each is waited for in its turn, so that a list without end would be a wait without end.
+/// Each look at them is a connection to every one.
 const MOST_HOSTS: usize = 16;
 
-pub(super) const HOSTS: Setting = setting!(
-    storage.postgres.hosts,
-    Value::Sample("[\"db1.example.org\", \"db2.example.org\"]"),
-    by | config | postgres(config).map(|it| &it.hosts),
-    "Where the database is: host or host:port, 5432 if no port is said, or the folder of a socket on \
-     this machine, such as \"/run/postgresql\". They are tried one by one until one is the primary, so \
-     name all that may become it.",
-    |given| hosts(given)?
-);
-
-pub(super) const DATABASE: Setting = setting!(
-    storage.postgres.database,
-    Value::PostgresDefault("\"private_storage\""),
-    by | config | postgres(config).map(|it| &it.database),
-    "The database, which must exist. The component makes its tables in it.",
-    |given| given.text("the name of a database", name)?
-);
-
-pub(super) const USER: Setting = setting!(
-    storage.postgres.user,
-    Value::PostgresDefault("\"private_storage\""),
-    by | config | postgres(config).map(|it| &it.user),
-    "The user of the database to log in as. It must have the right to create tables there.",
-    |given| given.text("the name of a user of the database", name)?
-);
-
-pub(super) const PASSWORD: Setting = setting!(
-    storage.postgres.password,
-    Value::Sample("\"change me\""),
-    by | config | postgres(config).map(password),
-    "The password of that user, if the database asks for one. Keep the file that it is in to yourself: \
-     chmod 600.",
-    |given| {
-        // Whether it will do is for `secret` to say, once it is known which one counts.
-        let expected = "the password as a string in quotes";
-        Some(given.text(expected, |text| Some(text.into()))?)
-    }
-);
-
-pub(super) const PASSWORD_FILE: Setting = setting!(
-    storage.postgres.password_file,
-    Value::Sample("\"database-password\""),
-    by | _config | "what counts is the password, wherever it comes from",
-    "A file that holds the password, in place of storage.postgres.password. It must not be a pipe; \
-     systemd's credentials are found by their name.",
-    |given| Some(given.text("the path of a file", path)?)
-);
-
-pub(super) const TLS: Setting = setting!(
-    storage.postgres.tls,
-    Value::PostgresDefault("\"off\""),
-    by | config | tls(config).is_some(),
-    "\"on\": connections to the database are encrypted with TLS; the certificate of each host must be \
-     signed by a CA that the system trusts, or be as storage.postgres.tls_ca_file or \
-     storage.postgres.tls_pin_sha256 says. \"off\": they are not encrypted: keep them on one machine or \
-     one private network.",
-    |given| given.choice(&[("off", false), ("on", true)])?
-);
-
-pub(super) const TLS_CA_FILE: Setting = setting!(
-    storage.postgres.tls_ca_file,
-    Value::Sample("\"/etc/xmpp-private-storage/database-ca.pem\""),
-    by | config | trust(config).and_then(Trust::ca_file),
-    "A file with CA certificates in PEM: with TLS, one of them must have signed the certificate of \
-     each host, instead of one that the system trusts.",
-    |given| Some(given.text("the path of a file", path)?)
-);
-
-pub(super) const TLS_PIN_SHA256: Setting = setting!(
-    storage.postgres.tls_pin_sha256,
-    Value::Sample(
-        "\"00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF\""
+pub(super) const SETTINGS: &[Setting] = &[
+    setting!(
+        storage.postgres.hosts,
+        Value::Sample("[\"db1.example.org\", \"db2.example.org\"]"),
+        by | config | postgres(config).map(|it| &it.hosts),
+        "Where the database is: host or host:port, 5432 if no port is said, or the folder of a \
+         socket on this machine, such as \"/run/postgresql\". All are asked which of them is the \
+         primary, and that one is used, so name all that may become it.",
+        |given| hosts(given)?
     ),
-    by | config | trust(config).and_then(Trust::pin),
-    "The SHA-256 fingerprint of the one certificate that all hosts may have with TLS, whatever its \
-     name, dates and signer.",
-    |given| {
-        let expected = "the SHA-256 fingerprint of a certificate: 64 hexadecimal digits, with or \
-                        without colons";
-        Some(given.text(expected, Fingerprint::parse)?)
-    }
-);
-
-pub(super) const TLS_NAME: Setting = setting!(
-    storage.postgres.tls_name,
-    Value::Sample("\"db.example.org\""),
-    by | config | tls(config).and_then(|tls| tls.name.as_ref()),
-    "The name that the certificates of all hosts must have with TLS, if that is not the name of each \
-     in storage.postgres.hosts.",
-    |given| {
-        let expected = "the name that the certificates have, such as \"db.example.org\"";
-        Some(given.text(expected, link::certificate_name)?)
-    }
-);
-
-pub(super) const CONNECTIONS: Setting = setting!(
-    storage.postgres.connections,
-    Value::PostgresDefault("4"),
-    by | config | postgres(config).map(|it| it.connections),
-    "How many connections to the database are kept. More help if it is far away.",
-    |given| given.whole(2..=16, "a number of connections")?
-);
-
-pub(super) const REQUIRE_SYNCHRONOUS: Setting = setting!(
-    storage.postgres.require_synchronous,
-    Value::PostgresDefault("false"),
-    by | config | postgres(config).map(|it| it.require_synchronous),
-    "true: a primary that has no synchronous standby (its synchronous_standby_names is empty) is not \
-     used, so that nothing is answered as stored that is on one machine alone: until it has one, the \
-     component is not ready and refuses requests for the moment. false: a set is stored when the \
-     database says so.",
-    |given| given.truth()?
-);
+    setting!(
+        storage.postgres.database,
+        Value::PostgresDefault("\"private_storage\""),
+        by | config | postgres(config).map(|it| &it.database),
+        "The database, which must exist. The component makes its tables in it.",
+        |given| given.text("the name of a database", name)?
+    ),
+    setting!(
+        storage.postgres.user,
+        Value::PostgresDefault("\"private_storage\""),
+        by | config | postgres(config).map(|it| &it.user),
+        "The user of the database to log in as. It must have the right to create tables there.",
+        |given| given.text("the name of a user of the database", name)?
+    ),
+    setting!(
+        storage.postgres.password,
+        Value::Sample("\"change me\""),
+        by | config | postgres(config).map(password),
+        "The password of that user, if the database asks for one. Keep the file that it is in to \
+         yourself: chmod 600.",
+        |given| {
+            // Whether it will do is for `secret` to say, once it is known which one counts.
+            let expected = "the password as a string in quotes";
+            Some(given.text(expected, |text| Some(text.into()))?)
+        }
+    ),
+    setting!(
+        storage.postgres.password_file,
+        Value::Sample("\"database-password\""),
+        by | _config | "what counts is the password, wherever it comes from",
+        "A file that holds the password, in place of storage.postgres.password. It is looked for as \
+         component.secret_file is, and must not be a pipe.",
+        |given| Some(given.text("the path of a file", path)?)
+    ),
+    setting!(
+        storage.postgres.tls,
+        Value::PostgresDefault("\"off\""),
+        by | config | tls(config).is_some(),
+        "\"on\": connections to the database are encrypted with TLS; the certificate of each host \
+         must be signed by a CA that the system trusts, or be as storage.postgres.tls_ca_file or \
+         storage.postgres.tls_pin_sha256 says. \"off\": they are not encrypted: keep them on one \
+         machine or one private network.",
+        |given| given.choice(&[("off", false), ("on", true)])?
+    ),
+    setting!(
+        storage.postgres.tls_ca_file,
+        Value::Sample("\"/etc/xmpp-private-storage/database-ca.pem\""),
+        by | config | trust(config).and_then(Trust::ca_file),
+        "A file with CA certificates in PEM: with TLS, one of them must have signed the \
+         certificate of each host, instead of one that the system trusts.",
+        |given| Some(given.text("the path of a file", path)?)
+    ),
+    setting!(
+        storage.postgres.tls_pin_sha256,
+        Value::Sample(
+            "\"00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF\""
+        ),
+        by | config | trust(config).and_then(Trust::pin),
+        "The SHA-256 fingerprint of the one certificate that all hosts may have with TLS, whatever \
+         its name, dates and signer.",
+        |given| {
+            let expected = "the SHA-256 fingerprint of a certificate: 64 hexadecimal digits, with or \
+                            without colons";
+            Some(given.text(expected, Fingerprint::parse)?)
+        }
+    ),
+    setting!(
+        storage.postgres.tls_name,
+        Value::Sample("\"db.example.org\""),
+        by | config | tls(config).and_then(|tls| tls.name.as_ref()),
+        "The name that the certificates of all hosts must have with TLS, if that is not the name \
+         of each in storage.postgres.hosts.",
+        |given| {
+            let expected = "the name that the certificates have, such as \"db.example.org\"";
+            Some(given.text(expected, link::certificate_name)?)
+        }
+    ),
+    setting!(
+        storage.postgres.connections,
+        Value::PostgresDefault("4"),
+        by | config | postgres(config).map(|it| it.connections),
+        "How many connections to the database are kept. More help if it is far away.",
+        |given| given.whole(2..=16, "a number of connections")?
+    ),
+    setting!(
+        storage.postgres.require_synchronous,
+        Value::PostgresDefault("false"),
+        by | config | postgres(config).map(|it| it.require_synchronous),
+        "true: a primary that has no synchronous standby (its synchronous_standby_names is empty) \
+         is not used, so that nothing is answered as stored that is on one machine alone: until it \
+         has one, the component is not ready and refuses requests for the moment. false: a set is \
+         stored when the database says so.",
+        |given| given.truth()?
+    ),
+];
 
 fn hosts(given: &Given<'_>) -> Result<Vec<DatabaseHost>, Wrong> {
     let list = "a list of hosts, such as [\"db1.example.org\", \"db2.example.org\"]";

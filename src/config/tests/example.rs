@@ -61,14 +61,14 @@ fn it_is_what_the_table_says() {
 /// The reference and the manual page show each setting under a heading of its own.
 #[test]
 fn every_setting_says_what_it_is_for() {
-    for setting in SETTINGS {
+    for setting in settings() {
         assert!(!setting.about.is_empty(), "{setting}");
     }
 }
 
 #[test]
 fn every_default_is_taken() {
-    for setting in SETTINGS {
+    for setting in settings() {
         if let Value::Default(value) | Value::PostgresDefault(value) = setting.value {
             let given = Given::Variable(value.trim_matches('"'));
             let taken = (setting.set)(&mut Draft::default(), &given);

@@ -208,6 +208,18 @@ fn the_password_comes_from_a_setting_or_a_file() {
     assert_eq!(password(config).as_deref(), Some("from a file"));
 }
 
+/// Whoever makes backups at night, with systemd's timer, is in no folder in particular and has no credentials.
+#[test]
+fn a_relative_file_is_found_beside_the_configuration() {
+    let folder = Folder::new();
+    folder.file("password-beside", "from a file\n");
+    let named = format!("{HOSTS}password_file = \"password-beside\"\n");
+    assert_eq!(
+        password(config(&folder, &named)).as_deref(),
+        Some("from a file")
+    );
+}
+
 #[test]
 fn a_password_that_will_not_do_is_refused() {
     let folder = Folder::new();

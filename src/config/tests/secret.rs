@@ -92,6 +92,32 @@ fn systemd_hands_over_what_nothing_else_names() {
 }
 
 #[test]
+fn a_relative_file_is_found_beside_the_configuration() {
+    let folder = Folder::new();
+    folder.file("secret-beside", "from a file\n");
+    assert_eq!(secret(by_file(&folder, "secret-beside")), "from a file");
+    // The service has what was handed to it.
+    let credentials = Folder::new();
+    credentials.file("secret-beside", "handed over\n");
+    let path = credentials.0.path().display().to_string();
+    let variables = [
+        ("PRIVATE_STORAGE_COMPONENT_SECRET_FILE", "secret-beside"),
+        ("CREDENTIALS_DIRECTORY", path.as_str()),
+    ];
+    assert_eq!(secret(folder.load(JID, &variables)), "handed over");
+    let here = std::env::current_dir().expect("a folder");
+    assert_eq!(
+        folder.told(by_file(&folder, "missing")),
+        format!(
+            "PRIVATE_STORAGE_COMPONENT_SECRET_FILE: found neither {}/missing nor missing, expected a file that \
+             holds the secret",
+            here.display()
+        ),
+        "the second one in the folder of the configuration, whose name is cut away here"
+    );
+}
+
+#[test]
 fn a_secret_that_will_not_do_is_refused() {
     let folder = Folder::new();
     let inline = |value: &str| folder.load(&format!("{JID}component.secret = \"{value}\"\n"), &[]);

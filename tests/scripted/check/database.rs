@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use xps_postgres_testing::{DATABASE, Pair, Server, USER, path, program};
 
+use crate::support::clock::eventually;
 use crate::support::component::{Options, check};
 use crate::support::ports;
 
@@ -91,6 +92,18 @@ fn a_standby_alone_or_a_primary_alone() {
         .iter()
         .any(|it| it.starts_with("! database: there is no synchronous standby"));
     assert!(warned, "{lines:?}");
+}
+
+#[test]
+fn a_standby_that_is_waited_for_and_has_gone() {
+    let mut pair = Pair::start();
+    pair.b.kill();
+    let [a, b] = [pair.a.port(), pair.b.port()];
+    let replicas = "select count(*) from pg_stat_replication";
+    eventually("it has gone", || pair.a.sql(DATABASE, replicas) == "0");
+    let said = refusal(&at(&[a, b], DATABASE, USER, ""), 69);
+    let waits = "sets wait for a synchronous standby (FIRST 1 (b)), and none is connected";
+    assert!(said.starts_with(waits), "{said}");
 }
 
 #[test]

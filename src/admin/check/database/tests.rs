@@ -21,6 +21,7 @@ fn facts() -> Facts {
         standbys: vec!["db2:5432".to_owned()],
         unreachable: Vec::new(),
         synchronous: Some("db2".to_owned()),
+        replicas: Some(1),
         data_checksums: Some(true),
         fsync: Some(true),
         format: Some(1),
@@ -117,6 +118,25 @@ fn a_standby_that_is_required_and_missing_is_bad() {
                 storage.postgres.require_synchronous is true: users are served when there is one";
     assert!(lines.contains(&(Sign::Bad, line.to_owned())), "{lines:?}");
     assert_eq!(judged(&required, &facts()).1, Ok(()));
+}
+
+/// A check said that all was well while every set waited.
+#[test]
+fn a_standby_that_is_waited_for_and_is_not_there_is_bad() {
+    let waiting = Facts {
+        replicas: Some(0),
+        ..facts()
+    };
+    let (lines, code) = judged(&config(), &waiting);
+    assert_eq!(code, Err(exit::UNAVAILABLE));
+    let line = "sets wait for a synchronous standby (db2), and none is connected: users are served when one \
+                is, or when the primary waits for none any more";
+    assert!(lines.contains(&(Sign::Bad, line.to_owned())), "{lines:?}");
+    let silent = Facts {
+        replicas: None,
+        ..facts()
+    };
+    assert_eq!(judged(&config(), &silent).1, Ok(()));
 }
 
 #[test]
