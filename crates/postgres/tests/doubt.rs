@@ -33,7 +33,7 @@ impl Stage {
         }
     }
 
-    /// Has this done, and the answer lost.
+    /// Has this done for one who is known, and the answer lost.
     fn lose_answer(&self, address: &str, changes: Vec<Change>) -> Receiver<Result<(), SetError>> {
         let stamps = || {
             let of = format!("select coalesce(max(stamp), 0) from xps_owner where owner = '{address}'");
@@ -64,6 +64,8 @@ impl Stage {
 #[test]
 fn who_was_begun_and_removed_is_not_begun_again() {
     let stage = Stage::new();
+    // Who asks in vain knows that there is nobody.
+    set(&stage.deaf, "a@x", vec![change("n", "a", None)]);
     let answer = stage.lose_answer("a@x", vec![change("n", "a", Some("1"))]);
     assert_eq!(get(&stage.other, "a@x", "n", None), "1");
     remove(&stage.other, "a@x");
@@ -80,7 +82,7 @@ fn who_was_begun_and_removed_is_not_begun_again() {
 fn what_another_is_about_to_write_is_not_written_over() {
     let stage = Stage::new();
     let two = |text| vec![change("n", "a", Some(text)), change("n", "b", Some(text))];
-    set(&stage.other, "a@x", two("0"));
+    set(&stage.deaf, "a@x", two("0"));
     // With a delete, it is a transaction.
     let changes = vec![change("n", "a", Some("1")), change("n", "b", None)];
     let answer = stage.lose_answer("a@x", changes);

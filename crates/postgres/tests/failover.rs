@@ -132,7 +132,7 @@ fn what_an_old_primary_does_not_write_is_no_proof() {
     assert_eq!(try_set(&other, "a@x", "new"), Ok(()));
     let (done, answer) = mpsc::channel();
     let was = Some("what nobody has noted".to_owned());
-    idle.put_note_if(owner("a@x"), was, None, move |result| {
+    idle.put_note_if(owner("a@x"), was, Some("x".to_owned()), move |result| {
         done.send(result).unwrap();
     });
     assert_eq!(answer.recv().unwrap(), Err(SetError::Outdated));
