@@ -48,6 +48,11 @@ pub enum StartError {
          `xmpp-private-storage migrate` again, which finishes it"
     )]
     Unfinished,
+    #[error(
+        "a backup is being restored into this store, or that was cut short, so it may hold only a part: restore it into \
+         another database, and name that in storage.postgres.database"
+    )]
+    HalfRestored,
     #[error("the store was opened, and cannot be read: {0}")]
     Unreadable(ReadError),
     /// The system refuses threads or descriptors.
@@ -115,7 +120,7 @@ fn wait_for_database(config: &Config) -> Result<Store, StartError> {
         loop {
             match is_whole(&waiting) {
                 Err(StartError::Unreadable(ReadError::Unreachable)) => thread::sleep(AGAIN),
-                Err(unfinished @ StartError::Unfinished) => {
+                Err(unfinished @ (StartError::Unfinished | StartError::HalfRestored)) => {
                     tracing::error!("{unfinished}");
                     std::process::exit(unfinished.exit_code().into());
                 }
@@ -130,11 +135,15 @@ fn wait_for_database(config: &Config) -> Result<Store, StartError> {
 /// Whether all that belongs into a store is there, as far as that is noted.
 fn is_whole(store: &Store) -> Result<(), StartError> {
     let moving = moving().map_or(Ok(None), |moving| store.note(&moving));
-    match moving.map_err(StartError::Unreadable)? {
+    match moving.map_err(StartError::Unreadable)?.as_deref() {
         None => Ok(()),
+        Some(BACKUP) => Err(StartError::HalfRestored),
         Some(_) => Err(StartError::Unfinished),
     }
 }
+
+/// What is noted there while a backup is restored.
+pub const BACKUP: &str = "backup";
 
 /// Under whose name it is noted in a store that data is being moved into it: nobody's, as no address is like this.
 #[must_use]
