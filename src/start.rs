@@ -45,9 +45,9 @@ pub enum StartError {
     /// Only a part of the data is there.
     #[error(
         "data is being moved into this store, or that was cut short, so it may hold only a part: run \
-         `xmpp-private-storage migrate` again, which finishes it"
+         `xmpp-private-storage migrate --to {to}` again, which finishes it"
     )]
-    Unfinished,
+    Unfinished { to: &'static str },
     #[error(
         "a backup is being restored into this store, or that was cut short, so it may hold only a part: restore it into \
          another database, and name that in storage.postgres.database"
@@ -120,7 +120,7 @@ fn wait_for_database(config: &Config) -> Result<Store, StartError> {
         loop {
             match is_whole(&waiting) {
                 Err(StartError::Unreadable(ReadError::Unreachable)) => thread::sleep(AGAIN),
-                Err(unfinished @ (StartError::Unfinished | StartError::HalfRestored)) => {
+                Err(unfinished @ (StartError::Unfinished { .. } | StartError::HalfRestored)) => {
                     tracing::error!("{unfinished}");
                     std::process::exit(unfinished.exit_code().into());
                 }
@@ -133,19 +133,22 @@ fn wait_for_database(config: &Config) -> Result<Store, StartError> {
 }
 
 /// Whether all that belongs into a store is there, as far as that is noted.
-fn is_whole(store: &Store) -> Result<(), StartError> {
+pub fn is_whole(store: &Store) -> Result<(), StartError> {
     let moving = moving().map_or(Ok(None), |moving| store.note(&moving));
     match moving.map_err(StartError::Unreadable)?.as_deref() {
         None => Ok(()),
         Some(BACKUP) => Err(StartError::HalfRestored),
-        Some(_) => Err(StartError::Unfinished),
+        Some(SLED) => Err(StartError::Unfinished { to: POSTGRES }),
+        Some(_) => Err(StartError::Unfinished { to: SLED }),
     }
 }
 
-/// What is noted there while a backup is restored.
+/// What is noted in a store while something is put into it: where that comes from.
+pub const SLED: &str = "sled";
+pub const POSTGRES: &str = "postgres";
 pub const BACKUP: &str = "backup";
 
-/// Under whose name it is noted in a store that data is being moved into it: nobody's, as no address is like this.
+/// Under whose name it is noted: nobody's, as no address is like this.
 #[must_use]
 pub fn moving() -> Option<Owner> {
     Owner::new("//moving")

@@ -132,7 +132,7 @@ fn what_a_move_has_left_that_was_killed_is_used_by_nobody_and_moved_anew() {
     assert!(said.contains("it may hold only a part"), "{said}");
     configure(folder, &with_database("back", &database));
     let said = refused(folder, &["migrate", "--to", "sled"], 74);
-    assert!(said.contains("is not whole: "), "{said}");
+    assert!(said.contains("`xmpp-private-storage migrate --to postgres` again"), "{said}");
 
     configure(folder, &with_database("data", &database));
     done(folder, &["migrate", "--to", "postgres"]);
