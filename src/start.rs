@@ -45,9 +45,14 @@ pub enum StartError {
     /// Only a part of the data is there.
     #[error(
         "data is being moved into this store, or that was cut short, so it may hold only a part: run \
-         `xmpp-private-storage migrate` again, which finishes it"
+         `xmpp-private-storage migrate --to {to}` again, which finishes it"
     )]
-    Unfinished,
+    Unfinished { to: &'static str },
+    #[error(
+        "a backup is being restored into this store, or that was cut short, so it may hold only a part: restore it into \
+         another database, and name that in storage.postgres.database"
+    )]
+    HalfRestored,
     #[error("the store was opened, and cannot be read: {0}")]
     Unreadable(ReadError),
     /// The system refuses threads or descriptors.
@@ -115,7 +120,7 @@ fn wait_for_database(config: &Config) -> Result<Store, StartError> {
         loop {
             match is_whole(&waiting) {
                 Err(StartError::Unreadable(ReadError::Unreachable)) => thread::sleep(AGAIN),
-                Err(unfinished @ StartError::Unfinished) => {
+                Err(unfinished @ (StartError::Unfinished { .. } | StartError::HalfRestored)) => {
                     tracing::error!("{unfinished}");
                     std::process::exit(unfinished.exit_code().into());
                 }
@@ -128,15 +133,22 @@ fn wait_for_database(config: &Config) -> Result<Store, StartError> {
 }
 
 /// Whether all that belongs into a store is there, as far as that is noted.
-fn is_whole(store: &Store) -> Result<(), StartError> {
+pub fn is_whole(store: &Store) -> Result<(), StartError> {
     let moving = moving().map_or(Ok(None), |moving| store.note(&moving));
-    match moving.map_err(StartError::Unreadable)? {
+    match moving.map_err(StartError::Unreadable)?.as_deref() {
         None => Ok(()),
-        Some(_) => Err(StartError::Unfinished),
+        Some(BACKUP) => Err(StartError::HalfRestored),
+        Some(SLED) => Err(StartError::Unfinished { to: POSTGRES }),
+        Some(_) => Err(StartError::Unfinished { to: SLED }),
     }
 }
 
-/// Under whose name it is noted in a store that data is being moved into it: nobody's, as no address is like this.
+/// What is noted in a store while something is put into it: where that comes from.
+pub const SLED: &str = "sled";
+pub const POSTGRES: &str = "postgres";
+pub const BACKUP: &str = "backup";
+
+/// Under whose name it is noted: nobody's, as no address is like this.
 #[must_use]
 pub fn moving() -> Option<Owner> {
     Owner::new("//moving")

@@ -7,6 +7,7 @@
 
 use std::ops::Deref;
 use std::path::Path;
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -19,8 +20,8 @@ use crate::logs;
 use crate::owners::wire::RemoteStore;
 use crate::owners::{LocalStore, Owners, OwnersError};
 use crate::postgres::Facts;
-use crate::start::{StartError, look_at, open_store};
-use crate::store::{OpenError, Store};
+use crate::start::{BACKUP, StartError, look_at, moving, open_store};
+use crate::store::{OpenError, SetError, Store};
 
 /// How long a service that has the store may take until it can be asked: it starts, or it stops.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -38,6 +39,24 @@ impl Data {
     /// Whether they are in a database, which takes care of its own files.
     pub fn is_database(&self) -> bool {
         self.opened.as_ref().is_some_and(Store::is_shared)
+    }
+
+    /// Keeps everybody else from using a database that has only a part yet of what is restored into it; or no more. A
+    /// folder is kept by its lock.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be noted.
+    pub fn set_restoring(&self, is_so: bool) -> Result<(), OwnersError> {
+        let store = self.opened.as_ref().filter(|it| it.is_shared());
+        let Some((store, moving)) = store.zip(moving()) else {
+            return Ok(());
+        };
+        let (done, answer) = mpsc::channel();
+        let text = is_so.then(|| BACKUP.to_owned());
+        store.put_note(moving, text, move |result| drop(done.send(result)));
+        let noted = answer.recv().unwrap_or(Err(SetError::Failed));
+        noted.map_err(|error| OwnersError::Broken(error.to_string()))
     }
 
     fn of(store: Store, here: LocalStore) -> Self {

@@ -15,7 +15,7 @@ use crate::config::{Config, Engine};
 use crate::exit;
 use crate::logs;
 use crate::owners::OwnersError;
-use crate::start::{open_database, open_folder};
+use crate::start::{POSTGRES, SLED, is_whole, open_database, open_folder};
 use crate::store::Store;
 use moving::Trouble;
 
@@ -38,8 +38,8 @@ fn migrate(config: &Config, to: To) -> Result<u8, u8> {
     let (folder, database) = open(config, to)?;
     let path = config.storage.path.display();
     let (from, store) = match to {
-        To::Postgres => (("sled", &folder), &database),
-        To::Sled => (("postgres", &database), &folder),
+        To::Postgres => ((SLED, &folder), &database),
+        To::Sled => ((POSTGRES, &database), &folder),
     };
     let mut progress = Progress::anywhere();
     let moved = moving::all(from, store, &mut progress);
@@ -100,22 +100,25 @@ fn open(config: &Config, to: To) -> Result<(Store, Store), u8> {
         (To::Sled, None) => Err(data::no_store(config)),
         _ => open_database(config).map_err(not_opened),
     });
-    match database {
-        Ok(database) => Ok((sled, database)),
-        Err(code) => {
-            sled.close();
-            Err(code)
-        }
+    let database = database.inspect_err(|_| sled.close())?;
+    let from = match to {
+        To::Postgres => &sled,
+        To::Sled => &database,
+    };
+    // A part would be taken for the whole.
+    if let Err(error) = is_whole(from) {
+        sled.close();
+        database.close();
+        return Err(not_opened(error));
     }
+    Ok((sled, database))
 }
 
 /// Says why not everything was moved; the exit code for it.
 fn refused(config: &Config, to: To, trouble: &Trouble) -> u8 {
-    let database = data::place(config);
-    let folder = format!("store in {}", config.storage.path.display());
-    let (source, place) = match to {
-        To::Postgres => (folder, database),
-        To::Sled => (database, folder),
+    let place = match to {
+        To::Postgres => data::place(config),
+        To::Sled => format!("store in {}", config.storage.path.display()),
     };
     match trouble {
         Trouble::NotEmpty => {
@@ -131,16 +134,6 @@ fn refused(config: &Config, to: To, trouble: &Trouble) -> u8 {
             "into the {place} something else was being moved (from {from}), and is not whole: move it away, or make \
              another"
         )),
-        Trouble::Part => {
-            let back = match to {
-                To::Postgres => "sled",
-                To::Sled => "postgres",
-            };
-            logs::error(format_args!(
-                "the {source} is not whole: data was being moved into it, and that was cut short; all of it is still \
-                 where it came from: finish that with `migrate --to {back}`, or go on with what is there"
-            ));
-        }
         Trouble::From(OwnersError::Refused(why) | OwnersError::Broken(why))
         | Trouble::To(why)
         | Trouble::Differs(why) => logs::error(format_args!(

@@ -1,9 +1,14 @@
 //! The commands where a database has the data: they go to it beside all instances, from whichever machine.
 
 use std::fs;
+use std::path::Path;
+use std::process::Stdio;
 
-use super::{all_in, configure, data, done, place, refused, stopped, store, with_database};
+use super::{
+    all_in, configure, data, done, place, program, refused, stopped, store, with_database,
+};
 use crate::scripted::stage::Stage;
+use crate::support::clock::eventually;
 use crate::support::database::Database;
 
 /// An instance that serves users of this database, with what they have stored.
@@ -15,6 +20,43 @@ fn serving(database: &Database) -> Stage {
     }
     stage.store("<a xmlns='urn:a'>alice</a>");
     stage
+}
+
+/// Has the program make its tables, and end.
+pub fn begin(database: &Database) {
+    let mut stage = Stage::configured(|options| options.storage = database.storage());
+    assert!(stage.component.stop().success());
+}
+
+/// Whoever puts this owner there waits, until they are [ended](end_all).
+pub fn stop_at(database: &Database, owner: &str) {
+    database.sql(&format!(
+        "create function wait() returns trigger language plpgsql as $$ begin \
+         if new.owner = '{owner}' then perform pg_sleep(600); end if; return new; end $$; \
+         create trigger wait before insert on xps_owner for each row execute function wait()"
+    ));
+}
+
+/// Whoever is connected is so no more, and nobody waits.
+pub fn end_all(database: &Database) {
+    database.sql(
+        "select pg_terminate_backend(pid) from pg_stat_activity \
+         where datname = current_database() and pid <> pg_backend_pid()",
+    );
+    database.sql("drop function wait() cascade");
+}
+
+/// Begins this, and kills it when there is this much.
+pub fn cut_short(folder: &Path, arguments: &[&str], mut is_enough: impl FnMut() -> bool) {
+    let mut child = program(folder)
+        .args(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program runs");
+    eventually("it is under way", || is_enough());
+    child.kill().expect("a child");
+    child.wait().expect("its end");
 }
 
 #[test]
@@ -105,6 +147,29 @@ fn nothing_is_restored_while_an_instance_is_connected() {
     assert!(serving.component.stop().success());
     done(place.path(), &["restore", backup]);
     assert_eq!(database.sql("select count(*) from xps_owner"), "3");
+}
+
+#[test]
+fn what_a_restore_has_left_that_was_killed_is_used_by_nobody() {
+    let stage = stopped();
+    let sled = stage.component.folder();
+    done(sled, &["backup", "all.backup"]);
+    let backup = sled.join("all.backup");
+    let backup = backup.to_str().expect("UTF-8");
+    let (place, database) = (place(), Database::start());
+    let folder = place.path();
+    begin(&database);
+    stop_at(&database, "otto@test2.localhost");
+    configure(folder, &with_database("data", &database));
+    cut_short(folder, &["restore", backup], || {
+        let waiting = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'";
+        database.sql(waiting) == "1"
+    });
+    end_all(&database);
+    for command in [&["stats"][..], &["restore", backup], &["migrate", "--to", "sled"]] {
+        let said = refused(folder, command, 74);
+        assert!(said.contains("a backup is being restored into this store"), "{said}");
+    }
 }
 
 #[test]

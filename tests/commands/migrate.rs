@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Stdio;
 use std::sync::mpsc;
 
 use xmpp_private_storage::store::{Change, ChangeSet, Owner, Quota, Value};
 
-use super::{configure, done, open, place, program, refused, with_database};
+use super::database::{begin, cut_short, end_all, stop_at};
+use super::{configure, done, open, place, refused, with_database};
 use crate::scripted::stage::Stage;
 use crate::support::clock::eventually;
 use crate::support::component::{Component, Options, check};
@@ -72,12 +72,6 @@ fn tables(database: &Database) -> String {
     database.sql("select count(*) from pg_tables where schemaname = 'public'")
 }
 
-/// Has the program make its tables, and end.
-fn begin(database: &Database) {
-    let mut stage = Stage::configured(|options| options.storage = database.storage());
-    assert!(stage.component.stop().success());
-}
-
 #[test]
 fn everything_moves_into_a_database_and_back() {
     let (place, database) = (place(), Database::start());
@@ -117,26 +111,12 @@ fn what_a_move_has_left_that_was_killed_is_used_by_nobody_and_moved_anew() {
     fill(folder);
     let before = backup(folder);
     begin(&database);
-    database.sql(&format!(
-        "create function wait() returns trigger language plpgsql as $$ begin \
-         if new.owner = '{LAST}' then perform pg_sleep(600); end if; return new; end $$; \
-         create trigger wait before insert on xps_owner for each row execute function wait()"
-    ));
+    stop_at(&database, LAST);
     configure(folder, &with_database("data", &database));
-    let mut migrate = program(folder)
-        .args(["migrate", "--to", "postgres"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the program runs");
-    eventually("it is under way", || rows(&database, "xps_owner") >= 1024);
-    migrate.kill().expect("a child");
-    migrate.wait().expect("its end");
-    database.sql(
-        "select pg_terminate_backend(pid) from pg_stat_activity \
-         where datname = current_database() and pid <> pg_backend_pid()",
-    );
-    database.sql("drop function wait() cascade");
+    cut_short(folder, &["migrate", "--to", "postgres"], || {
+        rows(&database, "xps_owner") >= 1024
+    });
+    end_all(&database);
     assert!(rows(&database, "xps_owner") < OWNERS);
 
     let mut options = Options::at(ports::address(1));
@@ -152,7 +132,7 @@ fn what_a_move_has_left_that_was_killed_is_used_by_nobody_and_moved_anew() {
     assert!(said.contains("it may hold only a part"), "{said}");
     configure(folder, &with_database("back", &database));
     let said = refused(folder, &["migrate", "--to", "sled"], 74);
-    assert!(said.contains("is not whole: "), "{said}");
+    assert!(said.contains("`xmpp-private-storage migrate --to postgres` again"), "{said}");
 
     configure(folder, &with_database("data", &database));
     done(folder, &["migrate", "--to", "postgres"]);

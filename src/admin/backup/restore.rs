@@ -65,6 +65,7 @@ fn put_back(config: &Config, file: &Path, leave_out_bad: bool) -> Result<u8, u8>
         ));
         return Err(exit::STORE);
     }
+    data.set_restoring(true).map_err(|it| data::told(&it))?;
     let mut progress = Progress::on_terminal();
     let mut put = Sum::default();
     let mut refused = None;
@@ -101,6 +102,10 @@ fn put_back(config: &Config, file: &Path, leave_out_bad: bool) -> Result<u8, u8>
         (None, Err(error)) => Some(unusable(error)),
         (None, Ok(())) => None,
     };
+    let failed = failed.or_else(|| {
+        let ended = data.set_restoring(false);
+        ended.err().map(|trouble| data::told(&trouble))
+    });
     if let Some(code) = failed {
         logs::error(format_args!(
             "up to {} were restored to the {place}, and the rest was not: {away}, and start again",

@@ -27,8 +27,6 @@ pub enum Trouble {
     NotEmpty,
     /// What is there already is a part of something else, which comes from there.
     Elsewhere(String),
-    /// The old store has itself only a part of what was to be moved into it.
-    Part,
     /// The old store cannot be read.
     From(OwnersError),
     /// The new one does not take it: why.
@@ -49,10 +47,6 @@ pub fn all(
     to: &Store,
     progress: &mut Progress,
 ) -> Result<Sum, Trouble> {
-    let is_part = noted(from).map_err(|error| OwnersError::Broken(error.to_string()))?;
-    if is_part.is_some() {
-        return Err(Trouble::Part);
-    }
     let put = Put::new(to);
     begin(name, &put, progress)?;
     let total = from.totals(ESTIMATE).unwrap_or_default();
@@ -303,16 +297,6 @@ mod tests {
         note(&to, "u1@h", Some("old"));
         moved(&from, &to).unwrap();
         assert_eq!(content(&to), content(&from));
-    }
-
-    /// A move into it was cut short, and the way back would have made a whole of the part.
-    #[test]
-    fn a_part_is_not_moved_on() {
-        let (from, to) = (filled(), Store::by_caller());
-        note(&from, moving().unwrap().as_str(), Some("postgres"));
-        assert_eq!(moved(&from, &to).err(), Some(Trouble::Part));
-        assert!(content(&to).is_empty());
-        assert_eq!(to.note(&moving().unwrap()), Ok(None));
     }
 
     #[test]
