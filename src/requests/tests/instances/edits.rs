@@ -108,7 +108,11 @@ impl World {
             Event::ModernDelete(which) => {
                 if let Some(node) = self.cluster.node.as_mut().filter(|node| !node.is_empty()) {
                     let room = node.remove(which % node.len());
-                    self.is_gone(room);
+                    if self.is_being_added(&room) {
+                        self.unsure.insert(room);
+                    } else {
+                        self.is_gone(room);
+                    }
                 }
             }
             Event::Move(client) => {
@@ -184,6 +188,14 @@ impl World {
                 client.noted = noted;
             }
         }
+    }
+
+    /// Whether nobody was told yet that it is stored. If it is the first item of a node, and deleted just then, it looks
+    /// as if PEP had not kept it.
+    fn is_being_added(&self, room: &str) -> bool {
+        let asked = self.clients.iter().filter_map(|it| it.asked.as_ref());
+        let mut sets = asked.filter_map(|it| it.stores.as_ref());
+        sets.any(|rooms| rooms.contains(room)) && !self.wanted.contains(room)
     }
 
     fn is_gone(&mut self, room: String) {
