@@ -190,8 +190,7 @@ impl World {
         }
     }
 
-    /// Whether nobody was told yet that it is stored. If it is the first item of a node, and deleted just then, it looks
-    /// as if PEP had not kept it.
+    /// Whether nobody was told yet that it is stored. Deleted just then, it may look as if PEP had not kept it.
     fn is_being_added(&self, room: &str) -> bool {
         let asked = self.clients.iter().filter_map(|it| it.asked.as_ref());
         let mut sets = asked.filter_map(|it| it.stores.as_ref());
@@ -210,10 +209,7 @@ impl World {
             let Some(asked) = client.asked.take() else {
                 continue;
             };
-            let Asked {
-                stores, is_unseen, ..
-            } = asked;
-            let Some(stores) = stores else {
+            let Some(stores) = asked.stores else {
                 // It goes on from what it knew.
                 if is_said {
                     client.noted = Noted::Lost;
@@ -221,7 +217,7 @@ impl World {
                 continue;
             };
             let known = client.known.take().unwrap_or_default();
-            if is_unseen {
+            if asked.is_unseen {
                 self.stale.extend(stores.intersection(&known).cloned());
             }
             self.unsure
