@@ -136,7 +136,10 @@ impl<'a> Batch<'a> {
 
         let row = one(answers.get(refused).map_or(&[], Vec::as_slice))?;
         let forgotten = owners_in(forgets.and_then(|at| answers.get(at)))?;
-        let (refused, not_noted) = (places(row, 0, &there.places)?, places(row, 1, &noted.places)?);
+        let (refused, not_noted) = (
+            places(row, 0, &there.places)?,
+            places(row, 1, &noted.places)?,
+        );
         let mut outcome = Outcome {
             is_proved: refused.len() < there.places.len()
                 || not_noted.len() < noted.places.len()
