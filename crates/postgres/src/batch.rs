@@ -161,10 +161,13 @@ impl<'a> Batch<'a> {
     }
 }
 
+/// A statement, and the rows that answer it.
+type Sent<'p> = Pin<Box<dyn Future<Output = Result<Vec<Row>, Trouble>> + 'p>>;
+
 /// Statements that are sent in one go, and answered in that order.
 struct Pipeline<'p> {
     wire: &'p Wire,
-    sent: Vec<Pin<Box<dyn Future<Output = Result<Vec<Row>, Trouble>> + 'p>>>,
+    sent: Vec<Sent<'p>>,
 }
 
 impl<'p> Pipeline<'p> {
