@@ -47,13 +47,7 @@ impl Shown {
 
     /// A client is shown this now, or it is not known what, by the answer to the request of this number. Whether that
     /// is the last that it knows.
-    pub fn now(
-        &self,
-        client: &str,
-        view: Option<LastView>,
-        number: u64,
-        due: Option<Due>,
-    ) -> bool {
+    pub fn now(&self, client: &str, view: Option<LastView>, number: u64, due: Option<Due>) -> bool {
         let mark = due.map(Due::give);
         let mut views = self.views.borrow_mut();
         match view {

@@ -63,7 +63,9 @@ impl Handler {
             return;
         }
         if let Some(asker) = passed_over
-            && Box::pin(self.bookmarks.pass_over(&owner, &asker)).await.is_err()
+            && Box::pin(self.bookmarks.pass_over(&owner, &asker))
+                .await
+                .is_err()
         {
             turn.in_order().await;
             return reply.finish(|answer| out_of_reach(answer, access == Access::Change));
