@@ -47,14 +47,14 @@ pub fn end_all(database: &Database) {
 }
 
 /// Begins this, and kills it when there is this much.
-pub fn cut_short(folder: &Path, arguments: &[&str], mut is_enough: impl FnMut() -> bool) {
+pub fn cut_short(folder: &Path, arguments: &[&str], is_enough: impl FnMut() -> bool) {
     let mut child = program(folder)
         .args(arguments)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .expect("the program runs");
-    eventually("it is under way", || is_enough());
+    eventually("it is under way", is_enough);
     child.kill().expect("a child");
     child.wait().expect("its end");
 }
