@@ -225,7 +225,10 @@ impl Stage {
         let item = after("<item id='").map(str::to_owned);
         match item {
             Some(room) if iq.contains("<publish") => {
-                self.node.get_or_insert_default().push(room);
+                let node = self.node.get_or_insert_default();
+                if !node.contains(&room) {
+                    node.push(room);
+                }
                 return answer(after(" id='").unwrap(), "result", "");
             }
             Some(room) if iq.contains("<retract") => {
