@@ -108,7 +108,11 @@ impl World {
             Event::ModernDelete(which) => {
                 if let Some(node) = self.cluster.node.as_mut().filter(|node| !node.is_empty()) {
                     let room = node.remove(which % node.len());
-                    self.is_gone(room);
+                    if self.is_being_added(&room) {
+                        self.unsure.insert(room);
+                    } else {
+                        self.is_gone(room);
+                    }
                 }
             }
             Event::Move(client) => {
@@ -186,6 +190,13 @@ impl World {
         }
     }
 
+    /// Whether nobody was told yet that it is stored. Deleted just then, it may look as if PEP had not kept it.
+    fn is_being_added(&self, room: &str) -> bool {
+        let asked = self.clients.iter().filter_map(|it| it.asked.as_ref());
+        let mut sets = asked.filter_map(|it| it.stores.as_ref());
+        sets.any(|rooms| rooms.contains(room)) && !self.wanted.contains(room)
+    }
+
     fn is_gone(&mut self, room: String) {
         self.wanted.remove(&room);
         self.gone.insert(room);
@@ -198,10 +209,7 @@ impl World {
             let Some(asked) = client.asked.take() else {
                 continue;
             };
-            let Asked {
-                stores, is_unseen, ..
-            } = asked;
-            let Some(stores) = stores else {
+            let Some(stores) = asked.stores else {
                 // It goes on from what it knew.
                 if is_said {
                     client.noted = Noted::Lost;
@@ -209,7 +217,7 @@ impl World {
                 continue;
             };
             let known = client.known.take().unwrap_or_default();
-            if is_unseen {
+            if asked.is_unseen {
                 self.stale.extend(stores.intersection(&known).cloned());
             }
             self.unsure
