@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sha1::{Digest as _, Sha1};
 
+use crate::random;
+
 /// Stands for a text. Two that differ have the same one by an accident of 1 in 2^64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(u64);
@@ -56,6 +58,9 @@ const FORMATS: [&str; 2] = ["bookmarks-1", "bookmarks-2"];
 
 /// What stands before a room that is gone.
 const GONE: char = '-';
+
+/// What stands before what only tells a text from others.
+const ANEW: char = '=';
 
 impl Baseline {
     /// That of rooms with these addresses, normalised, and this content.
@@ -166,9 +171,15 @@ impl Baseline {
         text
     }
 
+    /// The same, and no other text that was ever written.
+    pub fn write_anew(&self) -> String {
+        format!("{} {ANEW}{:x}", self.write(), random::number())
+    }
+
     /// Reads such a text; `None` if it is none.
     pub fn read(text: &str) -> Option<Self> {
-        let mut words = text.split_ascii_whitespace();
+        let words = text.split_ascii_whitespace();
+        let mut words = words.filter(|word| !word.starts_with(ANEW));
         let at = match words.next()? {
             format if format == FORMATS[0] => 0,
             format if format == FORMATS[1] => words.next()?.parse().ok()?,
@@ -219,6 +230,8 @@ mod tests {
         let base = Baseline::of([("tea@muc", a), ("chess@muc", b)].into_iter());
         let again = Baseline::read(&base.write()).unwrap();
         assert_eq!(again, base);
+        assert_eq!(Baseline::read(&base.write_anew()), Some(base.clone()));
+        assert_ne!(base.write_anew(), base.write_anew());
         assert_eq!(
             (again.get("tea@muc"), again.get("chess@muc")),
             (Some(a), Some(b))

@@ -82,10 +82,8 @@ impl BookmarkSync {
             let Noted { text, baseline } = noted.map_err(unread)?;
             let baseline = baseline.unwrap_or_default();
             let common = in_common(&baseline, &rooms, &shown);
-            if common == baseline {
-                return Ok(());
-            }
-            let note = Some(common.write());
+            // It is another note in any case: whoever has read the last, and compares an older list, is not to note that.
+            let note = Some(common.write_anew());
             match self.storage.put_note_if(owner, text, note).await {
                 Err(SetError::Outdated) => {}
                 put => return put,

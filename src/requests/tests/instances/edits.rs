@@ -204,11 +204,9 @@ impl World {
 
     /// What nobody was told of until now nobody hears of. It may be noted as said.
     fn is_lost(&mut self, instance: usize, is_said: bool) {
-        let clients = self.clients.iter_mut();
-        for client in clients.filter(|it| it.instance == instance) {
-            let Some(asked) = client.asked.take() else {
-                continue;
-            };
+        for client in &mut self.clients {
+            let asked = client.asked.take_if(|_| client.instance == instance);
+            let Some(asked) = asked else { continue };
             let Some(stores) = asked.stores else {
                 // It goes on from what it knew.
                 if is_said {
@@ -292,7 +290,10 @@ impl World {
                 }
             }
             for room in stores.difference(&known) {
-                if !self.gone.contains(room) {
+                if !in_step {
+                    // As in private storage alone, whoever stores a list last replaces the others'.
+                    self.unsure.insert(room.clone());
+                } else if !self.gone.contains(room) {
                     self.wanted.insert(room.clone());
                 }
             }
