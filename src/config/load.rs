@@ -203,7 +203,10 @@ pub(super) fn load(
 }
 
 /// What was given, each value by itself as it must be.
-fn drafted(file: Option<&(PathBuf, Text)>, environment: &Environment) -> Result<Draft, ConfigError> {
+fn drafted(
+    file: Option<&(PathBuf, Text)>,
+    environment: &Environment,
+) -> Result<Draft, ConfigError> {
     let mut draft = table::defaults();
     let mut wrong = Vec::new();
     if let Some((path, text)) = file {

@@ -120,7 +120,9 @@ impl Sources<'_> {
             places => format!("neither {}", places.join(" nor ")),
         };
         let what = kind.name;
-        Err(format!("found {found}, expected a file that holds the {what}"))
+        Err(format!(
+            "found {found}, expected a file that holds the {what}"
+        ))
     }
 
     /// Where a path may lead, no place twice. A relative one is looked for among systemd's credentials first: their

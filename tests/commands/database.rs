@@ -47,14 +47,14 @@ pub fn end_all(database: &Database) {
 }
 
 /// Begins this, and kills it when there is this much.
-pub fn cut_short(folder: &Path, arguments: &[&str], mut is_enough: impl FnMut() -> bool) {
+pub fn cut_short(folder: &Path, arguments: &[&str], is_enough: impl FnMut() -> bool) {
     let mut child = program(folder)
         .args(arguments)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .expect("the program runs");
-    eventually("it is under way", || is_enough());
+    eventually("it is under way", is_enough);
     child.kill().expect("a child");
     child.wait().expect("its end");
 }
@@ -68,7 +68,12 @@ fn they_work_beside_an_instance_that_runs_elsewhere() {
     configure(folder, &with_database("data", &database));
 
     let told = done(folder, &["stats"]);
-    let words = |line: &str| line.split_whitespace().take(3).collect::<Vec<_>>().join(" ");
+    let words = |line: &str| {
+        line.split_whitespace()
+            .take(3)
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
     let lines: Vec<String> = told.lines().map(words).collect();
     for line in ["localhost 2 3", "test2.localhost 1 2", "altogether 3 5"] {
         assert!(lines.iter().any(|it| it == line), "{line} in {told}");
@@ -86,7 +91,14 @@ fn they_work_beside_an_instance_that_runs_elsewhere() {
     assert!(said.contains("(autovacuum)"), "{said}");
     refused(folder, &["delete", "anna@localhost", "--yes"], 67);
     fs::write(folder.join("accounts"), "nobody\n").expect("a file");
-    let prune = ["prune", "--domain", "test2.localhost", "--registered", "accounts", "--yes"];
+    let prune = [
+        "prune",
+        "--domain",
+        "test2.localhost",
+        "--registered",
+        "accounts",
+        "--yes",
+    ];
     let said = done(folder, &[&prune[..], &["--force"]].concat());
     assert!(said.contains("removed 1 user"), "{said}");
     let said = done(folder, &["compact"]);
@@ -166,9 +178,16 @@ fn what_a_restore_has_left_that_was_killed_is_used_by_nobody() {
         database.sql(waiting) == "1"
     });
     end_all(&database);
-    for command in [&["stats"][..], &["restore", backup], &["migrate", "--to", "sled"]] {
+    for command in [
+        &["stats"][..],
+        &["restore", backup],
+        &["migrate", "--to", "sled"],
+    ] {
         let said = refused(folder, command, 74);
-        assert!(said.contains("a backup is being restored into this store"), "{said}");
+        assert!(
+            said.contains("a backup is being restored into this store"),
+            "{said}"
+        );
     }
 }
 
@@ -177,9 +196,17 @@ fn whoever_only_looks_makes_no_tables() {
     let (place, database) = (place(), Database::start());
     let folder = place.path();
     configure(folder, &with_database("data", &database));
-    for command in [&["stats"][..], &["export"], &["backup", "all.backup"], &["compact"]] {
+    for command in [
+        &["stats"][..],
+        &["export"],
+        &["backup", "all.backup"],
+        &["compact"],
+    ] {
         let said = refused(folder, command, 74);
-        assert!(said.contains("there is no store in the database "), "{said}");
+        assert!(
+            said.contains("there is no store in the database "),
+            "{said}"
+        );
     }
     let tables = "select count(*) from pg_tables where schemaname = 'public'";
     assert_eq!(database.sql(tables), "0");

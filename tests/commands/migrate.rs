@@ -81,10 +81,7 @@ fn everything_moves_into_a_database_and_back() {
 
     configure(folder, &with_database("data", &database));
     let said = done(folder, &["migrate", "--to", "postgres"]);
-    assert!(
-        said.contains("moved 2500 users, 2500 elements, "),
-        "{said}"
-    );
+    assert!(said.contains("moved 2500 users, 2500 elements, "), "{said}");
     assert!(backup(folder) == before, "something else is there");
     for to in ["postgres", "sled"] {
         let said = refused(folder, &["migrate", "--to", to], 74);
@@ -95,10 +92,7 @@ fn everything_moves_into_a_database_and_back() {
 
     configure(folder, &with_database("back", &database));
     let said = done(folder, &["migrate", "--to", "sled"]);
-    assert!(
-        said.contains("moved 2500 users, 2500 elements, "),
-        "{said}"
-    );
+    assert!(said.contains("moved 2500 users, 2500 elements, "), "{said}");
     configure(folder, "path = \"back\"\n");
     assert!(backup(folder) == before, "something else is back");
 }
@@ -132,12 +126,18 @@ fn what_a_move_has_left_that_was_killed_is_used_by_nobody_and_moved_anew() {
     assert!(said.contains("it may hold only a part"), "{said}");
     configure(folder, &with_database("back", &database));
     let said = refused(folder, &["migrate", "--to", "sled"], 74);
-    assert!(said.contains("`xmpp-private-storage migrate --to postgres` again"), "{said}");
+    assert!(
+        said.contains("`xmpp-private-storage migrate --to postgres` again"),
+        "{said}"
+    );
 
     configure(folder, &with_database("data", &database));
     done(folder, &["migrate", "--to", "postgres"]);
     assert!(backup(folder) == before, "something else is there");
-    assert_eq!(database.sql("select count(*) from xps_note where owner like '/%'"), "0");
+    assert_eq!(
+        database.sql("select count(*) from xps_note where owner like '/%'"),
+        "0"
+    );
 }
 
 #[test]
@@ -184,6 +184,11 @@ fn what_makes_no_sense_is_refused_and_nothing_is_made() {
     assert_eq!(tables(&database), "0");
     database.sql("create table roster (jid text)");
     fill(folder);
-    refused(&with_database("data", &database), "postgres", 78, "holds a table roster");
+    refused(
+        &with_database("data", &database),
+        "postgres",
+        78,
+        "holds a table roster",
+    );
     assert_eq!(tables(&database), "1");
 }

@@ -136,7 +136,10 @@ impl<'a> Batch<'a> {
 
         let row = one(answers.get(refused).map_or(&[], Vec::as_slice))?;
         let forgotten = owners_in(forgets.and_then(|at| answers.get(at)))?;
-        let (refused, not_noted) = (places(row, 0, &there.places)?, places(row, 1, &noted.places)?);
+        let (refused, not_noted) = (
+            places(row, 0, &there.places)?,
+            places(row, 1, &noted.places)?,
+        );
         let mut outcome = Outcome {
             is_proved: refused.len() < there.places.len()
                 || not_noted.len() < noted.places.len()
@@ -158,10 +161,13 @@ impl<'a> Batch<'a> {
     }
 }
 
+/// A statement, and the rows that answer it.
+type Sent<'p> = Pin<Box<dyn Future<Output = Result<Vec<Row>, Trouble>> + 'p>>;
+
 /// Statements that are sent in one go, and answered in that order.
 struct Pipeline<'p> {
     wire: &'p Wire,
-    sent: Vec<Pin<Box<dyn Future<Output = Result<Vec<Row>, Trouble>> + 'p>>>,
+    sent: Vec<Sent<'p>>,
 }
 
 impl<'p> Pipeline<'p> {

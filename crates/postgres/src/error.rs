@@ -231,7 +231,10 @@ pub(crate) fn io_reason(error: &io::Error) -> String {
         io::ErrorKind::ConnectionReset
         | io::ErrorKind::BrokenPipe
         | io::ErrorKind::UnexpectedEof => "it closed the connection".to_owned(),
-        _ => match error.get_ref().and_then(|it| it.downcast_ref::<rustls::Error>()) {
+        _ => match error
+            .get_ref()
+            .and_then(|it| it.downcast_ref::<rustls::Error>())
+        {
             // Whoever judged the certificate has found the words.
             Some(rustls::Error::Other(why)) => why.to_string(),
             _ => error.to_string(),

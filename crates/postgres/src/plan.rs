@@ -192,7 +192,7 @@ impl<'a> Plan<'a> {
                 namespace,
                 had: self.after.bytes_in(namespace),
                 old: sum(steps.iter().filter_map(|step| step.old)),
-                new: sum(steps.iter().filter_map(Step::new)),
+                new: sum(steps.iter().filter_map(Step::size)),
             }
         });
         growth.collect()
@@ -200,7 +200,7 @@ impl<'a> Plan<'a> {
 
     fn take(&mut self, steps: Vec<Step<'a>>) {
         for step in steps {
-            self.after.put(step.namespace, step.name, step.new());
+            self.after.put(step.namespace, step.name, step.size());
             let names = (step.namespace.into(), step.name.into());
             self.changes.insert(names, step.value);
         }
@@ -250,7 +250,7 @@ struct Step<'a> {
 }
 
 impl Step<'_> {
-    fn new(&self) -> Option<Amount> {
+    fn size(&self) -> Option<Amount> {
         let amount = |value: &Value| Amount {
             bytes: value.text.len() as u64,
             elements: value.elements.into(),

@@ -101,7 +101,13 @@ mod tests {
     fn what_others_have_touched_once_is_never_unknown() {
         use Event::{Others, Ours};
         for was in [0, WAS] {
-            for events in [&[][..], &[Ours], &[Others], &[Ours, Others], &[Others, Ours]] {
+            for events in [
+                &[][..],
+                &[Ours],
+                &[Others],
+                &[Ours, Others],
+                &[Others, Ours],
+            ] {
                 let (row, done) = run(was, events);
                 let wanted = match done {
                     0 => Verdict::NotDone,

@@ -36,7 +36,8 @@ impl Stage {
     /// Has this done for one who is known, and the answer lost.
     fn lose_answer(&self, address: &str, changes: Vec<Change>) -> Receiver<Result<(), SetError>> {
         let stamps = || {
-            let of = format!("select coalesce(max(stamp), 0) from xps_owner where owner = '{address}'");
+            let of =
+                format!("select coalesce(max(stamp), 0) from xps_owner where owner = '{address}'");
             self.server.sql(DATABASE, &of)
         };
         let before = stamps();

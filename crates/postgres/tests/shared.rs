@@ -137,7 +137,8 @@ fn no_set_is_torn_and_nothing_is_orphaned() {
         remove(&stores[number % INSTANCES], &format!("user{number}@x"));
     }
     assert_eq!(stores[0].owners(None, 1), Ok(vec![]));
-    let left = "select (select sum(bytes + elements) from xps_owner) + (select count(*) from xps_element)";
+    let left =
+        "select (select sum(bytes + elements) from xps_owner) + (select count(*) from xps_element)";
     assert_eq!(server().sql(&database, left), "0");
 }
 

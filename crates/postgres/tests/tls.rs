@@ -46,10 +46,8 @@ fn with_certificate() -> (Server, TempDir, CertificateDer<'static>) {
     (Server::start_with(&options), folder, cert.der().clone())
 }
 
-fn builder() -> tokio_rustls::rustls::ConfigBuilder<
-    ClientConfig,
-    tokio_rustls::rustls::WantsVerifier,
-> {
+fn builder()
+-> tokio_rustls::rustls::ConfigBuilder<ClientConfig, tokio_rustls::rustls::WantsVerifier> {
     ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -58,7 +56,9 @@ fn builder() -> tokio_rustls::rustls::ConfigBuilder<
 fn trusting(certificate: &CertificateDer<'static>) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     roots.add(certificate.clone()).unwrap();
-    builder().with_root_certificates(roots).with_no_client_auth()
+    builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth()
 }
 
 fn through(config: ClientConfig, port: u16) -> Settings {
@@ -151,5 +151,8 @@ fn a_server_without_tls_is_not_spoken_to() {
     let stranger = generate_simple_self_signed([NAME.to_owned()]).unwrap();
     let settings = through(trusting(stranger.cert.der()), server().port());
     let told = open(settings).unwrap_err().to_string();
-    assert!(told.contains("it does not offer TLS; set ssl = on"), "{told}");
+    assert!(
+        told.contains("it does not offer TLS; set ssl = on"),
+        "{told}"
+    );
 }
