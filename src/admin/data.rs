@@ -143,7 +143,7 @@ fn nobody_runs(config: &Config) -> Result<(), u8> {
 ///
 /// # Errors
 ///
-/// As [`nobody_runs`]; and when it cannot be looked at.
+/// When one runs, and when it cannot be looked at.
 pub fn no_instance_of(config: &Config) -> Result<Facts, u8> {
     let facts = look_at(config).map_err(not_opened)?;
     if facts.instances.is_empty() {
@@ -161,7 +161,7 @@ pub fn no_instance_of(config: &Config) -> Result<Facts, u8> {
 ///
 /// # Errors
 ///
-/// As [`nobody_runs`].
+/// When one runs.
 pub fn no_service_on(folder: &Path) -> Result<(), u8> {
     if ask(folder)?.is_none() {
         return Ok(());

@@ -19,7 +19,7 @@ const STORAGE: &str = BOOKMARKS.1;
 /// What stands for bookmarks where there are none.
 pub const EMPTY: &str = "<storage xmlns='storage:bookmarks'/>";
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Legacy {
     /// The rooms, each once: of two with one address the first counts.
     pub rooms: Vec<Kept>,
@@ -32,7 +32,7 @@ pub struct Legacy {
 }
 
 /// A part of what is stored.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Piece {
     /// The next of the rooms.
     Room,
@@ -42,7 +42,7 @@ enum Piece {
 }
 
 /// A room that is stored.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Kept {
     /// Its address, normalised.
     pub key: String,

@@ -26,7 +26,7 @@ pub enum Content {
     Get(Found),
     /// They were stored, durably.
     Set {
-        /// This; none once it is being brought into step.
+        /// This; none once it is being brought into step, but where that may have to begin again.
         stored: RefCell<Option<Legacy>>,
         rooms: Baseline,
         /// What the client had been shown when it stored them. It may be shown other things before

@@ -30,6 +30,14 @@ struct Noted {
     baseline: Option<Baseline>,
 }
 
+/// What a step came to.
+enum Step {
+    /// Both sides are in step. This is to be noted, if it is something else than was.
+    Taken(Option<Common>),
+    /// Nothing was changed or shown: something else was noted meanwhile, and what was compared may be older than that.
+    Outdated,
+}
+
 /// What is noted of it from now on, if that is something else.
 type Left = Option<Option<String>>;
 
@@ -82,6 +90,10 @@ impl BookmarkSync {
             let Noted { text, baseline } = noted.map_err(unread)?;
             let baseline = baseline.unwrap_or_default();
             let common = in_common(&baseline, &rooms, &shown);
+            if text.is_none() && common == baseline {
+                // This is first contact still.
+                return Ok(());
+            }
             // It is another note in any case: whoever has read the last, and compares an older list, is not to note that.
             let note = Some(common.write_anew());
             match self.storage.put_note_if(owner, text, note).await {
@@ -123,11 +135,15 @@ impl BookmarkSync {
         let owner = &request.owner;
         // What both sides had in common a moment ago. What is missing in the node now was deleted since.
         let mut seen: Option<Baseline> = None;
-        for _ in 0..TRIES {
+        for tries_left in (0..TRIES).rev() {
             let noted = self.noted(owner).await.map_err(|_| Failure::Store)?;
             let is_first = seen.is_none();
-            let stored = self.stored(request, noted.baseline, seen).await?;
-            let common = self.take_step(request, place, stored).await?;
+            let stored = self.stored(request, noted.baseline, seen.clone()).await?;
+            let over = (tries_left > 0 && self.storage.is_shared()).then_some(&noted.text);
+            let common = match self.take_step(request, place, stored, over).await? {
+                Step::Taken(common) => common,
+                Step::Outdated => continue,
+            };
             self.reply_in_step(request, place).await;
             let Some(Common { baseline, note }) = common else {
                 return Ok(());
@@ -150,14 +166,16 @@ impl BookmarkSync {
         Ok(())
     }
 
-    /// Fetches the node, shows what is in it, and changes what is to be changed. What is to be noted
-    /// then, if it is something else than was.
+    /// Fetches the node, shows what is in it, and changes what is to be changed; but only while what is noted is `over`,
+    /// if that is given. Otherwise another instance has brought both sides into step since, and what is missing in the
+    /// node may have been added and deleted.
     async fn take_step(
         &self,
         request: &Request,
         place: &Place<'_>,
         stored: Stored,
-    ) -> Result<Option<Common>, Failure> {
+        over: Option<&Option<String>>,
+    ) -> Result<Step, Failure> {
         let owner = &request.owner;
         let account = Account {
             owner,
@@ -169,11 +187,19 @@ impl BookmarkSync {
         let grant = grant.ok_or(Failure::Ungranted)?;
         let compared = self.steps.compare(account, stored).await?;
         let changes = compared.changes;
+        if let Some(over) = over
+            && !changes.are_none()
+        {
+            let now = self.noted(owner).await.map_err(|_| Failure::Store)?;
+            if now.text != *over {
+                return Ok(Step::Outdated);
+            }
+        }
         if let Some(view) = compared.view {
             self.show(request, place, view, changes.are_none()).await;
         }
         self.steps.make(account, changes, grant.owner).await?;
-        Ok(compared.common)
+        Ok(Step::Taken(compared.common))
     }
 
     /// What is compared with the node, over what is noted, and over what was seen if it is compared again. What is
@@ -192,7 +218,11 @@ impl BookmarkSync {
         let as_of_now = is_again || self.storage.is_shared();
         let (list, shown, is_set) = match &request.content {
             Content::Set { stored, shown, .. } if !is_again => {
-                let stored = stored.borrow_mut().take().ok_or(Failure::Gone)?;
+                let stored = match self.storage.is_shared() {
+                    true => stored.borrow().clone(),
+                    false => stored.borrow_mut().take(),
+                };
+                let stored = stored.ok_or(Failure::Gone)?;
                 (List::Read(stored), shown.clone(), true)
             }
             Content::Get(found) if !as_of_now => {

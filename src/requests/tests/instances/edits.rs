@@ -190,8 +190,13 @@ impl World {
         }
     }
 
-    /// Whether nobody was told yet that it is stored. Deleted just then, it may look as if PEP had not kept it.
+    /// Whether nobody was told yet that it is stored: deleted just then, it may look as if PEP had not kept it. Or an
+    /// instance is about to publish it, and has looked for the last time.
     fn is_being_added(&self, room: &str) -> bool {
+        let mut iqs = self.iqs.iter().flatten();
+        if iqs.any(|iq| iq.contains(&format!("'{room}'"))) {
+            return true;
+        }
         let asked = self.clients.iter().filter_map(|it| it.asked.as_ref());
         let mut sets = asked.filter_map(|it| it.stores.as_ref());
         sets.any(|rooms| rooms.contains(room)) && !self.wanted.contains(room)
