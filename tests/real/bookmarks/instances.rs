@@ -157,7 +157,7 @@ fn what_a_client_never_saw_it_has_not_deleted() {
 fn after_each_edit_both_see_what_the_model_says_whichever_instance_serves() {
     let pair = RefCell::new(Pair::new());
     let steps = prop::collection::vec(step(), 1..32);
-    let outcome = runner(16, 60).run(&steps, |steps| {
+    let outcome = runner(4, 20).run(&steps, |steps| {
         let mut play = Play::new(&pair.borrow().stage);
         steps.iter().try_for_each(|step| match step {
             Step::Edit(edit) => play.go_on(edit),
