@@ -13,7 +13,7 @@ use super::baseline::Baseline;
 use super::delivery::{Delivery, Due, Mark};
 use super::views::{self, LastView, Views};
 use crate::clock::Instant;
-use crate::store::{Owner, ReadError, SetError, Storage};
+use crate::store::{Owner, ReadError, SetError, Storage, unless_damaged};
 
 /// How often a note is read again because another instance has noted something about the same owner's clients.
 const TRIES: usize = 10;
@@ -237,12 +237,4 @@ pub fn notes_of(owner: &Owner) -> Option<Owner> {
 /// few bytes for each run in which any have.
 fn note_of(run: u64) -> Option<Owner> {
     Owner::new(&format!("//shown/{run:x}"))
-}
-
-/// A note that is damaged is as good as none.
-fn unless_damaged(read: Result<Option<String>, ReadError>) -> Result<Option<String>, ReadError> {
-    match read {
-        Err(ReadError::Damaged) => Ok(None),
-        read => read,
-    }
 }

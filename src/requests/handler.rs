@@ -10,7 +10,7 @@ use crate::address;
 use crate::bookmarks::{self, Ask, Baseline, BookmarkSync, Legacy, List};
 use crate::replies::{Pending, Replies};
 use crate::service::{Action, BOOKMARKS, Found, Got, Request, bookmarks_in};
-use crate::store::{ChangeSet, Owner, Query, ReadError, Storage};
+use crate::store::{ChangeSet, Owner, Query, ReadError, Storage, unless_damaged};
 use crate::threads::Workers;
 
 #[derive(Debug)]
@@ -164,10 +164,8 @@ impl Handler {
         if list.is_empty() {
             return Ok(found);
         }
-        let note = match self.storage.note(owner).await {
-            Ok(Some(note)) => note,
-            Ok(None) | Err(ReadError::Damaged) => return Ok(found),
-            Err(error) => return Err(error),
+        let Some(note) = unless_damaged(self.storage.note(owner).await)? else {
+            return Ok(found);
         };
         // Few rooms may be stored beside a node of thousands, and the note is about all of them.
         let bytes = note.len() + list.len();
@@ -251,14 +249,6 @@ impl Handler {
             noted.map_or(0, |it| it.count()).max(listed)
         };
         Ok(self.workers.run(work).await)
-    }
-}
-
-/// What is damaged says nothing.
-fn unless_damaged<T: Default>(read: Result<T, ReadError>) -> Result<T, ReadError> {
-    match read {
-        Err(ReadError::Damaged) => Ok(T::default()),
-        read => read,
     }
 }
 

@@ -128,7 +128,22 @@ fn a_set_of_several_elements_is_on_the_disk_when_it_is_answered() {
 /// However many sets are under way at once, and whatever happens in between.
 #[test]
 fn quotas_are_exact_and_survive_a_restart() {
-    let mut stage = Stage::with("[limits]\nmax_user_elements = 20\n");
+    let mut stage = Stage::with(TWENTY);
+    fifty_sets_at_once(&mut stage);
+    after_a_restart_it_is_still_full(&mut stage);
+    stage.send(set("2", "<c xmlns='urn:x'>1</c>"));
+    let refused = stage.next();
+    assert!(
+        refused.contains("limits.max_user_elements allows 20"),
+        "{refused}"
+    );
+}
+
+/// A quota for these.
+pub const TWENTY: &str = "[limits]\nmax_user_elements = 20\n";
+
+/// Of which as many succeed as may.
+pub fn fifty_sets_at_once(stage: &mut Stage) {
     let sets: String = (0..50)
         .map(|n| set(&format!("{n}"), &format!("<a{n} xmlns='urn:x'>1</a{n}>")))
         .collect();
@@ -136,7 +151,10 @@ fn quotas_are_exact_and_survive_a_restart() {
     let answers: Vec<String> = (0..50).map(|_| stage.next()).collect();
     let stored = answers.iter().filter(|a| a.contains("type='result'"));
     assert_eq!(stored.count(), 20, "{answers:#?}");
+}
 
+/// Until something is deleted.
+pub fn after_a_restart_it_is_still_full(stage: &mut Stage) {
     stage.component.kill();
     stage.component.restart();
     stage.let_in_again();
@@ -148,10 +166,4 @@ fn quotas_are_exact_and_survive_a_restart() {
     );
     stage.store("<a0 xmlns='urn:x'/>");
     stage.store("<b xmlns='urn:x'>1</b>");
-    stage.send(set("2", "<c xmlns='urn:x'>1</c>"));
-    let refused = stage.next();
-    assert!(
-        refused.contains("limits.max_user_elements allows 20"),
-        "{refused}"
-    );
 }

@@ -8,7 +8,7 @@ mod commands;
 mod crowd;
 mod delegated;
 mod direct;
-mod durable;
+pub mod durable;
 mod encrypted;
 mod everything_else;
 mod fairness;

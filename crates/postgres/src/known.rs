@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use xps_store::{Amount, Owner};
+use xps_store::{Amount, Owner, Weigh};
 
 /// What an owner has, without the texts. It may be out of date: the stamp tells, when something is written over it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -115,56 +115,18 @@ impl Known {
             self.weight = self.weight.saturating_sub(ENTRY + namespace.len());
         }
     }
+}
 
-    /// About the memory it takes.
+impl Weigh for Known {
     fn weight(&self, owner: &Owner) -> usize {
         4 * ENTRY + owner.as_str().len() + self.weight
-    }
-}
-
-/// What is known of the owners who wrote last, within a bound in bytes.
-///
-/// Two generations: whoever is put goes into the young one; when it has half of the room, it becomes the old one, and
-/// what was old is forgotten.
-pub(crate) struct Cache {
-    young: HashMap<Owner, Known>,
-    old: HashMap<Owner, Known>,
-    young_weight: usize,
-    room: usize,
-}
-
-impl Cache {
-    pub(crate) fn new(room: usize) -> Self {
-        Self {
-            young: HashMap::new(),
-            old: HashMap::new(),
-            young_weight: 0,
-            room,
-        }
-    }
-
-    /// Takes out what is known of an owner: while they are written, nobody else may plan over it.
-    pub(crate) fn take(&mut self, owner: &Owner) -> Option<Known> {
-        if let Some(known) = self.young.remove(owner) {
-            self.young_weight = self.young_weight.saturating_sub(known.weight(owner));
-            return Some(known);
-        }
-        self.old.remove(owner)
-    }
-
-    pub(crate) fn put(&mut self, owner: &Owner, known: Known) {
-        self.young_weight += known.weight(owner);
-        self.young.insert(owner.clone(), known);
-        if self.young_weight > self.room / 2 {
-            self.old = std::mem::take(&mut self.young);
-            self.young_weight = 0;
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use xps_store::Recent;
 
     use super::*;
 
@@ -175,16 +137,16 @@ mod tests {
     #[test]
     fn the_coldest_are_forgotten_and_the_bound_holds() {
         let owner = |number: usize| Owner::new(&format!("user{number:06}@example.org")).unwrap();
-        let mut cache = Cache::new(100_000);
+        let mut cache = Recent::new(100_000);
         for number in 0..10_000 {
             let mut known = Known::under(1);
             known.put("namespace", &"n".repeat(number % 50), Some(size(1)));
-            cache.put(&owner(number), known);
+            cache.put(owner(number), known);
             if let Some(hot) = cache.take(&owner(0)) {
-                cache.put(&owner(0), hot);
+                cache.put(owner(0), hot);
             }
         }
-        assert!(cache.young.len() + cache.old.len() < 500);
+        assert!(cache.count() < 500);
         assert!(cache.take(&owner(0)).is_some(), "used all the time");
         assert!(cache.take(&owner(9_999)).is_some(), "used last");
         assert!(cache.take(&owner(1)).is_none(), "used once, long ago");

@@ -14,7 +14,7 @@ use tokio_postgres::{Row, Statement};
 use super::board::Board;
 use super::error::Trouble;
 use super::finder::Finder;
-use super::known::Cache;
+use super::known::Known;
 use super::lease::Lease;
 use super::server::Use;
 use super::settings::Settings;
@@ -24,7 +24,7 @@ use super::wire::Parameters;
 use super::work::Job;
 use xps_base::clock::{self, Instant};
 use xps_base::random;
-use xps_store::SetError;
+use xps_store::{Recent, SetError};
 
 /// How long a connection is waited for before somebody looks whether the wait makes sense still.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -40,7 +40,7 @@ pub(crate) struct State {
     pub(crate) shared: Arc<Shared>,
     pub(crate) finder: Rc<Finder>,
     pub(crate) board: Board,
-    pub(crate) cache: RefCell<Cache>,
+    pub(crate) cache: RefCell<Recent<Known>>,
     pub(crate) lease: Lease,
     /// One for each connection that writes.
     pub(crate) writers: Vec<Rc<Slot>>,
@@ -77,7 +77,7 @@ impl State {
             shared,
             finder,
             board: Board::default(),
-            cache: RefCell::new(Cache::new(CACHE_BYTES)),
+            cache: RefCell::new(Recent::new(CACHE_BYTES)),
             lease: Lease::default(),
             groups: RefCell::default(),
             next_group: Cell::new(0),

@@ -166,7 +166,7 @@ impl Writer {
         for plan in idle {
             let job = plan.job;
             let known = plan.tell();
-            self.state.cache.borrow_mut().put(&job.owner, known);
+            self.state.cache.borrow_mut().put(job.owner.clone(), known);
         }
         Vec::new()
     }
@@ -180,7 +180,7 @@ impl Writer {
             match end {
                 End::Done => {
                     let known = plan.tell();
-                    self.state.cache.borrow_mut().put(&job.owner, known);
+                    self.state.cache.borrow_mut().put(job.owner.clone(), known);
                 }
                 End::Again => again.push(reopen(job, noted)),
                 End::Failed(error) => job.tell(&Err(error)),

@@ -16,11 +16,12 @@ use super::engine::{Engine, Source};
 use super::error::SetError;
 use super::observer::Observer;
 use super::plan::{Group, Refusal, Writes};
+use super::recent::Recent;
 use super::request::{Request, Update};
 use super::revive::{Broken, LONGEST_PAUSE, Reviver, SHORTEST_PAUSE};
 use super::shared::{Breakdown, Done, Shared};
 use super::space::FreeSpace;
-use super::usage::Cache;
+use super::usage::Usage;
 use super::whole;
 use xps_base::clock::Instant;
 use xps_base::panics;
@@ -46,7 +47,7 @@ pub(super) struct Writer {
     /// `None` while broken.
     engine: Option<Arc<dyn Engine>>,
     requests: Receiver<Request>,
-    cache: Cache,
+    cache: Recent<Usage>,
     space: FreeSpace,
     compactor: Compactor,
     /// `None` where nothing is measured.
@@ -91,7 +92,7 @@ impl Writer {
             shared,
             engine: Some(engine),
             requests,
-            cache: Cache::new(CACHE_BYTES),
+            cache: Recent::new(CACHE_BYTES),
             space: FreeSpace::default(),
             compactor: Compactor::new(compact_above),
             census: None,
@@ -430,7 +431,7 @@ impl Writer {
         self.shared.fail(&breakdown);
         self.shared.serve(None);
         self.unchecked = None;
-        self.cache = Cache::new(CACHE_BYTES);
+        self.cache = Recent::new(CACHE_BYTES);
         self.space = FreeSpace::default();
         let successor = self.compactor.abandon();
         if let Some(census) = &mut self.census {

@@ -120,6 +120,18 @@ pub enum ReadError {
     Unreachable,
 }
 
+/// A read where what is damaged is as good as nothing.
+///
+/// # Errors
+///
+/// Whatever else went wrong.
+pub fn unless_damaged<T: Default>(read: Result<T, ReadError>) -> Result<T, ReadError> {
+    match read {
+        Err(ReadError::Damaged) => Ok(T::default()),
+        read => read,
+    }
+}
+
 /// Why the store was not compacted. It goes on as it was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CompactError {

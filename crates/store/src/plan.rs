@@ -11,8 +11,9 @@ use super::engine::{Engine, Write};
 use super::error::{EngineError, SetError};
 use super::quota::Growth;
 use super::read::{self, ReadFault};
+use super::recent::Recent;
 use super::record::{self, Record, Scale, Stored};
-use super::usage::{Cache, Usage};
+use super::usage::Usage;
 use super::whole::Amount;
 
 /// Why a set has no plan.
@@ -33,7 +34,7 @@ impl From<EngineError> for Refusal {
 /// The sets that are going to take effect together.
 pub(super) struct Group<'a> {
     engine: &'a dyn Engine,
-    cache: &'a mut Cache,
+    cache: &'a mut Recent<Usage>,
     has_room: bool,
     /// With the bytes that each owner had before.
     usages: HashMap<Owner, (u64, Usage)>,
@@ -76,7 +77,11 @@ struct Step<'a> {
 }
 
 impl<'a> Group<'a> {
-    pub(super) fn new(engine: &'a dyn Engine, cache: &'a mut Cache, has_room: bool) -> Self {
+    pub(super) fn new(
+        engine: &'a dyn Engine,
+        cache: &'a mut Recent<Usage>,
+        has_room: bool,
+    ) -> Self {
         Self {
             engine,
             cache,

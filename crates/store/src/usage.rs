@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 use super::change::Owner;
 use super::engine::Engine;
 use super::error::EngineError;
+use super::recent::Weigh;
 use super::record::{self, Scale, Stored};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,8 +52,10 @@ impl Usage {
             },
         }
     }
+}
 
-    /// About the memory it takes, which users decide with the number and length of namespaces.
+impl Weigh for Usage {
+    /// Users decide it with the number and length of namespaces.
     fn weight(&self, owner: &Owner) -> usize {
         const ENTRY: usize = 64;
         self.namespaces
@@ -64,50 +67,9 @@ impl Usage {
     }
 }
 
-/// The usage of the owners who wrote last, within a bound in bytes.
-///
-/// Two generations: whoever is put goes into the young one; when it has half of the room, it
-/// becomes the old one, and what was old is forgotten. So what goes is what was not written for
-/// longest, more or less, and nothing is ever sorted.
-pub(super) struct Cache {
-    young: HashMap<Owner, Usage>,
-    old: HashMap<Owner, Usage>,
-    young_weight: usize,
-    room: usize,
-}
-
-impl Cache {
-    pub(super) fn new(room: usize) -> Self {
-        Self {
-            young: HashMap::new(),
-            old: HashMap::new(),
-            young_weight: 0,
-            room,
-        }
-    }
-
-    /// Takes out what is known of `owner`: as long as a group changes it, it is not true yet.
-    pub(super) fn take(&mut self, owner: &Owner) -> Option<Usage> {
-        if let Some(usage) = self.young.remove(owner) {
-            self.young_weight = self.young_weight.saturating_sub(usage.weight(owner));
-            return Some(usage);
-        }
-        self.old.remove(owner)
-    }
-
-    /// Puts in what has become true.
-    pub(super) fn put(&mut self, owner: Owner, usage: Usage) {
-        self.young_weight += usage.weight(&owner);
-        self.young.insert(owner, usage);
-        if self.young_weight > self.room / 2 {
-            self.old = std::mem::take(&mut self.young);
-            self.young_weight = 0;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::recent::Recent;
     use super::*;
 
     fn owner(number: usize) -> Owner {
@@ -116,14 +78,14 @@ mod tests {
 
     #[test]
     fn the_coldest_are_forgotten_and_the_bound_holds() {
-        let mut cache = Cache::new(100_000);
+        let mut cache = Recent::new(100_000);
         for number in 0..10_000 {
             cache.put(owner(number), Usage::default());
             if let Some(hot) = cache.take(&owner(0)) {
                 cache.put(owner(0), hot);
             }
         }
-        assert!(cache.young.len() + cache.old.len() < 1_000);
+        assert!(cache.count() < 1_000);
         assert!(cache.take(&owner(0)).is_some(), "used all the time");
         assert!(cache.take(&owner(9_999)).is_some(), "used last");
         assert!(cache.take(&owner(1)).is_none(), "used once, long ago");

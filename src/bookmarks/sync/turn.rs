@@ -16,7 +16,7 @@ use super::{BookmarkSync, domain_of};
 use crate::address;
 use crate::panics;
 use crate::service::{Answer, BOOKMARKS};
-use crate::store::{Owner, Query, ReadError, SetError};
+use crate::store::{Owner, Query, ReadError, SetError, unless_damaged};
 use crate::threads::Workers;
 
 /// How often it is tried at most. What is left to be noted then is found out with the next request.
@@ -190,8 +190,8 @@ impl BookmarkSync {
         if let Some(over) = over
             && !changes.are_none()
         {
-            let now = self.noted(owner).await.map_err(|_| Failure::Store)?;
-            if now.text != *over {
+            let now = unless_damaged(self.storage.note(owner).await);
+            if now.map_err(|_| Failure::Store)? != *over {
                 return Ok(Step::Outdated);
             }
         }
@@ -325,12 +325,8 @@ impl BookmarkSync {
 
     /// What is noted about an owner.
     async fn noted(&self, owner: &Owner) -> Result<Noted, ReadError> {
-        let text = match self.storage.note(owner).await {
-            // It is as good as none: then nothing is taken away.
-            Err(ReadError::Damaged) => None,
-            read => read?,
-        };
-        let Some(text) = text else {
+        // One that is damaged takes nothing away.
+        let Some(text) = unless_damaged(self.storage.note(owner).await)? else {
             return Ok(Noted::default());
         };
         let bytes = text.len();

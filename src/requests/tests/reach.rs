@@ -21,6 +21,15 @@ async fn answer(stage: &Stage, request: &str) -> String {
     answer.clone()
 }
 
+/// One was answered, and told to try again.
+#[track_caller]
+fn assert_told_to_wait(said: &[String]) {
+    assert!(
+        said.len() == 1 && said[0].contains("type='wait'"),
+        "{said:?}"
+    );
+}
+
 #[test]
 fn while_the_store_is_out_of_reach_whoever_asks_is_told_to_wait() {
     played(async || {
@@ -129,10 +138,7 @@ fn while_it_is_out_of_reach_reading_goes_on_and_what_is_too_much_is_told_to_wait
         for kind in ["set", "get"] {
             stage.hears(&of_alice(kind, "2", "<a xmlns='urn:x'/>"));
             let said = stage.said().await;
-            assert!(
-                said.len() == 1 && said[0].contains("type='wait'"),
-                "{said:?}"
-            );
+            assert_told_to_wait(&said);
         }
     });
 }
@@ -149,10 +155,7 @@ fn bookmarks_are_not_shown_while_it_cannot_be_known_which_are_gone() {
         distant.set_away(true);
         stage.sends(None);
         let said = stage.said().await;
-        assert!(
-            said.len() == 1 && said[0].contains("type='wait'"),
-            "{said:?}"
-        );
+        assert_told_to_wait(&said);
     });
 }
 

@@ -18,32 +18,16 @@ mod forget;
 #[path = "../../scripted/limits.rs"]
 mod limits;
 
-use stage::{Stage, set};
+use crate::scripted::durable::{TWENTY, after_a_restart_it_is_still_full, fifty_sets_at_once};
+use stage::Stage;
 
 /// However many sets are under way at once, and whatever happens in between.
 #[test]
 fn quotas_are_exact_and_survive_a_restart() {
-    let mut stage = Stage::with("[limits]\nmax_user_elements = 20\n");
-    let sets: String = (0..50)
-        .map(|n| set(&format!("{n}"), &format!("<a{n} xmlns='urn:x'>1</a{n}>")))
-        .collect();
-    stage.send(sets);
-    let answers: Vec<String> = (0..50).map(|_| stage.next()).collect();
-    let stored = answers.iter().filter(|a| a.contains("type='result'"));
-    assert_eq!(stored.count(), 20, "{answers:#?}");
+    let mut stage = Stage::with(TWENTY);
+    fifty_sets_at_once(&mut stage);
     assert_eq!(stage.rows("xps_element"), 20);
-
-    stage.component.kill();
-    stage.component.restart();
-    stage.let_in_again();
-    stage.send(set("1", "<b xmlns='urn:x'>1</b>"));
-    let refused = stage.next();
-    assert!(
-        refused.contains("limits.max_user_elements allows 20"),
-        "{refused}"
-    );
-    stage.store("<a0 xmlns='urn:x'/>");
-    stage.store("<b xmlns='urn:x'>1</b>");
+    after_a_restart_it_is_still_full(&mut stage);
 }
 
 /// What is stored is in the database, and nowhere on this machine.
