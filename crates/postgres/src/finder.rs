@@ -154,6 +154,7 @@ impl Finder {
             settings: &self.settings,
             ensure: self.mark.borrow().is_none(),
             silent: &hanging,
+            highest: self.highest.get(),
             processes,
         };
         let look = look::around(&question).await;

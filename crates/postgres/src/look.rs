@@ -41,6 +41,8 @@ pub(crate) struct Question<'a> {
     pub(crate) ensure: bool,
     /// Hosts that are not waited for, unless they answer at once.
     pub(crate) silent: &'a HashSet<usize>,
+    /// The highest timeline that was seen. A primary below it was replaced, and nobody is waited for any shorter for it.
+    pub(crate) highest: i64,
     /// Connections of which somebody wants to know whether they are still worked for.
     pub(crate) processes: &'a [i32],
 }
@@ -65,7 +67,9 @@ pub(crate) async fn around(question: &Question<'_>) -> Look {
             Some(until) => timeout_at(until, asked.next()).await.unwrap_or(None),
         };
         let Some((at, seen)) = next else { break };
-        if !is_patient && seen.as_ref().is_ok_and(|it| !it.server.is_standby) {
+        let may_be_primary =
+            |it: &Seen| !it.server.is_standby && it.server.timeline >= question.highest;
+        if !is_patient && seen.as_ref().is_ok_and(may_be_primary) {
             until.get_or_insert_with(|| Instant::now() + GRACE);
         }
         awaited.remove(&at);
