@@ -20,7 +20,7 @@ const MOST: usize = 1 << 16;
 pub struct Mark {
     /// Tells the answers of one run, and of one time in it, from those of all others.
     pub run: u64,
-    /// That of the answer; none has 0, which stands for what the client has stored itself.
+    /// That of the answer.
     pub number: u64,
 }
 
@@ -47,14 +47,6 @@ impl Delivery {
             run: random::number(),
             first: 1,
             followed: VecDeque::new(),
-        }
-    }
-
-    /// The mark of what a client has stored, and so knows whatever becomes of the answer.
-    pub fn known(&self) -> Mark {
-        Mark {
-            run: self.run,
-            number: 0,
         }
     }
 
@@ -113,10 +105,7 @@ impl Delivery {
 
     /// Whether what bears this mark is known to the client; `None` where that is for a note to say.
     pub fn knows(&self, mark: Mark) -> Option<bool> {
-        match mark.number {
-            0 => Some(true),
-            number => self.is_ours(mark).then_some(number < self.first),
-        }
+        self.is_ours(mark).then_some(mark.number < self.first)
     }
 }
 
@@ -208,8 +197,6 @@ mod tests {
             ..first
         };
         assert_eq!(delivery.borrow().knows(other), None);
-        let stored = Mark { number: 0, ..other };
-        assert_eq!(delivery.borrow().knows(stored), Some(true));
         assert_eq!(Mark::read(&first.to_string()), Some(first));
     }
 

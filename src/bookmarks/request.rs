@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 
 use super::baseline::Baseline;
+use super::delivery::Due;
 use super::legacy::Legacy;
 use super::views::LastView;
 use crate::replies::Pending;
@@ -32,6 +33,8 @@ pub enum Content {
         /// What the client had been shown when it stored them. It may be shown other things before
         /// their turn comes.
         shown: Option<LastView>,
+        /// That it is told so, until it is.
+        due: Cell<Option<Due>>,
     },
 }
 
@@ -46,8 +49,14 @@ impl Request {
 
     /// Says that what was to be stored is, if that is not said. Whether it was not.
     pub fn reply_done(&self) -> bool {
-        let mut reply = self.reply.borrow_mut();
-        self.is_set() && reply.send(|answer| answer.set(&Ok(())))
+        let Content::Set { due, .. } = &self.content else {
+            return false;
+        };
+        let is_sent = self.reply.borrow_mut().send(|answer| answer.set(&Ok(())));
+        if is_sent {
+            due.take().map(Due::give);
+        }
+        is_sent
     }
 }
 

@@ -59,13 +59,16 @@ impl Shown {
         }
     }
 
-    /// A client has stored this by the request of this number.
-    pub fn has_stored(&self, client: &str, rooms: Baseline, number: u64) {
-        let mark = self.storage.is_shared();
-        let mark = mark.then(|| self.delivery.borrow().known());
+    /// A client has stored this by the request of this number. It is to be said when it is [told](Due::give): one that
+    /// never hears of it may go on from what it had before.
+    pub fn has_stored(&self, client: &str, rooms: Baseline, number: u64) -> Option<Due> {
+        let due = self.storage.is_shared();
+        let due = due.then(|| Due::new(&self.delivery));
+        let mark = due.as_ref().map(|due| due.mark);
         let view = LastView::new(rooms, false);
         let mut views = self.views.borrow_mut();
         views.put(client, LastView { mark, ..view }, number);
+        due
     }
 
     /// Goes on from what was noted at the [end](Self::end) of the last run, under this name. After a crash that must not

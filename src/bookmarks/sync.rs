@@ -13,6 +13,7 @@ use std::cell::{Cell, RefCell};
 
 use tokio::time::sleep_until;
 
+use super::delivery::Due;
 use super::legacy::Legacy;
 use super::pep::{Failure, PATIENCE, Pep};
 use super::queue::{Passed, Place, Queues};
@@ -174,15 +175,21 @@ impl BookmarkSync {
         let number = self.number();
         let rooms = stored.base();
         let shown = self.shown.of(&ask.asker);
-        self.shown.has_stored(&ask.asker, rooms.clone(), number);
+        let mut due = self.shown.has_stored(&ask.asker, rooms.clone(), number);
         let noted = self.shown.save(&ask.owner, &ask.asker).await;
-        if at_once || noted.is_err() {
+        if noted.is_err() {
+            // It is told so, and may go on from what it had before.
+            self.shown.views().borrow_mut().forget(&ask.asker);
             ask.reply.send(|answer| answer.set(&noted));
+        } else if at_once {
+            ask.reply.send(|answer| answer.set(&noted));
+            due.take().map(Due::give);
         }
         let content = Content::Set {
             stored: RefCell::new(Some(stored)),
             rooms,
             shown,
+            due: Cell::new(due),
         };
         StoredSet {
             ask,

@@ -112,7 +112,11 @@ impl BookmarkSync {
         if let Err(failure) = self.bring_into_step(request, place).await {
             self.tell(owner, &failure);
             if failure == Failure::Broken {
-                request.reply.borrow_mut().send(Answer::broken);
+                let is_told = request.reply.borrow_mut().send(Answer::broken);
+                if is_told && request.is_set() {
+                    // It may go on from what it had before. Where that is not noted, its answer never counts.
+                    let _ = self.pass_over(owner, &request.asker).await;
+                }
             }
             self.reply_from_store(request, place).await;
             if let Content::Set { rooms, shown, .. } = &request.content {

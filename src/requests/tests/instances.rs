@@ -125,6 +125,26 @@ fn what_a_client_may_not_have_seen_it_does_not_delete() {
     });
 }
 
+/// A client had set a room and was never told whether it was stored, for its instance died just then. So it went on from
+/// the list it had before, and the room was deleted, though a modern client had renamed it meanwhile.
+#[test]
+fn what_a_client_was_never_told_it_does_not_delete() {
+    played(async || {
+        let mut cluster = Cluster::new(2);
+        cluster.asks(0, 'c', None).await;
+        cluster.confirms(0).await;
+        cluster.asks(0, 'c', Some(&room("a@m"))).await;
+        cluster.dies(0);
+        cluster.asks(1, 'c', Some(&room("b@m"))).await;
+        assert_eq!(cluster.rooms(), ["a@m", "b@m"]);
+        // What it was told it knows.
+        cluster.confirms(1).await;
+        cluster.dies(1);
+        cluster.asks(0, 'c', Some("")).await;
+        assert_eq!(cluster.rooms(), ["a@m"]);
+    });
+}
+
 /// A client deleted all the rooms that it had been shown, added one, and those came back: nothing in its list said
 /// that it had seen them.
 #[test]

@@ -15,6 +15,9 @@ use event::{Event, Meanwhile, event};
 
 const CLIENTS: usize = 3;
 
+/// At least as many as there are ever in the node, so that each may be chosen.
+const NODE: usize = 64;
+
 /// An old client.
 #[derive(Debug, Default)]
 struct Client {
@@ -116,6 +119,16 @@ impl World {
                     }
                 }
             }
+            Event::ModernEdit(which) => {
+                let node = self.cluster.node.iter().flatten();
+                let room = node.cycle().nth(which % NODE).cloned();
+                if let Some(room) = room.filter(|_| self.is_quiet()) {
+                    self.gone.remove(&room);
+                    self.unsure.remove(&room);
+                    self.stale.remove(&room);
+                    self.wanted.insert(room);
+                }
+            }
             Event::Move(client) => {
                 let client = &mut self.clients[client];
                 if client.asked.is_none() {
@@ -203,6 +216,12 @@ impl World {
         sets.any(|rooms| rooms.contains(room)) && !self.wanted.contains(room)
     }
 
+    /// Whether nothing is under way that a client or an instance has asked for.
+    fn is_quiet(&self) -> bool {
+        let asked = self.clients.iter().any(|it| it.asked.is_some());
+        !asked && self.iqs.iter().all(VecDeque::is_empty)
+    }
+
     fn is_gone(&mut self, room: String) {
         self.wanted.remove(&room);
         self.gone.insert(room);
@@ -213,14 +232,12 @@ impl World {
         for client in &mut self.clients {
             let asked = client.asked.take_if(|_| client.instance == instance);
             let Some(asked) = asked else { continue };
-            let Some(stores) = asked.stores else {
-                // It goes on from what it knew.
-                if is_said {
-                    client.noted = Noted::Lost;
-                }
-                continue;
-            };
-            let known = client.known.take().unwrap_or_default();
+            // It goes on from what it knew.
+            if is_said || asked.stores.is_some() {
+                client.noted = Noted::Lost;
+            }
+            let Some(stores) = asked.stores else { continue };
+            let known = client.known.clone().unwrap_or_default();
             if asked.is_unseen {
                 self.stale.extend(stores.intersection(&known).cloned());
             }
@@ -284,7 +301,7 @@ impl World {
                 continue;
             };
             client.known = Some(stores.clone());
-            client.noted = Noted::All;
+            client.noted = Noted::Unconfirmed(instance);
             if asked.is_unseen {
                 self.stale.extend(stores.intersection(&known).cloned());
             }

@@ -195,6 +195,7 @@ impl User {
         self.old.send(&format!(
             "<iq type='{kind}' id='{id}'><query xmlns='jabber:iq:private'>{content}</query></iq>"
         ));
+        self.tell(&format!("{id}: {kind} {}", names(set.iter().flat_map(Rooms::keys))));
         self.waiting = Some(Waiting { id, set });
     }
 
@@ -224,17 +225,20 @@ impl User {
             0..2 if !there.is_empty() => {
                 let jid = self.one_of(&there);
                 self.deleted.insert(jid.clone());
+                self.tell(&format!("the modern client retracts {jid}"));
                 // An old client's set may have deleted it meanwhile.
                 self.modern.try_retract(&jid);
             }
             2..5 if !there.is_empty() => {
                 let jid = self.one_of(&there);
                 let room = self.version(&jid);
+                self.tell(&format!("the modern client publishes {jid}"));
                 self.modern.publish(&room);
                 self.added.insert(jid);
             }
             _ => {
                 let room = self.new_room();
+                self.tell(&format!("the modern client adds {}", room.jid));
                 self.modern.publish(&room);
                 self.added.insert(room.jid);
             }
@@ -269,6 +273,7 @@ impl User {
         let Some(waiting) = self.waiting.take_if(|waiting| id == Some(&waiting.id)) else {
             return;
         };
+        self.tell(&format!("{}: {}", waiting.id, answer.attr("type").unwrap_or("?")));
         judge(answer);
         if answer.attr("type") != Some("result") {
             return;
@@ -284,6 +289,7 @@ impl User {
             None => {
                 let [storage] = stored(answer).try_into().expect("one element");
                 let rooms = rooms_of(&storage).into_iter();
+                self.tell(&format!("sees {}", names(rooms.clone().map(|room| room.jid))));
                 self.known = rooms.map(|room| (room.jid.clone(), room)).collect();
             }
         }
@@ -294,6 +300,11 @@ impl User {
         Some(element(&stanza).unwrap_or_else(|error| panic!("{error}: {stanza}")))
     }
 
+    /// For whoever reads why it failed.
+    fn tell(&self, what: &str) {
+        println!("{}: {what}", self.jid);
+    }
+
     fn one_of(&mut self, jids: &[String]) -> String {
         jids[self.dice.below(jids.len() as u64) as usize].clone()
     }
@@ -302,6 +313,14 @@ impl User {
         self.requests += 1;
         format!("u{}-{}", self.number, self.requests)
     }
+}
+
+fn names(jids: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+    let names = jids.into_iter().map(|jid| {
+        let name = jid.as_ref().split('@').next();
+        name.unwrap_or_default().to_owned()
+    });
+    names.collect::<Vec<_>>().join(" ")
 }
 
 fn put(list: &mut Rooms, room: Room) {

@@ -18,6 +18,8 @@ pub enum Event {
     ModernAdd,
     /// It deletes one.
     ModernDelete(usize),
+    /// It changes one while nothing is under way, and so wants it.
+    ModernEdit(usize),
     /// An IQ of an instance is answered by PEP.
     Answer(usize),
     /// All that is under way is done.
@@ -60,6 +62,7 @@ pub fn event() -> impl Strategy<Value = Event> {
         1 => client.prop_map(Event::Move),
         2 => Just(Event::ModernAdd),
         2 => any::<usize>().prop_map(Event::ModernDelete),
+        2 => any::<usize>().prop_map(Event::ModernEdit),
         24 => instance.clone().prop_map(Event::Answer),
         6 => Just(Event::Settle),
         6 => instance.clone().prop_map(Event::Confirm),
