@@ -134,16 +134,16 @@ const FIND: &str = "
 with asked as (
   select * from unnest($1::int4[], $2::int4[], $3::text[], $4::bytea[], $5::bytea[], $6::bool[])
     as asked (query, at, owner, namespace_key, name_key, or_all)
-), found as (
+), named as (
   select a.query, a.at, true as is_named, e.name, e.elements, e.text
   from asked a join xps_element e
     on e.owner = a.owner and e.namespace_key = a.namespace_key and e.name_key = a.name_key
+), found as (
+  select * from named
   union all
   select a.query, a.at, false, e.name, e.elements, e.text
   from asked a join xps_element e on e.owner = a.owner and e.namespace_key = a.namespace_key
-  where a.or_all and not exists (
-    select 1 from xps_element x
-    where x.owner = a.owner and x.namespace_key = a.namespace_key and x.name_key = a.name_key)
+  where case when a.at in (select named.at from named) then false else a.or_all end
 ), measured as (
   select found.*, sum(octet_length(text)) over (order by query)
     - sum(octet_length(text)) over (partition by query) as before

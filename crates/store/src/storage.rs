@@ -41,6 +41,9 @@ struct Threads {
     counter: Workers,
 }
 
+/// How many batches are asked of such a store at once: while one is answered, the next is on its way.
+const LANES: usize = 2;
+
 /// How many threads wait for a store that is not quick, each for one thing that is read aside.
 const ASIDE: usize = 4;
 
@@ -56,14 +59,15 @@ impl Storage {
             aside: Workers::start("reader", aside)?,
             counter: Workers::start("reader", 1)?,
         };
-        let reader = Reader::new(store.clone(), Some(Workers::start("reader", 1)?));
+        let lanes = if store.is_quick() { 1 } else { LANES };
+        let reader = Reader::new(store.clone(), lanes, Some(Workers::start("reader", lanes)?));
         Ok(Self::with(store, reader, Some(threads)))
     }
 
     /// This store without threads: whoever reads does it, at once. So a run can be repeated.
     #[must_use]
     pub fn by_caller(store: Store) -> Self {
-        let reader = Reader::new(store.clone(), None);
+        let reader = Reader::new(store.clone(), 1, None);
         Self::with(store, reader, None)
     }
 

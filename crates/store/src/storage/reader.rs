@@ -1,7 +1,7 @@
-//! The thread that reads for requests: what it is asked, and what is held of what it has found.
+//! The threads that read for requests: what they are asked, and what is held of what they have found.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::spawn_local;
 
 use super::query::{Elements, Query};
-use crate::{Asked, ReadError, Store};
+use crate::{Asked, Owner, ReadError, Store};
 use xps_base::clock::Instant;
 use xps_base::panics;
 use xps_base::threads::Workers;
 
-/// How many bytes may have been read that nobody has sent on yet, beside one batch.
+/// How many bytes may have been read that nobody has sent on yet, beside one batch of each lane.
 pub(super) const MAX_HELD: usize = 1024 * 1024;
 
 /// How many queries the store is asked at once at most. It may read fewer.
@@ -38,17 +38,23 @@ struct AllHeld {
 
 pub struct Reader {
     store: Store,
-    /// One, as a read may have to wait for the disk; without it, whoever asks reads.
-    thread: Option<Workers>,
-    /// What is to be read next, and whether that is under way.
+    /// As a read may have to wait for the disk; without them, whoever asks reads.
+    threads: Option<Workers>,
+    /// How many batches are read at once at most, and how many are.
+    lanes: usize,
+    busy: Cell<usize>,
+    /// What is to be read next.
     waiting: RefCell<VecDeque<Box<dyn Waiting>>>,
-    is_reading: Cell<bool>,
+    /// For whom something is being read, where that may be in several lanes.
+    owners: RefCell<HashSet<Owner>>,
     held: Arc<AllHeld>,
 }
 
 /// Something that was asked for.
 trait Waiting: Send {
     fn asked(&self) -> Asked;
+
+    fn owner(&self) -> &Owner;
 
     /// Makes of what was found what is to be told: `None` if reading it has panicked. How many bytes were found.
     fn make(&mut self, found: Found) -> usize;
@@ -62,7 +68,7 @@ type Found = Option<Result<Vec<Elements>, ReadError>>;
 
 struct Question<T, F> {
     asked: Asked,
-    /// What is made of what is found, on the thread that reads.
+    /// What is made of what is found, on a thread that reads.
     make: Option<F>,
     /// `None` where that, or reading, has panicked.
     made: Option<T>,
@@ -70,13 +76,15 @@ struct Question<T, F> {
 }
 
 impl Reader {
-    /// A thread that reads from this store, or whoever asks.
-    pub fn new(store: Store, thread: Option<Workers>) -> Rc<Self> {
+    /// So many threads that read from this store, each a batch, or whoever asks.
+    pub fn new(store: Store, lanes: usize, threads: Option<Workers>) -> Rc<Self> {
         Rc::new(Self {
             store,
-            thread,
+            threads,
+            lanes,
+            busy: Cell::new(0),
             waiting: RefCell::default(),
-            is_reading: Cell::new(false),
+            owners: RefCell::default(),
             held: Arc::default(),
         })
     }
@@ -103,13 +111,14 @@ impl Reader {
             made: None,
             tell,
         });
-        if self.thread.is_none() || (at_once && self.store.is_quick()) {
+        if self.threads.is_none() || (at_once && self.store.is_quick()) {
             let found = find(&self.store, &[question.asked()]).pop();
             let bytes = question.make(found.flatten());
             question.tell(self.hold(bytes));
         } else {
             self.waiting.borrow_mut().push_back(question);
-            if !self.is_reading.replace(true) {
+            if self.busy.get() < self.lanes {
+                self.busy.set(self.busy.get() + 1);
                 drop(spawn_local(Rc::clone(self).read_all()));
             }
         }
@@ -119,27 +128,56 @@ impl Reader {
         }
     }
 
-    /// Reads what is asked for, as long as that is something: in batches, as a change of threads takes
+    /// Reads what is asked for, as long as there is something that may be read: in batches, as a change of threads takes
     /// longer than most reads.
     async fn read_all(self: Rc<Self>) {
-        while let Some(thread) = &self.thread
-            && !self.waiting.borrow().is_empty()
-        {
+        while let Some(threads) = &self.threads {
             while self.held.bytes.load(Relaxed) >= MAX_HELD {
                 self.held.less.notified().await;
             }
-            let batch = self.waiting.borrow().len().min(BATCH);
-            let batch: Vec<_> = self.waiting.borrow_mut().drain(..batch).collect();
-            let store = self.store.clone();
-            let (mut batch, found) = thread.run(move || read(&store, batch)).await;
-            for it in batch.drain(found.len()..).rev() {
-                self.waiting.borrow_mut().push_front(it);
+            let batch = self.take();
+            if batch.is_empty() {
+                break;
             }
+            let store = self.store.clone();
+            let (batch, found) = threads.run(move || read(&store, batch)).await;
+            let batch = self.put_back(batch, found.len());
             for (it, bytes) in batch.into_iter().zip(found) {
                 it.tell(self.hold(bytes));
             }
         }
-        self.is_reading.set(false);
+        self.busy.set(self.busy.get() - 1);
+    }
+
+    /// The next that may be read: nothing of those for whom another lane is reading, so that order stays.
+    fn take(&self) -> Vec<Box<dyn Waiting>> {
+        let mut waiting = self.waiting.borrow_mut();
+        let most = waiting.len().min(BATCH);
+        if self.lanes == 1 {
+            return waiting.drain(..most).collect();
+        }
+        let mut owners = self.owners.borrow_mut();
+        let first = waiting.drain(..most);
+        let (busy, free): (Vec<_>, Vec<_>) = first.partition(|it| owners.contains(it.owner()));
+        owners.extend(free.iter().map(|it| it.owner().clone()));
+        for it in busy.into_iter().rev() {
+            waiting.push_front(it);
+        }
+        free
+    }
+
+    /// So many of these were read, and are returned; the others are the next.
+    fn put_back(&self, mut batch: Vec<Box<dyn Waiting>>, read: usize) -> Vec<Box<dyn Waiting>> {
+        let mut owners = self.owners.borrow_mut();
+        if self.lanes > 1 {
+            for it in &batch {
+                owners.remove(it.owner());
+            }
+        }
+        for it in batch.drain(read..).rev() {
+            self.waiting.borrow_mut().push_front(it);
+        }
+        batch
     }
 
     fn hold(&self, bytes: usize) -> Held {
@@ -181,6 +219,10 @@ where
 {
     fn asked(&self) -> Asked {
         self.asked.clone()
+    }
+
+    fn owner(&self) -> &Owner {
+        &self.asked.query.owner
     }
 
     fn make(&mut self, found: Found) -> usize {

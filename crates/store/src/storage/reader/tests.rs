@@ -2,7 +2,8 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::runtime::Builder;
@@ -12,7 +13,7 @@ use tokio::time::sleep;
 
 use super::MAX_HELD;
 use crate::local::BATCH_BYTES;
-use crate::suite::{change, owner, set};
+use crate::suite::{Distant, change, owner, set};
 use crate::{Query, Storage, Store};
 
 /// The length of what each get finds.
@@ -99,4 +100,45 @@ fn a_panic_in_a_batch_costs_the_one_that_met_it() {
         }
     };
     runtime.unwrap().block_on(LocalSet::new().run_until(gets));
+}
+
+/// While a batch was on its way to a database and back, nothing else was asked of that.
+#[test]
+fn two_batches_are_read_at_once_of_a_store_that_is_not_quick_but_not_for_one_owner() {
+    let storage = Storage::new(Store::on(Distant::by_caller())).unwrap();
+    let made = Arc::new(Mutex::new(Vec::new()));
+    let (tell, told) = mpsc::channel();
+    let get = |who: &'static str, number, told: Option<Receiver<()>>, tell: Option<Sender<()>>| {
+        let query = Query {
+            owner: owner(who),
+            namespace: "n".to_owned(),
+            names: vec!["a".to_owned()],
+            or_all: false,
+        };
+        let made = Arc::clone(&made);
+        let got = storage.get(Arc::new(query), move |_| {
+            if let Some(told) = told {
+                told.recv_timeout(Duration::from_secs(60)).unwrap();
+            }
+            made.lock().unwrap().push((who, number));
+            if let Some(tell) = tell {
+                tell.send(()).unwrap();
+            }
+        });
+        spawn_local(async move { got.await.0 })
+    };
+    let runtime = Builder::new_current_thread().enable_time().build();
+    let gets = async {
+        let waits = get("a@h", 0, Some(told), None);
+        // Its batch is taken without the others.
+        sleep(Duration::from_millis(1)).await;
+        let next = get("a@h", 1, None, None);
+        let other = get("b@h", 0, None, Some(tell));
+        for get in [waits, next, other] {
+            get.await.unwrap();
+        }
+    };
+    runtime.unwrap().block_on(LocalSet::new().run_until(gets));
+    let made = made.lock().unwrap();
+    assert_eq!(made[..], [("b@h", 0), ("a@h", 0), ("a@h", 1)]);
 }
