@@ -151,11 +151,12 @@ from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute 
 where n.nspname = current_schema() and c.relkind in ('r', 'p', 'v') and a.attnum > 0 and not a.attisdropped
   and c.relname in ('xps_meta', 'xps_owner', 'xps_element', 'xps_note')";
 
-/// Other tables in that schema: how many, and the first few.
+/// Other tables in that schema: how many, and the first few. Ours may have been made since they were looked for.
 const OTHERS: &str = "
 select c.relname::text, count(*) over ()
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where n.nspname = current_schema() and c.relkind in ('r', 'p', 'v', 'm', 'f')
+  and c.relname not in ('xps_meta', 'xps_owner', 'xps_element', 'xps_note')
 order by c.relname limit 3";
 
 /// What there is beside our own tables, for a message.

@@ -83,3 +83,20 @@ fn an_older_store_is_moved_on() {
         assert_eq!(of.sql(DATABASE, format), "4");
     });
 }
+
+/// Instances began on an empty database at once, and some ended for good: when one had seen that there was no store yet,
+/// another made the tables, and the first took them for somebody else's.
+#[test]
+fn tables_that_another_instance_has_just_made_are_no_strangers() {
+    let of = xps_postgres_testing::Server::start();
+    let settings = settings(of.port());
+    let runtime = runtime().unwrap();
+    LocalSet::new().block_on(&runtime, async {
+        let (wire, server) = log_in(&settings).await;
+        ensure(&wire, &server, &settings, 0).await.unwrap();
+        assert_eq!(others(&wire).await.unwrap(), None);
+        of.sql(DATABASE, "create table users (a int)");
+        let found = others(&wire).await.unwrap();
+        assert_eq!(found.as_deref(), Some("a table users"));
+    });
+}

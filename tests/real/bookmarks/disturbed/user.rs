@@ -92,7 +92,7 @@ impl User {
     }
 
     /// Until what is waited for has succeeded.
-    fn wait(&mut self) {
+    pub fn wait(&mut self) {
         while let Some(waiting) = &self.waiting {
             let id = waiting.id.clone();
             let answer = self.next(PATIENCE);
