@@ -23,7 +23,7 @@ use tokio::time::{sleep, sleep_until, timeout_at};
 use crate::clock::Instant;
 use crate::config::Config;
 pub use crate::link::Step;
-use crate::link::{self, ConnectError, Inbound, Incoming, Link, Outbox};
+use crate::link::{self, ConnectError, End, Inbound, Incoming, Link, Outbox};
 use crate::metrics::{self, Metrics};
 use crate::replies::Replies;
 use crate::requests::{Notice, Requests};
@@ -213,15 +213,22 @@ impl Component {
             let is_written = self.replies.is_empty() && outbound.is_done();
             let wake = match &leaving {
                 Some(leaving) if self.requests.count() == 0 && is_written => {
+                    let ended = leaving.ended.clone();
                     // A socket that is closed with bytes unread takes back what it was given to
                     // send, so the server's side is read to its end first.
                     let farewell = async {
-                        outbound.close(leaving.farewell).await.is_ok() && inbound.discard().await
+                        if outbound.close(leaving.farewell).await.is_err() {
+                            return false;
+                        }
+                        match ended {
+                            Ended::Anew => self.take_the_rest(&mut inbound, tell).await,
+                            Ended::Lost(_) | Ended::Stopped(_) => inbound.discard().await,
+                        }
                     };
                     if let Ok(true) = timeout_at(leaving.last_moment, farewell).await {
                         self.replies.with(Outbox::confirm_all);
                     }
-                    return leaving.ended.clone();
+                    return ended;
                 }
                 Some(leaving) => leaving.deadline,
                 None => match self.poll(&inbound, !reading && is_written, tell) {
@@ -306,6 +313,31 @@ impl Component {
             self.accept(received, inbound.heard(), tell);
         }
         incoming.end.map(Leaving::after).transpose()
+    }
+
+    /// Takes what comes before the server has ended its side: we come back, and answer it on the next link. Whether the
+    /// server has read all that was written.
+    async fn take_the_rest(
+        &mut self,
+        inbound: &mut Inbound,
+        tell: &mut impl FnMut(&Event),
+    ) -> bool {
+        while self.requests.has_room() {
+            let Incoming { stanzas, end } = inbound.read().await;
+            self.requests.have_come(stanzas.len());
+            for received in stanzas {
+                self.accept(received, inbound.heard(), tell);
+            }
+            match end {
+                None => {}
+                Some(End::Closed) => {
+                    inbound.discard().await;
+                    return true;
+                }
+                Some(_) => return false,
+            }
+        }
+        inbound.discard().await
     }
 
     /// Takes over what of this configuration can change while it runs; returns the domains that

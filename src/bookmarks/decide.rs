@@ -136,13 +136,22 @@ pub fn decide<'a>(stored: &'a Legacy, node: &'a Node, before: Before<'_>) -> Dec
 
 /// What is left of the base where these were stored and not brought into step. What the client has
 /// deleted, and what it has added or changed to what it was then, would look by the base alone as if
-/// it had been left alone here, and deleted elsewhere.
+/// it had been left alone here, and deleted elsewhere. What it has left alone was in step as it was shown.
 pub fn left_of(base: &Baseline, stored: &Baseline, shown: Option<&LastView>) -> Baseline {
-    base.only(|key, content| {
+    let left = base.only(|key, content| {
         let now = stored.by_digest(key);
         let is_touched = shown.is_some_and(|sight| sight.rooms.by_digest(key) != now);
         now.is_some() && !(is_touched && now == Some(content))
-    })
+    });
+    match shown {
+        Some(view) => left.overlaid(&left_alone(stored, view)),
+        None => left,
+    }
+}
+
+/// Of these the rooms that a client has stored as it had been shown them, and that the node had then.
+fn left_alone(stored: &Baseline, shown: &LastView) -> Baseline {
+    stored.only(|key, content| shown.rooms.had(key, content))
 }
 
 /// The same where it is not known what the client had been shown: of what it has not changed nobody
@@ -160,8 +169,7 @@ pub fn in_common(base: &Baseline, stored: &Baseline, shown: &LastView) -> Baseli
         let now = stored.by_digest(key);
         now != Some(content) || before(key) == now
     });
-    let left_alone = stored.only(|key, content| shown.rooms.had(key, content));
-    not_new.overlaid(&left_alone)
+    not_new.overlaid(&left_alone(stored, shown))
 }
 
 /// What has become of a stored room.

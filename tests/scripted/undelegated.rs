@@ -2,7 +2,7 @@
 //! ended late. The server says nothing, and clients got errors until somebody restarted the component.
 
 use super::health::delegate;
-use super::stage::{Stage, get};
+use super::stage::{Stage, get, set};
 use crate::support::clock::eventually;
 use crate::support::router::{PATIENCE, parse};
 use crate::support::server::{HOST, OTHER_HOST};
@@ -15,6 +15,8 @@ const INFO: &str = "http://jabber.org/protocol/disco#info";
 struct Watched {
     stage: Stage,
     mark: String,
+    /// What came on a link before both hosts had shown that they delegate.
+    before: Vec<String>,
 }
 
 impl Watched {
@@ -26,6 +28,7 @@ impl Watched {
         let mut watched = Watched {
             stage,
             mark: String::new(),
+            before: Vec::new(),
         };
         watched.is_delegated_to();
         watched
@@ -59,6 +62,8 @@ impl Watched {
                 let mut features = query.children().filter_map(|it| it.attr("var"));
                 let mark = features.find(|it| it.contains("private.localhost"));
                 marks.push(mark.expect("a feature of its own").to_owned());
+            } else {
+                self.before.push(xml);
             }
         }
         self.mark = marks.remove(0);
@@ -101,6 +106,11 @@ impl Watched {
 
     /// The component has closed its connection, makes the next, and is delegated to.
     fn is_let_in_again(&mut self) {
+        self.is_let_in_again_after("");
+    }
+
+    /// The same, where the server had sent this before it read that.
+    fn is_let_in_again_after(&mut self, last: &str) {
         while let Some(xml) = self.stage.next_within(PATIENCE) {
             if xml == "</stream:stream>" {
                 break;
@@ -108,7 +118,7 @@ impl Watched {
             self.answer(&xml, &[HOST]);
         }
         let data = self.stage.component.folder().join("data");
-        self.stage.send("</stream:stream>");
+        self.stage.send(format!("{last}</stream:stream>"));
         self.stage.lose_link();
         self.stage.let_in_again();
         assert_ne!(
@@ -161,6 +171,28 @@ fn it_is_noticed_told_and_mended_by_a_new_login() {
     assert_eq!(watched.ready(), 200, "one of them is served");
     watched.stage.send(get("1", "<a xmlns='urn:x'/>"));
     while !watched.stage.next().contains("id='1'") {}
+}
+
+/// What clients asked while the component took its leave was read and passed over: on Prosody they waited for an answer
+/// for ever.
+#[test]
+fn what_comes_before_the_server_has_read_the_farewell_is_answered_on_the_next_link() {
+    let mut watched = Watched::new();
+    watched.hosts_say(4, &[]);
+    watched.hosts_say(2, &[HOST]);
+    let last = set("last", "<a xmlns='urn:x'>1</a>") + &get("get", "<a xmlns='urn:x'/>");
+    watched.is_let_in_again_after(&last);
+    let mut answers = watched.before.iter();
+    let set = answers.find(|it| it.contains("id='last'"));
+    assert!(
+        set.is_some_and(|it| it.contains("type='result'")),
+        "{set:?}"
+    );
+    let get = answers.find(|it| it.contains("id='get'"));
+    assert!(
+        get.is_some_and(|it| it.contains("<a xmlns='urn:x'>1</a>")),
+        "{get:?}"
+    );
 }
 
 /// Prosody's mod_delegation had been unloaded, and went on saying at each login that it delegates.

@@ -263,3 +263,22 @@ fn once_in_step_nothing_is_left_to_do() {
     assert_eq!(decide(&stored, &node, before).base, base);
     assert_eq!(base.count(), 2, "those that only the node has are in it");
 }
+
+/// A modern client had renamed a room, an old one saw that, and stored its list while PEP was silent; then the modern one
+/// deleted the room. It came back: what was noted said what it had been called when both sides were last in step.
+#[test]
+fn what_was_left_alone_while_pep_was_silent_and_deleted_then_stays_deleted() {
+    let seen = [("a@m", "renamed")];
+    for in_step in [true, false] {
+        let sight = shown(&seen, in_step);
+        for before in [&[("a@m", "a")][..], &[]] {
+            let left = left_of(&base(before), &base(&seen), Some(&sight));
+            let by_base = Before {
+                base: Some(&left),
+                ..NOTHING
+            };
+            let (_, changes) = outcome(&stored(&seen), &Node::default(), by_base);
+            assert_eq!(changes.is_empty(), in_step, "{before:?} {changes:?}");
+        }
+    }
+}
