@@ -1,0 +1,480 @@
+//! Everything but the component: one queue of what is to happen, in order of time.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use xmpp_private_storage::clock::Instant;
+use xmpp_private_storage::store::simulation::{Disk, Trouble};
+
+use super::life::Life;
+use super::line::{End, Line, Side};
+use super::owner::Owner;
+use super::plan::{Misfortune, Plan};
+use super::predicate::{self, Violation};
+use super::server::{Kind, Session};
+use super::trace::Trace;
+use crate::chaos::dice::Dice;
+use crate::chaos::wish::What;
+
+/// How long the store may need to be opened again once its disk works, in milliseconds.
+const REVIVED: u64 = 70_000;
+
+/// How long it may take until all works again once all is well: pauses between attempts grow to a minute, and
+/// those between logins that are to bring delegation back to an hour.
+const RECOVERY: u64 = 1_200_000;
+
+/// What is to happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// Bytes arrive on a line.
+    Arrive(usize, Side),
+    /// The server comes to know that a line is gone.
+    Notice(usize),
+    /// An owner asks for something.
+    Ask(usize),
+    Befall(usize),
+    /// The server is there again.
+    ServerIsBack,
+    /// The disk works again, if this was the last trouble.
+    DiskWorks(u64),
+    /// The component is started, if it does not run.
+    Launch,
+    /// Delegation on this line ends.
+    Undelegate(usize),
+    /// Nothing goes wrong any more.
+    Calm,
+    /// Is all well?
+    Look,
+}
+
+/// What is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    Trouble,
+    /// Nothing more is asked, or goes wrong, and all has to work again by this time.
+    Settling(u64),
+    /// Everybody looks at all they have, until all has been shown, before the power is lost once more, or after.
+    Reading { again: bool, until: u64 },
+    Over,
+}
+
+pub type Shared = Rc<RefCell<World>>;
+
+pub struct World {
+    begun: Instant,
+    queue: BTreeMap<(u64, u64), Event>,
+    number: u64,
+    /// Told when something is queued, or it is over.
+    pub changed: Rc<Notify>,
+    pub plan: Plan,
+    pub kind: Kind,
+    pub phase: Phase,
+    pub network: Dice,
+    dice: Dice,
+    pub lines: Vec<Line>,
+    pub sessions: Vec<Session>,
+    pub owners: Vec<Owner>,
+    /// Whether the server was answered what to announce since its start.
+    pub has_asked: bool,
+    pub up_since: Option<u64>,
+    server_is_away: bool,
+    pub disk: Disk,
+    troubles: u64,
+    disk_trouble: u64,
+    pub life: Option<Life>,
+    /// A process to be started.
+    pub to_launch: Option<u64>,
+    /// How long it is until the process is started again that is asked to end, in milliseconds.
+    restart: Option<u64>,
+    pub ended_at: u64,
+    pub processes: u64,
+    pub trace: Trace,
+    pub answers: u64,
+    /// Whether all was looked at after the last loss of power.
+    has_been_read: bool,
+    pub violation: Option<Violation>,
+}
+
+impl World {
+    pub fn new(plan: &Plan, is_told: bool) -> World {
+        let owners = (0..plan.owners).map(|number| Owner::new(number, plan.seed));
+        let mut world = World {
+            begun: Instant::now(),
+            queue: BTreeMap::new(),
+            number: 0,
+            changed: Rc::default(),
+            plan: plan.clone(),
+            kind: plan.kind,
+            phase: Phase::Trouble,
+            network: Dice::new(plan.seed, 2 << 32),
+            dice: Dice::new(plan.seed, 3 << 32),
+            lines: Vec::new(),
+            sessions: Vec::new(),
+            owners: owners.collect(),
+            has_asked: false,
+            up_since: None,
+            server_is_away: false,
+            disk: Disk::new(),
+            troubles: 0,
+            disk_trouble: 0,
+            life: None,
+            to_launch: None,
+            restart: None,
+            ended_at: 0,
+            processes: 0,
+            trace: Trace::telling(is_told),
+            answers: 0,
+            has_been_read: false,
+            violation: None,
+        };
+        world.schedule(0, Event::Launch);
+        for owner in 0..plan.owners {
+            world.schedule(500, Event::Ask(owner));
+        }
+        for (number, (at, _)) in plan.misfortunes.iter().enumerate() {
+            world.schedule(*at, Event::Befall(number));
+        }
+        world.schedule(plan.length, Event::Calm);
+        world
+    }
+
+    /// In milliseconds since the beginning.
+    pub fn now(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    pub fn schedule(&mut self, at: u64, event: Event) {
+        self.number += 1;
+        self.queue.insert((at, self.number), event);
+        self.changed.notify_one();
+    }
+
+    /// When the next thing happens.
+    pub fn next_moment(&self) -> Instant {
+        let first = self.queue.first_key_value();
+        let at = first.map_or(0, |((at, _), _)| *at);
+        self.begun + Duration::from_millis(at)
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.phase == Phase::Over || self.violation.is_some()
+    }
+
+    pub fn fail(&mut self, violation: Violation) {
+        self.tell(|| violation.to_string());
+        self.violation.get_or_insert(violation);
+        self.changed.notify_one();
+    }
+
+    pub fn tell(&mut self, words: impl FnOnce() -> String) {
+        let now = self.now();
+        self.trace.tell(now, words);
+    }
+
+    /// The last moment at which requests may have been refused because of the disk.
+    pub fn disk_trouble(&self) -> u64 {
+        match self.disk.trouble() {
+            Trouble::None => self.disk_trouble,
+            _ => u64::MAX,
+        }
+    }
+
+    /// Does what it is time for.
+    pub fn step(&mut self) {
+        let now = self.now();
+        while let Some(first) = self.queue.first_entry()
+            && first.key().0 <= now
+        {
+            let event = first.remove();
+            self.trace.step(now, "step", format!("{event:?}").as_bytes());
+            self.happen(event);
+            if self.is_over() {
+                return;
+            }
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        let now = self.now();
+        match event {
+            Event::Arrive(line, Side::Component) => {
+                self.lines[line].arrive(now);
+            }
+            Event::Arrive(line, Side::Server) => {
+                let bytes = self.lines[line].reach_server(now);
+                if !self.lines[line].is_over {
+                    self.feed(line, &bytes);
+                    if self.lines[line].has_ended() {
+                        self.let_go(line, End::Closed);
+                    }
+                }
+            }
+            Event::Notice(line) => self.let_go(line, End::Closed),
+            Event::Ask(owner) => self.ask(owner),
+            Event::Befall(number) => {
+                if self.phase == Phase::Trouble {
+                    let (_, misfortune) = self.plan.misfortunes[number];
+                    self.tell(|| misfortune.to_string());
+                    self.befall(misfortune);
+                }
+            }
+            Event::ServerIsBack => self.server_is_away = false,
+            Event::DiskWorks(number) => {
+                if number == self.troubles {
+                    self.mend_disk();
+                }
+            }
+            Event::Launch => {
+                if self.life.is_none() && self.to_launch.is_none() {
+                    self.processes += 1;
+                    let process = self.processes;
+                    self.to_launch = Some(process);
+                    self.tell(|| format!("the component is started: process {process}"));
+                }
+            }
+            Event::Undelegate(line) => self.undelegate(line),
+            Event::Calm => self.calm(),
+            Event::Look => self.look(),
+        }
+    }
+
+    fn ask(&mut self, owner: usize) {
+        if self.phase != Phase::Trouble {
+            return;
+        }
+        if let Some(what) = self.owners[owner].wish() {
+            self.request(owner, what);
+        }
+        let pause = self.owners[owner].pause();
+        let next = self.now() + pause;
+        self.schedule(next, Event::Ask(owner));
+    }
+
+    /// An owner asks for this, if somebody is there to be asked.
+    fn request(&mut self, owner: usize, what: What) {
+        let Some(line) = self.current() else {
+            return;
+        };
+        let version = match self.kind {
+            Kind::Prosody => "urn:xmpp:delegation:2",
+            Kind::Ejabberd => "urn:xmpp:delegation:1",
+        };
+        let delegated = self.sessions[line].delegates && self.dice.percent(70);
+        let (envelope, stanza) = self.owners[owner].request(&what, delegated.then_some(version));
+        self.tell(|| format!("{} asks: {what:?}", envelope.id));
+        self.say(line, &stanza);
+        if !self.lines[line].is_left {
+            let end = self.lines[line].to_component.sent;
+            let process = self.lines[line].process;
+            let now = self.now();
+            self.owners[owner].sent(what, envelope, (process, line, end), now);
+        }
+    }
+
+    /// The component has let go of what it reads a line by.
+    pub fn was_left(&mut self, line: usize) {
+        let it = &mut self.lines[line];
+        it.is_left = true;
+        let is_sure = it.was_read_whole && !it.has_failed;
+        let read = it.to_component.read;
+        for owner in &mut self.owners {
+            owner.was_left(line, read, is_sure);
+        }
+        self.tell(|| format!("the component leaves line {line}"));
+    }
+
+    /// A process connects: the number of the line, unless nobody listens.
+    pub fn dialled(&mut self, process: u64) -> Option<usize> {
+        if self.server_is_away {
+            return None;
+        }
+        let number = self.lines.len();
+        self.lines.push(Line {
+            process,
+            ..Line::default()
+        });
+        self.sessions.push(Session::default());
+        self.tell(|| format!("process {process} connects: line {number}"));
+        Some(number)
+    }
+
+    /// A process has ended.
+    pub fn ended(&mut self, process: u64) {
+        self.tell(|| format!("process {process} has ended"));
+        self.life = None;
+        // A service manager starts it again.
+        let next = self.now() + self.restart.take().unwrap_or(2_000);
+        self.schedule(next, Event::Launch);
+        for owner in &mut self.owners {
+            owner.process_ended(process);
+        }
+    }
+
+    pub fn befall(&mut self, misfortune: Misfortune) {
+        let now = self.now();
+        match misfortune {
+            Misfortune::Cut(how) => self.each_line(|world, line| world.cut(line, how)),
+            Misfortune::Swallow {
+                to_component,
+                to_server,
+                noticed,
+            } => self.each_line(|world, line| {
+                world.lines[line].to_component.is_swallowed |= to_component;
+                world.lines[line].to_server.is_swallowed |= to_server;
+                world.schedule(now + noticed, Event::Notice(line));
+            }),
+            Misfortune::Stall(time) => self.each_line(|world, line| {
+                world.lines[line].stalled_until = now + time;
+            }),
+            Misfortune::Restart(time) => {
+                self.server_is_away = true;
+                self.has_asked = false;
+                self.schedule(now + time, Event::ServerIsBack);
+                self.each_line(|world, line| world.let_go(line, End::Closed));
+            }
+            Misfortune::Undelegate => {
+                (0..self.lines.len()).for_each(|line| self.undelegate(line));
+            }
+            Misfortune::Kill(time) => {
+                self.kill();
+                self.schedule(now + time, Event::Launch);
+            }
+            Misfortune::Stop(time) => {
+                if let Some(life) = &self.life {
+                    life.stop();
+                }
+                self.restart = Some(time);
+            }
+            Misfortune::Failing(time) => self.trouble_disk(Trouble::Failing, time),
+            Misfortune::Full(time) => self.trouble_disk(Trouble::Full, time),
+            Misfortune::Gone(time) => self.trouble_disk(Trouble::Gone, time),
+            Misfortune::Compact => {
+                if let Some(life) = &self.life {
+                    life.compact();
+                }
+            }
+        }
+    }
+
+    fn each_line(&mut self, mut work: impl FnMut(&mut World, usize)) {
+        for line in 0..self.lines.len() {
+            if !self.lines[line].is_over {
+                work(self, line);
+            }
+        }
+    }
+
+    fn cut(&mut self, line: usize, how: End) {
+        let rest = self.lines[line].cut(how, &mut self.network);
+        if !self.lines[line].to_server.is_swallowed {
+            self.feed(line, &rest);
+        }
+        self.let_go(line, End::Reset);
+    }
+
+    /// The power goes: whatever the process was doing it does no more.
+    fn kill(&mut self) {
+        let Some(life) = self.life.take() else { return };
+        self.each_line(|world, line| world.cut(line, End::Reset));
+        self.disk.crash();
+        life.kill();
+        self.ended(life.process);
+    }
+
+    fn trouble_disk(&mut self, trouble: Trouble, time: u64) {
+        self.troubles += 1;
+        self.disk.set_trouble(trouble);
+        let works = self.now() + time;
+        self.schedule(works, Event::DiskWorks(self.troubles));
+    }
+
+    fn mend_disk(&mut self) {
+        self.tell(|| "the disk works".to_owned());
+        self.disk.set_trouble(Trouble::None);
+        self.disk_trouble = self.now() + REVIVED;
+    }
+
+    fn calm(&mut self) {
+        self.tell(|| "nothing goes wrong any more".to_owned());
+        let until = self.now() + RECOVERY;
+        self.phase = Phase::Settling(until);
+        self.server_is_away = false;
+        if self.disk.trouble() != Trouble::None {
+            self.mend_disk();
+        }
+        let now = self.now();
+        self.schedule(now, Event::Launch);
+        self.schedule(now + 1_000, Event::Look);
+    }
+
+    /// What it is waited for, if anything.
+    fn missing(&self) -> Option<(&'static str, String)> {
+        let owed: Vec<&str> = self.owners.iter().flat_map(Owner::owed).collect();
+        let line = self.current();
+        let is_served = line.is_some_and(|line| {
+            let it = &self.lines[line];
+            self.sessions[line].delegates && !it.is_left && !it.to_component.is_swallowed && !it.to_server.is_swallowed
+        });
+        let is_broken = self.life.as_ref().is_none_or(Life::is_broken);
+        if !owed.is_empty() {
+            return Some((predicate::ANSWERED, format!("{owed:?} have no answer")));
+        }
+        if !is_served || is_broken {
+            let what = format!("line {line:?} is served: {is_served}; the store is broken: {is_broken}");
+            return Some((predicate::QUIET, what));
+        }
+        None
+    }
+
+    fn look(&mut self) {
+        let now = self.now();
+        let until = match self.phase {
+            Phase::Settling(until) | Phase::Reading { until, .. } => until,
+            Phase::Trouble | Phase::Over => return,
+        };
+        match self.missing() {
+            Some((predicate, what)) if now > until => return self.fail(Violation::new(predicate, what)),
+            Some(_) => {
+                // A service manager starts what has ended.
+                self.schedule(now, Event::Launch);
+            }
+            None => self.go_on(now),
+        }
+        self.schedule(now + 1_000, Event::Look);
+    }
+
+    /// All is well: what comes next.
+    fn go_on(&mut self, now: u64) {
+        let until = now + RECOVERY;
+        match self.phase {
+            Phase::Settling(_) => {
+                self.phase = Phase::Reading { again: false, until };
+                self.owners.iter_mut().for_each(Owner::close);
+                self.look_through();
+            }
+            Phase::Reading { again: false, .. } => {
+                self.phase = Phase::Reading { again: true, until };
+                self.tell(|| "the power is lost once more".to_owned());
+                self.kill();
+                self.schedule(now, Event::Launch);
+            }
+            Phase::Reading { again: true, .. } if self.has_been_read => self.phase = Phase::Over,
+            Phase::Reading { again: true, .. } => {
+                self.has_been_read = true;
+                self.look_through();
+            }
+            Phase::Trouble | Phase::Over => {}
+        }
+    }
+
+    fn look_through(&mut self) {
+        for owner in 0..self.owners.len() {
+            for what in self.owners[owner].look_through() {
+                self.request(owner, what);
+            }
+        }
+    }
+}
