@@ -7,6 +7,8 @@
 //! `SIMULATION_SEED` begins with another seed, and `SIMULATION_SEEDS` says how many follow. The long form is
 //! `scripts/prove-simulation`.
 
+mod ending;
+mod fate;
 mod life;
 mod line;
 mod owner;

@@ -19,13 +19,6 @@ use super::trace::Trace;
 use crate::chaos::dice::Dice;
 use crate::chaos::wish::What;
 
-/// How long the store may need to be opened again once its disk works, in milliseconds.
-const REVIVED: u64 = 70_000;
-
-/// How long it may take until all works again once all is well: pauses between attempts grow to a minute, and
-/// those between logins that are to bring delegation back to an hour.
-const RECOVERY: u64 = 1_200_000;
-
 /// What is to happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
@@ -80,21 +73,21 @@ pub struct World {
     /// Whether the server was answered what to announce since its start.
     pub has_asked: bool,
     pub up_since: Option<u64>,
-    server_is_away: bool,
+    pub server_is_away: bool,
     pub disk: Disk,
-    troubles: u64,
-    disk_trouble: u64,
+    pub troubles: u64,
+    pub last_trouble: u64,
     pub life: Option<Life>,
     /// A process to be started.
     pub to_launch: Option<u64>,
     /// How long it is until the process is started again that is asked to end, in milliseconds.
-    restart: Option<u64>,
+    pub restart: Option<u64>,
     pub ended_at: u64,
     pub processes: u64,
     pub trace: Trace,
     pub answers: u64,
     /// Whether all was looked at after the last loss of power.
-    has_been_read: bool,
+    pub has_been_read: bool,
     pub violation: Option<Violation>,
 }
 
@@ -119,7 +112,7 @@ impl World {
             server_is_away: false,
             disk: Disk::new(),
             troubles: 0,
-            disk_trouble: 0,
+            last_trouble: 0,
             life: None,
             to_launch: None,
             restart: None,
@@ -177,7 +170,7 @@ impl World {
     /// The last moment at which requests may have been refused because of the disk.
     pub fn disk_trouble(&self) -> u64 {
         match self.disk.trouble() {
-            Trouble::None => self.disk_trouble,
+            Trouble::None => self.last_trouble,
             _ => u64::MAX,
         }
     }
@@ -254,7 +247,7 @@ impl World {
     }
 
     /// An owner asks for this, if somebody is there to be asked.
-    fn request(&mut self, owner: usize, what: What) {
+    pub fn request(&mut self, owner: usize, what: What) {
         let Some(line) = self.current() else {
             return;
         };
@@ -310,171 +303,6 @@ impl World {
         self.schedule(next, Event::Launch);
         for owner in &mut self.owners {
             owner.process_ended(process);
-        }
-    }
-
-    pub fn befall(&mut self, misfortune: Misfortune) {
-        let now = self.now();
-        match misfortune {
-            Misfortune::Cut(how) => self.each_line(|world, line| world.cut(line, how)),
-            Misfortune::Swallow {
-                to_component,
-                to_server,
-                noticed,
-            } => self.each_line(|world, line| {
-                world.lines[line].to_component.is_swallowed |= to_component;
-                world.lines[line].to_server.is_swallowed |= to_server;
-                world.schedule(now + noticed, Event::Notice(line));
-            }),
-            Misfortune::Stall(time) => self.each_line(|world, line| {
-                world.lines[line].stalled_until = now + time;
-            }),
-            Misfortune::Restart(time) => {
-                self.server_is_away = true;
-                self.has_asked = false;
-                self.schedule(now + time, Event::ServerIsBack);
-                self.each_line(|world, line| world.let_go(line, End::Closed));
-            }
-            Misfortune::Undelegate => {
-                (0..self.lines.len()).for_each(|line| self.undelegate(line));
-            }
-            Misfortune::Kill(time) => {
-                self.kill();
-                self.schedule(now + time, Event::Launch);
-            }
-            Misfortune::Stop(time) => {
-                if let Some(life) = &self.life {
-                    life.stop();
-                }
-                self.restart = Some(time);
-            }
-            Misfortune::Failing(time) => self.trouble_disk(Trouble::Failing, time),
-            Misfortune::Full(time) => self.trouble_disk(Trouble::Full, time),
-            Misfortune::Gone(time) => self.trouble_disk(Trouble::Gone, time),
-            Misfortune::Compact => {
-                if let Some(life) = &self.life {
-                    life.compact();
-                }
-            }
-        }
-    }
-
-    fn each_line(&mut self, mut work: impl FnMut(&mut World, usize)) {
-        for line in 0..self.lines.len() {
-            if !self.lines[line].is_over {
-                work(self, line);
-            }
-        }
-    }
-
-    fn cut(&mut self, line: usize, how: End) {
-        let rest = self.lines[line].cut(how, &mut self.network);
-        if !self.lines[line].to_server.is_swallowed {
-            self.feed(line, &rest);
-        }
-        self.let_go(line, End::Reset);
-    }
-
-    /// The power goes: whatever the process was doing it does no more.
-    fn kill(&mut self) {
-        let Some(life) = self.life.take() else { return };
-        self.each_line(|world, line| world.cut(line, End::Reset));
-        self.disk.crash();
-        life.kill();
-        self.ended(life.process);
-    }
-
-    fn trouble_disk(&mut self, trouble: Trouble, time: u64) {
-        self.troubles += 1;
-        self.disk.set_trouble(trouble);
-        let works = self.now() + time;
-        self.schedule(works, Event::DiskWorks(self.troubles));
-    }
-
-    fn mend_disk(&mut self) {
-        self.tell(|| "the disk works".to_owned());
-        self.disk.set_trouble(Trouble::None);
-        self.disk_trouble = self.now() + REVIVED;
-    }
-
-    fn calm(&mut self) {
-        self.tell(|| "nothing goes wrong any more".to_owned());
-        let until = self.now() + RECOVERY;
-        self.phase = Phase::Settling(until);
-        self.server_is_away = false;
-        if self.disk.trouble() != Trouble::None {
-            self.mend_disk();
-        }
-        let now = self.now();
-        self.schedule(now, Event::Launch);
-        self.schedule(now + 1_000, Event::Look);
-    }
-
-    /// What it is waited for, if anything.
-    fn missing(&self) -> Option<(&'static str, String)> {
-        let owed: Vec<&str> = self.owners.iter().flat_map(Owner::owed).collect();
-        let line = self.current();
-        let is_served = line.is_some_and(|line| {
-            let it = &self.lines[line];
-            self.sessions[line].delegates && !it.is_left && !it.to_component.is_swallowed && !it.to_server.is_swallowed
-        });
-        let is_broken = self.life.as_ref().is_none_or(Life::is_broken);
-        if !owed.is_empty() {
-            return Some((predicate::ANSWERED, format!("{owed:?} have no answer")));
-        }
-        if !is_served || is_broken {
-            let what = format!("line {line:?} is served: {is_served}; the store is broken: {is_broken}");
-            return Some((predicate::QUIET, what));
-        }
-        None
-    }
-
-    fn look(&mut self) {
-        let now = self.now();
-        let until = match self.phase {
-            Phase::Settling(until) | Phase::Reading { until, .. } => until,
-            Phase::Trouble | Phase::Over => return,
-        };
-        match self.missing() {
-            Some((predicate, what)) if now > until => return self.fail(Violation::new(predicate, what)),
-            Some(_) => {
-                // A service manager starts what has ended.
-                self.schedule(now, Event::Launch);
-            }
-            None => self.go_on(now),
-        }
-        self.schedule(now + 1_000, Event::Look);
-    }
-
-    /// All is well: what comes next.
-    fn go_on(&mut self, now: u64) {
-        let until = now + RECOVERY;
-        match self.phase {
-            Phase::Settling(_) => {
-                self.phase = Phase::Reading { again: false, until };
-                self.owners.iter_mut().for_each(Owner::close);
-                self.look_through();
-            }
-            Phase::Reading { again: false, .. } => {
-                self.phase = Phase::Reading { again: true, until };
-                self.tell(|| "the power is lost once more".to_owned());
-                self.kill();
-                self.schedule(now, Event::Launch);
-            }
-            Phase::Reading { again: true, .. } if self.has_been_read => self.phase = Phase::Over,
-            Phase::Reading { again: true, .. } => {
-                self.has_been_read = true;
-                self.look_through();
-            }
-            Phase::Trouble | Phase::Over => {}
-        }
-    }
-
-    fn look_through(&mut self) {
-        for owner in 0..self.owners.len() {
-            for what in self.owners[owner].look_through() {
-                self.request(owner, what);
-            }
         }
     }
 }
