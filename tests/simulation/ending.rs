@@ -2,6 +2,7 @@
 
 use xmpp_private_storage::store::simulation::Trouble;
 
+use super::account::Account;
 use super::life::Life;
 use super::owner::Owner;
 use super::predicate::{self, Violation};
@@ -11,12 +12,22 @@ use super::world::{Event, Phase, World};
 /// minute, and those between logins that are to bring delegation back to an hour.
 const RECOVERY: u64 = 1_200_000;
 
+/// How long PEP is left alone after it was silent, and a little more.
+const ALONE: u64 = 75_000;
+
 impl World {
     pub fn calm(&mut self) {
         self.tell(|| "nothing goes wrong any more".to_owned());
         let until = self.now() + RECOVERY;
         self.phase = Phase::Settling(until);
         self.server_is_away = false;
+        self.silent_until = 0;
+        self.grant();
+        for line in &mut self.lines {
+            line.stalled_until = 0;
+            line.to_component.is_quick = true;
+            line.to_server.is_quick = true;
+        }
         if self.disk.trouble() != Trouble::None {
             self.mend_disk();
         }
@@ -27,7 +38,8 @@ impl World {
 
     /// What it is waited for, if anything.
     fn missing(&self) -> Option<(&'static str, String)> {
-        let owed: Vec<&str> = self.owners.iter().flat_map(Owner::owed).collect();
+        let owed = self.owners.iter().flat_map(Owner::owed);
+        let owed: Vec<&str> = owed.chain(self.accounts.iter().flat_map(Account::owed)).collect();
         let line = self.current();
         let is_served = line.is_some_and(|line| {
             let it = &self.lines[line];
@@ -65,6 +77,8 @@ impl World {
     fn go_on(&mut self, now: u64) {
         let until = now + RECOVERY;
         match self.phase {
+            // A host that was silent is left alone for a minute.
+            Phase::Settling(_) if now < self.plan.length + ALONE => {}
             Phase::Settling(_) => {
                 self.phase = Phase::Reading { again: false, until };
                 self.owners.iter_mut().for_each(Owner::close);
@@ -75,7 +89,16 @@ impl World {
                 self.tell(|| "the power is lost once more".to_owned());
                 self.kill(1);
             }
-            Phase::Reading { again: true, .. } if self.has_been_read => self.phase = Phase::Over,
+            Phase::Reading { again: true, .. } if self.has_been_read => {
+                self.phase = Phase::Over;
+                let seen = self.accounts.iter().map(Account::sees_the_same);
+                let seen: Result<(), Violation> = seen.collect();
+                if let Err(violation) = seen
+                    && self.grants
+                {
+                    self.fail(violation);
+                }
+            }
             Phase::Reading { again: true, .. } => {
                 self.has_been_read = true;
                 self.look_through();
@@ -88,6 +111,11 @@ impl World {
         for owner in 0..self.owners.len() {
             for what in self.owners[owner].look_through() {
                 self.request(owner, what);
+            }
+        }
+        for account in 0..self.accounts.len() {
+            for client in self.accounts[account].look_through() {
+                self.bookmarks(account, client, None);
             }
         }
     }

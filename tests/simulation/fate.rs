@@ -47,6 +47,18 @@ impl World {
             Misfortune::Failing(time) => self.trouble_disk(Trouble::Failing, time),
             Misfortune::Full(time) => self.trouble_disk(Trouble::Full, time),
             Misfortune::Gone(time) => self.trouble_disk(Trouble::Gone, time),
+            Misfortune::Ungrant { is_said, time } => {
+                self.grants = false;
+                self.pep_is_troubled(now + time);
+                self.schedule(now + time, Event::Grant);
+                if is_said && let Some(line) = self.current() {
+                    self.say_grant(line);
+                }
+            }
+            Misfortune::Silent(time) => {
+                self.silent_until = self.silent_until.max(now + time);
+                self.pep_is_troubled(now + time);
+            }
             Misfortune::Compact => {
                 if let Some(life) = &self.life {
                     life.compact();

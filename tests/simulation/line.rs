@@ -39,6 +39,8 @@ pub struct Half {
     /// Nothing arrives any more, and nobody is told.
     pub is_swallowed: bool,
     last: u64,
+    /// Whether nothing takes long any more.
+    pub is_quick: bool,
     /// How many bytes were put in, and how many taken out.
     pub sent: u64,
     pub read: u64,
@@ -74,6 +76,7 @@ impl Half {
             let (piece, behind) = rest.split_at(length);
             rest = behind;
             let delay = match dice.below(64) {
+                _ if self.is_quick => dice.below(20),
                 0 => dice.below(3000),
                 1..8 => dice.below(60),
                 _ => dice.below(3),

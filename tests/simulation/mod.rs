@@ -7,11 +7,14 @@
 //! `SIMULATION_SEED` begins with another seed, and `SIMULATION_SEEDS` says how many follow. The long form is
 //! `scripts/prove-simulation`.
 
+mod account;
 mod ending;
 mod fate;
 mod life;
 mod line;
+mod node;
 mod owner;
+mod pep;
 mod plan;
 mod predicate;
 mod run;

@@ -19,7 +19,7 @@ const TOO_MANY_WORLDS: usize = 16;
 
 /// The component drops replies that no link took for so long, in milliseconds; a little less, because it is the reply
 /// that was made then, and not the request.
-const KEPT: u64 = 55_000;
+pub const KEPT: u64 = 55_000;
 
 /// A request that was sent and has no answer.
 struct Open {
@@ -39,7 +39,6 @@ struct Open {
 pub struct Reply<'a> {
     pub line: usize,
     pub process: u64,
-    pub now: u64,
     /// When the disk was last in trouble, or lately.
     pub trouble: u64,
     pub answer: &'a Element,
@@ -108,6 +107,7 @@ impl Owner {
         let envelope = Envelope {
             id: format!("{}-{}", self.name, self.asked),
             user: format!("{}@{HOST}", self.name),
+            resource: "it",
             to: matches!(what, What::Trespass).then_some("another@localhost"),
             way,
         };

@@ -33,6 +33,10 @@ pub enum Misfortune {
     Gone(u64),
     /// The store is compacted.
     Compact,
+    /// The server takes the grant back for so long, and says so or not.
+    Ungrant { is_said: bool, time: u64 },
+    /// PEP answers nothing for so long.
+    Silent(u64),
 }
 
 /// A run, before it begins.
@@ -41,6 +45,9 @@ pub struct Plan {
     pub seed: u64,
     pub kind: Kind,
     pub owners: usize,
+    /// How many others use bookmarks, and whether the server lets the component use PEP.
+    pub accounts: usize,
+    pub grants: bool,
     /// How long owners ask, and things go wrong, in milliseconds.
     pub length: u64,
     pub misfortunes: Vec<(u64, Misfortune)>,
@@ -52,6 +59,8 @@ impl Plan {
         let kind = dice.pick(&[Kind::Prosody, Kind::Ejabberd]);
         let length = dice.between(20, 90) * 1000;
         let owners = dice.between(1, 4) as usize;
+        let accounts = dice.between(0, 2) as usize;
+        let grants = dice.percent(80);
         // Some have a bad day, and some none.
         let every = dice.pick(&[3_000, 6_000, 12_000, 30_000]);
         let mut at = 0;
@@ -67,6 +76,8 @@ impl Plan {
             seed,
             kind,
             owners,
+            accounts,
+            grants,
             length,
             misfortunes,
         }
@@ -95,7 +106,12 @@ impl Misfortune {
             76..82 => Misfortune::Failing(long),
             82..88 => Misfortune::Full(long),
             88..94 => Misfortune::Gone(long),
-            _ => Misfortune::Compact,
+            94..96 => Misfortune::Compact,
+            96..98 => Misfortune::Ungrant {
+                is_said: which & 1 != 0,
+                time: long,
+            },
+            _ => Misfortune::Silent(long),
         }
     }
 }
@@ -129,6 +145,11 @@ impl fmt::Display for Misfortune {
             Misfortune::Full(it) => write!(f, "the disk is full for {}", seconds(*it)),
             Misfortune::Gone(it) => write!(f, "the disk is away for {}", seconds(*it)),
             Misfortune::Compact => f.write_str("the store is compacted"),
+            Misfortune::Ungrant { is_said, time } => {
+                let said = if *is_said { "and says so" } else { "without a word" };
+                write!(f, "the server takes its grant back for {}, {said}", seconds(*time))
+            }
+            Misfortune::Silent(it) => write!(f, "PEP is silent for {}", seconds(*it)),
         }
     }
 }

@@ -11,6 +11,13 @@ pub const ORDER: &str = "requests of one owner are answered in the order they ca
 pub const ONCE: &str = "a request is answered once on a link, and the same each time";
 pub const ASKED: &str = "only what was asked is answered";
 pub const REASON: &str = "a request is refused only for a reason";
+/// What the component does to PEP is held to these.
+pub const EDITED: &str = "what a modern client has made of a room stands, unless an old one changes it that knows of it";
+pub const RETRACTED: &str = "a room that a modern client has deleted comes back only if an old one wants it";
+pub const RETRACTED_OWN: &str = "a room is retracted only for a client that dropped it and had been shown it";
+pub const GRANTED: &str = "PEP is asked only in the name of who has bookmarks";
+/// What old clients are shown to these.
+pub const IN_STEP: &str = "once all works, old clients see the rooms that modern ones see";
 /// The whole is held to these at the end.
 pub const ANSWERED: &str = "each request that was read is answered, while a link comes";
 pub const QUIET: &str = "once all works again, all is served again, and nothing is left";

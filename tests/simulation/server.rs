@@ -58,7 +58,7 @@ impl Session {
 }
 
 impl Kind {
-    fn version(self) -> &'static str {
+    pub fn version(self) -> &'static str {
         match self {
             Kind::Prosody => "urn:xmpp:delegation:2",
             Kind::Ejabberd => "urn:xmpp:delegation:1",
@@ -129,6 +129,11 @@ impl World {
         self.say(line, "<handshake/>");
         let now = self.now();
         self.owners.iter_mut().for_each(|it| it.logged_in(now));
+        self.accounts.iter_mut().for_each(|it| it.logged_in(now));
+        let grants_first = self.network.percent(50);
+        if grants_first {
+            self.say_grant(line);
+        }
         self.up_since = Some(now);
         self.tell(|| format!("the component is let in on line {line}"));
         let version = self.kind.version();
@@ -151,6 +156,9 @@ impl World {
                 self.say(line, &asks(":bare:", &format!("info-{line}-2")));
             }
         }
+        if !grants_first {
+            self.say_grant(line);
+        }
     }
 
     fn take_iq(&mut self, line: usize, iq: &Element) -> Result<(), Violation> {
@@ -160,6 +168,7 @@ impl World {
                 self.answer(line, iq, &id);
                 Ok(())
             }
+            Some("get" | "set") if id.starts_with("bookmarks-") => self.privileged(line, iq, &id),
             _ if id.starts_with("info-") => {
                 self.announced(line, &id);
                 Ok(())
@@ -223,22 +232,25 @@ impl World {
 
     /// A request was answered.
     fn answered(&mut self, line: usize, iq: &Element, id: &str) -> Result<(), Violation> {
-        let parts = id.strip_prefix('u').and_then(|it| it.split_once('-'));
-        let numbers = parts.and_then(|(owner, number)| {
-            let owner: usize = owner.parse().ok()?;
-            Some((owner, number.parse().ok()?))
-        });
-        let Some((owner, number)) = numbers.filter(|(owner, _)| *owner < self.owners.len()) else {
-            return Err(Violation::new(predicate::ASKED, answers::text(iq)));
-        };
         let reply = Reply {
             line,
             process: self.lines[line].process,
-            now: self.now(),
             trouble: self.disk_trouble(),
             answer: iq,
         };
-        let told = self.owners[owner].answered(number, &reply)?;
+        let numbers = |of: char| {
+            let (who, number) = id.strip_prefix(of)?.split_once('-')?;
+            Some((who.parse::<usize>().ok()?, number.parse::<u64>().ok()?))
+        };
+        let told = match (numbers('u'), numbers('b')) {
+            (Some((owner, number)), _) if owner < self.owners.len() => {
+                self.owners[owner].answered(number, &reply)?
+            }
+            (_, Some((account, number))) if account < self.accounts.len() => {
+                self.accounts[account].answered(number, &reply)?
+            }
+            _ => return Err(Violation::new(predicate::ASKED, answers::text(iq))),
+        };
         self.answers += 1;
         self.tell(|| told);
         Ok(())

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use xmpp_private_storage::clock::Instant;
 use xmpp_private_storage::store::simulation::{Disk, Trouble};
 
+use super::account::Account;
 use super::life::Life;
 use super::line::{End, Line, Side};
 use super::owner::Owner;
@@ -28,6 +29,10 @@ pub enum Event {
     Notice(usize),
     /// An owner asks for something.
     Ask(usize),
+    /// A client of an account does something.
+    Stir(usize),
+    /// The server sends what it has kept back.
+    Say(usize),
     Befall(usize),
     /// The server is there again.
     ServerIsBack,
@@ -37,6 +42,8 @@ pub enum Event {
     Launch,
     /// Delegation on this line ends.
     Undelegate(usize),
+    /// The server grants PEP again.
+    Grant,
     /// Nothing goes wrong any more.
     Calm,
     /// Is all well?
@@ -70,6 +77,13 @@ pub struct World {
     pub lines: Vec<Line>,
     pub sessions: Vec<Session>,
     pub owners: Vec<Owner>,
+    pub accounts: Vec<Account>,
+    /// What the server keeps back for a while: for which line.
+    pub letters: Vec<(usize, String)>,
+    /// Whether it lets the component use PEP, until when PEP is silent, and since when all of that works.
+    pub grants: bool,
+    pub silent_until: u64,
+    pub pep_works_since: u64,
     /// Whether the server was answered what to announce since its start.
     pub has_asked: bool,
     pub up_since: Option<u64>,
@@ -94,6 +108,7 @@ pub struct World {
 impl World {
     pub fn new(plan: &Plan, is_told: bool) -> World {
         let owners = (0..plan.owners).map(|number| Owner::new(number, plan.seed));
+        let accounts = (0..plan.accounts).map(|number| Account::new(number, plan.seed));
         let mut world = World {
             begun: Instant::now(),
             queue: BTreeMap::new(),
@@ -107,6 +122,11 @@ impl World {
             lines: Vec::new(),
             sessions: Vec::new(),
             owners: owners.collect(),
+            accounts: accounts.collect(),
+            letters: Vec::new(),
+            grants: plan.grants,
+            silent_until: 0,
+            pep_works_since: 0,
             has_asked: false,
             up_since: None,
             server_is_away: false,
@@ -126,6 +146,9 @@ impl World {
         world.schedule(0, Event::Launch);
         for owner in 0..plan.owners {
             world.schedule(500, Event::Ask(owner));
+        }
+        for account in 0..plan.accounts {
+            world.schedule(700, Event::Stir(account));
         }
         for (number, (at, _)) in plan.misfortunes.iter().enumerate() {
             world.schedule(*at, Event::Befall(number));
@@ -207,6 +230,11 @@ impl World {
             }
             Event::Notice(line) => self.let_go(line, End::Closed),
             Event::Ask(owner) => self.ask(owner),
+            Event::Stir(account) => self.stir(account),
+            Event::Say(letter) => {
+                let (line, xml) = std::mem::take(&mut self.letters[letter]);
+                self.say(line, &xml);
+            }
             Event::Befall(number) => {
                 if self.phase == Phase::Trouble {
                     let (_, misfortune) = self.plan.misfortunes[number];
@@ -229,6 +257,7 @@ impl World {
                 }
             }
             Event::Undelegate(line) => self.undelegate(line),
+            Event::Grant => self.grant(),
             Event::Calm => self.calm(),
             Event::Look => self.look(),
         }
@@ -248,23 +277,29 @@ impl World {
 
     /// An owner asks for this, if somebody is there to be asked.
     pub fn request(&mut self, owner: usize, what: What) {
-        let Some(line) = self.current() else {
+        let Some((line, way)) = self.way() else {
             return;
         };
-        let version = match self.kind {
-            Kind::Prosody => "urn:xmpp:delegation:2",
-            Kind::Ejabberd => "urn:xmpp:delegation:1",
-        };
-        let delegated = self.sessions[line].delegates && self.dice.percent(70);
-        let (envelope, stanza) = self.owners[owner].request(&what, delegated.then_some(version));
+        let (envelope, stanza) = self.owners[owner].request(&what, way);
         self.tell(|| format!("{} asks: {what:?}", envelope.id));
-        self.say(line, &stanza);
-        if !self.lines[line].is_left {
-            let end = self.lines[line].to_component.sent;
-            let process = self.lines[line].process;
+        if let Some(place) = self.send(line, &stanza) {
             let now = self.now();
-            self.owners[owner].sent(what, envelope, (process, line, end), now);
+            self.owners[owner].sent(what, envelope, place, now);
         }
+    }
+
+    /// On which line a request is sent, and how.
+    pub fn way(&mut self) -> Option<(usize, Option<&'static str>)> {
+        let line = self.current()?;
+        let delegated = self.sessions[line].delegates && self.dice.percent(70);
+        Some((line, delegated.then_some(self.kind.version())))
+    }
+
+    /// Sends a request: to which process, on which line, and where it ends there; `None` if it never arrives.
+    pub fn send(&mut self, line: usize, stanza: &str) -> Option<(u64, usize, u64)> {
+        self.say(line, stanza);
+        let it = &self.lines[line];
+        (!it.is_left).then_some((it.process, line, it.to_component.sent))
     }
 
     /// The component has let go of what it reads a line by.
@@ -276,6 +311,9 @@ impl World {
         for owner in &mut self.owners {
             owner.was_left(line, read, is_sure);
         }
+        for account in &mut self.accounts {
+            account.was_left(line, read, is_sure);
+        }
         self.tell(|| format!("the component leaves line {line}"));
     }
 
@@ -285,10 +323,14 @@ impl World {
             return None;
         }
         let number = self.lines.len();
-        self.lines.push(Line {
+        let mut line = Line {
             process,
             ..Line::default()
-        });
+        };
+        let is_quick = self.phase != Phase::Trouble;
+        line.to_component.is_quick = is_quick;
+        line.to_server.is_quick = is_quick;
+        self.lines.push(line);
         self.sessions.push(Session::default());
         self.tell(|| format!("process {process} connects: line {number}"));
         Some(number)
@@ -303,6 +345,10 @@ impl World {
         self.schedule(next, Event::Launch);
         for owner in &mut self.owners {
             owner.process_ended(process);
+        }
+        let now = self.now();
+        for account in &mut self.accounts {
+            account.process_ended(process, now);
         }
     }
 }

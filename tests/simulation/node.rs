@@ -1,0 +1,228 @@
+//! The PEP node of an account as the server has it (XEP-0402), and what the component may do with it.
+//!
+//! Each change of the component's is held to what has become of the node before, at the moment it is made: the rules
+//! of docs/internals/bookmarks.md.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use minidom::Element;
+
+use super::predicate::{self, Violation, holds};
+use crate::support::answers;
+
+const NODE: &str = "urn:xmpp:bookmarks:1";
+const PUBSUB: &str = "http://jabber.org/protocol/pubsub";
+const ERRORS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
+
+/// A room, by its address.
+pub type Room = String;
+
+/// What an item says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Item {
+    pub name: String,
+    /// What only modern clients know of.
+    pub extension: Option<String>,
+}
+
+/// What is known of a room beside its item.
+#[derive(Debug, Clone, Default)]
+struct Past {
+    /// When a modern client last published or retracted it, by the count of what was done to the node.
+    touched: u64,
+    /// When one last gave it another name.
+    renamed: u64,
+    /// When its item was last read alone.
+    read: u64,
+    /// Whether an old client has added or changed it, so that the component may publish it.
+    is_wanted: bool,
+    /// Whether an old client has dropped it that had been shown it, so that the component may retract it.
+    is_dropped: bool,
+}
+
+#[derive(Default)]
+pub struct Node {
+    /// `None` if there is none.
+    pub items: Option<BTreeMap<Room, Item>>,
+    pasts: BTreeMap<Room, Past>,
+    /// How often something was done to it, and when it was last fetched by that count.
+    count: u64,
+    fetched: u64,
+    /// The rooms that were in it then.
+    found: BTreeSet<Room>,
+}
+
+/// What the component is answered: the type of the inner IQ, and its payload.
+pub type Answer = (&'static str, String);
+
+impl Past {
+    /// Whether what a modern client has done at that time came after the node was fetched, and not in the gap that is
+    /// left: between the reading of the item, which follows, and its change.
+    fn can_be_known(&self, done: u64, fetched: u64) -> bool {
+        let is_gap = self.read > fetched && done > self.read;
+        done > fetched && !is_gap
+    }
+}
+
+impl Node {
+    /// The rooms that are in it.
+    pub fn rooms(&self) -> BTreeMap<Room, String> {
+        let items = self.items.iter().flatten();
+        items.map(|(room, item)| (room.clone(), item.name.clone())).collect()
+    }
+
+    fn past(&mut self, room: &str) -> &mut Past {
+        self.pasts.entry(room.to_owned()).or_default()
+    }
+
+    /// A modern client publishes this. While both sides are known to be in step, what old clients had dropped before
+    /// counts no more.
+    pub fn publish(&mut self, room: &str, item: Item, in_step: bool) {
+        self.count += 1;
+        let count = self.count;
+        let before = self.items.as_ref().and_then(|it| it.get(room)).cloned();
+        let is_renamed = before.as_ref().is_none_or(|it| it.name != item.name);
+        let past = self.past(room);
+        past.touched = count;
+        if is_renamed {
+            past.renamed = count;
+        }
+        past.is_dropped &= !(in_step && before.is_none());
+        self.items.get_or_insert_default().insert(room.to_owned(), item);
+    }
+
+    /// A modern client retracts this. While both sides are known to be in step, what old clients had said before
+    /// counts no more.
+    pub fn retract(&mut self, room: &str, in_step: bool) {
+        self.count += 1;
+        let count = self.count;
+        let past = self.past(room);
+        past.touched = count;
+        past.is_wanted &= !in_step;
+        self.items.get_or_insert_default().remove(room);
+    }
+
+    /// An old client stores a list, in which these rooms are new or otherwise, and those are missing that it knew.
+    pub fn stored(&mut self, wanted: &BTreeSet<Room>, dropped: &BTreeSet<Room>) {
+        for room in wanted {
+            self.past(room).is_wanted = true;
+        }
+        for room in dropped {
+            self.past(room).is_dropped = true;
+        }
+    }
+
+    /// The component asks something of it.
+    pub fn asked(&mut self, iq: &Element) -> Result<(String, Answer), Violation> {
+        let strange = || Violation::new(predicate::XML, answers::text(iq));
+        let pubsub = iq.children().next().ok_or_else(strange)?;
+        let what = pubsub.children().next().ok_or_else(strange)?;
+        let item = what.children().find(|it| it.name() == "item");
+        let room = item.and_then(|it| it.attr("id"));
+        self.count += 1;
+        let done = || ("result", String::new());
+        match (what.name(), item, room) {
+            ("items", None, _) => {
+                self.fetched = self.count;
+                self.found = self.rooms().into_keys().collect();
+                Ok(("fetches the node".to_owned(), self.fetch(None)))
+            }
+            ("items", Some(_), Some(room)) => {
+                let count = self.count;
+                self.past(room).read = count;
+                Ok((format!("reads {room}"), self.fetch(Some(room))))
+            }
+            ("publish", Some(item), Some(room)) => {
+                let said = read(item).ok_or_else(strange)?;
+                self.may_publish(room, &said)?;
+                let told = format!("publishes {room}: {said:?}");
+                self.items.get_or_insert_default().insert(room.to_owned(), said);
+                Ok((told, done()))
+            }
+            ("retract", Some(_), Some(room)) => {
+                let is_there = self.items.as_ref().is_some_and(|it| it.contains_key(room));
+                if !is_there {
+                    return Ok((format!("retracts {room}, which is not there"), not_found()));
+                }
+                self.may_retract(room)?;
+                self.past(room).is_dropped = false;
+                self.items.get_or_insert_default().remove(room);
+                Ok((format!("retracts {room}"), done()))
+            }
+            ("configure", ..) => Ok(("configures the node".to_owned(), done())),
+            _ => Err(strange()),
+        }
+    }
+
+    fn may_publish(&mut self, room: &str, said: &Item) -> Result<(), Violation> {
+        let (fetched, was_found) = (self.fetched, self.found.contains(room));
+        let now = self.items.as_ref().and_then(|it| it.get(room)).cloned();
+        let past = self.past(room);
+        holds(past.is_wanted, predicate::RETRACTED, || {
+            format!("{room} is {now:?} and is to be {said:?}, and no old client wants that")
+        })?;
+        let Some(now) = now else {
+            let is_known = was_found && past.can_be_known(past.touched, fetched);
+            return holds(!is_known, predicate::RETRACTED, || {
+                format!("{room} was retracted after the node was fetched, and is published again")
+            });
+        };
+        let is_gap = past.read > fetched && past.touched > past.read;
+        holds(is_gap || now.extension == said.extension, predicate::EDITED, || {
+            format!("{room} was {now:?}, and is {said:?} now: an extension is lost")
+        })?;
+        let is_known = past.can_be_known(past.renamed, fetched);
+        holds(!is_known || now.name == said.name, predicate::EDITED, || {
+            format!("{room} was made {now:?} after the node was fetched, and is {said:?} now")
+        })
+    }
+
+    fn may_retract(&mut self, room: &str) -> Result<(), Violation> {
+        let fetched = self.fetched;
+        let past = self.past(room);
+        holds(past.is_dropped, predicate::RETRACTED_OWN, || {
+            format!("{room} is retracted, and no old client has dropped it that had seen it")
+        })?;
+        holds(!past.can_be_known(past.touched, fetched), predicate::EDITED, || {
+            format!("{room} was published after the node was fetched, and is retracted")
+        })
+    }
+
+    fn fetch(&self, only: Option<&str>) -> Answer {
+        let Some(items) = &self.items else {
+            return not_found();
+        };
+        let items = items.iter();
+        let items = items.filter(|(room, _)| only.is_none_or(|only| only == *room));
+        let items: String = items.map(|(room, item)| write(room, item)).collect();
+        let payload =
+            format!("<pubsub xmlns='{PUBSUB}'><items node='{NODE}'>{items}</items></pubsub>");
+        ("result", payload)
+    }
+}
+
+fn not_found() -> Answer {
+    let error = format!("<error type='cancel'><item-not-found xmlns='{ERRORS}'/></error>");
+    ("error", error)
+}
+
+fn write(room: &str, item: &Item) -> String {
+    let extension = item.extension.as_ref().map(|it| {
+        format!("<extensions><x xmlns='urn:example:extension' n='{it}'/></extensions>")
+    });
+    format!(
+        "<item id='{room}'><conference xmlns='{NODE}' name='{}' autojoin='true'>{}</conference></item>",
+        item.name,
+        extension.unwrap_or_default()
+    )
+}
+
+fn read(item: &Element) -> Option<Item> {
+    let conference = item.get_child("conference", NODE)?;
+    let extensions = conference.get_child("extensions", NODE);
+    let extension = extensions.and_then(|it| it.get_child("x", "urn:example:extension"));
+    Some(Item {
+        name: conference.attr("name").unwrap_or_default().to_owned(),
+        extension: extension.and_then(|it| it.attr("n")).map(str::to_owned),
+    })
+}
