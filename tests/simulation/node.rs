@@ -208,10 +208,14 @@ fn not_found() -> Answer {
 
 fn write(room: &str, item: &Item) -> String {
     let extension = item.extension.as_ref().map(|it| {
-        format!("<extensions><x xmlns='urn:example:extension' n='{it}'/></extensions>")
+        // Prefixes of their own, as users may have them.
+        format!(
+            "<extensions xmlns:q='urn:example:q' q:b='{it}'><x xmlns='urn:example:extension' n='{it}'/></extensions>"
+        )
     });
     format!(
-        "<item id='{room}'><conference xmlns='{NODE}' name='{}' autojoin='true'>{}</conference></item>",
+        "<item id='{room}'><conference xmlns='{NODE}' xmlns:p='urn:example:p' p:a='1' name='{}' autojoin='true'>\
+         {}</conference></item>",
         item.name,
         extension.unwrap_or_default()
     )
