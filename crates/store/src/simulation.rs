@@ -4,7 +4,9 @@
 //! What is real: the writer with its groups, limits and answers, records, reading, compaction. What is played: the
 //! engine (in place of sled), how long a sync takes, and the thread that opens a broken store again.
 
+mod database;
 mod disk;
 mod work;
 
+pub use database::Database;
 pub use disk::{Disk, Trouble};
