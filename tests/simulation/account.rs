@@ -251,9 +251,14 @@ impl Account {
     }
 
     /// The component asks something of the node.
-    pub fn asked_of_node(&mut self, iq: &Element, now: u64) -> Result<(String, Answer), Violation> {
+    pub fn asked_of_node(
+        &mut self,
+        iq: &Element,
+        process: u64,
+        now: u64,
+    ) -> Result<(String, Answer), Violation> {
         self.last_iq = now;
-        self.node.asked(iq)
+        self.node.asked(iq, process)
     }
 
     /// Takes the answer to the request of this number.
@@ -353,6 +358,14 @@ impl Account {
 
     pub fn logged_in(&mut self, now: u64) {
         for open in self.old.iter_mut().filter_map(|it| it.open.as_mut()) {
+            open.is_excused |= now.saturating_sub(open.sent) > super::owner::KEPT;
+        }
+    }
+
+    /// A process has no link for so long that its answers are gone.
+    pub fn is_late(&mut self, process: u64, now: u64) {
+        let open = self.old.iter_mut().filter_map(|it| it.open.as_mut());
+        for open in open.filter(|it| it.process == process) {
             open.is_excused |= now.saturating_sub(open.sent) > super::owner::KEPT;
         }
     }

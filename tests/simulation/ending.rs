@@ -1,7 +1,5 @@
 //! The end: nothing goes wrong any more, and it is seen whether all works again, and all is there.
 
-use xmpp_private_storage::store::simulation::Trouble;
-
 use super::account::Account;
 use super::life::Life;
 use super::owner::Owner;
@@ -28,11 +26,11 @@ impl World {
             line.to_component.is_quick = true;
             line.to_server.is_quick = true;
         }
-        if self.disk.trouble() != Trouble::None {
+        if self.kept.is_in_trouble() {
             self.mend_disk();
         }
         let now = self.now();
-        self.schedule(now, Event::Launch);
+        self.launch_all();
         self.schedule(now + 1_000, Event::Look);
     }
 
@@ -40,20 +38,29 @@ impl World {
     fn missing(&self) -> Option<(&'static str, String)> {
         let owed = self.owners.iter().flat_map(Owner::owed);
         let owed: Vec<&str> = owed.chain(self.accounts.iter().flat_map(Account::owed)).collect();
-        let line = self.current();
-        let is_served = line.is_some_and(|line| {
-            let it = &self.lines[line];
-            self.sessions[line].delegates && !it.is_left && !it.to_component.is_swallowed && !it.to_server.is_swallowed
-        });
-        let is_broken = self.life.as_ref().is_none_or(Life::is_broken);
+        let lines: Vec<_> = (0..self.nodes()).map(|node| self.current(node)).collect();
+        let is_served = lines.iter().all(|line| line.is_some_and(|line| self.is_served(line)));
+        let lives = self.instances.iter().map(|it| it.life.as_ref());
+        let is_broken = lives.into_iter().any(|it| it.is_none_or(Life::is_broken));
         if !owed.is_empty() {
             return Some((predicate::ANSWERED, format!("{owed:?} have no answer")));
         }
         if !is_served || is_broken {
-            let what = format!("line {line:?} is served: {is_served}; the store is broken: {is_broken}");
+            let what = format!("lines {lines:?} are served: {is_served}; a store is broken: {is_broken}");
             return Some((predicate::QUIET, what));
         }
         None
+    }
+
+    fn is_served(&self, line: usize) -> bool {
+        let it = &self.lines[line];
+        let is_swallowed = it.to_component.is_swallowed || it.to_server.is_swallowed;
+        self.sessions[line].delegates && !it.is_left && !is_swallowed
+    }
+
+    /// A service manager starts what has ended.
+    fn launch_all(&mut self) {
+        (0..self.instances.len()).for_each(|instance| self.launch(instance));
     }
 
     pub fn look(&mut self) {
@@ -65,8 +72,7 @@ impl World {
         match self.missing() {
             Some((predicate, what)) if now > until => return self.fail(Violation::new(predicate, what)),
             Some(_) => {
-                // A service manager starts what has ended.
-                self.schedule(now, Event::Launch);
+                self.launch_all();
             }
             None => self.go_on(now),
         }
@@ -87,7 +93,7 @@ impl World {
             Phase::Reading { again: false, .. } => {
                 self.phase = Phase::Reading { again: true, until };
                 self.tell(|| "the power is lost once more".to_owned());
-                self.kill(1);
+                (0..self.instances.len()).for_each(|instance| self.kill(instance, 1));
             }
             Phase::Reading { again: true, .. } if self.has_been_read => {
                 self.phase = Phase::Over;

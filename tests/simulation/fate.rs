@@ -10,7 +10,8 @@ use super::world::{Event, World};
 const REVIVED: u64 = 70_000;
 
 impl World {
-    pub fn befall(&mut self, misfortune: Misfortune) {
+    /// Something goes wrong, with this instance where it is one's.
+    pub fn befall(&mut self, misfortune: Misfortune, instance: usize) {
         let now = self.now();
         match misfortune {
             Misfortune::Cut(how) => self.each_line(|world, line| world.cut(line, how)),
@@ -36,13 +37,13 @@ impl World {
                 (0..self.lines.len()).for_each(|line| self.undelegate(line));
             }
             Misfortune::Kill(time) => {
-                self.kill(time);
+                self.kill(instance, time);
             }
             Misfortune::Stop(time) => {
-                if let Some(life) = &self.life {
+                if let Some(life) = &self.instances[instance].life {
                     life.stop();
                 }
-                self.restart = Some(time);
+                self.instances[instance].restart = Some(time);
             }
             Misfortune::Failing(time) => self.trouble_disk(Trouble::Failing, time),
             Misfortune::Full(time) => self.trouble_disk(Trouble::Full, time),
@@ -51,8 +52,8 @@ impl World {
                 self.grants = false;
                 self.pep_is_troubled(now + time);
                 self.schedule(now + time, Event::Grant);
-                if is_said && let Some(line) = self.current() {
-                    self.say_grant(line);
+                if is_said {
+                    self.tell_grant();
                 }
             }
             Misfortune::Silent(time) => {
@@ -60,14 +61,14 @@ impl World {
                 self.pep_is_troubled(now + time);
             }
             Misfortune::Compact => {
-                if let Some(life) = &self.life {
+                if let Some(life) = &self.instances[instance].life {
                     life.compact();
                 }
             }
         }
     }
 
-    fn each_line(&mut self, mut work: impl FnMut(&mut World, usize)) {
+    pub fn each_line(&mut self, mut work: impl FnMut(&mut World, usize)) {
         for line in 0..self.lines.len() {
             if !self.lines[line].is_over {
                 work(self, line);
@@ -75,7 +76,7 @@ impl World {
         }
     }
 
-    fn cut(&mut self, line: usize, how: End) {
+    pub fn cut(&mut self, line: usize, how: End) {
         let rest = self.lines[line].cut(how, &mut self.network);
         if !self.lines[line].to_server.is_swallowed {
             self.feed(line, &rest);
@@ -83,26 +84,16 @@ impl World {
         self.let_go(line, End::Reset);
     }
 
-    /// The power goes: whatever the process was doing it does no more.
-    pub fn kill(&mut self, restart: u64) {
-        let Some(life) = self.life.take() else { return };
-        self.restart = Some(restart);
-        self.each_line(|world, line| world.cut(line, End::Reset));
-        self.disk.crash();
-        life.kill();
-        self.ended(life.process);
-    }
-
     fn trouble_disk(&mut self, trouble: Trouble, time: u64) {
         self.troubles += 1;
-        self.disk.set_trouble(trouble);
+        self.kept.set_trouble(trouble);
         let works = self.now() + time;
         self.schedule(works, Event::DiskWorks(self.troubles));
     }
 
     pub fn mend_disk(&mut self) {
-        self.tell(|| "the disk works".to_owned());
-        self.disk.set_trouble(Trouble::None);
+        self.tell(|| "what keeps the data works".to_owned());
+        self.kept.set_trouble(Trouble::None);
         self.last_trouble = self.now() + REVIVED;
     }
 }

@@ -21,6 +21,9 @@ use crate::support::server::{COMPONENT, HOST, SECRET};
 /// How long the server may be silent until it is asked, and again until it is given up.
 const PING: Duration = Duration::from_secs(10);
 
+/// How often an instance that stands by tries again.
+const STANDBY: Duration = Duration::from_secs(5);
+
 /// A process that runs.
 pub struct Life {
     pub process: u64,
@@ -68,12 +71,12 @@ async fn live(world: Shared, process: u64, stop: Rc<Notify>, kept: Rc<RefCell<Op
     // What the process has under way ends with it.
     LocalSet::new()
         .run_until(async {
-            let disk = world.borrow().disk.clone();
-            let Ok(store) = disk.open() else {
+            let keeper = world.borrow().kept.clone();
+            let Some(store) = keeper.open() else {
                 return;
             };
             *kept.borrow_mut() = Some(store.clone());
-            let config = config(process);
+            let config = config(process, store.is_shared());
             let component = Component::new(&config, store.clone(), &Metrics::new());
             let component = component.expect("played threads");
             component.run(stop.notified(), |_| {}).await;
@@ -85,7 +88,7 @@ async fn live(world: Shared, process: u64, stop: Rc<Notify>, kept: Rc<RefCell<Op
 }
 
 /// The configuration of a process, which finds the server by its own number.
-fn config(process: u64) -> Config {
+fn config(process: u64, is_shared: bool) -> Config {
     static CONFIG: OnceLock<Config> = OnceLock::new();
     let config = CONFIG.get_or_init(|| {
         let folder = tempfile::tempdir().expect("a folder");
@@ -98,6 +101,7 @@ fn config(process: u64) -> Config {
     });
     let mut config = config.clone();
     config.component.ping = PING;
+    config.component.standby_retry = is_shared.then_some(STANDBY);
     config.component.server = Endpoint::Tcp {
         host: format!("process-{process}"),
         port: Endpoint::USUAL_PORT,

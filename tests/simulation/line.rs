@@ -48,8 +48,9 @@ pub struct Half {
 
 #[derive(Default)]
 pub struct Line {
-    /// The process that has connected, and the server that it has connected to.
+    /// The process that has connected, and the node of the server that it has connected to.
     pub process: u64,
+    pub node: usize,
     pub to_component: Half,
     pub to_server: Half,
     /// Until when what is sent waits.

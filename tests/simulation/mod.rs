@@ -10,6 +10,7 @@
 mod account;
 mod ending;
 mod fate;
+mod instance;
 mod life;
 mod line;
 mod node;

@@ -32,8 +32,6 @@ struct Past {
     touched: u64,
     /// When one last gave it another name.
     renamed: u64,
-    /// When its item was last read alone.
-    read: u64,
     /// Whether an old client has added or changed it, so that the component may publish it.
     is_wanted: bool,
     /// Whether an old client has dropped it that had been shown it, so that the component may retract it.
@@ -45,22 +43,35 @@ pub struct Node {
     /// `None` if there is none.
     pub items: Option<BTreeMap<Room, Item>>,
     pasts: BTreeMap<Room, Past>,
-    /// How often something was done to it, and when it was last fetched by that count.
+    /// How often something was done to it.
     count: u64,
+    /// What each process has seen of it.
+    views: BTreeMap<u64, View>,
+}
+
+/// What a process has seen of a node, by the count of what was done to it.
+#[derive(Debug, Clone, Default)]
+struct View {
+    /// When it was last fetched, and the rooms that were in it then.
     fetched: u64,
-    /// The rooms that were in it then.
     found: BTreeSet<Room>,
+    /// When items were last read alone.
+    read: BTreeMap<Room, u64>,
 }
 
 /// What the component is answered: the type of the inner IQ, and its payload.
 pub type Answer = (&'static str, String);
 
-impl Past {
-    /// Whether what a modern client has done at that time came after the node was fetched, and not in the gap that is
-    /// left: between the reading of the item, which follows, and its change.
-    fn can_be_known(&self, done: u64, fetched: u64) -> bool {
-        let is_gap = self.read > fetched && done > self.read;
-        done > fetched && !is_gap
+impl View {
+    /// Whether this was done in the gap that is left: between the reading of the item, behind the node's, and its change.
+    fn is_gap(&self, room: &str, done: u64) -> bool {
+        let read = self.read.get(room).copied().unwrap_or_default();
+        read > self.fetched && done > read
+    }
+
+    /// Whether what was done at that time came after the node was fetched, and can be known.
+    fn can_know(&self, room: &str, done: u64) -> bool {
+        done > self.fetched && !self.is_gap(room, done)
     }
 }
 
@@ -113,7 +124,7 @@ impl Node {
     }
 
     /// The component asks something of it.
-    pub fn asked(&mut self, iq: &Element) -> Result<(String, Answer), Violation> {
+    pub fn asked(&mut self, iq: &Element, process: u64) -> Result<(String, Answer), Violation> {
         let strange = || Violation::new(predicate::XML, answers::text(iq));
         let pubsub = iq.children().next().ok_or_else(strange)?;
         let what = pubsub.children().next().ok_or_else(strange)?;
@@ -123,18 +134,19 @@ impl Node {
         let done = || ("result", String::new());
         match (what.name(), item, room) {
             ("items", None, _) => {
-                self.fetched = self.count;
-                self.found = self.rooms().into_keys().collect();
+                let found = self.rooms().into_keys().collect();
+                let view = self.views.entry(process).or_default();
+                (view.fetched, view.found) = (self.count, found);
                 Ok(("fetches the node".to_owned(), self.fetch(None)))
             }
             ("items", Some(_), Some(room)) => {
-                let count = self.count;
-                self.past(room).read = count;
+                let view = self.views.entry(process).or_default();
+                view.read.insert(room.to_owned(), self.count);
                 Ok((format!("reads {room}"), self.fetch(Some(room))))
             }
             ("publish", Some(item), Some(room)) => {
                 let said = read(item).ok_or_else(strange)?;
-                self.may_publish(room, &said)?;
+                self.may_publish(room, &said, process)?;
                 let told = format!("publishes {room}: {said:?}");
                 self.items.get_or_insert_default().insert(room.to_owned(), said);
                 Ok((told, done()))
@@ -144,7 +156,7 @@ impl Node {
                 if !is_there {
                     return Ok((format!("retracts {room}, which is not there"), not_found()));
                 }
-                self.may_retract(room)?;
+                self.may_retract(room, process)?;
                 self.past(room).is_dropped = false;
                 self.items.get_or_insert_default().remove(room);
                 Ok((format!("retracts {room}"), done()))
@@ -154,36 +166,36 @@ impl Node {
         }
     }
 
-    fn may_publish(&mut self, room: &str, said: &Item) -> Result<(), Violation> {
-        let (fetched, was_found) = (self.fetched, self.found.contains(room));
+    fn may_publish(&mut self, room: &str, said: &Item, process: u64) -> Result<(), Violation> {
+        let view = self.views.entry(process).or_default().clone();
         let now = self.items.as_ref().and_then(|it| it.get(room)).cloned();
         let past = self.past(room);
         holds(past.is_wanted, predicate::RETRACTED, || {
             format!("{room} is {now:?} and is to be {said:?}, and no old client wants that")
         })?;
         let Some(now) = now else {
-            let is_known = was_found && past.can_be_known(past.touched, fetched);
+            let is_known = view.found.contains(room) && view.can_know(room, past.touched);
             return holds(!is_known, predicate::RETRACTED, || {
                 format!("{room} was retracted after the node was fetched, and is published again")
             });
         };
-        let is_gap = past.read > fetched && past.touched > past.read;
+        let is_gap = view.is_gap(room, past.touched);
         holds(is_gap || now.extension == said.extension, predicate::EDITED, || {
             format!("{room} was {now:?}, and is {said:?} now: an extension is lost")
         })?;
-        let is_known = past.can_be_known(past.renamed, fetched);
+        let is_known = view.can_know(room, past.renamed);
         holds(!is_known || now.name == said.name, predicate::EDITED, || {
             format!("{room} was made {now:?} after the node was fetched, and is {said:?} now")
         })
     }
 
-    fn may_retract(&mut self, room: &str) -> Result<(), Violation> {
-        let fetched = self.fetched;
+    fn may_retract(&mut self, room: &str, process: u64) -> Result<(), Violation> {
+        let view = self.views.entry(process).or_default().clone();
         let past = self.past(room);
         holds(past.is_dropped, predicate::RETRACTED_OWN, || {
             format!("{room} is retracted, and no old client has dropped it that had seen it")
         })?;
-        holds(!past.can_be_known(past.touched, fetched), predicate::EDITED, || {
+        holds(!view.can_know(room, past.touched), predicate::EDITED, || {
             format!("{room} was published after the node was fetched, and is retracted")
         })
     }

@@ -21,6 +21,9 @@ const TOO_MANY_WORLDS: usize = 16;
 /// that was made then, and not the request.
 pub const KEPT: u64 = 55_000;
 
+/// After how long no process does or answers what it was asked while it had no link.
+const OVER: u64 = 100_000;
+
 /// A request that was sent and has no answer.
 struct Open {
     number: u64,
@@ -82,9 +85,19 @@ impl Owner {
         }
     }
 
-    /// What it asks for next, unless too much is under way.
-    pub fn wish(&mut self) -> Option<What> {
-        if self.open.len() >= AT_ONCE {
+    /// What it asks of this process next, unless too much is under way; or another process may yet do what it was asked:
+    /// nobody knows in which order that would be.
+    pub fn wish(&mut self, process: u64, now: u64) -> Option<What> {
+        let elsewhere = self.open.iter().filter(|it| it.process != process);
+        let over: Vec<u64> = elsewhere
+            .filter(|it| it.is_excused && now > it.sent + OVER)
+            .map(|it| it.number)
+            .collect();
+        for number in over {
+            self.give_up(number);
+        }
+        let is_elsewhere = self.open.iter().any(|it| it.process != process);
+        if is_elsewhere || self.open.len() >= AT_ONCE {
             return None;
         }
         let unique = format!("{}-{}", self.name, self.asked + 1);
@@ -272,6 +285,13 @@ impl Owner {
     /// The component has logged in: answers that have waited too long for that are gone.
     pub fn logged_in(&mut self, now: u64) {
         for open in &mut self.open {
+            open.is_excused |= now.saturating_sub(open.sent) > KEPT;
+        }
+    }
+
+    /// A process has no link for so long that its answers are gone.
+    pub fn is_late(&mut self, process: u64, now: u64) {
+        for open in self.open.iter_mut().filter(|it| it.process == process) {
             open.is_excused |= now.saturating_sub(open.sent) > KEPT;
         }
     }

@@ -38,7 +38,8 @@ impl World {
         client: usize,
         list: Option<std::collections::BTreeMap<String, String>>,
     ) {
-        let Some((line, way)) = self.way() else {
+        // Its clients may be at different nodes.
+        let Some((line, way)) = self.way(account + client) else {
             return;
         };
         let (envelope, stanza) = self.accounts[account].request(client, list.as_ref(), way);
@@ -62,8 +63,15 @@ impl World {
     /// The server grants what it had taken back.
     pub fn grant(&mut self) {
         self.grants = self.plan.grants;
-        if let Some(line) = self.current() {
-            self.say_grant(line);
+        self.tell_grant();
+    }
+
+    /// Whoever is let in is told what is granted now.
+    pub fn tell_grant(&mut self) {
+        for line in 0..self.lines.len() {
+            if self.sessions[line].is_in() && !self.lines[line].is_over {
+                self.say_grant(line);
+            }
         }
     }
 
@@ -106,7 +114,7 @@ impl World {
             self.say(line, &format!("<iq type='error' {outside}>{error}</iq>"));
             return Ok(());
         }
-        let (told, (kind, payload)) = self.accounts[account].asked_of_node(inner, now)?;
+        let (told, (kind, payload)) = self.accounts[account].asked_of_node(inner, self.lines[line].process, now)?;
         self.tell(|| format!("the component {told}"));
         // So the newer ones have it.
         let outer = if self.plan.seed % 2 == 0 { kind } else { "result" };

@@ -44,6 +44,8 @@ pub enum Misfortune {
 pub struct Plan {
     pub seed: u64,
     pub kind: Kind,
+    /// Two share a database, one has a disk.
+    pub instances: usize,
     pub owners: usize,
     /// How many others use bookmarks, and whether the server lets the component use PEP.
     pub accounts: usize,
@@ -57,6 +59,7 @@ impl Plan {
     pub fn of(seed: u64) -> Plan {
         let mut dice = Dice::new(seed, 1 << 32);
         let kind = dice.pick(&[Kind::Prosody, Kind::Ejabberd]);
+        let instances = if dice.percent(30) { 2 } else { 1 };
         let length = dice.between(20, 90) * 1000;
         let owners = dice.between(1, 4) as usize;
         let accounts = dice.between(0, 2) as usize;
@@ -75,6 +78,7 @@ impl Plan {
         Plan {
             seed,
             kind,
+            instances,
             owners,
             accounts,
             grants,

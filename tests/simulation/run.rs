@@ -99,11 +99,13 @@ async fn go_through(world: &Shared) {
             if let Some(panics) = PANICS.get().filter(|it| *it > 0) {
                 world.fail(Violation::new(predicate::PANIC, format!("{panics} panics")));
             }
-            world.to_launch.take()
+            let instances = world.instances.iter_mut().enumerate();
+            let launched = instances.filter_map(|(at, it)| Some((at, it.to_launch.take()?)));
+            launched.collect::<Vec<_>>()
         };
-        if let Some(process) = launched {
+        for (instance, process) in launched {
             let life = Life::begin(world, process);
-            world.borrow_mut().life = Some(life);
+            world.borrow_mut().instances[instance].life = Some(life);
         }
     }
     let mut world = world.borrow_mut();

@@ -112,7 +112,7 @@ impl World {
         let header = "<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' \
                       xmlns:stream='http://etherx.jabber.org/streams'";
         self.say(line, &format!("{header} id='it{line}' from='{COMPONENT}'>"));
-        let is_taken = self.kind == Kind::Prosody && self.current().is_some_and(|it| it != line);
+        let is_taken = self.kind == Kind::Prosody && self.current(0).is_some_and(|it| it != line);
         if is_taken {
             self.say(
                 line,
@@ -256,9 +256,13 @@ impl World {
         Ok(())
     }
 
-    /// The line that requests of clients are sent on.
-    pub fn current(&self) -> Option<usize> {
-        let is_in = |line: &usize| self.sessions[*line].is_in() && !self.lines[*line].is_over;
+    /// The line that requests of the user of this number are sent on.
+    pub fn current(&self, user: usize) -> Option<usize> {
+        let node = user % self.nodes();
+        let is_in = |line: &usize| {
+            let it = &self.lines[*line];
+            it.node == node && !it.is_over && self.sessions[*line].is_in()
+        };
         (0..self.lines.len()).rev().find(is_in)
     }
 
@@ -285,7 +289,12 @@ impl World {
         }
         self.sessions[line].delegates = false;
         if self.kind == Kind::Ejabberd {
-            (0..self.lines.len()).for_each(|line| self.undelegate(line));
+            let node = self.lines[line].node;
+            for other in 0..self.lines.len() {
+                if self.lines[other].node == node {
+                    self.undelegate(other);
+                }
+            }
         }
     }
 }

@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use xmpp_private_storage::clock::Instant;
-use xmpp_private_storage::store::simulation::{Disk, Trouble};
 
 use super::account::Account;
-use super::life::Life;
+use super::instance::{Instance, Kept};
 use super::line::{End, Line, Side};
 use super::owner::Owner;
 use super::plan::{Misfortune, Plan};
@@ -38,8 +37,10 @@ pub enum Event {
     ServerIsBack,
     /// The disk works again, if this was the last trouble.
     DiskWorks(u64),
-    /// The component is started, if it does not run.
-    Launch,
+    /// This instance of the component is started, if it does not run.
+    Launch(usize),
+    /// A process has had no link for as long as it keeps its answers, unless it has one now.
+    Late(u64),
     /// Delegation on this line ends.
     Undelegate(usize),
     /// The server grants PEP again.
@@ -88,14 +89,10 @@ pub struct World {
     pub has_asked: bool,
     pub up_since: Option<u64>,
     pub server_is_away: bool,
-    pub disk: Disk,
+    pub kept: Kept,
     pub troubles: u64,
     pub last_trouble: u64,
-    pub life: Option<Life>,
-    /// A process to be started.
-    pub to_launch: Option<u64>,
-    /// How long it is until the process is started again that is asked to end, in milliseconds.
-    pub restart: Option<u64>,
+    pub instances: Vec<Instance>,
     pub ended_at: u64,
     pub processes: u64,
     pub trace: Trace,
@@ -130,12 +127,10 @@ impl World {
             has_asked: false,
             up_since: None,
             server_is_away: false,
-            disk: Disk::new(),
+            kept: Kept::of(plan),
             troubles: 0,
             last_trouble: 0,
-            life: None,
-            to_launch: None,
-            restart: None,
+            instances: (0..plan.instances).map(|_| Instance::default()).collect(),
             ended_at: 0,
             processes: 0,
             trace: Trace::telling(is_told),
@@ -143,7 +138,9 @@ impl World {
             has_been_read: false,
             violation: None,
         };
-        world.schedule(0, Event::Launch);
+        for instance in 0..plan.instances {
+            world.schedule(0, Event::Launch(instance));
+        }
         for owner in 0..plan.owners {
             world.schedule(500, Event::Ask(owner));
         }
@@ -190,11 +187,11 @@ impl World {
         self.trace.tell(now, words);
     }
 
-    /// The last moment at which requests may have been refused because of the disk.
+    /// The last moment at which requests may have been refused because of the disk, or the database.
     pub fn disk_trouble(&self) -> u64 {
-        match self.disk.trouble() {
-            Trouble::None => self.last_trouble,
-            _ => u64::MAX,
+        match self.kept.is_in_trouble() {
+            false => self.last_trouble,
+            true => u64::MAX,
         }
     }
 
@@ -239,7 +236,8 @@ impl World {
                 if self.phase == Phase::Trouble {
                     let (_, misfortune) = self.plan.misfortunes[number];
                     self.tell(|| misfortune.to_string());
-                    self.befall(misfortune);
+                    let which = number % self.instances.len();
+                    self.befall(misfortune, which);
                 }
             }
             Event::ServerIsBack => self.server_is_away = false,
@@ -248,14 +246,8 @@ impl World {
                     self.mend_disk();
                 }
             }
-            Event::Launch => {
-                if self.life.is_none() && self.to_launch.is_none() {
-                    self.processes += 1;
-                    let process = self.processes;
-                    self.to_launch = Some(process);
-                    self.tell(|| format!("the component is started: process {process}"));
-                }
-            }
+            Event::Launch(instance) => self.launch(instance),
+            Event::Late(process) => self.is_late(process),
             Event::Undelegate(line) => self.undelegate(line),
             Event::Grant => self.grant(),
             Event::Calm => self.calm(),
@@ -267,8 +259,13 @@ impl World {
         if self.phase != Phase::Trouble {
             return;
         }
-        if let Some(what) = self.owners[owner].wish() {
-            self.request(owner, what);
+        let now = self.now();
+        let current = self.current(owner);
+        if let Some(line) = current {
+            let process = self.lines[line].process;
+            if let Some(what) = self.owners[owner].wish(process, now) {
+                self.request(owner, what);
+            }
         }
         let pause = self.owners[owner].pause();
         let next = self.now() + pause;
@@ -277,7 +274,7 @@ impl World {
 
     /// An owner asks for this, if somebody is there to be asked.
     pub fn request(&mut self, owner: usize, what: What) {
-        let Some((line, way)) = self.way() else {
+        let Some((line, way)) = self.way(owner) else {
             return;
         };
         let (envelope, stanza) = self.owners[owner].request(&what, way);
@@ -288,9 +285,9 @@ impl World {
         }
     }
 
-    /// On which line a request is sent, and how.
-    pub fn way(&mut self) -> Option<(usize, Option<&'static str>)> {
-        let line = self.current()?;
+    /// On which line a request of a user of this number is sent, and how.
+    pub fn way(&mut self, user: usize) -> Option<(usize, Option<&'static str>)> {
+        let line = self.current(user)?;
         let delegated = self.sessions[line].delegates && self.dice.percent(70);
         Some((line, delegated.then_some(self.kind.version())))
     }
@@ -300,55 +297,5 @@ impl World {
         self.say(line, stanza);
         let it = &self.lines[line];
         (!it.is_left).then_some((it.process, line, it.to_component.sent))
-    }
-
-    /// The component has let go of what it reads a line by.
-    pub fn was_left(&mut self, line: usize) {
-        let it = &mut self.lines[line];
-        it.is_left = true;
-        let is_sure = it.was_read_whole && !it.has_failed;
-        let read = it.to_component.read;
-        for owner in &mut self.owners {
-            owner.was_left(line, read, is_sure);
-        }
-        for account in &mut self.accounts {
-            account.was_left(line, read, is_sure);
-        }
-        self.tell(|| format!("the component leaves line {line}"));
-    }
-
-    /// A process connects: the number of the line, unless nobody listens.
-    pub fn dialled(&mut self, process: u64) -> Option<usize> {
-        if self.server_is_away {
-            return None;
-        }
-        let number = self.lines.len();
-        let mut line = Line {
-            process,
-            ..Line::default()
-        };
-        let is_quick = self.phase != Phase::Trouble;
-        line.to_component.is_quick = is_quick;
-        line.to_server.is_quick = is_quick;
-        self.lines.push(line);
-        self.sessions.push(Session::default());
-        self.tell(|| format!("process {process} connects: line {number}"));
-        Some(number)
-    }
-
-    /// A process has ended.
-    pub fn ended(&mut self, process: u64) {
-        self.tell(|| format!("process {process} has ended"));
-        self.life = None;
-        // A service manager starts it again.
-        let next = self.now() + self.restart.take().unwrap_or(2_000);
-        self.schedule(next, Event::Launch);
-        for owner in &mut self.owners {
-            owner.process_ended(process);
-        }
-        let now = self.now();
-        for account in &mut self.accounts {
-            account.process_ended(process, now);
-        }
     }
 }
