@@ -1,15 +1,15 @@
 //! An account whose bookmarks old and modern clients use at once: the former by private storage, the latter by PEP.
 
+mod judge;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use minidom::Element;
 
 use super::node::{Answer, Item, Node, Room};
-use super::owner::Reply;
-use super::predicate::{self, Violation, holds};
+use super::predicate::Violation;
 use crate::chaos::dice::Dice;
-use crate::chaos::request::{Envelope, Outcome};
-use crate::support::answers;
+use crate::chaos::request::Envelope;
 use crate::support::server::HOST;
 
 /// How many rooms there are to be bookmarked.
@@ -261,88 +261,6 @@ impl Account {
         self.node.asked(iq, process)
     }
 
-    /// Takes the answer to the request of this number.
-    pub fn answered(&mut self, number: u64, reply: &Reply<'_>) -> Result<String, Violation> {
-        let is_its = |it: &Old| it.open.as_ref().is_some_and(|it| it.number == number);
-        let Some(client) = self.old.iter().position(is_its) else {
-            let closed = self.closed.get(&number);
-            let is_again = closed.is_some_and(|(line, process)| {
-                *line < reply.line && *process == reply.process
-            });
-            holds(is_again, predicate::ONCE, || {
-                format!("{}-{number} is answered, and nobody waits for it", self.name)
-            })?;
-            return Ok(format!("{}-{number} is answered once more", self.name));
-        };
-        let Some(open) = self.old[client].open.take() else {
-            return Ok(String::new());
-        };
-        holds(open.process == reply.process, predicate::ASKED, || {
-            format!("{} was asked of another process", open.envelope.id)
-        })?;
-        self.closed.insert(number, (reply.line, reply.process));
-        let outcome = open
-            .envelope
-            .open(reply.answer)
-            .map_err(|why| Violation::new(predicate::ADDRESSED, why))?;
-        self.judge(client, &open, outcome, reply)
-    }
-
-    fn judge(
-        &mut self,
-        client: usize,
-        open: &Open,
-        outcome: Outcome,
-        reply: &Reply<'_>,
-    ) -> Result<String, Violation> {
-        let id = &open.envelope.id;
-        if self.last_iq >= open.sent {
-            self.stepped = open.sent;
-        }
-        match (&open.stores, outcome) {
-            (Some(_), Outcome::Done) => Ok(format!("{id} is stored")),
-            (None, Outcome::Fetched(children)) => {
-                let list = self.read(id, &children)?;
-                let old = &mut self.old[client];
-                old.seen.extend(list.keys().cloned());
-                let told = format!("{id} shows {list:?}");
-                old.known = Some(list.clone());
-                self.shown[client] = Some(list);
-                Ok(told)
-            }
-            (_, Outcome::Refused(why)) => {
-                let is_due = reply.trouble >= open.sent
-                    && ["internal-server-error", "resource-constraint"].contains(&&*why);
-                holds(is_due, predicate::REASON, || format!("{id} is refused with {why}"))?;
-                self.old[client].known = None;
-                Ok(format!("{id} is refused: {why}"))
-            }
-            (stores, outcome) => Err(Violation::new(
-                predicate::STORED,
-                format!("{id} ({stores:?}) has the outcome {outcome:?}"),
-            )),
-        }
-    }
-
-    /// What an answer shows: rooms of this account alone, each as somebody has put it.
-    fn read(&self, id: &str, children: &[Element]) -> Result<List, Violation> {
-        let mut list = List::new();
-        let [storage] = children else {
-            return Err(Violation::new(predicate::STORED, format!("{id} brought {children:?}")));
-        };
-        for conference in storage.children() {
-            let room = conference.attr("jid").unwrap_or_default();
-            let name = conference.attr("name").unwrap_or_default();
-            let said = self.said.get(room);
-            holds(said.is_some_and(|it| it.contains(name)), predicate::OWN, || {
-                format!("{id} shows what nobody of {} has said: {}", self.name, answers::text(conference))
-            })?;
-            let before = list.insert(room.to_owned(), name.to_owned());
-            holds(before.is_none(), predicate::STORED, || format!("{id} shows {room} twice"))?;
-        }
-        Ok(list)
-    }
-
     /// Nobody reads this line any more, of which so much was read.
     pub fn was_left(&mut self, line: usize, read: u64, is_sure: bool) {
         for old in &mut self.old {
@@ -390,26 +308,5 @@ impl Account {
         let open = self.old.iter().filter_map(|it| it.open.as_ref());
         let owed = open.filter(|it| !it.is_excused);
         owed.map(|it| &*it.envelope.id).collect()
-    }
-
-    /// All old clients are about to ask; those that wait for nothing.
-    pub fn look_through(&mut self) -> Vec<usize> {
-        self.shown.fill(None);
-        for old in &mut self.old {
-            old.open = None;
-        }
-        (0..self.old.len()).collect()
-    }
-
-    /// Whether all old clients were shown what modern ones see.
-    pub fn sees_the_same(&self) -> Result<(), Violation> {
-        let rooms = self.node.rooms();
-        for (shown, old) in self.shown.iter().zip(&self.old) {
-            let Some(shown) = shown else { continue };
-            holds(*shown == rooms, predicate::IN_STEP, || {
-                format!("{}/{} is shown {shown:?}, and the node has {rooms:?}", self.name, old.resource)
-            })?;
-        }
-        Ok(())
     }
 }
