@@ -168,7 +168,9 @@ impl Line {
         }
         half.wake();
         self.to_server.under_way.clear();
-        self.to_server.end.get_or_insert(End::Reset);
+        if !self.to_server.is_swallowed {
+            self.to_server.end.get_or_insert(End::Reset);
+        }
         self.to_server.wake();
     }
 }

@@ -168,7 +168,7 @@ impl World {
     /// When the next thing happens.
     pub fn next_moment(&self) -> Instant {
         let first = self.queue.first_key_value();
-        let at = first.map_or(0, |((at, _), _)| *at);
+        let at = first.map_or(u64::from(u32::MAX), |((at, _), _)| *at);
         self.begun + Duration::from_millis(at)
     }
 
