@@ -92,8 +92,10 @@ impl World {
                 Ok(())
             }
             Stage::Opened if piece.starts_with("<handshake>") => {
-                self.sessions[line].stage = Stage::In;
-                self.let_in(line);
+                if !self.is_taken(line) {
+                    self.sessions[line].stage = Stage::In;
+                    self.let_in(line);
+                }
                 Ok(())
             }
             Stage::In if piece.starts_with("<iq ") => {
@@ -112,6 +114,10 @@ impl World {
         let header = "<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' \
                       xmlns:stream='http://etherx.jabber.org/streams'";
         self.say(line, &format!("{header} id='it{line}' from='{COMPONENT}'>"));
+    }
+
+    /// Whether the server lets nobody in beside whom it has.
+    fn is_taken(&mut self, line: usize) -> bool {
         let is_taken = self.kind == Kind::Prosody && self.current(0).is_some_and(|it| it != line);
         if is_taken {
             self.say(
@@ -122,6 +128,7 @@ impl World {
             self.tell(|| format!("the server has another connection than {line}, and says conflict"));
             self.let_go(line, End::Closed);
         }
+        is_taken
     }
 
     /// The component has proved who it is.
@@ -134,7 +141,6 @@ impl World {
         if grants_first {
             self.say_grant(line);
         }
-        self.up_since = Some(now);
         self.tell(|| format!("the component is let in on line {line}"));
         let version = self.kind.version();
         let delegates = format!(

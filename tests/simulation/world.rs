@@ -87,7 +87,6 @@ pub struct World {
     pub pep_works_since: u64,
     /// Whether the server was answered what to announce since its start.
     pub has_asked: bool,
-    pub up_since: Option<u64>,
     pub server_is_away: bool,
     pub kept: Kept,
     pub troubles: u64,
@@ -125,7 +124,6 @@ impl World {
             silent_until: 0,
             pep_works_since: 0,
             has_asked: false,
-            up_since: None,
             server_is_away: false,
             kept: Kept::of(plan),
             troubles: 0,
