@@ -227,6 +227,10 @@ impl World {
 
     /// The component has said what to announce.
     fn announced(&mut self, line: usize, id: &str) {
+        // One of an earlier link's may come once more.
+        if !id.starts_with(&format!("info-{line}-")) {
+            return;
+        }
         self.tell(|| format!("the server is told what to announce ({id})"));
         let session = &mut self.sessions[line];
         session.answered += 1;
