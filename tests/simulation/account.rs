@@ -134,7 +134,10 @@ impl Account {
     fn old_stirs(&mut self, now: u64) -> Deed {
         let client = self.dice.below(self.old.len() as u64) as usize;
         let old = &mut self.old[client];
-        if let Some(open) = old.open.take_if(|it| it.is_excused && now > it.sent + PATIENCE) {
+        if let Some(open) = old
+            .open
+            .take_if(|it| it.is_excused && now > it.sent + PATIENCE)
+        {
             old.known = None;
             drop(open);
         }
@@ -167,7 +170,12 @@ impl Account {
     fn modern_stirs(&mut self, now: u64, calm: bool) -> Deed {
         let in_step = calm && self.is_in_step(now);
         let room = self.room();
-        let before = self.node.items.as_ref().and_then(|it| it.get(&room)).cloned();
+        let before = self
+            .node
+            .items
+            .as_ref()
+            .and_then(|it| it.get(&room))
+            .cloned();
         if before.is_some() && self.dice.percent(40) {
             self.node.retract(&room, in_step);
             return Deed::Did(format!("a modern client of {} deletes {room}", self.name));
@@ -178,7 +186,10 @@ impl Account {
         }
         self.named += 1;
         item.extension = Some(self.named.to_string());
-        let told = format!("a modern client of {} publishes {room}: {item:?}", self.name);
+        let told = format!(
+            "a modern client of {} publishes {room}: {item:?}",
+            self.name
+        );
         self.node.publish(&room, item, in_step);
         Deed::Did(told)
     }
@@ -189,7 +200,10 @@ impl Account {
         self.old.iter().all(|it| it.open.is_none())
             && now > self.last_iq + NOTED
             && self.stepped > self.unsure
-            && self.stored.iter().all(|(room, name)| rooms.get(room) == Some(name))
+            && self
+                .stored
+                .iter()
+                .all(|(room, name)| rooms.get(room) == Some(name))
     }
 
     /// The stanza by which an old client asks for its list, or stores this.
@@ -229,7 +243,9 @@ impl Account {
         let old = &mut self.old[client];
         if let Some(list) = &stores {
             let known = old.known.clone().unwrap_or_default();
-            let wanted = list.iter().filter(|(room, name)| known.get(*room) != Some(*name));
+            let wanted = list
+                .iter()
+                .filter(|(room, name)| known.get(*room) != Some(*name));
             let wanted: BTreeSet<Room> = wanted.map(|(room, _)| room.clone()).collect();
             let dropped = old.seen.iter().filter(|room| !list.contains_key(*room));
             let dropped: BTreeSet<Room> = dropped.cloned().collect();

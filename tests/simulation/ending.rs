@@ -37,16 +37,21 @@ impl World {
     /// What it is waited for, if anything.
     fn missing(&self) -> Option<(&'static str, String)> {
         let owed = self.owners.iter().flat_map(Owner::owed);
-        let owed: Vec<&str> = owed.chain(self.accounts.iter().flat_map(Account::owed)).collect();
+        let owed: Vec<&str> = owed
+            .chain(self.accounts.iter().flat_map(Account::owed))
+            .collect();
         let lines: Vec<_> = (0..self.nodes()).map(|node| self.current(node)).collect();
-        let is_served = lines.iter().all(|line| line.is_some_and(|line| self.is_served(line)));
+        let is_served = lines
+            .iter()
+            .all(|line| line.is_some_and(|line| self.is_served(line)));
         let lives = self.instances.iter().map(|it| it.life.as_ref());
         let is_broken = lives.into_iter().any(|it| it.is_none_or(Life::is_broken));
         if !owed.is_empty() {
             return Some((predicate::ANSWERED, format!("{owed:?} have no answer")));
         }
         if !is_served || is_broken {
-            let what = format!("lines {lines:?} are served: {is_served}; a store is broken: {is_broken}");
+            let what =
+                format!("lines {lines:?} are served: {is_served}; a store is broken: {is_broken}");
             return Some((predicate::QUIET, what));
         }
         None
@@ -70,7 +75,9 @@ impl World {
             Phase::Trouble | Phase::Over => return,
         };
         match self.missing() {
-            Some((predicate, what)) if now > until => return self.fail(Violation::new(predicate, what)),
+            Some((predicate, what)) if now > until => {
+                return self.fail(Violation::new(predicate, what));
+            }
             Some(_) => {
                 self.launch_all();
             }
@@ -86,7 +93,10 @@ impl World {
             // A host that was silent is left alone for a minute.
             Phase::Settling(_) if now < self.plan.length + ALONE => {}
             Phase::Settling(_) => {
-                self.phase = Phase::Reading { again: false, until };
+                self.phase = Phase::Reading {
+                    again: false,
+                    until,
+                };
                 self.owners.iter_mut().for_each(Owner::close);
                 self.look_through();
             }

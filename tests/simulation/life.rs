@@ -36,7 +36,12 @@ impl Life {
     /// Starts it, in the world's set of tasks.
     pub fn begin(world: &Shared, process: u64) -> Life {
         let (stop, store) = (Rc::new(Notify::new()), Rc::default());
-        let living = live(Rc::clone(world), process, Rc::clone(&stop), Rc::clone(&store));
+        let living = live(
+            Rc::clone(world),
+            process,
+            Rc::clone(&stop),
+            Rc::clone(&store),
+        );
         Life {
             process,
             task: spawn_local(living).abort_handle(),

@@ -120,7 +120,10 @@ fn nothing_goes_wrong_whatever_happens() {
         sum.acknowledged,
         sum.doubts
     );
-    assert!(sum.acknowledged > 0 && sum.answers > sum.acknowledged, "nothing was put to the test");
+    assert!(
+        sum.acknowledged > 0 && sum.answers > sum.acknowledged,
+        "nothing was put to the test"
+    );
 }
 
 #[test]

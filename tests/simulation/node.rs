@@ -79,7 +79,9 @@ impl Node {
     /// The rooms that are in it.
     pub fn rooms(&self) -> BTreeMap<Room, String> {
         let items = self.items.iter().flatten();
-        items.map(|(room, item)| (room.clone(), item.name.clone())).collect()
+        items
+            .map(|(room, item)| (room.clone(), item.name.clone()))
+            .collect()
     }
 
     fn past(&mut self, room: &str) -> &mut Past {
@@ -99,7 +101,9 @@ impl Node {
             past.renamed = count;
         }
         past.is_dropped &= !(in_step && before.is_none());
-        self.items.get_or_insert_default().insert(room.to_owned(), item);
+        self.items
+            .get_or_insert_default()
+            .insert(room.to_owned(), item);
     }
 
     /// A modern client retracts this. While both sides are known to be in step, what old clients had said before
@@ -148,7 +152,9 @@ impl Node {
                 let said = read(item).ok_or_else(strange)?;
                 self.may_publish(room, &said, process)?;
                 let told = format!("publishes {room}: {said:?}");
-                self.items.get_or_insert_default().insert(room.to_owned(), said);
+                self.items
+                    .get_or_insert_default()
+                    .insert(room.to_owned(), said);
                 Ok((told, done()))
             }
             ("retract", Some(_), Some(room)) => {
@@ -180,13 +186,17 @@ impl Node {
             });
         };
         let is_gap = view.is_gap(room, past.touched);
-        holds(is_gap || now.extension == said.extension, predicate::EDITED, || {
-            format!("{room} was {now:?}, and is {said:?} now: an extension is lost")
-        })?;
+        holds(
+            is_gap || now.extension == said.extension,
+            predicate::EDITED,
+            || format!("{room} was {now:?}, and is {said:?} now: an extension is lost"),
+        )?;
         let is_known = view.can_know(room, past.renamed);
-        holds(!is_known || now.name == said.name, predicate::EDITED, || {
-            format!("{room} was made {now:?} after the node was fetched, and is {said:?} now")
-        })
+        holds(
+            !is_known || now.name == said.name,
+            predicate::EDITED,
+            || format!("{room} was made {now:?} after the node was fetched, and is {said:?} now"),
+        )
     }
 
     fn may_retract(&mut self, room: &str, process: u64) -> Result<(), Violation> {
@@ -195,9 +205,11 @@ impl Node {
         holds(past.is_dropped, predicate::RETRACTED_OWN, || {
             format!("{room} is retracted, and no old client has dropped it that had seen it")
         })?;
-        holds(!view.can_know(room, past.touched), predicate::EDITED, || {
-            format!("{room} was published after the node was fetched, and is retracted")
-        })
+        holds(
+            !view.can_know(room, past.touched),
+            predicate::EDITED,
+            || format!("{room} was published after the node was fetched, and is retracted"),
+        )
     }
 
     fn fetch(&self, only: Option<&str>) -> Answer {

@@ -129,7 +129,13 @@ impl Owner {
     }
 
     /// It was sent to this process on this line, where it ends so far behind the beginning.
-    pub fn sent(&mut self, what: What, envelope: Envelope, (process, line, end): (u64, usize, u64), now: u64) {
+    pub fn sent(
+        &mut self,
+        what: What,
+        envelope: Envelope,
+        (process, line, end): (u64, usize, u64),
+        now: u64,
+    ) {
         self.open.push_back(Open {
             number: self.asked,
             what,
@@ -235,10 +241,16 @@ impl Owner {
                 holds(stranger.is_none(), predicate::OWN, || {
                     format!("{id} shows {stranger:?}")
                 })?;
-                holds(self.worlds.observe(fetch, &fetched), predicate::LOST, || {
-                    let expected = self.worlds.expectations(fetch);
-                    format!("{id} ({fetch:?}) brought {fetched:?}; it can only be one of {expected}")
-                })?;
+                holds(
+                    self.worlds.observe(fetch, &fetched),
+                    predicate::LOST,
+                    || {
+                        let expected = self.worlds.expectations(fetch);
+                        format!(
+                            "{id} ({fetch:?}) brought {fetched:?}; it can only be one of {expected}"
+                        )
+                    },
+                )?;
                 Ok(format!("{id} brought {fetched:?}"))
             }
             (what, Outcome::Refused(why)) => {
@@ -266,7 +278,11 @@ impl Owner {
         let Some(at) = self.open.iter().position(|it| it.number == number) else {
             return;
         };
-        if let Some(Open { what: What::Set(set), .. }) = self.open.remove(at) {
+        if let Some(Open {
+            what: What::Set(set),
+            ..
+        }) = self.open.remove(at)
+        {
             self.doubts += 1;
             self.worlds.doubt(&set);
             self.doubtful = (0..NAMESPACES).collect();

@@ -44,7 +44,10 @@ impl World {
         };
         let (envelope, stanza) = self.accounts[account].request(client, list.as_ref(), way);
         self.tell(|| match &list {
-            None => format!("{} ({}) asks for its bookmarks", envelope.id, envelope.resource),
+            None => format!(
+                "{} ({}) asks for its bookmarks",
+                envelope.id, envelope.resource
+            ),
             Some(list) => format!("{} ({}) stores {list:?}", envelope.id, envelope.resource),
         });
         if let Some(place) = self.send(line, &stanza) {
@@ -114,10 +117,15 @@ impl World {
             self.say(line, &format!("<iq type='error' {outside}>{error}</iq>"));
             return Ok(());
         }
-        let (told, (kind, payload)) = self.accounts[account].asked_of_node(inner, self.lines[line].process, now)?;
+        let (told, (kind, payload)) =
+            self.accounts[account].asked_of_node(inner, self.lines[line].process, now)?;
         self.tell(|| format!("the component {told}"));
         // So the newer ones have it.
-        let outer = if self.plan.seed % 2 == 0 { kind } else { "result" };
+        let outer = if self.plan.seed % 2 == 0 {
+            kind
+        } else {
+            "result"
+        };
         let answer = format!(
             "<iq type='{outer}' {outside}><privilege xmlns='{PRIVILEGE}'><forwarded xmlns='urn:xmpp:forward:0'>\
              <iq xmlns='jabber:client' type='{kind}' id='{id}' from='{to}' to='{to}'>{payload}</iq>\

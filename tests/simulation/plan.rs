@@ -34,7 +34,10 @@ pub enum Misfortune {
     /// The store is compacted.
     Compact,
     /// The server takes the grant back for so long, and says so or not.
-    Ungrant { is_said: bool, time: u64 },
+    Ungrant {
+        is_said: bool,
+        time: u64,
+    },
     /// PEP answers nothing for so long.
     Silent(u64),
 }
@@ -136,13 +139,20 @@ impl fmt::Display for Misfortune {
                     _ => "to the server",
                 };
                 let noticed = seconds(*noticed);
-                write!(f, "what is sent {ways} is lost, which the server notices after {noticed}")
+                write!(
+                    f,
+                    "what is sent {ways} is lost, which the server notices after {noticed}"
+                )
             }
             Misfortune::Stall(it) => write!(f, "nothing arrives for {}", seconds(*it)),
             Misfortune::Restart(it) => write!(f, "the server is away for {}", seconds(*it)),
             Misfortune::Undelegate => f.write_str("the server delegates no more"),
             Misfortune::Kill(it) => {
-                write!(f, "the component's machine loses its power for {}", seconds(*it))
+                write!(
+                    f,
+                    "the component's machine loses its power for {}",
+                    seconds(*it)
+                )
             }
             Misfortune::Stop(it) => write!(f, "the component is stopped for {}", seconds(*it)),
             Misfortune::Failing(it) => write!(f, "the disk fails for {}", seconds(*it)),
@@ -150,8 +160,16 @@ impl fmt::Display for Misfortune {
             Misfortune::Gone(it) => write!(f, "the disk is away for {}", seconds(*it)),
             Misfortune::Compact => f.write_str("the store is compacted"),
             Misfortune::Ungrant { is_said, time } => {
-                let said = if *is_said { "and says so" } else { "without a word" };
-                write!(f, "the server takes its grant back for {}, {said}", seconds(*time))
+                let said = if *is_said {
+                    "and says so"
+                } else {
+                    "without a word"
+                };
+                write!(
+                    f,
+                    "the server takes its grant back for {}, {said}",
+                    seconds(*time)
+                )
             }
             Misfortune::Silent(it) => write!(f, "PEP is silent for {}", seconds(*it)),
         }

@@ -3,7 +3,8 @@
 use std::fmt;
 
 /// Answers are held to these.
-pub const LOST: &str = "nothing that was acknowledged or shown is lost, nothing that was deleted comes back";
+pub const LOST: &str =
+    "nothing that was acknowledged or shown is lost, nothing that was deleted comes back";
 pub const OWN: &str = "nobody sees or changes another's";
 pub const STORED: &str = "an answer says what was asked, and shows what was stored, wholly";
 pub const ADDRESSED: &str = "an answer is addressed to who has asked";
@@ -12,9 +13,12 @@ pub const ONCE: &str = "a request is answered once on a link, and the same each 
 pub const ASKED: &str = "only what was asked is answered";
 pub const REASON: &str = "a request is refused only for a reason";
 /// What the component does to PEP is held to these.
-pub const EDITED: &str = "what a modern client has made of a room stands, unless an old one changes it that knows of it";
-pub const RETRACTED: &str = "a room that a modern client has deleted comes back only if an old one wants it";
-pub const RETRACTED_OWN: &str = "a room is retracted only for a client that dropped it and had been shown it";
+pub const EDITED: &str =
+    "what a modern client has made of a room stands, unless an old one changes it that knows of it";
+pub const RETRACTED: &str =
+    "a room that a modern client has deleted comes back only if an old one wants it";
+pub const RETRACTED_OWN: &str =
+    "a room is retracted only for a client that dropped it and had been shown it";
 pub const GRANTED: &str = "PEP is asked only in the name of who has bookmarks";
 /// What old clients are shown to these.
 pub const IN_STEP: &str = "once all works, old clients see the rooms that modern ones see";
@@ -49,7 +53,11 @@ impl fmt::Display for Violation {
 }
 
 /// Insists that this is so.
-pub fn holds(is_so: bool, predicate: &'static str, what: impl FnOnce() -> String) -> Result<(), Violation> {
+pub fn holds(
+    is_so: bool,
+    predicate: &'static str,
+    what: impl FnOnce() -> String,
+) -> Result<(), Violation> {
     match is_so {
         true => Ok(()),
         false => Err(Violation::new(predicate, what())),

@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 use tokio::time::{sleep, sleep_until};
-use xmpp_private_storage::link::simulation::{Dialled, Reads, Writes, connect_as_ever, connect_by};
 use xmpp_private_storage::link::Endpoint;
+use xmpp_private_storage::link::simulation::{Dialled, Reads, Writes, connect_as_ever, connect_by};
 use xps_base::simulation::play;
 
 use super::life::{Life, process_of};

@@ -125,7 +125,9 @@ impl World {
                 "<stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>\
                  </stream:error></stream:stream>",
             );
-            self.tell(|| format!("the server has another connection than {line}, and says conflict"));
+            self.tell(|| {
+                format!("the server has another connection than {line}, and says conflict")
+            });
             self.let_go(line, End::Closed);
         }
         is_taken
@@ -283,7 +285,10 @@ impl World {
             return;
         }
         for at in self.lines[line].send(xml, now, &mut self.network) {
-            self.schedule(at, super::world::Event::Arrive(line, super::line::Side::Component));
+            self.schedule(
+                at,
+                super::world::Event::Arrive(line, super::line::Side::Component),
+            );
         }
     }
 

@@ -58,7 +58,10 @@ pub enum Phase {
     /// Nothing more is asked, or goes wrong, and all has to work again by this time.
     Settling(u64),
     /// Everybody looks at all they have, until all has been shown, before the power is lost once more, or after.
-    Reading { again: bool, until: u64 },
+    Reading {
+        again: bool,
+        until: u64,
+    },
     Over,
 }
 
@@ -200,7 +203,8 @@ impl World {
             && first.key().0 <= now
         {
             let event = first.remove();
-            self.trace.step(now, "step", format!("{event:?}").as_bytes());
+            self.trace
+                .step(now, "step", format!("{event:?}").as_bytes());
             self.happen(event);
             if self.is_over() {
                 return;

@@ -38,7 +38,10 @@ pub fn connect_as_ever() {
 }
 
 /// A played connection, if it is made within this time; `None` where nothing is played.
-pub(crate) async fn dial(server: &Endpoint, within: Duration) -> Option<io::Result<(Reads, Writes)>> {
+pub(crate) async fn dial(
+    server: &Endpoint,
+    within: Duration,
+) -> Option<io::Result<(Reads, Writes)>> {
     let dial = DIAL.with_borrow(Clone::clone)?;
     let dialled = timeout(within, dial(server)).await;
     Some(dialled.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into())))

@@ -14,11 +14,13 @@ impl Account {
         let is_its = |it: &Old| it.open.as_ref().is_some_and(|it| it.number == number);
         let Some(client) = self.old.iter().position(is_its) else {
             let closed = self.closed.get(&number);
-            let is_again = closed.is_some_and(|(line, process)| {
-                *line < reply.line && *process == reply.process
-            });
+            let is_again = closed
+                .is_some_and(|(line, process)| *line < reply.line && *process == reply.process);
             holds(is_again, predicate::ONCE, || {
-                format!("{}-{number} is answered, and nobody waits for it", self.name)
+                format!(
+                    "{}-{number} is answered, and nobody waits for it",
+                    self.name
+                )
             })?;
             return Ok(format!("{}-{number} is answered once more", self.name));
         };
@@ -61,7 +63,9 @@ impl Account {
             (_, Outcome::Refused(why)) => {
                 let is_due = reply.trouble >= open.sent
                     && ["internal-server-error", "resource-constraint"].contains(&&*why);
-                holds(is_due, predicate::REASON, || format!("{id} is refused with {why}"))?;
+                holds(is_due, predicate::REASON, || {
+                    format!("{id} is refused with {why}")
+                })?;
                 self.old[client].known = None;
                 Ok(format!("{id} is refused: {why}"))
             }
@@ -76,17 +80,30 @@ impl Account {
     fn read(&self, id: &str, children: &[Element]) -> Result<List, Violation> {
         let mut list = List::new();
         let [storage] = children else {
-            return Err(Violation::new(predicate::STORED, format!("{id} brought {children:?}")));
+            return Err(Violation::new(
+                predicate::STORED,
+                format!("{id} brought {children:?}"),
+            ));
         };
         for conference in storage.children() {
             let room = conference.attr("jid").unwrap_or_default();
             let name = conference.attr("name").unwrap_or_default();
             let said = self.said.get(room);
-            holds(said.is_some_and(|it| it.contains(name)), predicate::OWN, || {
-                format!("{id} shows what nobody of {} has said: {}", self.name, answers::text(conference))
-            })?;
+            holds(
+                said.is_some_and(|it| it.contains(name)),
+                predicate::OWN,
+                || {
+                    format!(
+                        "{id} shows what nobody of {} has said: {}",
+                        self.name,
+                        answers::text(conference)
+                    )
+                },
+            )?;
             let before = list.insert(room.to_owned(), name.to_owned());
-            holds(before.is_none(), predicate::STORED, || format!("{id} shows {room} twice"))?;
+            holds(before.is_none(), predicate::STORED, || {
+                format!("{id} shows {room} twice")
+            })?;
         }
         Ok(list)
     }
@@ -106,7 +123,10 @@ impl Account {
         for (shown, old) in self.shown.iter().zip(&self.old) {
             let Some(shown) = shown else { continue };
             holds(*shown == rooms, predicate::IN_STEP, || {
-                format!("{}/{} is shown {shown:?}, and the node has {rooms:?}", self.name, old.resource)
+                format!(
+                    "{}/{} is shown {shown:?}, and the node has {rooms:?}",
+                    self.name, old.resource
+                )
             })?;
         }
         Ok(())

@@ -20,8 +20,8 @@ use crate::local::Local;
 use crate::memory::Memory;
 use crate::shared::{Done, Told};
 use crate::{
-    Amount, CompactError, Compacted, Elements, NamespaceUsage, Observer, Owner, OwnerData, ReadError, SetError, Store,
-    Totals,
+    Amount, CompactError, Compacted, Elements, NamespaceUsage, Observer, Owner, OwnerData,
+    ReadError, SetError, Store, Totals,
 };
 
 /// How long what is to be written waits for the database at most.
@@ -92,7 +92,11 @@ async fn write(database: Database, mut come: UnboundedReceiver<Asking>) {
         way().await;
         // Where it has gone away since, it is asked what has become of that.
         let is_known = database.comes_back(since).await;
-        done.tell(if is_known { result } else { Err(SetError::Unreachable) });
+        done.tell(if is_known {
+            result
+        } else {
+            Err(SetError::Unreachable)
+        });
     }
 }
 
@@ -122,7 +126,10 @@ impl Database {
         let told = Arc::clone(&result);
         let note = move |how| *told.lock().unwrap_or_else(PoisonError::into_inner) = how;
         self.near.submit(work, Done::new(note));
-        result.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        result
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn near(&self) -> Result<&Local, ReadError> {
@@ -169,7 +176,11 @@ impl Backend for Reached {
         self.database.near()?.note(owner)
     }
 
-    fn owners(&self, after: Option<&Owner>, most: usize) -> Result<Vec<(Owner, Amount)>, ReadError> {
+    fn owners(
+        &self,
+        after: Option<&Owner>,
+        most: usize,
+    ) -> Result<Vec<(Owner, Amount)>, ReadError> {
         self.database.near()?.owners(after, most)
     }
 

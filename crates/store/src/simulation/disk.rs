@@ -295,7 +295,8 @@ impl Successor for Copy {
     fn take_over(self: Box<Self>) -> Result<Arc<dyn Engine>, EngineError> {
         let mut content = self.disk.content_mut();
         content.check(self.number)?;
-        let filled = std::mem::take(&mut *self.filled.write().unwrap_or_else(PoisonError::into_inner));
+        let filled =
+            std::mem::take(&mut *self.filled.write().unwrap_or_else(PoisonError::into_inner));
         if content.trouble != Trouble::Gone {
             content.kept.clone_from(&filled);
         }

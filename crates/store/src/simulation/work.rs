@@ -20,7 +20,8 @@ use crate::request::Request;
 use crate::revive::Broken;
 use crate::shared::{Done, Told};
 use crate::{
-    Amount, CompactError, Compacted, Elements, NamespaceUsage, Observer, Owner, OwnerData, ReadError, Store, Totals,
+    Amount, CompactError, Compacted, Elements, NamespaceUsage, Observer, Owner, OwnerData,
+    ReadError, Store, Totals,
 };
 
 /// How long a sync takes, in milliseconds: as often as it stands here.
@@ -110,7 +111,8 @@ impl Thread {
             sleep(Duration::from_millis(takes.copied().unwrap_or(1))).await;
             self.disk.synced(asked);
         }
-        let answers = std::mem::take(&mut *self.answers.lock().unwrap_or_else(PoisonError::into_inner));
+        let answers =
+            std::mem::take(&mut *self.answers.lock().unwrap_or_else(PoisonError::into_inner));
         for answer in answers {
             answer();
         }
@@ -156,7 +158,10 @@ impl Played {
         Done::new(move |result| {
             let tell: Box<dyn FnOnce() + Send> = Box::new(move || done.tell(result));
             match disk.is_asked_for_all() {
-                true => answers.lock().unwrap_or_else(PoisonError::into_inner).push(tell),
+                true => answers
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(tell),
                 false => tell(),
             }
         })
@@ -194,7 +199,11 @@ impl Backend for Played {
         self.near.note(owner)
     }
 
-    fn owners(&self, after: Option<&Owner>, most: usize) -> Result<Vec<(Owner, Amount)>, ReadError> {
+    fn owners(
+        &self,
+        after: Option<&Owner>,
+        most: usize,
+    ) -> Result<Vec<(Owner, Amount)>, ReadError> {
         self.near.owners(after, most)
     }
 
