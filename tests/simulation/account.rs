@@ -42,6 +42,9 @@ struct Old {
     resource: &'static str,
     /// The list as it was last shown or stored; `None` if it has to ask first.
     known: Option<List>,
+    /// The process that has shown or stored that, as long as it has not lost a link since: no other surely knows what
+    /// this client knows.
+    by: Option<u64>,
     /// All rooms that it ever saw, or stored.
     seen: BTreeSet<Room>,
     open: Option<Open>,
@@ -65,6 +68,8 @@ pub struct Account {
     stepped: u64,
     unsure: u64,
     closed: BTreeMap<u64, (usize, u64)>,
+    /// What nobody waits for any more, and the process that was asked: an answer may be on its way.
+    given_up: BTreeMap<u64, u64>,
     /// What the old clients were shown in the last look, if they have looked.
     shown: Vec<Option<List>>,
 }
@@ -83,6 +88,7 @@ impl Account {
         let old = OLD_CLIENTS.map(|resource| Old {
             resource,
             known: None,
+            by: None,
             seen: BTreeSet::new(),
             open: None,
         });
@@ -99,6 +105,7 @@ impl Account {
             stepped: 0,
             unsure: 0,
             closed: BTreeMap::new(),
+            given_up: BTreeMap::new(),
             shown: vec![None; OLD_CLIENTS.len()],
         }
     }
@@ -139,7 +146,7 @@ impl Account {
             .take_if(|it| it.is_excused && now > it.sent + PATIENCE)
         {
             old.known = None;
-            drop(open);
+            self.given_up.insert(open.number, open.process);
         }
         if old.open.is_some() {
             return Deed::Nothing;
@@ -243,15 +250,17 @@ impl Account {
         let old = &mut self.old[client];
         if let Some(list) = &stores {
             let known = old.known.clone().unwrap_or_default();
+            let is_known = old.by == Some(process);
             let wanted = list
                 .iter()
-                .filter(|(room, name)| known.get(*room) != Some(*name));
+                .filter(|(room, name)| !is_known || known.get(*room) != Some(*name));
             let wanted: BTreeSet<Room> = wanted.map(|(room, _)| room.clone()).collect();
             let dropped = old.seen.iter().filter(|room| !list.contains_key(*room));
             let dropped: BTreeSet<Room> = dropped.cloned().collect();
             old.seen.extend(list.keys().cloned());
             old.known = Some(list.clone());
-            self.node.stored(&wanted, &dropped);
+            let all: Vec<&Room> = list.keys().collect();
+            self.node.stored(&all, &wanted, &dropped);
             self.stored.clone_from(list);
         }
         self.old[client].open = Some(Open {
@@ -277,15 +286,16 @@ impl Account {
         self.node.asked(iq, process)
     }
 
-    /// Nobody reads this line any more, of which so much was read.
-    pub fn was_left(&mut self, line: usize, read: u64, is_sure: bool) {
+    /// Nobody reads this line any more, of which so much was read; what was sent before that moment was surely taken.
+    pub fn was_left(&mut self, (process, line): (u64, usize), read: u64, sure_before: u64) {
         for old in &mut self.old {
+            old.by.take_if(|it| *it == process);
             let never_came = old.open.take_if(|it| it.line == line && it.end > read);
             if never_came.is_some() {
                 old.known = None;
             }
             if let Some(open) = old.open.as_mut().filter(|it| it.line == line) {
-                open.is_excused |= !is_sure;
+                open.is_excused |= open.sent >= sure_before;
             }
         }
     }
@@ -308,8 +318,9 @@ impl Account {
     pub fn process_ended(&mut self, process: u64, now: u64) {
         self.unsure = now;
         for old in &mut self.old {
-            if old.open.take_if(|it| it.process == process).is_some() {
+            if let Some(open) = old.open.take_if(|it| it.process == process) {
                 old.known = None;
+                self.given_up.insert(open.number, process);
             }
         }
     }

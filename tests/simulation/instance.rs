@@ -10,6 +10,10 @@ use super::plan::Plan;
 use super::server::{Kind, Session};
 use super::world::{Event, Phase, World};
 
+/// What was sent so long before the component's farewell it has surely taken before it began to leave, in milliseconds:
+/// a stall, and what it waits for.
+const LEAVING: u64 = 30_000;
+
 /// What keeps the data.
 #[derive(Clone)]
 pub enum Kept {
@@ -116,13 +120,18 @@ impl World {
     pub fn was_left(&mut self, line: usize) {
         let it = &mut self.lines[line];
         it.is_left = true;
-        let is_sure = it.was_read_whole && !it.has_failed;
+        let sure_before = match it.farewell {
+            // What comes while it takes its leave it reads and passes over.
+            Some(at) => at.saturating_sub(LEAVING),
+            None if it.was_read_whole && !it.has_failed => u64::MAX,
+            None => 0,
+        };
         let (read, process) = (it.to_component.read, it.process);
         for owner in &mut self.owners {
-            owner.was_left(line, read, is_sure);
+            owner.was_left(line, read, sure_before);
         }
         for account in &mut self.accounts {
-            account.was_left(line, read, is_sure);
+            account.was_left((process, line), read, sure_before);
         }
         self.tell(|| format!("process {process} leaves line {line}"));
         let late = self.now() + KEPT + 10_000;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, LocalSet, spawn_local};
 use tokio::time::sleep;
-use xmpp_private_storage::component::Component;
+use xmpp_private_storage::component::{Component, Event};
 use xmpp_private_storage::config::Config;
 use xmpp_private_storage::link::Endpoint;
 use xmpp_private_storage::metrics::Metrics;
@@ -84,7 +84,10 @@ async fn live(world: Shared, process: u64, stop: Rc<Notify>, kept: Rc<RefCell<Op
             let config = config(process, store.is_shared());
             let component = Component::new(&config, store.clone(), &Metrics::new());
             let component = component.expect("played threads");
-            component.run(stop.notified(), |_| {}).await;
+            let tell = |event: &Event| {
+                world.borrow_mut().tell(|| format!("process {process} says: {event:?}"));
+            };
+            component.run(stop.notified(), tell).await;
             store.close();
             sleep(Duration::from_secs(1)).await;
         })

@@ -59,6 +59,8 @@ pub struct Line {
     pub is_left: bool,
     pub was_read_whole: bool,
     pub has_failed: bool,
+    /// When the component has ended its stream.
+    pub farewell: Option<u64>,
     /// Whether the server has it no more.
     pub is_over: bool,
 }
@@ -238,6 +240,9 @@ impl AsyncWrite for Writes {
         if under_way >= WINDOW {
             half.waker = Some(context.waker().clone());
             return Poll::Pending;
+        }
+        if bytes.ends_with(b"</stream:stream>") {
+            line.farewell.get_or_insert(now);
         }
         let length = match world.network.below(8) {
             0 => world.network.between(1, bytes.len().max(1) as u64) as usize,

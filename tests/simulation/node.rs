@@ -32,6 +32,8 @@ struct Past {
     touched: u64,
     /// When one last gave it another name.
     renamed: u64,
+    /// When anybody last changed it, another process of the component's included.
+    changed: u64,
     /// Whether an old client has added or changed it, so that the component may publish it.
     is_wanted: bool,
     /// Whether an old client has dropped it that had been shown it, so that the component may retract it.
@@ -96,7 +98,7 @@ impl Node {
         let before = self.items.as_ref().and_then(|it| it.get(room)).cloned();
         let is_renamed = before.as_ref().is_none_or(|it| it.name != item.name);
         let past = self.past(room);
-        past.touched = count;
+        (past.touched, past.changed) = (count, count);
         if is_renamed {
             past.renamed = count;
         }
@@ -112,15 +114,17 @@ impl Node {
         self.count += 1;
         let count = self.count;
         let past = self.past(room);
-        past.touched = count;
+        (past.touched, past.changed) = (count, count);
         past.is_wanted &= !in_step;
         self.items.get_or_insert_default().remove(room);
     }
 
-    /// An old client stores a list, in which these rooms are new or otherwise, and those are missing that it knew.
-    pub fn stored(&mut self, wanted: &BTreeSet<Room>, dropped: &BTreeSet<Room>) {
-        for room in wanted {
-            self.past(room).is_wanted = true;
+    /// An old client stores a list of these rooms, of which those are new or otherwise, and those are missing that it
+    /// knew. One that another has dropped is wanted again.
+    pub fn stored(&mut self, all: &[&Room], wanted: &BTreeSet<Room>, dropped: &BTreeSet<Room>) {
+        for room in all {
+            let past = self.past(room);
+            past.is_wanted |= past.is_dropped || wanted.contains(*room);
         }
         for room in dropped {
             self.past(room).is_dropped = true;
@@ -151,6 +155,8 @@ impl Node {
             ("publish", Some(item), Some(room)) => {
                 let said = read(item).ok_or_else(strange)?;
                 self.may_publish(room, &said, process)?;
+                let changed = self.count;
+                self.past(room).changed = changed;
                 let told = format!("publishes {room}: {said:?}");
                 self.items
                     .get_or_insert_default()
@@ -163,7 +169,9 @@ impl Node {
                     return Ok((format!("retracts {room}, which is not there"), not_found()));
                 }
                 self.may_retract(room, process)?;
-                self.past(room).is_dropped = false;
+                let changed = self.count;
+                let past = self.past(room);
+                (past.is_dropped, past.changed) = (false, changed);
                 self.items.get_or_insert_default().remove(room);
                 Ok((format!("retracts {room}"), done()))
             }
@@ -185,7 +193,7 @@ impl Node {
                 format!("{room} was retracted after the node was fetched, and is published again")
             });
         };
-        let is_gap = view.is_gap(room, past.touched);
+        let is_gap = view.is_gap(room, past.changed);
         holds(
             is_gap || now.extension == said.extension,
             predicate::EDITED,

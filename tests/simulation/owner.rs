@@ -54,6 +54,8 @@ pub struct Owner {
     open: VecDeque<Open>,
     /// What was answered, on which line, by which process.
     closed: HashMap<u64, (usize, u64, Element)>,
+    /// What nobody waits for any more, and the process that was asked: an answer may be on its way.
+    given_up: HashMap<u64, u64>,
     asked: u64,
     /// Namespaces to be read before anything is changed again.
     doubtful: Vec<u8>,
@@ -69,6 +71,7 @@ impl Owner {
             worlds: Worlds::default(),
             open: VecDeque::new(),
             closed: HashMap::new(),
+            given_up: HashMap::new(),
             asked: 0,
             doubtful: Vec::new(),
             acknowledged: 0,
@@ -151,6 +154,11 @@ impl Owner {
     /// Takes the answer to the request of this number.
     pub fn answered(&mut self, number: u64, reply: &Reply<'_>) -> Result<String, Violation> {
         let Some(at) = self.open.iter().position(|it| it.number == number) else {
+            if self.given_up.remove(&number) == Some(reply.process) {
+                let closed = (reply.line, reply.process, reply.answer.clone());
+                self.closed.insert(number, closed);
+                return Ok(format!("{}-{number} is answered too late", self.name));
+            }
             return self.answered_again(number, reply);
         };
         let open = &self.open[at];
@@ -278,23 +286,23 @@ impl Owner {
         let Some(at) = self.open.iter().position(|it| it.number == number) else {
             return;
         };
-        if let Some(Open {
-            what: What::Set(set),
-            ..
-        }) = self.open.remove(at)
-        {
+        let Some(open) = self.open.remove(at) else {
+            return;
+        };
+        self.given_up.insert(number, open.process);
+        if let What::Set(set) = open.what {
             self.doubts += 1;
             self.worlds.doubt(&set);
             self.doubtful = (0..NAMESPACES).collect();
         }
     }
 
-    /// Nobody reads this line any more, of which so much was read: what stands behind that never came, and what
-    /// stands before it was read if all of it was.
-    pub fn was_left(&mut self, line: usize, read: u64, is_sure: bool) {
+    /// Nobody reads this line any more, of which so much was read: what stands behind that never came, and what was
+    /// sent before that moment was surely taken.
+    pub fn was_left(&mut self, line: usize, read: u64, sure_before: u64) {
         self.open.retain(|it| it.line != line || it.end <= read);
         for open in self.open.iter_mut().filter(|it| it.line == line) {
-            open.is_excused |= !is_sure;
+            open.is_excused |= open.sent >= sure_before;
         }
     }
 

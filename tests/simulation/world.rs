@@ -185,7 +185,9 @@ impl World {
 
     pub fn tell(&mut self, words: impl FnOnce() -> String) {
         let now = self.now();
-        self.trace.tell(now, words);
+        if self.ended_at == 0 {
+            self.trace.tell(now, words);
+        }
     }
 
     /// The last moment at which requests may have been refused because of the disk, or the database.

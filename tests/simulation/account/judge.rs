@@ -13,6 +13,10 @@ impl Account {
     pub fn answered(&mut self, number: u64, reply: &Reply<'_>) -> Result<String, Violation> {
         let is_its = |it: &Old| it.open.as_ref().is_some_and(|it| it.number == number);
         let Some(client) = self.old.iter().position(is_its) else {
+            if self.given_up.remove(&number) == Some(reply.process) {
+                self.closed.insert(number, (reply.line, reply.process));
+                return Ok(format!("{}-{number} is answered too late", self.name));
+            }
             let closed = self.closed.get(&number);
             let is_again = closed
                 .is_some_and(|(line, process)| *line < reply.line && *process == reply.process);
@@ -35,6 +39,7 @@ impl Account {
             .envelope
             .open(reply.answer)
             .map_err(|why| Violation::new(predicate::ADDRESSED, why))?;
+        self.old[client].by = Some(reply.process);
         self.judge(client, &open, outcome, reply)
     }
 
@@ -66,7 +71,7 @@ impl Account {
                 holds(is_due, predicate::REASON, || {
                     format!("{id} is refused with {why}")
                 })?;
-                self.old[client].known = None;
+                (self.old[client].known, self.old[client].by) = (None, None);
                 Ok(format!("{id} is refused: {why}"))
             }
             (stores, outcome) => Err(Violation::new(
@@ -111,8 +116,8 @@ impl Account {
     /// All old clients are about to ask; those that wait for nothing.
     pub fn look_through(&mut self) -> Vec<usize> {
         self.shown.fill(None);
-        for old in &mut self.old {
-            old.open = None;
+        for open in self.old.iter_mut().filter_map(|it| it.open.take()) {
+            self.given_up.insert(open.number, open.process);
         }
         (0..self.old.len()).collect()
     }
