@@ -73,9 +73,12 @@ impl Disk {
     pub fn set_trouble(&self, trouble: Trouble) {
         let mut content = self.content_mut();
         if trouble == Trouble::Gone {
+            // Whoever has asked for a sync was told already that all is in place: it is over by now.
+            for _ in 0..std::mem::take(&mut content.asked) {
+                content.keep_first();
+            }
             // What is open goes on as it was, somewhere else.
             content.written.clear();
-            content.asked = 0;
         }
         content.trouble = trouble;
     }
