@@ -85,7 +85,9 @@ async fn live(world: Shared, process: u64, stop: Rc<Notify>, kept: Rc<RefCell<Op
             let component = Component::new(&config, store.clone(), &Metrics::new());
             let component = component.expect("played threads");
             let tell = |event: &Event| {
-                world.borrow_mut().tell(|| format!("process {process} says: {event:?}"));
+                world
+                    .borrow_mut()
+                    .tell(|| format!("process {process} says: {event:?}"));
             };
             component.run(stop.notified(), tell).await;
             store.close();

@@ -11,6 +11,7 @@ mod account;
 mod ending;
 mod fate;
 mod instance;
+mod kept;
 mod life;
 mod line;
 mod node;
@@ -34,7 +35,7 @@ use plan::Plan;
 use run::{Outcome, run};
 
 /// How many seeds are played where nobody says how many.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 500;
 
 /// How many seeds it takes until it is said how far it has come.
 const PROGRESS: u64 = 1000;
@@ -128,9 +129,11 @@ fn nothing_goes_wrong_whatever_happens() {
 
 #[test]
 fn a_seed_comes_to_the_same_run_each_time() {
-    for seed in 1..=20 {
+    for seed in 1..=10 {
         let plan = Plan::of(seed);
-        let (first, second) = (run(&plan, false), run(&plan, false));
+        // Whether the story is told or not must not make a difference, either.
+        let (first, second) = (run(&plan, true), run(&plan, true));
         assert_eq!(first, second, "seed {seed}");
+        assert_eq!(first.digest, run(&plan, false).digest, "seed {seed}");
     }
 }
