@@ -55,7 +55,9 @@ impl Envelope {
         match way {
             None => {
                 let to = to.unwrap_or(COMPONENT);
-                format!("<iq type='{kind}' id='{id}' from='{user}/{resource}' to='{to}'>{query}</iq>")
+                format!(
+                    "<iq type='{kind}' id='{id}' from='{user}/{resource}' to='{to}'>{query}</iq>"
+                )
             }
             Some(version) => {
                 let to = to.map_or(String::new(), |to| format!(" to='{to}'"));

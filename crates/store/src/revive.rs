@@ -113,7 +113,13 @@ impl Reviver {
     #[cfg(feature = "simulation")]
     pub(super) fn elsewhere() -> (Self, Receiver<Broken>) {
         let (broken, come) = mpsc::channel();
-        (Self { broken, ..Self::none() }, come)
+        (
+            Self {
+                broken,
+                ..Self::none()
+            },
+            come,
+        )
     }
 
     pub(super) fn revive(&self, broken: Broken) {
