@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minidom::Element;
 
-use super::node::{Answer, Item, Node, Room};
+use super::node::{Answer, Node, Room};
 use super::predicate::Violation;
 use crate::chaos::dice::Dice;
 use crate::chaos::request::Envelope;

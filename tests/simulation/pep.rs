@@ -121,7 +121,7 @@ impl World {
             self.accounts[account].asked_of_node(inner, self.lines[line].process, now)?;
         self.tell(|| format!("the component {told}"));
         // So the newer ones have it.
-        let outer = if self.plan.seed % 2 == 0 {
+        let outer = if self.plan.seed.is_multiple_of(2) {
             kind
         } else {
             "result"
