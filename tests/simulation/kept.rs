@@ -74,6 +74,17 @@ fn kept() -> Vec<Kept> {
             ),
         },
         Kept {
+            story: "two old clients drop a room at once; it is retracted for one, a modern client adds it, and it is retracted \
+                    for the other (the simulator's own mistake)",
+            plan: plan(
+                911,
+                Kind::Ejabberd,
+                (2, 1, 2),
+                16_000,
+                &[(5_303, Misfortune::Cut(End::Reset))],
+            ),
+        },
+        Kept {
             story: "the disk is taken away while a sync is under way (the simulator's own mistake)",
             plan: plan(
                 209,
