@@ -41,7 +41,7 @@ impl Digest {
 #[derive(Debug, Clone, Default)]
 pub struct Baseline {
     rooms: Box<[(Digest, Digest)]>,
-    /// Those of them that are stored, and that the node had lost.
+    /// Those of them that the node did not have, or not saying that.
     gone: Option<Box<Gone>>,
 }
 
@@ -75,7 +75,7 @@ impl Baseline {
         }
     }
 
-    /// The same, of which those with these addresses were gone from the node at this time.
+    /// The same, of which those with these addresses were not in the node at this time.
     pub fn without<'a>(self, gone: impl Iterator<Item = &'a str>, at: SystemTime) -> Self {
         let mut gone: Vec<Digest> = gone.map(|key| Digest::of(&[key])).collect();
         gone.sort_unstable();
@@ -84,6 +84,30 @@ impl Baseline {
             gone: Gone::of(gone, at.map_or(0, |since| since.as_secs())),
             ..self
         }
+    }
+
+    /// The same, of which those were not in the node of which this is true, by the digests of their addresses and by
+    /// what they said. It is not known when.
+    pub fn apart(self, is_absent: impl Fn(Digest, Digest) -> bool) -> Self {
+        let absent = self
+            .rooms
+            .iter()
+            .filter(|(key, said)| is_absent(*key, *said));
+        let absent = absent.map(|(key, _)| *key).collect();
+        Self {
+            gone: Gone::of(absent, 0),
+            ..self
+        }
+    }
+
+    /// The node has all of them now. Whether it did not.
+    pub fn are_there(&mut self) -> bool {
+        self.gone.take().is_some()
+    }
+
+    /// Whether this room was among them, saying this, and in the node.
+    pub fn had(&self, key: Digest, content: Digest) -> bool {
+        self.by_digest(key) == Some(content) && !self.has_lost(key)
     }
 
     /// What this room said; `None` if it was not among them.
@@ -263,6 +287,11 @@ mod tests {
             (Some(a), Some(a))
         );
         assert_eq!(over.gone_at(), Some(at));
+        let mut view = more.clone().apart(|_, content| content == b);
+        let has = |view: &Baseline, room| view.had(Digest::of(&[room]), a);
+        assert!(has(&view, "tea@muc") && !has(&view, "chess@muc"));
+        assert_eq!(Baseline::read(&view.write()).as_ref(), Some(&view));
+        assert!(view.are_there() && !view.are_there());
         let none = again.only(|_, content| content == b);
         assert_eq!((none.count(), none.gone_at()), (1, None));
     }

@@ -40,6 +40,8 @@ pub struct Decision<'a> {
     pub is_over: bool,
     /// The rooms that a client is to see, in the order in which they are stored, as far as they are.
     pub rooms: Vec<Seen<'a>>,
+    /// Those of them that the node does not have yet, or not as a client is to see them.
+    pub ahead: Vec<&'a str>,
     /// The base from then on, once the changes are made.
     pub base: Baseline,
 }
@@ -60,7 +62,7 @@ pub fn decide<'a>(stored: &'a Legacy, node: &'a Node, before: Before<'_>) -> Dec
 
     let retracted = node.items.iter().filter(|item| gone(item));
     let mut changes: Vec<Change> = retracted.map(Change::remove).collect();
-    let (mut rooms, mut lost) = (Vec::new(), Vec::new());
+    let (mut rooms, mut ahead, mut lost) = (Vec::new(), Vec::new(), Vec::new());
     for kept in &stored.rooms {
         let fate = before.fate(kept);
         let room = match items.get(&*kept.key) {
@@ -71,11 +73,13 @@ pub fn decide<'a>(stored: &'a Legacy, node: &'a Node, before: Before<'_>) -> Dec
             }
             None => {
                 changes.push(Change::add(&kept.key, &kept.room));
+                ahead.push(&*kept.key);
                 &kept.room
             }
             Some(item) => match &item.room {
                 Some(room) if *room != kept.room && before.wins(fate, kept, room) => {
                     changes.push(Change::edit(item, room, &kept.room));
+                    ahead.push(&*kept.key);
                     &kept.room
                 }
                 Some(room) => room,
@@ -125,6 +129,7 @@ pub fn decide<'a>(stored: &'a Legacy, node: &'a Node, before: Before<'_>) -> Dec
         changes,
         is_over,
         rooms,
+        ahead,
         base,
     }
 }
@@ -155,7 +160,7 @@ pub fn in_common(base: &Baseline, stored: &Baseline, shown: &LastView) -> Baseli
         let now = stored.by_digest(key);
         now != Some(content) || before(key) == now
     });
-    let left_alone = stored.only(|key, content| shown.in_step && before(key) == Some(content));
+    let left_alone = stored.only(|key, content| shown.rooms.had(key, content));
     not_new.overlaid(&left_alone)
 }
 
@@ -188,7 +193,9 @@ impl Before<'_> {
         };
         let content = Some(kept.room.digest());
         if before == content {
-            let was_in_step = base == content || self.shown.is_some_and(|sight| sight.in_step);
+            let had =
+                |view: &LastView| view.rooms.had(Digest::of(&[&kept.key]), kept.room.digest());
+            let was_in_step = base == content || self.shown.is_some_and(had);
             Fate::Untouched { was_in_step }
         } else {
             Fate::Changed

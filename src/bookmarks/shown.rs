@@ -65,7 +65,7 @@ impl Shown {
         let due = self.storage.is_shared();
         let due = due.then(|| Due::new(&self.delivery));
         let mark = due.as_ref().map(|due| due.mark);
-        let view = LastView::new(rooms, false);
+        let view = LastView::new(rooms);
         let mut views = self.views.borrow_mut();
         views.put(client, LastView { mark, ..view }, number);
         due
@@ -169,7 +169,7 @@ impl Shown {
             return Ok(None);
         }
         let due = Due::new(&self.delivery);
-        let line = view.map(|view| views::line(client, &view.rooms, view.in_step, Some(due.mark)));
+        let line = view.map(|view| views::line(client, &view.rooms, Some(due.mark)));
         self.put(owner, client, line).await?;
         Ok(Some(due))
     }

@@ -3,6 +3,8 @@
 //! Invariant: only few IQs are under way at once, and fewer that change something: whatever else is asked
 //! of Prosody waits while it carries one of those out. Changes do not wait behind fetches.
 
+use std::time::UNIX_EPOCH;
+
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::sleep_until;
@@ -274,7 +276,8 @@ fn compare(stored: Stored, fetched: Said) -> Result<Compared, Failure> {
     Ok(Compared {
         view: (!is_set).then(|| View {
             text: list.with(&decision.rooms),
-            rooms: Baseline::of(rooms.map(|seen| (seen.key, seen.room.digest()))),
+            rooms: Baseline::of(rooms.map(|seen| (seen.key, seen.room.digest())))
+                .without(decision.ahead.iter().copied(), UNIX_EPOCH),
         }),
         common: is_news.then(|| Common {
             note: decision.base.write(),

@@ -175,7 +175,9 @@ impl BookmarkSync {
         let number = self.number();
         let rooms = stored.base();
         let shown = self.shown.of(&ask.asker);
-        let mut due = self.shown.has_stored(&ask.asker, rooms.clone(), number);
+        let had = |key, said| shown.as_ref().is_some_and(|view| view.rooms.had(key, said));
+        let known = rooms.clone().apart(|key, said| !had(key, said));
+        let mut due = self.shown.has_stored(&ask.asker, known, number);
         let noted = self.shown.save(&ask.owner, &ask.asker).await;
         if noted.is_err() {
             // It is told so, and may go on from what it had before.

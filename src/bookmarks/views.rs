@@ -7,7 +7,7 @@ use super::baseline::{Baseline, Digest};
 use super::delivery::Mark;
 use crate::clock::Instant;
 
-/// How many rooms are remembered, over all clients: some 16 MiB.
+/// How many rooms are remembered, over all clients: some 16 MiB, or 24 if none of them is in a node.
 const ROOMS: usize = 1 << 20;
 
 /// How many rooms are written down: some 2 MiB.
@@ -20,15 +20,14 @@ const CLIENT: usize = 16;
 const OWNER_CLIENTS: usize = 16;
 const OWNER_ROOMS: usize = 4096;
 
-const IN_STEP: &str = "+";
-const STORE_ALONE: &str = "-";
+/// What stands before the mark of an answer.
+const MARK: char = '+';
 
 /// What a client has been shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastView {
+    /// With those of them that were in the node: what is missing there later was deleted.
     pub rooms: Baseline,
-    /// Whether PEP had them all. What is missing there later was deleted.
-    pub in_step: bool,
     pub at: Instant,
     /// In a shared store: by which answer.
     pub mark: Option<Mark>,
@@ -54,7 +53,7 @@ impl Views {
     /// PEP has all of what a client was shown, if it was by this request. Whether that is new.
     pub fn is_in_step(&mut self, client: &str, number: u64) -> bool {
         match self.clients.get_mut(&Digest::of(&[client])) {
-            Some((last, view)) if *last == number => !std::mem::replace(&mut view.in_step, true),
+            Some((last, view)) if *last == number => view.rooms.are_there(),
             _ => false,
         }
     }
@@ -90,7 +89,7 @@ impl Views {
                 rooms += sight.weight();
                 rooms <= WRITTEN
             })
-            .map(|(client, sight)| write(*client, &sight.rooms, sight.in_step, None))
+            .map(|(client, sight)| write(*client, &sight.rooms, None))
             .collect();
         (!lines.is_empty()).then(|| lines.join("\n"))
     }
@@ -105,7 +104,7 @@ impl Views {
     /// What is known of a client, as a line; `None` if nothing.
     pub fn line(&self, client: &str) -> Option<String> {
         let view = self.of(client)?;
-        Some(line(client, &view.rooms, view.in_step, view.mark))
+        Some(line(client, &view.rooms, view.mark))
     }
 
     fn enter(&mut self, client: Digest, number: u64, sight: LastView) -> bool {
@@ -135,10 +134,9 @@ impl Views {
 }
 
 impl LastView {
-    pub fn new(rooms: Baseline, in_step: bool) -> Self {
+    pub fn new(rooms: Baseline) -> Self {
         Self {
             rooms,
-            in_step,
             at: Instant::now(),
             mark: None,
         }
@@ -150,8 +148,8 @@ impl LastView {
 }
 
 /// The line that says that a client was shown this, by the answer of this mark.
-pub fn line(client: &str, rooms: &Baseline, in_step: bool, mark: Option<Mark>) -> String {
-    write(Digest::of(&[client]), rooms, in_step, mark)
+pub fn line(client: &str, rooms: &Baseline, mark: Option<Mark>) -> String {
+    write(Digest::of(&[client]), rooms, mark)
 }
 
 /// What such lines say that this client was shown.
@@ -186,26 +184,20 @@ pub fn with_line(text: &str, client: &str, line: Option<&str>) -> Option<String>
     Some(fitting.collect::<Vec<_>>().join("\n"))
 }
 
-fn write(client: Digest, rooms: &Baseline, in_step: bool, mark: Option<Mark>) -> String {
-    let how = if in_step { IN_STEP } else { STORE_ALONE };
+fn write(client: Digest, rooms: &Baseline, mark: Option<Mark>) -> String {
     let mark = mark.map_or(String::new(), |mark| mark.to_string());
-    format!("{} {how}{mark} {}", client.write(), rooms.write())
+    format!("{} {MARK}{mark} {}", client.write(), rooms.write())
 }
 
 fn read(line: &str) -> Option<(Digest, LastView)> {
     let mut parts = line.splitn(3, ' ');
     let client = parts.next().and_then(Digest::read)?;
-    let how = parts.next()?;
-    let (in_step, mark) = match how.strip_prefix(IN_STEP) {
-        Some(mark) => (true, mark),
-        None => (false, how.strip_prefix(STORE_ALONE)?),
-    };
-    let mark = match mark {
+    let mark = match parts.next()?.strip_prefix(MARK)? {
         "" => None,
         mark => Some(Mark::read(mark)?),
     };
     let rooms = Baseline::read(parts.next()?)?;
-    let view = LastView::new(rooms, in_step);
+    let view = LastView::new(rooms);
     Some((client, LastView { mark, ..view }))
 }
 
@@ -223,12 +215,15 @@ mod tests {
     }
 
     fn put(shown: &mut Views, client: &str, rooms: Baseline, in_step: bool, number: u64) {
-        shown.put(client, LastView::new(rooms, in_step), number);
+        let rooms = rooms.apart(|_, _| !in_step);
+        shown.put(client, LastView::new(rooms), number);
     }
 
     fn seen(shown: &Views, client: &str) -> Option<(Baseline, bool)> {
         let sight = shown.of(client)?;
-        Some((sight.rooms.clone(), sight.in_step))
+        let mut rooms = sight.rooms.clone();
+        let in_step = !rooms.are_there();
+        Some((rooms, in_step))
     }
 
     #[test]
@@ -289,7 +284,7 @@ mod tests {
     #[test]
     fn the_lines_about_an_owners_clients_are_bounded_and_each_has_one() {
         let with = |text: &str, client: &str, rooms| {
-            with_line(text, client, Some(&line(client, &base(rooms), true, None)))
+            with_line(text, client, Some(&line(client, &base(rooms), None)))
         };
         let one = with("", "a@b/c", 1).unwrap();
         assert_eq!(with(&one, "a@b/c", 1), None, "it is there");
@@ -320,13 +315,10 @@ mod tests {
     fn what_is_noted_of_a_client_is_found_again_with_its_mark() {
         let mark = Mark { run: 7, number: 3 };
         let text = [("a@b/c", Some(mark)), ("d@e/f", None)]
-            .map(|(client, mark)| line(client, &base(3), true, mark))
+            .map(|(client, mark)| line(client, &base(3), mark))
             .join("\n");
         let found = read_of("a@b/c", &text).unwrap();
-        assert_eq!(
-            (found.rooms, found.in_step, found.mark),
-            (base(3), true, Some(mark))
-        );
+        assert_eq!((found.rooms, found.mark), (base(3), Some(mark)));
         assert_eq!(read_of("d@e/f", &text).unwrap().mark, None);
         assert_eq!(read_of("g@h/i", &text), None);
         let damaged = text.replace(&mark.to_string(), "7");

@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::memory::Memory;
@@ -120,6 +121,8 @@ pub struct Component {
     log: Arc<Log>,
     under: Vec<String>,
     process: Option<Process>,
+    /// Reads what it logs, until it has ended.
+    reader: Option<JoinHandle<()>>,
     // Last, so that the process is gone before its folder is.
     folder: Folder,
 }
@@ -132,6 +135,7 @@ impl Component {
             log: Arc::default(),
             under: options.under,
             process: None,
+            reader: None,
             folder,
         };
         component.launch();
@@ -186,7 +190,9 @@ impl Component {
     /// Asks it to end, as a service manager does.
     pub fn stop(&mut self) -> ExitStatus {
         let mut process = self.process.take().expect("it runs");
-        process.stop(STOP)
+        let status = process.stop(STOP);
+        self.read_the_rest();
+        status
     }
 
     /// Asks it to end, and does not wait for that.
@@ -274,7 +280,18 @@ impl Component {
 
     /// How it ended, if it has ended by itself.
     pub fn exited(&mut self) -> Option<ExitStatus> {
-        self.process.as_mut().and_then(Process::exited)
+        let status = self.process.as_mut().and_then(Process::exited);
+        if status.is_some() {
+            self.read_the_rest();
+        }
+        status
+    }
+
+    /// It has ended: its last lines are waited for.
+    fn read_the_rest(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("no panic there");
+        }
     }
 
     fn launch(&mut self) {
@@ -283,12 +300,13 @@ impl Component {
         let mut process = Process::spawn(command, self.folder.outside());
         let pipe = process.child().stderr.take().expect("a pipe");
         let log = Arc::clone(&self.log);
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             for line in BufReader::new(pipe).lines().map_while(Result::ok) {
                 log.lines.lock().expect("no panic there").push(line);
                 log.arrived.notify_all();
             }
         });
+        self.reader = Some(reader);
         self.process = Some(process);
     }
 }

@@ -50,7 +50,7 @@ pub(crate) async fn find(
         };
         let mut batch = Batch::default();
         let mut last = first.since;
-        for it in asked.iter().take(BATCH) {
+        for it in asked.iter().take(state.together.get()) {
             if !batch.add(&it.query) {
                 break;
             }
@@ -58,7 +58,15 @@ pub(crate) async fn find(
         }
         let trouble = match timeout_at(deadline, batch.read(state, &ready, last)).await {
             Err(_) => continue,
-            Ok(Ok(found)) => return found.into_iter().map(|it| Ok(elements(it))).collect(),
+            Ok(Ok(found)) => {
+                let together = &state.together;
+                if found.len() < batch.queries.len() {
+                    together.set(found.len() + found.len() / 4);
+                } else if found.len() == together.get() {
+                    together.set(BATCH.min(2 * together.get()));
+                }
+                return found.into_iter().map(|it| Ok(elements(it))).collect();
+            }
             Ok(Err(trouble)) => trouble,
         };
         match (state.trouble(&ready, &trouble).await, asked) {

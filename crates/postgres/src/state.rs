@@ -51,6 +51,8 @@ pub(crate) struct State {
     groups: RefCell<HashMap<u64, Rc<Vec<Job>>>>,
     next_group: Cell<u64>,
     in_doubt: Cell<usize>,
+    /// How many queries are read together: as many as lately came within the bytes for that.
+    pub(crate) together: Cell<usize>,
     /// Whether the store is being closed: nothing waits for a server any more that is not there.
     pub(crate) is_closing: Cell<bool>,
 }
@@ -82,6 +84,7 @@ impl State {
             groups: RefCell::default(),
             next_group: Cell::new(0),
             in_doubt: Cell::new(0),
+            together: Cell::new(1),
             is_closing: Cell::new(false),
         })
     }

@@ -128,7 +128,8 @@ left join xps_owner o on o.owner = w.owner
 left join xps_note n on n.owner = w.owner";
 
 /// What is under names, or else in their namespaces. Once that comes to so many bytes, the rest of the queries is found
-/// without texts: whoever asks comes back for them.
+/// without texts: whoever asks comes back for them. (The sum before a query's own is told as a difference, as a server
+/// adds up anew for each row what leaves some out.)
 const FIND: &str = "
 with asked as (
   select * from unnest($1::int4[], $2::int4[], $3::text[], $4::bytea[], $5::bytea[], $6::bool[])
@@ -144,8 +145,8 @@ with asked as (
     select 1 from xps_element x
     where x.owner = a.owner and x.namespace_key = a.namespace_key and x.name_key = a.name_key)
 ), measured as (
-  select found.*, coalesce(sum(octet_length(text)) over (
-    order by query range between unbounded preceding and current row exclude group), 0) as before
+  select found.*, sum(octet_length(text)) over (order by query)
+    - sum(octet_length(text)) over (partition by query) as before
   from found
 )
 select query, at, is_named, case when before < $7::int8 then name end, elements,

@@ -20,8 +20,7 @@ fn base(rooms: &Rooms<'_>) -> Baseline {
 }
 
 fn shown(rooms: &Rooms<'_>, in_step: bool) -> LastView {
-    let rooms = base(rooms);
-    LastView::new(rooms, in_step)
+    LastView::new(base(rooms).apart(|_, _| !in_step))
 }
 
 /// What becomes of what is stored and the node: what is seen, and the changes in short.

@@ -13,13 +13,7 @@ use crate::threads::SHORT;
 
 impl BookmarkSync {
     /// Answers a get with this, or from the store where that is too long, unless it is answered.
-    pub(super) async fn show(
-        &self,
-        request: &Request,
-        place: &Place<'_>,
-        view: View,
-        in_step: bool,
-    ) {
+    pub(super) async fn show(&self, request: &Request, place: &Place<'_>, view: View) {
         let Content::Get(found) = &request.content else {
             return;
         };
@@ -33,7 +27,7 @@ impl BookmarkSync {
         let Some(answered) = answer.bookmarks(found, text) else {
             return self.reply_from_store(request, place).await;
         };
-        let view = LastView::new(view.rooms, in_step);
+        let view = LastView::new(view.rooms);
         self.give(request, place, answered, Some(view)).await;
     }
 
@@ -110,5 +104,5 @@ impl BookmarkSync {
 /// What is shown where the store alone answers; `None` where it takes long to see.
 fn view_of(found: &Found) -> Option<LastView> {
     let text = found.shown();
-    (text.len() <= SHORT).then(|| LastView::new(Legacy::read(text).base(), false))
+    (text.len() <= SHORT).then(|| LastView::new(Legacy::read(text).base().apart(|_, _| true)))
 }

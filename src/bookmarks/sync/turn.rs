@@ -200,7 +200,7 @@ impl BookmarkSync {
             }
         }
         if let Some(view) = compared.view {
-            self.show(request, place, view, changes.are_none()).await;
+            self.show(request, place, view).await;
         }
         self.steps.make(account, changes, grant.owner).await?;
         Ok(Step::Taken(compared.common))

@@ -57,17 +57,51 @@ impl Cluster {
         [self.nodes[0].address(), self.nodes[1].address()]
     }
 
-    /// Waits until it has a primary and a synchronous standby, and says which is which.
+    /// Waits until it has a primary and a synchronous standby, and says which is which. A standby that does not come back
+    /// by itself is made anew, as its administrator would: Patroni does not rewind one that has replayed more of the
+    /// old timeline than the new one took over.
     #[track_caller]
     pub fn wait_until_whole(&self) -> Roles {
-        let deadline = Instant::now() + PATIENCE;
+        let begun = Instant::now();
+        let (stuck, deadline) = (begun + PATIENCE / 3, begun + PATIENCE);
+        let mut is_anew = false;
         loop {
             if let Some(roles) = self.roles() {
                 return roles;
             }
+            if !is_anew && Instant::now() > stuck {
+                is_anew = true;
+                self.make_standbys_anew();
+            }
             let logs = || self.nodes.each_ref().map(Node::log).join("\n\n");
             assert!(Instant::now() < deadline, "never whole:\n{}", logs());
             sleep(Duration::from_millis(250));
+        }
+    }
+
+    /// Each standby of the one primary is copied from it once more.
+    fn make_standbys_anew(&self) {
+        let is_primary = |node: &Node| {
+            let answer = ask(node.rest(), "GET /primary", "", ANSWERS);
+            answer.is_ok_and(|answer| answer.contains(" 200 "))
+        };
+        let is_primary = self.nodes.each_ref().map(is_primary);
+        if is_primary.iter().filter(|it| **it).count() != 1 {
+            return;
+        }
+        for (node, _) in self.nodes.iter().zip(is_primary).filter(|(_, it)| !it) {
+            let answer = ask(
+                node.rest(),
+                "POST /reinitialize",
+                "{\"force\": true}",
+                ANSWERS,
+            );
+            let answer = answer.unwrap_or_else(|error| error.to_string());
+            println!(
+                "{} is made anew: {}",
+                node.name,
+                answer.lines().next().unwrap_or_default()
+            );
         }
     }
 

@@ -103,7 +103,7 @@ impl World {
             if !is_set {
                 self.clients[client].0 = self.stored.clone();
             }
-            self.clients[client].1 = Some(sight(stored.base(), false));
+            self.clients[client].1 = Some(LastView::new(stored.base().apart(|_, _| true)));
             return 1;
         }
         let items: Vec<_> = self
@@ -151,7 +151,14 @@ impl World {
             true => self.stored.clone(),
             false => view,
         };
-        self.clients[client] = (seen.clone(), Some(sight(legacy(&seen).base(), in_step)));
+        let mut rooms = legacy(&seen).base();
+        if !in_step && is_set {
+            let had = |key, said| shown.as_ref().is_some_and(|it| it.rooms.had(key, said));
+            rooms = rooms.apart(|key, said| !had(key, said));
+        } else if !in_step {
+            rooms = rooms.without(decision.ahead.iter().copied(), SystemTime::UNIX_EPOCH);
+        }
+        self.clients[client] = (seen, Some(LastView::new(rooms)));
         if in_step {
             self.base = Some(decision.base);
         } else {
@@ -166,10 +173,6 @@ impl World {
             *base = left_of(base, &stored.base(), shown);
         }
     }
-}
-
-fn sight(rooms: Baseline, in_step: bool) -> LastView {
-    LastView::new(rooms, in_step)
 }
 
 fn legacy(rooms: &Rooms) -> Legacy {

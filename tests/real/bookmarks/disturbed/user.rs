@@ -195,7 +195,10 @@ impl User {
         self.old.send(&format!(
             "<iq type='{kind}' id='{id}'><query xmlns='jabber:iq:private'>{content}</query></iq>"
         ));
-        self.tell(&format!("{id}: {kind} {}", names(set.iter().flat_map(Rooms::keys))));
+        self.tell(&format!(
+            "{id}: {kind} {}",
+            names(set.iter().flat_map(Rooms::keys))
+        ));
         self.waiting = Some(Waiting { id, set });
     }
 
@@ -273,7 +276,11 @@ impl User {
         let Some(waiting) = self.waiting.take_if(|waiting| id == Some(&waiting.id)) else {
             return;
         };
-        self.tell(&format!("{}: {}", waiting.id, answer.attr("type").unwrap_or("?")));
+        self.tell(&format!(
+            "{}: {}",
+            waiting.id,
+            answer.attr("type").unwrap_or("?")
+        ));
         judge(answer);
         if answer.attr("type") != Some("result") {
             return;
@@ -289,7 +296,10 @@ impl User {
             None => {
                 let [storage] = stored(answer).try_into().expect("one element");
                 let rooms = rooms_of(&storage).into_iter();
-                self.tell(&format!("sees {}", names(rooms.clone().map(|room| room.jid))));
+                self.tell(&format!(
+                    "sees {}",
+                    names(rooms.clone().map(|room| room.jid))
+                ));
                 self.known = rooms.map(|room| (room.jid.clone(), room)).collect();
             }
         }
