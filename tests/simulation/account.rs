@@ -333,6 +333,7 @@ impl Account {
     /// The component can do nothing for now, or what it did may not have been noted.
     pub fn is_unsure(&mut self, now: u64) {
         self.unsure = now;
+        self.old.iter_mut().for_each(|it| it.by = None);
     }
 
     /// What is waited for still, and must come.

@@ -9,6 +9,10 @@ use super::world::{Event, World};
 /// How long the store may need to be opened again once its disk works, in milliseconds.
 const REVIVED: u64 = 70_000;
 
+/// After how long a system gives a connection up on which nothing is acknowledged, in milliseconds (Linux: some 15
+/// minutes).
+const GIVEN_UP: u64 = 924_600;
+
 impl World {
     /// Something goes wrong, with this instance where it is one's.
     pub fn befall(&mut self, misfortune: Misfortune, instance: usize) {
@@ -23,6 +27,7 @@ impl World {
                 world.lines[line].to_component.is_swallowed |= to_component;
                 world.lines[line].to_server.is_swallowed |= to_server;
                 world.schedule(now + noticed, Event::Notice(line));
+                world.schedule(now + GIVEN_UP, Event::GiveUp(line));
             }),
             Misfortune::Stall(time) => self.each_line(|world, line| {
                 world.lines[line].stalled_until = now + time;

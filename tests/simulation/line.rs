@@ -160,6 +160,14 @@ impl Line {
         rest
     }
 
+    /// The component's system gives it up.
+    pub fn give_up(&mut self) {
+        for half in [&mut self.to_component, &mut self.to_server] {
+            half.end.get_or_insert(End::Reset);
+            half.wake();
+        }
+    }
+
     /// The server closes it, after all that it has sent.
     pub fn close(&mut self) {
         let half = &mut self.to_component;

@@ -204,7 +204,7 @@ impl Owner {
         let id = format!("{}-{number}", self.name);
         match self.closed.get(&number) {
             Some((line, process, same)) if *process == reply.process => {
-                holds(*line < reply.line, predicate::ONCE, || {
+                holds(*line != reply.line, predicate::ONCE, || {
                     format!("{id} is answered twice on a link")
                 })?;
                 holds(same == reply.answer, predicate::ONCE, || {

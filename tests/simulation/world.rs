@@ -26,6 +26,8 @@ pub enum Event {
     Arrive(usize, Side),
     /// The server comes to know that a line is gone.
     Notice(usize),
+    /// The component's system comes to know it.
+    GiveUp(usize),
     /// An owner asks for something.
     Ask(usize),
     /// A client of an account does something.
@@ -230,6 +232,7 @@ impl World {
                 }
             }
             Event::Notice(line) => self.let_go(line, End::Closed),
+            Event::GiveUp(line) => self.lines[line].give_up(),
             Event::Ask(owner) => self.ask(owner),
             Event::Stir(account) => self.stir(account),
             Event::Say(letter) => {

@@ -19,7 +19,7 @@ impl Account {
             }
             let closed = self.closed.get(&number);
             let is_again = closed
-                .is_some_and(|(line, process)| *line < reply.line && *process == reply.process);
+                .is_some_and(|(line, process)| *line != reply.line && *process == reply.process);
             holds(is_again, predicate::ONCE, || {
                 format!(
                     "{}-{number} is answered, and nobody waits for it",
@@ -39,7 +39,8 @@ impl Account {
             .envelope
             .open(reply.answer)
             .map_err(|why| Violation::new(predicate::ADDRESSED, why))?;
-        self.old[client].by = Some(reply.process);
+        // Where the component has not asked PEP, it may have forgotten what it had shown.
+        self.old[client].by = Some(reply.process).filter(|_| self.last_iq >= open.sent);
         self.judge(client, &open, outcome, reply)
     }
 
