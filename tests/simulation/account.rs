@@ -253,9 +253,7 @@ impl Account {
             let is_known = old.by == Some(process);
             // Not held to yet: a room that this client has left alone, and that was stored otherwise, or not any more, is
             // published again though it was deleted, where PEP was out of reach meanwhile.
-            let is_otherwise = |room: &Room, name: &String| {
-                !self.stored.is_empty() && self.stored.get(room) != Some(name)
-            };
+            let is_otherwise = |room: &Room, name: &String| self.stored.get(room) != Some(name);
             let wanted = list.iter().filter(|(room, name)| {
                 !is_known || known.get(*room) != Some(*name) || is_otherwise(room, name)
             });
