@@ -159,6 +159,7 @@ impl Component {
         let mut connecting = std::pin::pin!(Link::connect(&settings, told));
         loop {
             tokio::select! {
+                biased;
                 connected = &mut connecting => return Some(connected),
                 () = &mut stop => return None,
                 () = self.requests.over() => self.requests.poll(),
@@ -176,6 +177,7 @@ impl Component {
         let mut pause = std::pin::pin!(sleep(pause));
         loop {
             tokio::select! {
+                biased;
                 () = &mut pause => return true,
                 () = &mut stop => return false,
                 () = self.requests.over() => self.requests.poll(),

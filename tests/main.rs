@@ -19,6 +19,7 @@ mod packaging;
 mod real;
 mod rooms;
 mod scripted;
+mod simulation;
 mod store;
 mod support;
 mod verdicts;

@@ -3,7 +3,7 @@
 //! Invariant: an answer counts only if it comes from the very address that was asked, with the very id.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -35,7 +35,8 @@ pub struct Pep {
     prefix: String,
     next: Cell<u64>,
     link: Cell<u64>,
-    under_way: RefCell<HashMap<u64, UnderWay>>,
+    /// In order, as those that are given up together go on in it.
+    under_way: RefCell<BTreeMap<u64, UnderWay>>,
     hosts: RefCell<Hosts>,
     replies: Replies,
     workers: Rc<Workers>,

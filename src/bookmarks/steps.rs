@@ -235,6 +235,7 @@ impl Steps {
                     // Others need not wait for it, too.
                     drop(fetch);
                     tokio::select! {
+                        biased;
                         () = sleep_until(until) => {}
                         () = self.given_up() => return Err(Failure::Gone),
                     }

@@ -15,11 +15,11 @@ pub mod dice;
 mod disturb;
 mod fault;
 pub mod line;
-mod model;
+pub mod model;
 mod play;
-mod request;
+pub mod request;
 mod user;
-mod wish;
+pub mod wish;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::str::FromStr;

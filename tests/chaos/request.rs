@@ -24,6 +24,7 @@ pub struct Envelope {
     pub id: String,
     /// A bare JID.
     pub user: String,
+    pub resource: &'static str,
     /// Whose data he asks for, if it is not his own.
     pub to: Option<&'static str>,
     pub way: Way,
@@ -43,19 +44,27 @@ pub enum Outcome {
 impl Envelope {
     /// The request, whole.
     pub fn wrap(&self, kind: &str, elements: &str) -> String {
-        let Envelope { id, user, to, way } = self;
+        let Envelope {
+            id,
+            user,
+            resource,
+            to,
+            way,
+        } = self;
         let query = format!("<query xmlns='jabber:iq:private'>{elements}</query>");
         match way {
             None => {
                 let to = to.unwrap_or(COMPONENT);
-                format!("<iq type='{kind}' id='{id}' from='{user}/it' to='{to}'>{query}</iq>")
+                format!(
+                    "<iq type='{kind}' id='{id}' from='{user}/{resource}' to='{to}'>{query}</iq>"
+                )
             }
             Some(version) => {
                 let to = to.map_or(String::new(), |to| format!(" to='{to}'"));
                 format!(
                     "<iq type='set' id='{id}' from='{HOST}' to='{COMPONENT}'>\
                      <delegation xmlns='{version}'><forwarded xmlns='urn:xmpp:forward:0'>\
-                     <iq xmlns='jabber:client' type='{kind}' id='in-{id}' from='{user}/it'{to}>\
+                     <iq xmlns='jabber:client' type='{kind}' id='in-{id}' from='{user}/{resource}'{to}>\
                      {query}</iq></forwarded></delegation></iq>"
                 )
             }
@@ -64,8 +73,14 @@ impl Envelope {
 
     /// Takes an answer to this request apart; complains of any header that is not as it must be.
     pub fn open(&self, answer: &Element) -> Result<Outcome, String> {
-        let Envelope { id, user, to, way } = self;
-        let full = format!("{user}/it");
+        let Envelope {
+            id,
+            user,
+            resource,
+            to,
+            way,
+        } = self;
+        let full = format!("{user}/{resource}");
         expect(answer, &[("id", id), ("from", COMPONENT)])?;
         let Some(version) = way else {
             expect(answer, &[("to", &full)])?;

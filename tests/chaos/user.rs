@@ -115,6 +115,7 @@ impl User {
         let envelope = Envelope {
             id: format!("{}-{}", self.name, self.asked),
             user: format!("{}@{HOST}", self.name),
+            resource: "it",
             to: matches!(what, What::Trespass).then_some("another@localhost"),
             way: self.dice.pick(&WAYS),
         };

@@ -87,9 +87,9 @@ fn the_reference_says_what_the_tables_say() {
     }
 }
 
-/// What makes the tests' program panic where a request says so must be in no other.
+/// What makes the tests' program panic where a request says so must be in no other, nor what a simulator plays.
 #[test]
-fn no_build_for_use_has_the_panics_of_the_tests() {
+fn no_build_for_use_has_the_panics_or_the_simulator_of_the_tests() {
     let builds = [
         "Dockerfile",
         "scripts/package",
@@ -108,13 +108,13 @@ fn no_build_for_use_has_the_panics_of_the_tests() {
     // Not even in what cargo would build: only what is built for tests depends on it.
     let tree = run(Command::new(env!("CARGO"))
         .args(["tree", "--offline", "--edges", "normal,build,features"])
-        .args(["--format", "{p} {f}", "--depth", "0"])
+        .args(["--format", "{p} {f}"])
         .current_dir(env!("CARGO_MANIFEST_DIR")));
-    assert!(
-        !text(&tree.stdout).contains("test-panics"),
-        "{}",
-        text(&tree.stdout)
-    );
+    let tree = text(&tree.stdout);
+    assert!(tree.contains("xps-store"), "{tree}");
+    for feature in ["test-panics", "simulation"] {
+        assert!(!tree.contains(feature), "{feature}: {tree}");
+    }
 }
 
 #[test]

@@ -10,6 +10,10 @@ pub use tokio::time::Instant;
 
 #[expect(clippy::disallowed_methods, reason = "here it enters the program")]
 pub fn wall() -> SystemTime {
+    #[cfg(feature = "simulation")]
+    if let Some(time) = crate::simulation::wall() {
+        return time;
+    }
     SystemTime::now()
 }
 

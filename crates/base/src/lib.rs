@@ -4,4 +4,6 @@
 pub mod clock;
 pub mod panics;
 pub mod random;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 pub mod threads;

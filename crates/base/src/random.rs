@@ -6,6 +6,10 @@ use std::hash::BuildHasher;
 /// randomness.
 #[expect(clippy::disallowed_types, reason = "here it enters the program")]
 pub fn number() -> u64 {
+    #[cfg(feature = "simulation")]
+    if let Some(number) = crate::simulation::number() {
+        return number;
+    }
     std::hash::RandomState::new().hash_one(())
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use tokio::sync::oneshot;
+use tokio::task::{JoinHandle as Task, spawn_blocking};
 
 use crate::panics;
 
@@ -50,13 +51,33 @@ pub fn start_with<T: Send + 'static>(
     }
 }
 
+/// Does this on one of the runtime's threads.
+pub fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Task<T> {
+    #[cfg(feature = "simulation")]
+    if crate::simulation::is_played() {
+        return tokio::task::spawn_local(async {
+            crate::simulation::moment().await;
+            work()
+        });
+    }
+    spawn_blocking(work)
+}
+
 /// How many bytes anything here goes through in less than half a millisecond: that holds up nobody.
 pub const SHORT: usize = 4 * 1024;
 
-type Job = Box<dyn FnOnce() + Send>;
+pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
 /// A few threads that share a queue, first come, first served: for work that would hold up everybody else.
-pub struct Workers(Option<Sender<Job>>);
+pub struct Workers(Hands);
+
+enum Hands {
+    Threads(Sender<Job>),
+    /// Whoever has something done does it.
+    Caller,
+    #[cfg(feature = "simulation")]
+    Played(tokio::sync::mpsc::UnboundedSender<Job>),
+}
 
 impl Workers {
     /// Starts so many, at least one.
@@ -65,6 +86,10 @@ impl Workers {
     ///
     /// When the system refuses them.
     pub fn start(name: &str, threads: usize) -> io::Result<Self> {
+        #[cfg(feature = "simulation")]
+        if crate::simulation::is_played() {
+            return Ok(Self(Hands::Played(crate::simulation::thread())));
+        }
         let (queue, jobs) = mpsc::channel::<Job>();
         let jobs = Arc::new(Mutex::new(jobs));
         for _ in 0..threads.max(1) {
@@ -76,14 +101,14 @@ impl Workers {
                 }
             })?;
         }
-        Ok(Self(Some(queue)))
+        Ok(Self(Hands::Threads(queue)))
     }
 
     /// No threads: whoever has something done does it, at once. Nothing runs beside anything then, and
     /// a run can be repeated.
     #[must_use]
     pub fn none() -> Self {
-        Self(None)
+        Self(Hands::Caller)
     }
 
     /// Has this done, behind all that was handed over before this call. The panic of a job is raised
@@ -100,8 +125,10 @@ impl Workers {
         };
         match &self.0 {
             // The threads live as long as their queue.
-            Some(queue) => drop(queue.send(Box::new(job))),
-            None => job(),
+            Hands::Threads(queue) => drop(queue.send(Box::new(job))),
+            Hands::Caller => job(),
+            #[cfg(feature = "simulation")]
+            Hands::Played(queue) => drop(queue.send(Box::new(job))),
         }
         async move { told.await.ok().flatten().unwrap_or_else(|| panics::again()) }
     }

@@ -5,7 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::JoinHandle;
 
 use super::socket::ReadHalf;
 use super::{Settings, StreamError, tls};
@@ -15,6 +15,7 @@ use xmpp_stanza::xml::frame::{Frame, Framer};
 use xmpp_stanza::xml::reader::{Bounds, Reader};
 use xps_base::clock::Instant;
 use xps_base::panics;
+use xps_base::threads;
 
 /// How much is read at once: one read's stanzas are handed up together.
 const READ: usize = 64 * 1024;
@@ -215,7 +216,7 @@ impl Inbound {
                     let length = stanza.bytes.len();
                     if length > LONG && reader.answer_head(&stanza).is_none() {
                         let (reader, stanza) = (reader.clone(), stanza.into_owned());
-                        self.reading = Some(spawn_blocking(move || {
+                        self.reading = Some(threads::aside(move || {
                             let read = panics::caught(|| reader.read(&stanza));
                             read.unwrap_or_else(|| Ok(reader.head(&stanza).map(broken)))
                         }));

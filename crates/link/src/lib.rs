@@ -9,6 +9,8 @@ mod inbound;
 mod outbound;
 mod refusal;
 mod security;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 mod socket;
 mod tls;
 

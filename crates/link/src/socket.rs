@@ -16,6 +16,8 @@ pub enum ReadHalf {
     Tcp(tcp::OwnedReadHalf),
     Unix(unix::OwnedReadHalf),
     Tls(async_io::ReadHalf<TlsStream<TcpStream>>),
+    #[cfg(feature = "simulation")]
+    Played(super::simulation::Reads),
 }
 
 impl ReadHalf {
@@ -30,6 +32,8 @@ impl ReadHalf {
                 Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(0),
                 read => read,
             },
+            #[cfg(feature = "simulation")]
+            Self::Played(half) => half.0.read(buffer).await,
         }
     }
 
@@ -49,6 +53,8 @@ pub enum WriteHalf {
     Tcp(tcp::OwnedWriteHalf),
     Unix(unix::OwnedWriteHalf),
     Tls(async_io::WriteHalf<TlsStream<TcpStream>>),
+    #[cfg(feature = "simulation")]
+    Played(super::simulation::Writes),
 }
 
 impl WriteHalf {
@@ -58,6 +64,8 @@ impl WriteHalf {
             Self::Tcp(half) => half.write(bytes).await,
             Self::Unix(half) => half.write(bytes).await,
             Self::Tls(half) => half.write(bytes).await,
+            #[cfg(feature = "simulation")]
+            Self::Played(half) => half.0.write(bytes).await,
         }
     }
 
@@ -67,6 +75,8 @@ impl WriteHalf {
             Self::Tcp(half) => half.write_all(bytes).await,
             Self::Unix(half) => half.write_all(bytes).await,
             Self::Tls(half) => half.write_all(bytes).await,
+            #[cfg(feature = "simulation")]
+            Self::Played(half) => half.0.write_all(bytes).await,
         }
     }
 
@@ -76,6 +86,8 @@ impl WriteHalf {
             // These hold nothing back.
             Self::Tcp(_) | Self::Unix(_) => Ok(()),
             Self::Tls(half) => half.flush().await,
+            #[cfg(feature = "simulation")]
+            Self::Played(half) => half.0.flush().await,
         }
     }
 
@@ -85,6 +97,8 @@ impl WriteHalf {
             Self::Tcp(half) => half.shutdown().await,
             Self::Unix(half) => half.shutdown().await,
             Self::Tls(half) => half.shutdown().await,
+            #[cfg(feature = "simulation")]
+            Self::Played(half) => half.0.shutdown().await,
         }
     }
 }

@@ -80,6 +80,17 @@ impl Writer {
         Self::with(shared, engine, Reviver::none(), requests, u64::MAX)
     }
 
+    /// One that waits for nothing either, and is run by somebody else.
+    #[cfg(feature = "simulation")]
+    pub(super) fn beside(
+        shared: Arc<Shared>,
+        engine: Arc<dyn Engine>,
+        reviver: Reviver,
+        requests: Receiver<Request>,
+    ) -> Self {
+        Self::with(shared, engine, reviver, requests, u64::MAX)
+    }
+
     fn with(
         shared: Arc<Shared>,
         engine: Arc<dyn Engine>,
@@ -120,6 +131,16 @@ impl Writer {
         while let Ok(next) = self.requests.try_recv() {
             self.turn(Some(next));
         }
+    }
+
+    /// Does what waits first, and what can be done together with it; `None` if there is nothing to do, and else
+    /// whether it goes on.
+    #[cfg(feature = "simulation")]
+    pub(super) fn do_some(&mut self) -> Option<bool> {
+        let next = self.requests.try_recv().ok();
+        let is_due = self.unchecked.is_some_and(|it| it.elapsed() >= CHECK_EVERY);
+        let is_busy = is_due || self.compactor.is_busy();
+        (next.is_some() || is_busy).then(|| self.turn(next))
     }
 
     /// Does this, and what waits behind it, as far as it can be done together. `false` if it is to close.
@@ -163,7 +184,7 @@ impl Writer {
         true
     }
 
-    fn end(mut self) {
+    pub(super) fn end(mut self) {
         self.compactor.end();
         // Readers never keep it, so with our own it is gone, and its lock with it.
         self.shared.serve(None);
@@ -381,7 +402,7 @@ impl Writer {
     }
 
     /// Takes note of what is in an engine that was opened.
-    fn opened(&mut self) {
+    pub(super) fn opened(&mut self) {
         let Some(engine) = self.engine.clone() else {
             return;
         };

@@ -57,6 +57,8 @@ mod record;
 mod request;
 mod revive;
 mod shared;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 mod space;
 mod storage;
 mod store;

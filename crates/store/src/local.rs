@@ -17,6 +17,8 @@ use super::memory::Memory;
 use super::observer::Observer;
 use super::read::{self, ReadFault};
 use super::request::{Request, Update};
+#[cfg(feature = "simulation")]
+use super::revive::{Broken, Reviver};
 use super::shared::{Breakdown, Done, Shared, Told};
 use super::storage::{Elements, Query, Under};
 use super::totals::{self, Totals};
@@ -77,6 +79,25 @@ impl Local {
             writer: Mutex::new(None),
             by_caller: Some(Mutex::new(writer)),
         }
+    }
+
+    /// One whose writer is run by the caller, as a thread would; with where a request is handed to it, and where it
+    /// hands over what has broken.
+    #[cfg(feature = "simulation")]
+    pub(super) fn beside(
+        engine: Arc<dyn Engine>,
+    ) -> (Self, Writer, Sender<Request>, mpsc::Receiver<Broken>) {
+        let shared = Arc::new(Shared::default());
+        let (requests, receiver) = mpsc::channel();
+        let (reviver, broken) = Reviver::elsewhere();
+        let writer = Writer::beside(Arc::clone(&shared), engine, reviver, receiver);
+        let local = Self {
+            shared,
+            requests: requests.clone(),
+            writer: Mutex::new(None),
+            by_caller: None,
+        };
+        (local, writer, requests, broken)
     }
 
     fn find_one(&self, query: &Query) -> Result<Vec<Elements>, ReadError> {

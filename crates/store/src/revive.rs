@@ -109,6 +109,19 @@ impl Reviver {
         }
     }
 
+    /// One that hands what has broken to somebody else.
+    #[cfg(feature = "simulation")]
+    pub(super) fn elsewhere() -> (Self, Receiver<Broken>) {
+        let (broken, come) = mpsc::channel();
+        (
+            Self {
+                broken,
+                ..Self::none()
+            },
+            come,
+        )
+    }
+
     pub(super) fn revive(&self, broken: Broken) {
         // Its thread ends after us.
         let _ = self.broken.send(broken);

@@ -1,0 +1,343 @@
+//! An account whose bookmarks old and modern clients use at once: the former by private storage, the latter by PEP.
+
+mod judge;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use minidom::Element;
+
+use super::node::{Answer, Node, Room};
+use super::predicate::Violation;
+use crate::chaos::dice::Dice;
+use crate::chaos::request::Envelope;
+use crate::support::server::HOST;
+
+/// How many rooms there are to be bookmarked.
+const ROOMS: u64 = 5;
+
+const OLD_CLIENTS: [&str; 2] = ["one", "two"];
+
+/// How long after its last IQ the component has surely noted what is in step, in milliseconds; and after how long an old
+/// client does not wait any more for an answer that may have been lost.
+const NOTED: u64 = 8_000;
+const PATIENCE: u64 = 100_000;
+
+type List = BTreeMap<Room, String>;
+
+/// A request under way.
+struct Open {
+    number: u64,
+    envelope: Envelope,
+    process: u64,
+    line: usize,
+    end: u64,
+    sent: u64,
+    is_excused: bool,
+    /// The list that it stores, or else it asks for it.
+    stores: Option<List>,
+}
+
+/// A client that knows private storage.
+struct Old {
+    resource: &'static str,
+    /// The list as it was last shown or stored; `None` if it has to ask first.
+    known: Option<List>,
+    /// The process that has shown or stored that, as long as it has not lost a link since: no other surely knows what
+    /// this client knows.
+    by: Option<u64>,
+    /// All rooms that it ever saw, or stored.
+    seen: BTreeSet<Room>,
+    open: Option<Open>,
+}
+
+pub struct Account {
+    pub name: String,
+    dice: Dice,
+    pub node: Node,
+    old: Vec<Old>,
+    asked: u64,
+    named: u64,
+    /// All that was ever said of each room.
+    said: BTreeMap<Room, BTreeSet<String>>,
+    /// The list that was stored last.
+    stored: List,
+    /// When the component last asked of the node.
+    last_iq: u64,
+    /// When the last request was sent for which it did, and that was answered; and since when it is not certain that what
+    /// came of that is noted.
+    stepped: u64,
+    unsure: u64,
+    closed: BTreeMap<u64, (usize, u64)>,
+    /// What nobody waits for any more, and the process that was asked: an answer may be on its way.
+    given_up: BTreeMap<u64, u64>,
+    /// What the old clients were shown in the last look, if they have looked.
+    shown: Vec<Option<List>>,
+}
+
+/// What an account does next.
+pub enum Deed {
+    /// An old client sends this.
+    Sends(usize, Option<List>),
+    /// A modern one has done this.
+    Did(String),
+    Nothing,
+}
+
+impl Account {
+    pub fn new(number: usize, seed: u64) -> Account {
+        let old = OLD_CLIENTS.map(|resource| Old {
+            resource,
+            known: None,
+            by: None,
+            seen: BTreeSet::new(),
+            open: None,
+        });
+        Account {
+            name: format!("b{number}"),
+            dice: Dice::new(seed, (4 << 32) + number as u64),
+            node: Node::default(),
+            old: old.into(),
+            asked: 0,
+            named: 0,
+            said: BTreeMap::new(),
+            stored: List::new(),
+            last_iq: 0,
+            stepped: 0,
+            unsure: 0,
+            closed: BTreeMap::new(),
+            given_up: BTreeMap::new(),
+            shown: vec![None; OLD_CLIENTS.len()],
+        }
+    }
+
+    pub fn pause(&mut self) -> u64 {
+        match self.dice.below(4) {
+            0 => self.dice.below(8_000),
+            1 => self.dice.below(1_000),
+            _ => self.dice.below(60),
+        }
+    }
+
+    fn room(&mut self) -> Room {
+        format!("r{}-{}@muc.localhost", self.dice.below(ROOMS), self.name)
+    }
+
+    fn name(&mut self, room: &str) -> String {
+        self.named += 1;
+        let name = format!("{}-{}", self.name, self.named);
+        let said = self.said.entry(room.to_owned()).or_default();
+        said.insert(name.clone());
+        name
+    }
+
+    /// One of its clients does something. `calm`: whether the component has surely heard of all that modern ones did.
+    pub fn stirs(&mut self, now: u64, calm: bool) -> Deed {
+        match self.dice.below(10) {
+            0..5 => self.old_stirs(now),
+            _ => self.modern_stirs(now, calm),
+        }
+    }
+
+    fn old_stirs(&mut self, now: u64) -> Deed {
+        let client = self.dice.below(self.old.len() as u64) as usize;
+        let old = &mut self.old[client];
+        if let Some(open) = old
+            .open
+            .take_if(|it| it.is_excused && now > it.sent + PATIENCE)
+        {
+            old.known = None;
+            self.given_up.insert(open.number, open.process);
+        }
+        if old.open.is_some() {
+            return Deed::Nothing;
+        }
+        match old.known.clone() {
+            Some(list) if self.dice.percent(60) => {
+                let list = self.edited(list);
+                Deed::Sends(client, Some(list))
+            }
+            _ => Deed::Sends(client, None),
+        }
+    }
+
+    /// A list with a change or two.
+    fn edited(&mut self, mut list: List) -> List {
+        for _ in 0..self.dice.between(1, 2) {
+            let room = self.room();
+            if list.contains_key(&room) && self.dice.percent(50) {
+                list.remove(&room);
+            } else {
+                let name = self.name(&room);
+                list.insert(room, name);
+            }
+        }
+        list
+    }
+
+    fn modern_stirs(&mut self, now: u64, calm: bool) -> Deed {
+        let in_step = calm && self.is_in_step(now);
+        let room = self.room();
+        let before = self
+            .node
+            .items
+            .as_ref()
+            .and_then(|it| it.get(&room))
+            .cloned();
+        if before.is_some() && self.dice.percent(40) {
+            self.node.retract(&room, in_step);
+            return Deed::Did(format!("a modern client of {} deletes {room}", self.name));
+        }
+        let mut item = before.unwrap_or_default();
+        if item.name.is_empty() || self.dice.percent(50) {
+            item.name = self.name(&room);
+        }
+        self.named += 1;
+        item.extension = Some(self.named.to_string());
+        let told = format!(
+            "a modern client of {} publishes {room}: {item:?}",
+            self.name
+        );
+        self.node.publish(&room, item, in_step);
+        Deed::Did(told)
+    }
+
+    /// Whether it is certain that the component has brought both sides into step, and noted that.
+    fn is_in_step(&self, now: u64) -> bool {
+        let rooms = self.node.rooms();
+        self.old.iter().all(|it| it.open.is_none())
+            && now > self.last_iq + NOTED
+            && self.stepped > self.unsure
+            && self
+                .stored
+                .iter()
+                .all(|(room, name)| rooms.get(room) == Some(name))
+    }
+
+    /// The stanza by which an old client asks for its list, or stores this.
+    pub fn request(
+        &mut self,
+        client: usize,
+        stores: Option<&List>,
+        way: Option<&'static str>,
+    ) -> (Envelope, String) {
+        self.asked += 1;
+        let envelope = Envelope {
+            id: format!("{}-{}", self.name, self.asked),
+            user: format!("{}@{HOST}", self.name),
+            resource: self.old[client].resource,
+            to: None,
+            way,
+        };
+        let rooms = stores.into_iter().flatten();
+        let rooms: String = rooms
+            .map(|(room, name)| format!("<conference jid='{room}' name='{name}' autojoin='true'/>"))
+            .collect();
+        let kind = stores.map_or("get", |_| "set");
+        let storage = format!("<storage xmlns='storage:bookmarks'>{rooms}</storage>");
+        let stanza = envelope.wrap(kind, &storage);
+        (envelope, stanza)
+    }
+
+    /// It was sent to this process on this line, where it ends so far behind the beginning.
+    pub fn sent(
+        &mut self,
+        client: usize,
+        (envelope, stores): (Envelope, Option<List>),
+        (process, line, end): (u64, usize, u64),
+        now: u64,
+    ) {
+        let number = self.asked;
+        let old = &mut self.old[client];
+        if let Some(list) = &stores {
+            let known = old.known.clone().unwrap_or_default();
+            let is_known = old.by == Some(process);
+            // Not held to yet: a room that this client has left alone, and that was stored otherwise, or not any more, is
+            // published again though it was deleted, where PEP was out of reach meanwhile.
+            let is_otherwise = |room: &Room, name: &String| self.stored.get(room) != Some(name);
+            let wanted = list.iter().filter(|(room, name)| {
+                !is_known || known.get(*room) != Some(*name) || is_otherwise(room, name)
+            });
+            let wanted: BTreeSet<Room> = wanted.map(|(room, _)| room.clone()).collect();
+            let dropped = old.seen.iter().filter(|room| !list.contains_key(*room));
+            let dropped: BTreeSet<Room> = dropped.cloned().collect();
+            old.seen.extend(list.keys().cloned());
+            old.known = Some(list.clone());
+            let all: Vec<&Room> = list.keys().collect();
+            self.node.stored(&all, &wanted, &dropped);
+            self.stored.clone_from(list);
+        }
+        self.old[client].open = Some(Open {
+            number,
+            envelope,
+            process,
+            line,
+            end,
+            sent: now,
+            is_excused: false,
+            stores,
+        });
+    }
+
+    /// The component asks something of the node.
+    pub fn asked_of_node(
+        &mut self,
+        iq: &Element,
+        process: u64,
+        now: u64,
+    ) -> Result<(String, Answer), Violation> {
+        self.last_iq = now;
+        self.node.asked(iq, process)
+    }
+
+    /// Nobody reads this line any more, of which so much was read; what was sent before that moment was surely taken.
+    pub fn was_left(&mut self, (process, line): (u64, usize), read: u64, sure_before: u64) {
+        for old in &mut self.old {
+            old.by.take_if(|it| *it == process);
+            let never_came = old.open.take_if(|it| it.line == line && it.end > read);
+            if never_came.is_some() {
+                old.known = None;
+            }
+            if let Some(open) = old.open.as_mut().filter(|it| it.line == line) {
+                open.is_excused |= open.sent >= sure_before;
+            }
+        }
+    }
+
+    pub fn logged_in(&mut self, now: u64) {
+        for open in self.old.iter_mut().filter_map(|it| it.open.as_mut()) {
+            open.is_excused |= now.saturating_sub(open.sent) > super::owner::KEPT;
+        }
+    }
+
+    /// A process has no link for so long that its answers are gone.
+    pub fn is_late(&mut self, process: u64, now: u64) {
+        let open = self.old.iter_mut().filter_map(|it| it.open.as_mut());
+        for open in open.filter(|it| it.process == process) {
+            open.is_excused |= now.saturating_sub(open.sent) > super::owner::KEPT;
+        }
+    }
+
+    /// A process has ended: nothing that it was asked is answered any more, and who waits asks anew.
+    pub fn process_ended(&mut self, process: u64, now: u64) {
+        self.unsure = now;
+        for old in &mut self.old {
+            if let Some(open) = old.open.take_if(|it| it.process == process) {
+                old.known = None;
+                self.given_up.insert(open.number, process);
+            }
+        }
+    }
+
+    /// The component can do nothing for now, or what it did may not have been noted.
+    pub fn is_unsure(&mut self, now: u64) {
+        self.unsure = now;
+        self.old.iter_mut().for_each(|it| it.by = None);
+    }
+
+    /// What is waited for still, and must come.
+    pub fn owed(&self) -> Vec<&str> {
+        let open = self.old.iter().filter_map(|it| it.open.as_ref());
+        let owed = open.filter(|it| !it.is_excused);
+        owed.map(|it| &*it.envelope.id).collect()
+    }
+}

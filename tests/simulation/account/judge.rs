@@ -1,0 +1,140 @@
+//! What old clients are answered, and what may stand in it.
+
+use minidom::Element;
+
+use super::{Account, List, Old, Open};
+use crate::chaos::request::Outcome;
+use crate::simulation::owner::Reply;
+use crate::simulation::predicate::{self, Violation, holds};
+use crate::support::answers;
+
+impl Account {
+    /// Takes the answer to the request of this number.
+    pub fn answered(&mut self, number: u64, reply: &Reply<'_>) -> Result<String, Violation> {
+        let is_its = |it: &Old| it.open.as_ref().is_some_and(|it| it.number == number);
+        let Some(client) = self.old.iter().position(is_its) else {
+            if self.given_up.remove(&number) == Some(reply.process) {
+                self.closed.insert(number, (reply.line, reply.process));
+                return Ok(format!("{}-{number} is answered too late", self.name));
+            }
+            let closed = self.closed.get(&number);
+            let is_again = closed
+                .is_some_and(|(line, process)| *line != reply.line && *process == reply.process);
+            holds(is_again, predicate::ONCE, || {
+                format!(
+                    "{}-{number} is answered, and nobody waits for it",
+                    self.name
+                )
+            })?;
+            return Ok(format!("{}-{number} is answered once more", self.name));
+        };
+        let Some(open) = self.old[client].open.take() else {
+            return Ok(String::new());
+        };
+        holds(open.process == reply.process, predicate::ASKED, || {
+            format!("{} was asked of another process", open.envelope.id)
+        })?;
+        self.closed.insert(number, (reply.line, reply.process));
+        let outcome = open
+            .envelope
+            .open(reply.answer)
+            .map_err(|why| Violation::new(predicate::ADDRESSED, why))?;
+        // Where the component has not asked PEP, it may have forgotten what it had shown.
+        self.old[client].by = Some(reply.process).filter(|_| self.last_iq >= open.sent);
+        self.judge(client, &open, outcome, reply)
+    }
+
+    fn judge(
+        &mut self,
+        client: usize,
+        open: &Open,
+        outcome: Outcome,
+        reply: &Reply<'_>,
+    ) -> Result<String, Violation> {
+        let id = &open.envelope.id;
+        if self.last_iq >= open.sent {
+            self.stepped = open.sent;
+        }
+        match (&open.stores, outcome) {
+            (Some(_), Outcome::Done) => Ok(format!("{id} is stored")),
+            (None, Outcome::Fetched(children)) => {
+                let list = self.read(id, &children)?;
+                let old = &mut self.old[client];
+                old.seen.extend(list.keys().cloned());
+                let told = format!("{id} shows {list:?}");
+                old.known = Some(list.clone());
+                self.shown[client] = Some(list);
+                Ok(told)
+            }
+            (_, Outcome::Refused(why)) => {
+                let is_due = reply.trouble >= open.sent
+                    && ["internal-server-error", "resource-constraint"].contains(&&*why);
+                holds(is_due, predicate::REASON, || {
+                    format!("{id} is refused with {why}")
+                })?;
+                (self.old[client].known, self.old[client].by) = (None, None);
+                Ok(format!("{id} is refused: {why}"))
+            }
+            (stores, outcome) => Err(Violation::new(
+                predicate::STORED,
+                format!("{id} ({stores:?}) has the outcome {outcome:?}"),
+            )),
+        }
+    }
+
+    /// What an answer shows: rooms of this account alone, each as somebody has put it.
+    fn read(&self, id: &str, children: &[Element]) -> Result<List, Violation> {
+        let mut list = List::new();
+        let [storage] = children else {
+            return Err(Violation::new(
+                predicate::STORED,
+                format!("{id} brought {children:?}"),
+            ));
+        };
+        for conference in storage.children() {
+            let room = conference.attr("jid").unwrap_or_default();
+            let name = conference.attr("name").unwrap_or_default();
+            let said = self.said.get(room);
+            holds(
+                said.is_some_and(|it| it.contains(name)),
+                predicate::OWN,
+                || {
+                    format!(
+                        "{id} shows what nobody of {} has said: {}",
+                        self.name,
+                        answers::text(conference)
+                    )
+                },
+            )?;
+            let before = list.insert(room.to_owned(), name.to_owned());
+            holds(before.is_none(), predicate::STORED, || {
+                format!("{id} shows {room} twice")
+            })?;
+        }
+        Ok(list)
+    }
+
+    /// All old clients are about to ask; those that wait for nothing.
+    pub fn look_through(&mut self) -> Vec<usize> {
+        self.shown.fill(None);
+        for open in self.old.iter_mut().filter_map(|it| it.open.take()) {
+            self.given_up.insert(open.number, open.process);
+        }
+        (0..self.old.len()).collect()
+    }
+
+    /// Whether all old clients were shown what modern ones see.
+    pub fn sees_the_same(&self) -> Result<(), Violation> {
+        let rooms = self.node.rooms();
+        for (shown, old) in self.shown.iter().zip(&self.old) {
+            let Some(shown) = shown else { continue };
+            holds(*shown == rooms, predicate::IN_STEP, || {
+                format!(
+                    "{}/{} is shown {shown:?}, and the node has {rooms:?}",
+                    self.name, old.resource
+                )
+            })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,107 @@
+//! Runs that once went wrong, as short as they were made, each with its story: they are played for ever.
+
+use super::line::End;
+use super::plan::{Misfortune, Plan};
+use super::run::run;
+use super::server::Kind;
+
+/// A run that once went wrong, and what it was.
+struct Kept {
+    story: &'static str,
+    plan: Plan,
+}
+
+fn kept() -> Vec<Kept> {
+    let plan = |seed, kind, (instances, owners, accounts), length, misfortunes: &[_]| Plan {
+        seed,
+        kind,
+        instances,
+        owners,
+        accounts,
+        grants: true,
+        length,
+        misfortunes: misfortunes.to_vec(),
+    };
+    vec![
+        Kept {
+            story: "nothing arrives for 19 s; the component takes that for the end of delegation, logs in anew, and passes \
+                    over what arrives meanwhile: nobody is answered",
+            plan: plan(
+                38,
+                Kind::Ejabberd,
+                (1, 3, 2),
+                80_000,
+                &[(54_914, Misfortune::Stall(19_509))],
+            ),
+        },
+        Kept {
+            story: "PEP is late, so a list is stored that is not brought into step; a room in it, which the client has left as \
+                    it was shown, is deleted by a modern one, and published again with the next get",
+            plan: plan(185, Kind::Prosody, (1, 4, 1), 32_000, &[]),
+        },
+        Kept {
+            story: "the same where another old client had dropped the room before, and PEP is silent",
+            plan: plan(
+                256,
+                Kind::Prosody,
+                (1, 2, 1),
+                16_000,
+                &[(5_308, Misfortune::Silent(17_785))],
+            ),
+        },
+        Kept {
+            story: "the same where the link is lost, and the power",
+            plan: plan(
+                6,
+                Kind::Prosody,
+                (1, 1, 2),
+                20_000,
+                &[
+                    (9_976, Misfortune::Cut(End::Closed)),
+                    (12_001, Misfortune::Stall(1_615)),
+                    (16_283, Misfortune::Kill(169)),
+                ],
+            ),
+        },
+        Kept {
+            story: "two instances bring one account into step at once, and each publishes the same room in the gap that is left",
+            plan: plan(
+                153,
+                Kind::Ejabberd,
+                (2, 1, 2),
+                16_000,
+                &[(575, Misfortune::Stop(384))],
+            ),
+        },
+        Kept {
+            story: "two old clients drop a room at once; it is retracted for one, a modern client adds it, and it is retracted \
+                    for the other (the simulator's own mistake)",
+            plan: plan(
+                911,
+                Kind::Ejabberd,
+                (2, 1, 2),
+                16_000,
+                &[(5_303, Misfortune::Cut(End::Reset))],
+            ),
+        },
+        Kept {
+            story: "the disk is taken away while a sync is under way (the simulator's own mistake)",
+            plan: plan(
+                209,
+                Kind::Prosody,
+                (1, 3, 2),
+                16_000,
+                &[(13_247, Misfortune::Gone(10_546))],
+            ),
+        },
+    ]
+}
+
+#[test]
+fn what_once_went_wrong_does_so_no_more() {
+    for Kept { story, plan } in kept() {
+        let outcome = run(&plan, false);
+        assert_eq!(outcome.violation, None, "seed {}: {story}", plan.seed);
+        assert!(outcome.answers > 0, "seed {}: {story}", plan.seed);
+    }
+}
