@@ -324,22 +324,29 @@ impl Component {
         inbound: &mut Inbound,
         tell: &mut impl FnMut(&Event),
     ) -> bool {
-        while self.requests.has_room() {
-            let Incoming { stanzas, end } = inbound.read().await;
-            self.requests.have_come(stanzas.len());
-            for received in stanzas {
-                self.accept(received, inbound.heard(), tell);
-            }
-            match end {
-                None => {}
-                Some(End::Closed) => {
-                    inbound.discard().await;
-                    return true;
+        loop {
+            self.requests.link_ended();
+            self.requests.poll();
+            let reading = self.requests.has_room();
+            tokio::select! {
+                Incoming { stanzas, end } = inbound.read(), if reading => {
+                    self.requests.have_come(stanzas.len());
+                    for received in stanzas {
+                        self.accept(received, inbound.heard(), tell);
+                    }
+                    match end {
+                        None => {}
+                        Some(End::Closed) => {
+                            inbound.discard().await;
+                            return true;
+                        }
+                        Some(_) => return false,
+                    }
                 }
-                Some(_) => return false,
+                () = self.replies.queued() => {}
+                () = self.requests.over() => {}
             }
         }
-        inbound.discard().await
     }
 
     /// Takes over what of this configuration can change while it runs; returns the domains that

@@ -251,12 +251,9 @@ impl Account {
         if let Some(list) = &stores {
             let known = old.known.clone().unwrap_or_default();
             let is_known = old.by == Some(process);
-            // Not held to yet: a room that this client has left alone, and that was stored otherwise, or not any more, is
-            // published again though it was deleted, where PEP was out of reach meanwhile.
-            let is_otherwise = |room: &Room, name: &String| self.stored.get(room) != Some(name);
-            let wanted = list.iter().filter(|(room, name)| {
-                !is_known || known.get(*room) != Some(*name) || is_otherwise(room, name)
-            });
+            let wanted = list
+                .iter()
+                .filter(|(room, name)| !is_known || known.get(*room) != Some(*name));
             let wanted: BTreeSet<Room> = wanted.map(|(room, _)| room.clone()).collect();
             let dropped = old.seen.iter().filter(|room| !list.contains_key(*room));
             let dropped: BTreeSet<Room> = dropped.cloned().collect();

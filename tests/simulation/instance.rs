@@ -10,8 +10,8 @@ use super::plan::Plan;
 use super::server::{Kind, Session};
 use super::world::{Event, Phase, World};
 
-/// What was sent so long before the component's farewell it has surely taken before it began to leave, in milliseconds:
-/// a stall, and what it waits for.
+/// What was sent so long before the farewell of a component that is to stop it has surely taken before it began to leave, in
+/// milliseconds: a stall, and what it waits for.
 const LEAVING: u64 = 30_000;
 
 /// What keeps the data.
@@ -118,13 +118,18 @@ impl World {
 
     /// The component has let go of what it reads a line by.
     pub fn was_left(&mut self, line: usize) {
+        let process = self.lines[line].process;
+        let life = self
+            .instance_of(process)
+            .and_then(|at| self.instances[at].life.as_ref());
+        let is_stopping = life.is_none_or(Life::is_stopping);
         let it = &mut self.lines[line];
         it.is_left = true;
         let sure_before = match it.farewell {
-            // What comes while it takes its leave it reads and passes over.
-            Some(at) => at.saturating_sub(LEAVING),
-            None if it.was_read_whole && !it.has_failed => u64::MAX,
-            None => 0,
+            // What comes while it takes its leave, and does not come back, it reads and passes over.
+            Some(at) if is_stopping => at.saturating_sub(LEAVING),
+            _ if it.was_read_whole && !it.has_failed => u64::MAX,
+            _ => 0,
         };
         let (read, process) = (it.to_component.read, it.process);
         for owner in &mut self.owners {

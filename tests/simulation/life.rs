@@ -1,6 +1,6 @@
 //! A process of the component: all of it but the command line, the log and HTTP.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs;
 use std::rc::Rc;
 use std::sync::OnceLock;
@@ -29,6 +29,7 @@ pub struct Life {
     pub process: u64,
     task: AbortHandle,
     stop: Rc<Notify>,
+    is_stopping: Cell<bool>,
     store: Rc<RefCell<Option<Store>>>,
 }
 
@@ -46,13 +47,19 @@ impl Life {
             process,
             task: spawn_local(living).abort_handle(),
             stop,
+            is_stopping: Cell::new(false),
             store,
         }
     }
 
     /// Asks it to end.
     pub fn stop(&self) {
+        self.is_stopping.set(true);
         self.stop.notify_one();
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.is_stopping.get()
     }
 
     /// Ends it, in the middle of whatever it does.
