@@ -329,6 +329,7 @@ impl Component {
             self.requests.poll();
             let reading = self.requests.has_room();
             tokio::select! {
+                biased;
                 Incoming { stanzas, end } = inbound.read(), if reading => {
                     self.requests.have_come(stanzas.len());
                     for received in stanzas {
