@@ -296,6 +296,11 @@ impl Account {
             }
             if let Some(open) = old.open.as_mut().filter(|it| it.line == line) {
                 open.is_excused |= open.sent >= sure_before;
+                // What is stored while there is no link, and so no grant, is stored without a look at what was shown.
+                let list = open.stores.iter().flat_map(List::keys);
+                let list: BTreeSet<Room> = list.cloned().collect();
+                let all: Vec<&Room> = list.iter().collect();
+                self.node.stored(&all, &list, &BTreeSet::new());
             }
         }
     }
