@@ -306,15 +306,24 @@ impl Component {
         inbound: &mut Inbound,
         tell: &mut impl FnMut(&Event),
     ) -> Result<Option<Leaving>, Ended> {
+        self.accept_all(incoming.stanzas, inbound, tell);
+        incoming.end.map(Leaving::after).transpose()
+    }
+
+    fn accept_all(
+        &mut self,
+        stanzas: Vec<Received>,
+        inbound: &mut Inbound,
+        tell: &mut impl FnMut(&Event),
+    ) {
         // What was reloaded counts for what is read after it.
         while let Ok(config) = self.changes.try_recv() {
             self.take_over(&config, inbound, tell);
         }
-        self.requests.have_come(incoming.stanzas.len());
-        for received in incoming.stanzas {
+        self.requests.have_come(stanzas.len());
+        for received in stanzas {
             self.accept(received, inbound.heard(), tell);
         }
-        incoming.end.map(Leaving::after).transpose()
     }
 
     /// Takes what comes before the server has ended its side: we come back, and answer it on the next link. Whether the
@@ -331,10 +340,7 @@ impl Component {
             tokio::select! {
                 biased;
                 Incoming { stanzas, end } = inbound.read(), if reading => {
-                    self.requests.have_come(stanzas.len());
-                    for received in stanzas {
-                        self.accept(received, inbound.heard(), tell);
-                    }
+                    self.accept_all(stanzas, inbound, tell);
                     match end {
                         None => {}
                         Some(End::Closed) => {
