@@ -84,8 +84,13 @@ pub(crate) fn thread() -> UnboundedSender<Job> {
 
 /// As long as a job takes.
 pub(crate) async fn moment() {
-    let at = number().unwrap_or_default() % JOB.len() as u64;
-    let takes = usize::try_from(at).ok().and_then(|at| JOB.get(at));
+    wait_for_one_of(&JOB).await;
+}
+
+/// Waits for one of these times, in milliseconds: each as often as it stands there.
+pub async fn wait_for_one_of(times: &[u64]) {
+    let at = number().unwrap_or_default() % (times.len() as u64).max(1);
+    let takes = usize::try_from(at).ok().and_then(|at| times.get(at));
     match takes {
         None | Some(0) => {}
         Some(takes) => sleep(Duration::from_millis(*takes)).await,

@@ -13,7 +13,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::spawn_local;
 use tokio::time::sleep;
 use xps_base::clock::Instant;
-use xps_base::random;
+use xps_base::simulation;
 
 use crate::backend::{Asked, Backend, Work};
 use crate::local::Local;
@@ -101,12 +101,7 @@ async fn write(database: Database, mut come: UnboundedReceiver<Asking>) {
 }
 
 async fn way() {
-    let chance = random::number() % WAY.len() as u64;
-    let takes = usize::try_from(chance).ok().and_then(|at| WAY.get(at));
-    match takes {
-        None | Some(0) => {}
-        Some(takes) => sleep(Duration::from_millis(*takes)).await,
-    }
+    simulation::wait_for_one_of(&WAY).await;
 }
 
 impl Database {

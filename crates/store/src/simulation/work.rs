@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::task::spawn_local;
 use tokio::time::{sleep, sleep_until};
 use xps_base::clock::Instant;
-use xps_base::random;
+use xps_base::{random, simulation};
 
 use super::disk::Disk;
 use crate::backend::{Asked, Backend, Work};
@@ -106,9 +106,7 @@ impl Thread {
     async fn sync(&mut self) {
         let asked = self.disk.asked();
         if asked > 0 {
-            let chance = random::number() % SYNC.len() as u64;
-            let takes = usize::try_from(chance).ok().and_then(|at| SYNC.get(at));
-            sleep(Duration::from_millis(takes.copied().unwrap_or(1))).await;
+            simulation::wait_for_one_of(&SYNC).await;
             self.disk.synced(asked);
         }
         let answers =
