@@ -128,29 +128,28 @@ left join xps_owner o on o.owner = w.owner
 left join xps_note n on n.owner = w.owner";
 
 /// What is under names, or else in their namespaces. Once that comes to so many bytes, the rest of the queries is found
-/// without texts: whoever asks comes back for them. (The sum before a query's own is told as a difference, as a server
-/// adds up anew for each row what leaves some out.)
+/// without texts, but never the first: whoever asks comes back for them. (`offset 0` and `case` make the server look into a
+/// namespace only where there is nothing under the name.)
 const FIND: &str = "
-with asked as (
-  select * from unnest($1::int4[], $2::int4[], $3::text[], $4::bytea[], $5::bytea[], $6::bool[])
-    as asked (query, at, owner, namespace_key, name_key, or_all)
-), named as (
-  select a.query, a.at, true as is_named, e.name, e.elements, e.text
-  from asked a join xps_element e
-    on e.owner = a.owner and e.namespace_key = a.namespace_key and e.name_key = a.name_key
-), found as (
-  select * from named
-  union all
-  select a.query, a.at, false, e.name, e.elements, e.text
-  from asked a join xps_element e on e.owner = a.owner and e.namespace_key = a.namespace_key
-  where case when a.at in (select named.at from named) then false else a.or_all end
+with found as (
+  select a.query, a.at, n.owner is not null as is_named, coalesce(n.name, other.name) as name,
+    coalesce(n.elements, other.elements) as elements, coalesce(n.text, other.text) as text
+  from unnest($1::int4[], $2::int4[], $3::text[], $4::bytea[], $5::bytea[], $6::bool[])
+    as a (query, at, owner, namespace_key, name_key, or_all)
+  left join xps_element n
+    on n.owner = a.owner and n.namespace_key = a.namespace_key and n.name_key = a.name_key
+  left join lateral (
+    select e.name, e.elements, e.text from xps_element e
+    where case when n.owner is null then a.or_all else false end
+      and e.owner = a.owner and e.namespace_key = a.namespace_key
+    offset 0
+  ) as other on true
 ), measured as (
-  select found.*, sum(octet_length(text)) over (order by query)
-    - sum(octet_length(text)) over (partition by query) as before
-  from found
+  select found.*, sum(octet_length(text)) over (order by query rows unbounded preceding) - octet_length(text) as before
+  from found where text is not null
 )
-select query, at, is_named, case when before < $7::int8 then name end, elements,
-  case when before < $7::int8 then text end
+select query, at, is_named, case when query = 0 or before < $7::int8 then name end, elements,
+  case when query = 0 or before < $7::int8 then text end
 from measured";
 
 /// Proof that what was read before it, over the same connection, is what the database promises to keep, and that the
