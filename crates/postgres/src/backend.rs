@@ -105,6 +105,12 @@ impl Backend for Postgres {
         }
     }
 
+    fn find_later(&self, asked: Vec<Asked>, found: Told<Vec<Result<Vec<Elements>, ReadError>>>) {
+        self.send(Message::Ask(Box::new(move |state| {
+            Box::pin(async move { found.tell(reader::find(&state, &asked).await) })
+        })));
+    }
+
     fn read(
         &self,
         owner: &Owner,

@@ -61,6 +61,11 @@ pub trait Backend: Debug + Send + Sync {
     /// Each sees every set that anybody was told of before it was asked, and each set wholly or not at all.
     fn find(&self, asked: &[Asked]) -> Vec<Result<Vec<Elements>, ReadError>>;
 
+    /// The same for a backend that is not quick, and so has threads of its own: `found` is told there. Never blocks.
+    fn find_later(&self, asked: Vec<Asked>, found: Told<Vec<Result<Vec<Elements>, ReadError>>>) {
+        found.tell(self.find(&asked));
+    }
+
     /// See [`Store::read`](super::Store::read).
     fn read(
         &self,

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::engine::Engine;
-use super::error::{CompactError, Displaced, EngineError, SetError};
+use super::error::{CompactError, Displaced, EngineError, ReadError, SetError};
+use super::storage::Elements;
 use xps_base::panics;
 
 type Callback = Box<dyn FnOnce() + Send>;
@@ -160,6 +161,12 @@ impl Failure for Result<(), SetError> {
 impl<T> Failure for Result<T, CompactError> {
     fn failed() -> Self {
         Err(CompactError::Failed)
+    }
+}
+
+impl Failure for Vec<Result<Vec<Elements>, ReadError>> {
+    fn failed() -> Self {
+        vec![Err(ReadError::Failed)]
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::{Asked, ChangeSet, NamespaceUsage, Owner, ReadError, SetError, Store, Totals};
-use reader::Reader;
+use reader::{By, Reader};
 use xps_base::clock::Instant;
 use xps_base::threads::Workers;
 
@@ -41,9 +41,6 @@ struct Threads {
     counter: Workers,
 }
 
-/// How many batches are asked of such a store at once: while one is answered, the next is on its way.
-const LANES: usize = 2;
-
 /// How many threads wait for a store that is not quick, each for one thing that is read aside.
 const ASIDE: usize = 4;
 
@@ -59,15 +56,18 @@ impl Storage {
             aside: Workers::start("reader", aside)?,
             counter: Workers::start("reader", 1)?,
         };
-        let lanes = if store.is_quick() { 1 } else { LANES };
-        let reader = Reader::new(store.clone(), lanes, Some(Workers::start("reader", lanes)?));
+        let by = match store.is_quick() {
+            true => By::Thread(Workers::start("reader", 1)?),
+            false => By::Store,
+        };
+        let reader = Reader::new(store.clone(), by);
         Ok(Self::with(store, reader, Some(threads)))
     }
 
     /// This store without threads: whoever reads does it, at once. So a run can be repeated.
     #[must_use]
     pub fn by_caller(store: Store) -> Self {
-        let reader = Reader::new(store.clone(), 1, None);
+        let reader = Reader::new(store.clone(), By::Caller);
         Self::with(store, reader, None)
     }
 

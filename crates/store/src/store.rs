@@ -126,6 +126,15 @@ impl Store {
         self.0.find(asked)
     }
 
+    /// The same where the store is not quick: `found` is told, on a thread of the store's. Never blocks.
+    pub(crate) fn find_later(
+        &self,
+        asked: Vec<Asked>,
+        found: Told<Vec<Result<Vec<Elements>, ReadError>>>,
+    ) {
+        self.0.find_later(asked, found);
+    }
+
     /// Appends what is stored under (`namespace`, `name`) to `out`; without a name, everything in
     /// the namespace, ordered by name. Returns how many elements that are.
     ///

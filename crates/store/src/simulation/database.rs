@@ -127,6 +127,13 @@ impl Database {
             .clone()
     }
 
+    fn find(&self, asked: &[Asked]) -> Vec<Result<Vec<Elements>, ReadError>> {
+        match self.near() {
+            Ok(near) => near.find(asked),
+            Err(error) => asked.iter().map(|_| Err(error)).collect(),
+        }
+    }
+
     fn near(&self) -> Result<&Local, ReadError> {
         match self.is_away() {
             true => Err(ReadError::Unreachable),
@@ -151,10 +158,15 @@ impl Backend for Reached {
     }
 
     fn find(&self, asked: &[Asked]) -> Vec<Result<Vec<Elements>, ReadError>> {
-        match self.database.near() {
-            Ok(near) => near.find(asked),
-            Err(error) => asked.iter().map(|_| Err(error)).collect(),
-        }
+        self.database.find(asked)
+    }
+
+    fn find_later(&self, asked: Vec<Asked>, found: Told<Vec<Result<Vec<Elements>, ReadError>>>) {
+        let database = self.database.clone();
+        drop(spawn_local(async move {
+            way().await;
+            found.tell(database.find(&asked));
+        }));
     }
 
     fn read(

@@ -1,4 +1,4 @@
-//! The threads that read for requests: what they are asked, and what is held of what they have found.
+//! What reads for requests: what it is asked, and what is held of what it has found.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashSet, VecDeque};
@@ -11,7 +11,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::spawn_local;
 
 use super::query::{Elements, Query};
-use crate::{Asked, Owner, ReadError, Store};
+use crate::{Asked, Owner, ReadError, Store, Told};
 use xps_base::clock::Instant;
 use xps_base::panics;
 use xps_base::threads::Workers;
@@ -21,6 +21,9 @@ pub(super) const MAX_HELD: usize = 1024 * 1024;
 
 /// How many queries the store is asked at once at most. It may read fewer.
 const BATCH: usize = 256;
+
+/// How many batches are asked at once of a store that is not quick: while one is answered, the next is on its way.
+const LANES: usize = 2;
 
 /// The memory of what was read, while it counts for [`Storage::get`](super::Storage::get). It does until
 /// this is dropped.
@@ -38,16 +41,24 @@ struct AllHeld {
 
 pub struct Reader {
     store: Store,
-    /// As a read may have to wait for the disk; without them, whoever asks reads.
-    threads: Option<Workers>,
-    /// How many batches are read at once at most, and how many are.
-    lanes: usize,
+    by: By,
+    /// How many batches are being read.
     busy: Cell<usize>,
     /// What is to be read next.
     waiting: RefCell<VecDeque<Box<dyn Waiting>>>,
     /// For whom something is being read, where that may be in several lanes.
     owners: RefCell<HashSet<Owner>>,
     held: Arc<AllHeld>,
+}
+
+/// Who reads.
+pub enum By {
+    /// Whoever asks, at once.
+    Caller,
+    /// A thread, as reading may have to wait for the disk.
+    Thread(Workers),
+    /// The store, which has threads for it.
+    Store,
 }
 
 /// Something that was asked for.
@@ -76,12 +87,11 @@ struct Question<T, F> {
 }
 
 impl Reader {
-    /// So many threads that read from this store, each a batch, or whoever asks.
-    pub fn new(store: Store, lanes: usize, threads: Option<Workers>) -> Rc<Self> {
+    /// What is asked for is read from this store.
+    pub fn new(store: Store, by: By) -> Rc<Self> {
         Rc::new(Self {
             store,
-            threads,
-            lanes,
+            by,
             busy: Cell::new(0),
             waiting: RefCell::default(),
             owners: RefCell::default(),
@@ -111,13 +121,14 @@ impl Reader {
             made: None,
             tell,
         });
-        if self.threads.is_none() || (at_once && self.store.is_quick()) {
+        let is_here = matches!(self.by, By::Caller);
+        if is_here || (at_once && self.store.is_quick()) {
             let found = find(&self.store, &[question.asked()]).pop();
             let bytes = question.make(found.flatten());
             question.tell(self.hold(bytes));
         } else {
             self.waiting.borrow_mut().push_back(question);
-            if self.busy.get() < self.lanes {
+            if self.busy.get() < self.lanes() {
                 self.busy.set(self.busy.get() + 1);
                 drop(spawn_local(Rc::clone(self).read_all()));
             }
@@ -128,10 +139,18 @@ impl Reader {
         }
     }
 
+    /// How many batches are read at once at most.
+    fn lanes(&self) -> usize {
+        match self.by {
+            By::Store => LANES,
+            By::Caller | By::Thread(_) => 1,
+        }
+    }
+
     /// Reads what is asked for, as long as there is something that may be read: in batches, as a change of threads takes
     /// longer than most reads.
     async fn read_all(self: Rc<Self>) {
-        while let Some(threads) = &self.threads {
+        loop {
             while self.held.bytes.load(Relaxed) >= MAX_HELD {
                 self.held.less.notified().await;
             }
@@ -139,8 +158,7 @@ impl Reader {
             if batch.is_empty() {
                 break;
             }
-            let store = self.store.clone();
-            let (batch, found) = threads.run(move || read(&store, batch)).await;
+            let (batch, found) = self.read_batch(batch).await;
             let batch = self.put_back(batch, found.len());
             for (it, bytes) in batch.into_iter().zip(found) {
                 it.tell(self.hold(bytes));
@@ -149,11 +167,41 @@ impl Reader {
         self.busy.set(self.busy.get() - 1);
     }
 
+    /// Reads the first of these, at least one; how many bytes were found for each.
+    async fn read_batch(
+        &self,
+        mut batch: Vec<Box<dyn Waiting>>,
+    ) -> (Vec<Box<dyn Waiting>>, Vec<usize>) {
+        let asked: Vec<Asked> = batch.iter().map(|it| it.asked()).collect();
+        let make = move |found: Vec<Found>| {
+            let made = batch.iter_mut().zip(found);
+            let bytes: Vec<usize> = made.map(|(it, found)| it.make(found)).collect();
+            (batch, bytes)
+        };
+        match &self.by {
+            By::Caller => make(find(&self.store, &asked)),
+            By::Thread(thread) => {
+                let store = self.store.clone();
+                thread.run(move || make(find(&store, &asked))).await
+            }
+            By::Store => {
+                let (tell, told) = oneshot::channel();
+                let told_there = Told::new(move |found: Vec<_>| {
+                    // This reader may be gone.
+                    let _ = tell.send(make(found.into_iter().map(Some).collect()));
+                });
+                self.store.find_later(asked, told_there);
+                // It is told in any case.
+                told.await.unwrap_or_default()
+            }
+        }
+    }
+
     /// The next that may be read: nothing of those for whom another lane is reading, so that order stays.
     fn take(&self) -> Vec<Box<dyn Waiting>> {
         let mut waiting = self.waiting.borrow_mut();
         let most = waiting.len().min(BATCH);
-        if self.lanes == 1 {
+        if self.lanes() == 1 {
             return waiting.drain(..most).collect();
         }
         let mut owners = self.owners.borrow_mut();
@@ -169,7 +217,7 @@ impl Reader {
     /// So many of these were read, and are returned; the others are the next.
     fn put_back(&self, mut batch: Vec<Box<dyn Waiting>>, read: usize) -> Vec<Box<dyn Waiting>> {
         let mut owners = self.owners.borrow_mut();
-        if self.lanes > 1 {
+        if self.lanes() > 1 {
             for it in &batch {
                 owners.remove(it.owner());
             }
@@ -187,15 +235,6 @@ impl Reader {
             all: Some(Arc::clone(&self.held)),
         }
     }
-}
-
-/// Reads the first of these, at least one; how many bytes were found for each.
-fn read(store: &Store, mut batch: Vec<Box<dyn Waiting>>) -> (Vec<Box<dyn Waiting>>, Vec<usize>) {
-    let asked: Vec<Asked> = batch.iter().map(|it| it.asked()).collect();
-    let found = find(store, &asked);
-    let made = batch.iter_mut().zip(found);
-    let bytes = made.map(|(it, found)| it.make(found)).collect();
-    (batch, bytes)
 }
 
 /// What is found for the first of these, at least one.

@@ -10,6 +10,7 @@ use crate::{
     Amount, Asked, Backend, CompactError, Compacted, Done, Elements, NamespaceUsage, Observer,
     Owner, OwnerData, ReadError, SetError, Told, Totals, Work,
 };
+use xps_base::threads;
 
 /// A store in memory that is like a database server: reading it takes long, others may write to it, and it can be out
 /// of reach.
@@ -80,6 +81,12 @@ impl Backend for Distant {
             Ok(near) => near.find(asked),
             Err(error) => asked.iter().map(|_| Err(error)).collect(),
         }
+    }
+
+    fn find_later(&self, asked: Vec<Asked>, found: Told<Vec<Result<Vec<Elements>, ReadError>>>) {
+        let answers = self.find(&asked);
+        // It is told, too, where there is no thread.
+        drop(threads::start("reader", move || found.tell(answers)));
     }
 
     fn read(
