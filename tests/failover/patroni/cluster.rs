@@ -63,7 +63,7 @@ impl Cluster {
     #[track_caller]
     pub fn wait_until_whole(&self) -> Roles {
         let begun = Instant::now();
-        let (stuck, deadline) = (begun + PATIENCE / 3, begun + PATIENCE);
+        let (stuck, mut deadline) = (begun + PATIENCE / 3, begun + PATIENCE);
         let mut is_anew = false;
         loop {
             if let Some(roles) = self.roles() {
@@ -72,6 +72,7 @@ impl Cluster {
             if !is_anew && Instant::now() > stuck {
                 is_anew = true;
                 self.make_standbys_anew();
+                deadline = Instant::now() + PATIENCE;
             }
             let logs = || self.nodes.each_ref().map(Node::log).join("\n\n");
             assert!(Instant::now() < deadline, "never whole:\n{}", logs());

@@ -180,6 +180,7 @@ postgresql:
   bin_dir: {programs}
   pgpass: {folder}/pgpass
   authentication: {{ superuser: {{ username: postgres }}, replication: {{ username: replicator }} }}
+  basebackup: [{{ checkpoint: fast }}]
   parameters: {{ unix_socket_directories: "{folder}", synchronous_commit: "on" }}
 "#,
             rest = self.rest,
