@@ -8,6 +8,7 @@
 pub mod sound;
 pub mod wire;
 
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use crate::archive::Document;
@@ -20,9 +21,8 @@ use crate::store::{
 };
 use sound::Sound;
 
-/// How many owners make a page at most; and of those of a database, which knows how much each has.
+/// How many owners make a page at most.
 const PAGE: usize = 500;
-const PAGE_OF_A_DATABASE: usize = 10_000;
 
 /// How often an owner is read again because something has come between.
 const TRIES: usize = 100;
@@ -51,7 +51,25 @@ pub trait Owners {
     /// When the store cannot be read.
     fn page(&self, after: Option<&Owner>) -> Result<Vec<(Owner, Amount)>, OwnersError>;
 
-    /// The same with all that they have.
+    /// Every owner, one after another, in any order.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read; then it was some.
+    fn for_each(&self, work: &mut dyn FnMut(Owner, Amount)) -> Result<(), OwnersError> {
+        let mut last = None;
+        loop {
+            let page = self.page(last.as_ref())?;
+            let Some((owner, _)) = page.last() else {
+                return Ok(());
+            };
+            last = Some(owner.clone());
+            page.into_iter()
+                .for_each(|(owner, amount)| work(owner, amount));
+        }
+    }
+
+    /// The owners of a page with all that they have.
     ///
     /// # Errors
     ///
@@ -200,11 +218,16 @@ impl LocalStore {
 
 impl Owners for LocalStore {
     fn page(&self, after: Option<&Owner>) -> Result<Vec<(Owner, Amount)>, OwnersError> {
-        let most = match self.store.is_shared() {
-            true => PAGE_OF_A_DATABASE,
-            false => PAGE,
+        self.store.owners_with_amounts(after, PAGE).map_err(broken)
+    }
+
+    fn for_each(&self, work: &mut dyn FnMut(Owner, Amount)) -> Result<(), OwnersError> {
+        let each = &mut |some: Vec<(Owner, Amount)>| {
+            some.into_iter()
+                .for_each(|(owner, amount)| work(owner, amount));
+            ControlFlow::Continue(())
         };
-        self.store.owners_with_amounts(after, most).map_err(broken)
+        self.store.amounts(each).map_err(broken)
     }
 
     fn documents(&self, after: Option<&Owner>) -> Result<Vec<Document>, OwnersError> {
@@ -280,24 +303,6 @@ impl Owners for LocalStore {
 
 fn broken(error: impl std::fmt::Display) -> OwnersError {
     OwnersError::Broken(error.to_string())
-}
-
-/// Every owner, one after another.
-pub fn for_each(
-    owners: &dyn Owners,
-    mut work: impl FnMut(Owner, Amount) -> Result<(), OwnersError>,
-) -> Result<(), OwnersError> {
-    let mut last = None;
-    loop {
-        let page = owners.page(last.as_ref())?;
-        let Some((owner, _)) = page.last() else {
-            return Ok(());
-        };
-        last = Some(owner.clone());
-        for (owner, amount) in page {
-            work(owner, amount)?;
-        }
-    }
 }
 
 /// Every owner with all that they have, one after another; each as of one moment, which is not

@@ -8,7 +8,6 @@ use crate::address::{self, Sender};
 use crate::config::Config;
 use crate::exit;
 use crate::logs;
-use crate::owners::for_each;
 use crate::store::{Amount, Owner};
 
 /// Whose data it is about.
@@ -104,14 +103,14 @@ pub fn domain(domain: &str) -> Result<String, u8> {
 /// With the exit code, when the store cannot be read; why is printed.
 pub fn of_domain(data: &Data, domain: &str) -> Result<Removal, u8> {
     let mut removal = Removal::default();
-    let known = for_each(&**data, |owner, amount| {
+    let known = data.for_each(&mut |owner, amount| {
         let of_it = owner.as_str().rsplit_once('@').map(|(_, domain)| domain) == Some(domain);
         if of_it {
             removal.add(owner, amount);
         }
-        Ok(())
     });
     known.map_err(|trouble| told(&trouble))?;
+    removal.sort();
     Ok(removal)
 }
 

@@ -21,6 +21,11 @@ impl Removal {
         self.0.push((owner, amount));
     }
 
+    /// Puts them in the order of their names.
+    pub fn sort(&mut self) {
+        self.0.sort_by(|(one, _), (other, _)| one.cmp(other));
+    }
+
     /// Those of them that are not among these accounts.
     pub fn without(mut self, accounts: &HashSet<String>) -> Self {
         self.0

@@ -8,7 +8,6 @@ use std::process::ExitCode;
 
 use super::{data, format};
 use crate::config::Config;
-use crate::owners::for_each;
 use crate::store::{Amount, Owner, Store};
 
 /// How many of the largest owners are named.
@@ -28,10 +27,7 @@ pub fn run(config: &Config) -> ExitCode {
 fn count(config: &Config) -> Result<String, u8> {
     let data = data::open(config)?;
     let mut stored = Stored::default();
-    let counted = for_each(&*data, |owner, amount| {
-        stored.add(owner, amount);
-        Ok(())
-    });
+    let counted = data.for_each(&mut |owner, amount| stored.add(owner, amount));
     counted.map_err(|trouble| data::told(&trouble))?;
     let mut text = stored.told();
     // What a database server takes on its disk is not seen from here.
@@ -44,7 +40,7 @@ fn count(config: &Config) -> Result<String, u8> {
 #[derive(Default)]
 struct Stored {
     domains: BTreeMap<String, (u64, Amount)>,
-    /// The largest first.
+    /// The largest first, and of those that are as large the first by name.
     largest: Vec<(Owner, Amount)>,
 }
 
@@ -58,8 +54,8 @@ impl Stored {
         *owners += 1;
         all.bytes += amount.bytes;
         all.elements += amount.elements;
-        let larger = |(_, other): &(Owner, Amount)| other.bytes >= amount.bytes;
-        let place = self.largest.partition_point(larger);
+        let comes_before = |(it, its): &(Owner, Amount)| (amount.bytes, it) < (its.bytes, &owner);
+        let place = self.largest.partition_point(comes_before);
         self.largest.insert(place, (owner, amount));
         self.largest.truncate(LARGEST);
     }

@@ -12,7 +12,7 @@ use xmpp_private_storage::config::Config;
 use xmpp_private_storage::exit;
 use xmpp_private_storage::owners::sound::Sound;
 use xmpp_private_storage::owners::wire::RemoteStore;
-use xmpp_private_storage::owners::{LocalStore, Owners, for_each, for_each_document};
+use xmpp_private_storage::owners::{LocalStore, Owners, for_each_document};
 use xmpp_private_storage::store::{Entry, Existing, Owner, OwnerData, Value};
 
 use super::{data, open, place, post, put_past_everything, refused, send};
@@ -112,10 +112,7 @@ fn exercise(owners: &dyn Owners) -> Vec<String> {
         owners.put(sound, Existing::Replace).expect("stored");
     }
     let mut all = Vec::new();
-    let each = for_each(owners, |owner, amount| {
-        all.push((owner, amount));
-        Ok(())
-    });
+    let each = owners.for_each(&mut |owner, amount| all.push((owner, amount)));
     told("each", &each);
     assert_eq!(all.len(), MANY + ODD.len() + ODDER.len() + 1 - 6);
     let each: Result<(), xmpp_private_storage::owners::OwnersError> =

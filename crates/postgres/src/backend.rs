@@ -1,13 +1,14 @@
 //! The store's door: what anybody asks goes to the thread of the database.
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedSender, channel, unbounded_channel};
 
 use super::error::OpenError;
 use super::reader;
@@ -22,6 +23,9 @@ use xps_store::{
     Amount, Asked, Backend, CompactError, Compacted, Done, Elements, NamespaceUsage, Observer,
     Owner, OwnerData, ReadError, Store, Told, Totals, Work,
 };
+
+/// How many pieces of what is read may wait for whoever takes them.
+const STREAMED: usize = 4;
 
 struct Postgres {
     shared: Arc<Shared>,
@@ -141,6 +145,27 @@ impl Backend for Postgres {
         self.ask(move |state, asked| async move {
             whole::owners(&state, after.as_ref(), most, asked).await
         })
+    }
+
+    fn amounts(
+        &self,
+        each: &mut dyn FnMut(Vec<(Owner, Amount)>) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        let asked = Instant::now();
+        let (tell, mut told) = channel(STREAMED);
+        self.send(Message::Ask(Box::new(move |state| {
+            Box::pin(async move {
+                let ended = whole::amounts(&state, &tell, asked).await;
+                // None are the end. They may be gone.
+                let _ = tell.send(ended.map(|()| Vec::new())).await;
+            })
+        })));
+        loop {
+            let some = told.blocking_recv().unwrap_or(Err(ReadError::Failed))?;
+            if some.is_empty() || each(some).is_break() {
+                return Ok(());
+            }
+        }
     }
 
     fn owner_data(&self, owner: &Owner) -> Result<OwnerData, ReadError> {

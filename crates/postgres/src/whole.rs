@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::join3;
+use tokio::sync::mpsc::Sender;
 use tokio::time::timeout_at;
 use tokio_postgres::types::{FromSqlOwned, ToSql};
 use tokio_postgres::{Row, Statement};
@@ -90,11 +91,45 @@ pub(crate) async fn owners(
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     let parameters: [&(dyn ToSql + Sync); 2] = [&after, &most];
     let rows = rows(state, asked, |it| &it.owners, &parameters).await?;
-    let owners = rows.iter().map(|row| {
-        let owner = Owner::new(&column::<String>(row, 0)?).ok_or(ReadError::Damaged)?;
-        Ok((owner, amount_in(row, 1)?))
-    });
-    owners.collect()
+    rows.iter().map(owner_with_amount).collect()
+}
+
+/// Everybody who has something, in any order and as of one moment, as long as somebody wants more.
+pub(crate) async fn amounts(
+    state: &Rc<State>,
+    tell: &Sender<Result<Vec<(Owner, Amount)>, ReadError>>,
+    asked: Instant,
+) -> Result<(), ReadError> {
+    let deadline = state.deadline(asked);
+    let mut has_told = false;
+    loop {
+        let ready = state.ready(&state.aside, deadline).await;
+        let ready = ready.ok_or(ReadError::Unreachable)?;
+        let take = async |rows: Vec<Row>| {
+            has_told = true;
+            let some = rows.iter().map(owner_with_amount).collect();
+            tell.send(some).await.is_ok()
+        };
+        let streaming = ready
+            .wire
+            .stream(&ready.statements.amounts, state.settings.hold, take);
+        let read = match streaming.await {
+            Ok(()) => state.prove(&ready).await,
+            trouble => trouble,
+        };
+        let Err(trouble) = read else { return Ok(()) };
+        if state.trouble(&ready, &trouble).await.is_some() {
+            return Err(refusal(&trouble));
+        }
+        if has_told {
+            return Err(ReadError::Unreachable);
+        }
+    }
+}
+
+fn owner_with_amount(row: &Row) -> Result<(Owner, Amount), ReadError> {
+    let owner = row.try_get(0).ok().and_then(Owner::new);
+    Ok((owner.ok_or(ReadError::Damaged)?, amount_in(row, 1)?))
 }
 
 pub(crate) async fn owner_data(

@@ -2,11 +2,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_local};
+use tokio::time::timeout;
 use tokio_postgres::error::DbError;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, Connection, Row, Statement};
@@ -17,6 +20,9 @@ use super::tls::Encrypted;
 use xps_base::clock::Instant;
 
 pub(crate) type Parameters<'a> = [&'a (dyn ToSql + Sync)];
+
+/// How many rows are handed on at once at most.
+const STREAMED: usize = 1024;
 
 /// When a server was heard of last, as its connections report it.
 pub(crate) type Heard = Rc<Cell<Option<Instant>>>;
@@ -96,6 +102,28 @@ impl Wire {
         Ok(self
             .answer(self.client.query(statement, parameters))
             .await?)
+    }
+
+    /// The same for a statement without parameters whose rows may be too many to be held: some at a time are handed on, as
+    /// long as more are wanted. Waits for some so long at most.
+    pub(crate) async fn stream(
+        &self,
+        statement: &Statement,
+        patience: Duration,
+        mut take: impl AsyncFnMut(Vec<Row>) -> bool,
+    ) -> Result<(), Trouble> {
+        let _awaited = Awaited::of(self);
+        let late = |_| Trouble::Lost("it took too long".to_owned());
+        let none: [i32; 0] = [];
+        let begun = timeout(patience, self.client.query_raw(statement, none)).await;
+        let mut rows = pin!(begun.map_err(late)??.ready_chunks(STREAMED));
+        while let Some(some) = timeout(patience, rows.next()).await.map_err(late)? {
+            self.heard.borrow().set(Some(Instant::now()));
+            if !take(some.into_iter().collect::<Result<_, _>>()?).await {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// The same for a statement that was not prepared.

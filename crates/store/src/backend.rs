@@ -3,6 +3,7 @@
 //! Everything above works with a [`Store`](super::Store) and does not know which.
 
 use std::fmt::Debug;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,9 @@ use super::storage::{Elements, Query};
 use super::totals::Totals;
 use super::whole::{Amount, NamespaceUsage, OwnerData};
 use xps_base::clock::Instant;
+
+/// How many owners are listed at once where nobody says.
+const PAGE: usize = 500;
 
 /// What is to be changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +94,24 @@ pub trait Backend: Debug + Send + Sync {
     fn addresses(&self, after: Option<&Owner>, most: usize) -> Result<Vec<Owner>, ReadError> {
         let owners = self.owners(after, most)?;
         Ok(owners.into_iter().map(|(owner, _)| owner).collect())
+    }
+
+    /// See [`Store::amounts`](super::Store::amounts).
+    fn amounts(
+        &self,
+        each: &mut dyn FnMut(Vec<(Owner, Amount)>) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        let mut last = None;
+        loop {
+            let page = self.owners(last.as_ref(), PAGE)?;
+            let Some((owner, _)) = page.last() else {
+                return Ok(());
+            };
+            last = Some(owner.clone());
+            if each(page).is_break() {
+                return Ok(());
+            }
+        }
     }
 
     fn owner_data(&self, owner: &Owner) -> Result<OwnerData, ReadError>;

@@ -1,6 +1,7 @@
 //! A store, whatever it is over.
 
 use std::io;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -172,6 +173,19 @@ impl Store {
         most: usize,
     ) -> Result<Vec<(Owner, Amount)>, ReadError> {
         self.0.owners(after, most)
+    }
+
+    /// Everybody who has something, and how much: some at a time, in any order, as long as `each` wants more. Who comes or goes
+    /// meanwhile may be missing, or be there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::owners`], and then some may have been told.
+    pub fn amounts(
+        &self,
+        each: &mut dyn FnMut(Vec<(Owner, Amount)>) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        self.0.amounts(each)
     }
 
     /// All that an owner has, as of one moment.
