@@ -18,6 +18,12 @@ use super::{Settings, StreamError};
 /// How long one address may take to accept.
 const CONNECT: Duration = Duration::from_secs(10);
 
+/// After so many milliseconds without a sign that the other machine has what was sent to it, the system gives the
+/// connection up. By itself it takes a quarter of an hour, and pings tell it sooner only if the server has answered one
+/// before.
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED: u32 = 120_000;
+
 /// How long the server may take for the TLS handshake.
 const ENCRYPT: Duration = Duration::from_secs(30);
 
@@ -186,6 +192,8 @@ async fn connect_tcp(
             Ok(Ok(socket)) => {
                 // Replies are gathered into large writes already; waiting for more costs time.
                 let _ = socket.set_nodelay(true);
+                #[cfg(target_os = "linux")]
+                let _ = rustix::net::sockopt::set_tcp_user_timeout(&socket, UNACKNOWLEDGED);
                 return Ok((socket, address));
             }
             Ok(Err(tokio_xmpp::Error::Io(error))) => problem = error.to_string(),
@@ -212,5 +220,28 @@ async fn encrypt(
             let step = "complete the TLS handshake";
             Err(ConnectError::Silent(server, step, ENCRYPT.as_secs()))
         }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use rustix::net::sockopt::tcp_user_timeout;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// The machine of the server went away before it had answered a ping, and nobody noticed for a quarter of an hour.
+    #[tokio::test]
+    async fn a_machine_that_is_gone_is_noticed_though_no_ping_was_ever_answered() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = Endpoint::Tcp {
+            host: "127.0.0.1".to_owned(),
+            port,
+        };
+        let mut reached = |_| {};
+        let connecting = connect_tcp(&server, "127.0.0.1", port, &mut reached);
+        let (socket, _) = connecting.await.unwrap();
+        assert_eq!(tcp_user_timeout(&socket).unwrap(), UNACKNOWLEDGED);
     }
 }
