@@ -28,6 +28,8 @@ pub enum Who {
     Echo,
     /// Searches strings, does one append and one sync a set.
     Floor,
+    /// The same with sled, and one sync for all sets of a read.
+    SledFloor,
     /// slixmpp and sqlite3.
     Slixmpp,
     /// xmpp.js and better-sqlite3.
@@ -38,12 +40,13 @@ pub enum Who {
 
 impl Who {
     /// All, in the order of the tables.
-    pub const ALL: [Who; 8] = [
+    pub const ALL: [Who; 9] = [
         Who::Us,
         Who::Postgres,
         Who::Before,
         Who::Echo,
         Who::Floor,
+        Who::SledFloor,
         Who::Slixmpp,
         Who::XmppJs,
         Who::Nothing,
@@ -57,6 +60,7 @@ impl Who {
             Who::Before => "before",
             Who::Echo => "echo",
             Who::Floor => "floor",
+            Who::SledFloor => "sled-floor",
             Who::Slixmpp => "slixmpp",
             Who::XmppJs => "xmpp.js",
             Who::Nothing => "(nothing)",
@@ -84,12 +88,11 @@ impl Who {
                 command.arg(env::var_os("BENCH_XMPPJS")?);
                 Some(command)
             }
-            Who::Floor | Who::Nothing => {
+            Who::Floor | Who::SledFloor | Who::Nothing => {
                 let mut command = Command::new(env::current_exe().ok()?);
-                command.arg(if self == Who::Floor {
-                    "floor"
-                } else {
-                    "nothing"
+                command.arg(match self {
+                    Who::Nothing => "nothing",
+                    which => which.name(),
                 });
                 Some(command)
             }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -42,6 +43,16 @@ pub fn sled(group: usize, bytes: usize, slice: Duration) -> io::Result<f64> {
     })
 }
 
+/// As our store has it.
+pub fn open_sled(folder: &Path) -> sled::Result<sled::Db> {
+    sled::Config::new()
+        .path(folder.join("data"))
+        .cache_capacity(64 * 1024 * 1024)
+        .flush_every_ms(Some(500))
+        .segment_size(8 * 1024 * 1024)
+        .open()
+}
+
 /// `sled GROUP BYTES MILLISECONDS`
 pub fn sled_alone(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
     let [group, bytes, milliseconds] = arguments else {
@@ -51,12 +62,7 @@ pub fn sled_alone(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>
     let slice = Duration::from_millis(milliseconds.parse()?);
     durable::make_syncs_real()?;
     let folder = contender::folder()?;
-    let database = sled::Config::new()
-        .path(folder.path().join("data"))
-        .cache_capacity(64 * 1024 * 1024)
-        .flush_every_ms(Some(500))
-        .segment_size(8 * 1024 * 1024)
-        .open()?;
+    let database = open_sled(folder.path())?;
     let mut value = element("bench", bytes).into_bytes();
     let mut number: u64 = 0;
     let mut put = |user: usize| {

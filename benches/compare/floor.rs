@@ -1,7 +1,8 @@
-//! The floor: a component that only searches strings, and does one append and one sync a set.
-//! And nothing: one that answers without looking.
+//! The floors: components that only search strings. One does an append and a sync for each set, another has sled, inserts all
+//! the sets of a read and syncs once for them. And nothing: one that answers without looking.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -9,11 +10,22 @@ use std::path::Path;
 
 use memchr::memmem::{find, rfind};
 use sha1::{Digest, Sha1};
+use xmpp_private_storage::store::durable;
 
-/// `floor ADDRESS JID SECRET FOLDER`, and the same for `nothing`.
-pub fn run(arguments: &[String], stores: bool) -> io::Result<()> {
+use super::disk;
+
+/// What a floor does for a set.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Floor {
+    Append,
+    Sled,
+    Nothing,
+}
+
+/// `floor ADDRESS JID SECRET FOLDER`, and the same for the others.
+pub fn run(arguments: &[String], floor: Floor) -> Result<(), Box<dyn Error>> {
     let [address, jid, secret, folder] = arguments else {
-        return Err(io::Error::other("ADDRESS JID SECRET FOLDER"));
+        return Err("ADDRESS JID SECRET FOLDER".into());
     };
     let mut socket = TcpStream::connect(address)?;
     socket.set_nodelay(true)?;
@@ -33,18 +45,15 @@ pub fn run(arguments: &[String], stores: bool) -> io::Result<()> {
     socket.write_all(format!("<handshake>{digest}</handshake>").as_bytes())?;
     input.until(&mut socket, b"<handshake", b">")?;
 
-    let mut store = match stores {
-        true => Some(Store {
-            file: File::create(Path::new(folder).join("log"))?,
-            values: HashMap::new(),
-        }),
-        false => None,
-    };
+    let mut store = Store::open(floor, Path::new(folder))?;
     let mut out = Vec::new();
     loop {
         // The first requests may have come with the handshake.
         while let Some(stanza) = input.stanza() {
             answer(stanza, store.as_mut(), &mut out)?;
+        }
+        if let Some(store) = &mut store {
+            store.sync()?;
         }
         socket.write_all(&out)?;
         out.clear();
@@ -53,8 +62,52 @@ pub fn run(arguments: &[String], stores: bool) -> io::Result<()> {
 }
 
 struct Store {
-    file: File,
+    log: Log,
     values: HashMap<Vec<u8>, Vec<u8>>,
+}
+
+enum Log {
+    File(File),
+    /// With whether anything is to be synced.
+    Sled(sled::Db, bool),
+}
+
+impl Store {
+    fn open(floor: Floor, folder: &Path) -> Result<Option<Self>, Box<dyn Error>> {
+        let log = match floor {
+            Floor::Append => Log::File(File::create(folder.join("log"))?),
+            Floor::Sled => {
+                durable::make_syncs_real()?;
+                Log::Sled(disk::open_sled(folder)?, false)
+            }
+            Floor::Nothing => return Ok(None),
+        };
+        let values = HashMap::new();
+        Ok(Some(Self { log, values }))
+    }
+
+    fn put(&mut self, key: Vec<u8>, value: &[u8]) -> io::Result<()> {
+        match &mut self.log {
+            Log::File(file) => {
+                file.write_all(value)?;
+                file.sync_data()?;
+            }
+            Log::Sled(database, is_new) => {
+                database.insert(&key, value)?;
+                *is_new = true;
+            }
+        }
+        self.values.insert(key, value.to_vec());
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        if let Log::Sled(database, is_new @ true) = &mut self.log {
+            database.flush()?;
+            *is_new = false;
+        }
+        Ok(())
+    }
 }
 
 fn answer(stanza: &[u8], store: Option<&mut Store>, out: &mut Vec<u8>) -> io::Result<()> {
@@ -107,9 +160,7 @@ fn answer(stanza: &[u8], store: Option<&mut Store>, out: &mut Vec<u8>) -> io::Re
         let name = query.split(name_end).next().unwrap_or_default();
         let key = [owner, name, attribute(query, b"xmlns").unwrap_or_default()].concat();
         if attribute(request, b"type") == Some(b"set") {
-            store.file.write_all(query)?;
-            store.file.sync_data()?;
-            store.values.insert(key, query.to_vec());
+            store.put(key, query)?;
         } else {
             let value = store.values.get(&key).map_or(query, Vec::as_slice);
             put(&[b"<query xmlns='jabber:iq:private'>", value, b"</query>"]);

@@ -32,6 +32,7 @@ use std::io;
 use std::sync::atomic::Ordering;
 
 use contender::{Contender, Who};
+use floor::Floor;
 use load::{Connection, Router};
 use plan::{Extent, GROUPS, LONG, SHORT, SIZES, Scenario, scenarios};
 use real::KEYS;
@@ -45,8 +46,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         .filter(|a| a != "--bench")
         .collect();
     match arguments.split_first() {
-        Some((first, rest)) if first == "floor" => Ok(floor::run(rest, true)?),
-        Some((first, rest)) if first == "nothing" => Ok(floor::run(rest, false)?),
+        Some((first, rest)) if first == "floor" => floor::run(rest, Floor::Append),
+        Some((first, rest)) if first == "sled-floor" => floor::run(rest, Floor::Sled),
+        Some((first, rest)) if first == "nothing" => floor::run(rest, Floor::Nothing),
         Some((first, rest)) if first == "sled" => disk::sled_alone(rest),
         _ => Ok(compare(&arguments)?),
     }

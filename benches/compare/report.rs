@@ -185,6 +185,11 @@ impl Report {
             let what = format!("sets at window {window} to sled's own, {group} to a sync");
             at_least(&what, 0.7, ratio);
         }
+        let lone = direct(Kind::Set, 1);
+        let time = self.wait(Who::Us, lone);
+        let time = time.and_then(|us| Some(us / self.wait(Who::SledFloor, lone)?));
+        let what = "a lone set: its time to sled's behind the same socket";
+        line(what, "≤ 1.15", time, |time| time <= 1.15);
         let real = |server, to, keys| {
             Some(self.pairs(server, Some(Who::Us), keys)? / self.pairs(server, to, keys)?)
         };
