@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::engine::Engine;
-use super::error::{CompactError, Displaced, EngineError, SetError};
+use super::error::{CompactError, Displaced, EngineError, ReadError, SetError};
 use xps_base::panics;
 
 type Callback = Box<dyn FnOnce() + Send>;
@@ -154,6 +154,12 @@ pub trait Failure {
 impl Failure for Result<(), SetError> {
     fn failed() -> Self {
         Err(SetError::Failed)
+    }
+}
+
+impl<T> Failure for Result<T, ReadError> {
+    fn failed() -> Self {
+        Err(ReadError::Failed)
     }
 }
 

@@ -140,15 +140,26 @@ impl World {
                 }
             }
             Event::Answer(instance) => {
-                if let Some(iq) = self.iqs[instance].pop_front() {
-                    let said = self.cluster.goes_on(instance, &iq).await;
-                    self.take(instance, said, true);
-                }
+                let said = match self.iqs[instance].pop_front() {
+                    Some(iq) => self.cluster.goes_on(instance, &iq).await,
+                    None => {
+                        sleep(Duration::from_millis(20)).await;
+                        self.cluster.instances[instance].said().await
+                    }
+                };
+                self.take(instance, said, true);
             }
             Event::Settle => self.settle().await,
             Event::Confirm(instance) => {
                 self.cluster.confirms(instance).await;
                 self.unconfirmed_are(instance, Noted::All);
+            }
+            Event::LoseTurns => {
+                self.cluster.store.lose_turns();
+                // What is under way is left to whoever comes next, if it was not done yet.
+                for instance in 0..2 {
+                    self.is_unsure(instance);
+                }
             }
             Event::Kill(instance, meanwhile) => {
                 self.cuts(instance, meanwhile);
@@ -250,6 +261,20 @@ impl World {
         }
     }
 
+    /// What those clients have asked for that are at this instance may not come to PEP, though they are told that it is
+    /// stored.
+    fn is_unsure(&mut self, instance: usize) {
+        for client in &self.clients {
+            if client.instance == instance
+                && let Some(stores) = client.asked.as_ref().and_then(|it| it.stores.as_ref())
+            {
+                let known = client.known.clone().unwrap_or_default();
+                self.unsure
+                    .extend(known.symmetric_difference(stores).cloned());
+            }
+        }
+    }
+
     async fn asks(&mut self, client: usize, stores: Option<BTreeSet<String>>) {
         let Client {
             instance,
@@ -327,13 +352,16 @@ impl World {
         }
     }
 
+    /// Goes on until all is done. Who waits for the other instance asks for the turn now and then.
     async fn settle(&mut self) {
-        while self.iqs.iter().any(|iqs| !iqs.is_empty()) {
+        while !self.is_quiet() || self.cluster.is_busy() {
+            sleep(Duration::from_millis(20)).await;
             for instance in 0..2 {
-                if let Some(iq) = self.iqs[instance].pop_front() {
-                    let said = self.cluster.goes_on(instance, &iq).await;
-                    self.take(instance, said, true);
-                }
+                let said = match self.iqs[instance].pop_front() {
+                    Some(iq) => self.cluster.goes_on(instance, &iq).await,
+                    None => self.cluster.instances[instance].said().await,
+                };
+                self.take(instance, said, true);
             }
         }
     }
