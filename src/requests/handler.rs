@@ -233,10 +233,11 @@ impl Handler {
         let bytes = list.len();
         let read = move || Legacy::read(list);
         let list = self.workers.compute(bytes, read).await;
-        match self.turn_to_store(&ask.owner).await {
-            Ok(of_all) => ask.turn = Some(of_all),
+        let of_all = match self.turn_to_store(&ask.owner).await {
+            Ok(of_all) => of_all,
             Err(error) => return ask.reply.finish(|answer| answer.unreadable(error)),
-        }
+        };
+        ask.turn = Some(of_all.clone());
         let recalled = self.bookmarks.shown().recall(&ask.owner, &ask.asker);
         if let Err(error) = recalled.await {
             return ask.reply.finish(|answer| answer.unreadable(error));
@@ -253,7 +254,12 @@ impl Handler {
         // What else is stored with them does not wait for PEP.
         let at_once = set.changes.len() > 1;
         // Its owner's next does not begin meanwhile: they come to PEP in the order in which they were stored.
-        let result = self.storage.set(set).await;
+        let bookmarks = &self.bookmarks;
+        let will_store = bookmarks.will_store(&ask.owner, &ask.asker, &list, &of_all);
+        let result = match will_store.await {
+            Ok(()) => self.storage.set(set).await,
+            error => error,
+        };
         ask.since = Instant::now();
         if result.is_err() {
             return ask.reply.finish(|answer| answer.set(&result));

@@ -5,8 +5,8 @@
 //! noted only over what was read, and otherwise left to the next request.
 
 use super::super::baseline::Baseline;
-use super::super::decide::{left_of, left_unseen};
-use super::super::legacy::List;
+use super::super::decide::{in_common, left_of, left_unseen};
+use super::super::legacy::{Legacy, List};
 use super::super::pep::{Account, Failure};
 use super::super::queue::{Passed, Place};
 use super::super::request::{Content, Request};
@@ -16,8 +16,11 @@ use super::{BookmarkSync, domain_of};
 use crate::address;
 use crate::panics;
 use crate::service::Answer;
-use crate::store::{Owner, ReadError, Turn, unless_damaged};
+use crate::store::{Owner, ReadError, SetError, Turn, unless_damaged};
 use crate::threads::Workers;
+
+/// How often a note is read again because another request has noted something meanwhile.
+const TRIES: usize = 5;
 
 /// What is noted about an owner.
 #[derive(Debug, Default)]
@@ -41,6 +44,44 @@ impl BookmarkSync {
         // Where that panics, nobody knows what is left.
         let left = self.workers().compute(bytes, || panics::caught(left)).await;
         self.note(owner, &place, text, left).await;
+    }
+
+    /// A client of an owner's is about to store these where, if this instance ends before it is their turn, another brings
+    /// them into step: what it has to know for that is noted. Whoever has lost the turn, and compares an older list, does
+    /// not note that then.
+    ///
+    /// # Errors
+    ///
+    /// When nothing can be noted: then nothing should be stored either.
+    pub async fn will_store(
+        &self,
+        owner: &Owner,
+        asker: &str,
+        stored: &Legacy,
+        of_all: &Turn,
+    ) -> Result<(), SetError> {
+        let shown = self.shown.of(asker).filter(|_| self.storage.is_shared());
+        let Some(shown) = shown else {
+            return Ok(());
+        };
+        let rooms = stored.base();
+        for _ in 0..TRIES {
+            let noted = self.noted(owner, Some(of_all)).await;
+            let Noted { text, baseline } = noted.map_err(unread)?;
+            let baseline = baseline.unwrap_or_default();
+            let common = in_common(&baseline, &rooms, &shown);
+            if text.is_none() && common == baseline {
+                // This is first contact still.
+                return Ok(());
+            }
+            let note = Some(common.write_anew());
+            match self.storage.put_note_if(owner, text, note).await {
+                // A request before this one has noted what it came to.
+                Err(SetError::Outdated) => {}
+                put => return put,
+            }
+        }
+        Ok(())
     }
 
     /// Serves a request when it is its turn.
@@ -179,5 +220,13 @@ impl BookmarkSync {
 
     fn workers(&self) -> &Workers {
         self.steps.pep().workers()
+    }
+}
+
+/// What a set comes to where it cannot be read what it depends on.
+fn unread(error: ReadError) -> SetError {
+    match error {
+        ReadError::Unreachable => SetError::Unreachable,
+        ReadError::Damaged | ReadError::Failed => SetError::Failed,
     }
 }

@@ -130,3 +130,6 @@ impl Turn {
         self.0.as_ref()?.note.take()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -151,8 +151,11 @@ impl World {
             }
             Event::Settle => self.settle().await,
             Event::Confirm(instance) => {
-                self.cluster.confirms(instance).await;
+                let said = self.cluster.instances[instance].said().await;
+                self.take(instance, said, true);
+                let said = self.cluster.confirms(instance).await;
                 self.unconfirmed_are(instance, Noted::All);
+                self.take(instance, said, true);
             }
             Event::LoseTurns => {
                 self.cluster.store.lose_turns();
