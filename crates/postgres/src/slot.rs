@@ -34,6 +34,12 @@ pub(crate) struct Ready {
     pub(crate) session: Arc<Session>,
 }
 
+impl Drop for Ready {
+    fn drop(&mut self) {
+        self.session.end();
+    }
+}
+
 /// The place of a connection.
 pub(crate) struct Slot {
     with: Use,

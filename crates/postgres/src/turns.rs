@@ -47,6 +47,11 @@ impl Session {
         self.heard.fetch_max(millis(sent), Relaxed);
     }
 
+    /// Its turns are gone.
+    pub(crate) fn end(&self) {
+        self.has_ended.store(true, Relaxed);
+    }
+
     fn is_there(&self, now: Duration) -> bool {
         let sure_for = millis(now).saturating_sub(self.heard.load(Relaxed));
         !self.has_ended.load(Relaxed) && u128::from(sure_for) < SURE_FOR.as_millis()
@@ -151,7 +156,7 @@ async fn give_back(ready: &Ready, key: i64, given_back: oneshot::Receiver<()>) {
         () = ready.wire.ended() => {}
     }
     if ready.wire.has_ended() {
-        return ready.session.has_ended.store(true, Relaxed);
+        return ready.session.end();
     }
     let unlock = &ready.statements.give_back;
     if let Err(trouble) = ready.wire.query(unlock, &[&key]).await {
