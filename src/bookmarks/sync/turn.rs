@@ -24,10 +24,10 @@ const TRIES: usize = 5;
 
 /// What is noted about an owner.
 #[derive(Debug, Default)]
-struct Noted {
+pub(super) struct Noted {
     text: Option<String>,
     /// What both sides had in common.
-    baseline: Option<Baseline>,
+    pub(super) baseline: Option<Baseline>,
 }
 
 impl BookmarkSync {
@@ -187,7 +187,11 @@ impl BookmarkSync {
     }
 
     /// What is noted about an owner.
-    async fn noted(&self, owner: &Owner, turn: Option<&Turn>) -> Result<Noted, ReadError> {
+    pub(super) async fn noted(
+        &self,
+        owner: &Owner,
+        turn: Option<&Turn>,
+    ) -> Result<Noted, ReadError> {
         let noted = match turn.and_then(Turn::first_note) {
             Some(noted) => noted,
             None => self.storage.note(owner).await,

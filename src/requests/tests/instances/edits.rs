@@ -42,6 +42,7 @@ enum Noted {
 #[derive(Debug)]
 struct Asked {
     id: String,
+    instance: usize,
     /// `None` for a get.
     stores: Option<BTreeSet<String>>,
     /// Whether it is not known what the client had seen when it stored that.
@@ -166,7 +167,7 @@ impl World {
             }
             Event::Kill(instance, meanwhile) => {
                 self.cuts(instance, meanwhile);
-                self.is_lost(instance, false);
+                self.is_lost(instance, None);
                 self.unconfirmed_are(instance, Noted::Lost);
                 self.cluster.dies(instance);
             }
@@ -199,6 +200,11 @@ impl World {
         let stage = &self.cluster.instances[instance];
         stage.requests.link_ended();
         let said = stage.said().await;
+        // What it had asked of PEP nobody hears any more.
+        let answers = said.into_iter();
+        let said: Vec<_> = answers
+            .filter(|it| !it.contains("<privileged_iq"))
+            .collect();
         if !resend {
             stage.requests.replies_were_lost();
         }
@@ -207,10 +213,11 @@ impl World {
             self.take(instance, said, false);
         } else {
             self.unconfirmed_are(instance, Noted::Lost);
+            self.is_lost(instance, Some(&said));
         }
+        // Who waits for the other instance is served on the new link.
         let said = self.cluster.instances[instance].said().await;
         self.take(instance, said, true);
-        self.is_lost(instance, true);
     }
 
     /// What became of what the clients were shown by an instance that has not been confirmed.
@@ -245,13 +252,20 @@ impl World {
         self.gone.insert(room);
     }
 
-    /// What nobody was told of until now nobody hears of. It may be noted as said.
-    fn is_lost(&mut self, instance: usize, is_said: bool) {
+    /// What nobody was told of until now nobody hears of; or of these answers, which are noted as said.
+    fn is_lost(&mut self, instance: usize, said: Option<&[String]>) {
         for client in &mut self.clients {
-            let asked = client.asked.take_if(|_| client.instance == instance);
-            let Some(asked) = asked else { continue };
+            let is_lost = |asked: &mut Asked| match said {
+                Some(said) => said
+                    .iter()
+                    .any(|it| it.contains(&format!(" id='{}'", asked.id))),
+                None => asked.instance == instance,
+            };
+            let Some(asked) = client.asked.take_if(is_lost) else {
+                continue;
+            };
             // It goes on from what it knew.
-            if is_said || asked.stores.is_some() {
+            if said.is_some() || asked.stores.is_some() {
                 client.noted = Noted::Lost;
             }
             let Some(stores) = asked.stores else { continue };
@@ -268,8 +282,8 @@ impl World {
     /// stored.
     fn is_unsure(&mut self, instance: usize) {
         for client in &self.clients {
-            if client.instance == instance
-                && let Some(stores) = client.asked.as_ref().and_then(|it| it.stores.as_ref())
+            if let Some(asked) = client.asked.as_ref().filter(|it| it.instance == instance)
+                && let Some(stores) = asked.stores.as_ref()
             {
                 let known = client.known.clone().unwrap_or_default();
                 self.unsure
@@ -303,6 +317,7 @@ impl World {
         );
         *asked = Some(Asked {
             id,
+            instance: *instance,
             stores,
             is_unseen,
         });
