@@ -57,7 +57,7 @@ fn what_nobody_takes_is_given_back() {
     first.take_turn(&owner("a@x"), drop);
     drop(wait_for(&second, "a@x"));
     // An instance that ends has none any more.
-    let had = take(&first, "a@x").unwrap();
+    let had = wait_for(&first, "a@x");
     first.close();
     assert!(wait_for(&second, "a@x").hold.is_held());
     assert!(!had.hold.is_held());
