@@ -21,9 +21,6 @@ struct Cluster {
 impl Cluster {
     fn new(instances: usize) -> Self {
         let store = Distant::by_caller();
-        if std::env::var_os("NO_TURNS").is_some() {
-            store.keep_no_turns();
-        }
         let ways: Vec<_> = (0..instances).map(|_| store.of_another()).collect();
         let over = |way: &Arc<Distant>| Stage::over(Store::on(way.clone()), &[]);
         Self {
