@@ -28,7 +28,7 @@ mod views;
 
 pub use baseline::Baseline;
 pub use legacy::{Legacy, List};
-pub use pep::Pep;
+pub use pep::{PATIENCE, Pep};
 pub use shown::notes_of;
 pub use sync::{Ask, BookmarkSync, Settings};
 

@@ -153,7 +153,7 @@ impl Baseline {
     }
 
     /// With those of the other that are not among these.
-    pub fn with(mut self, other: &Self) -> Self {
+    fn with(mut self, other: &Self) -> Self {
         let others = other.rooms.iter();
         let others = others.filter(|(key, _)| self.by_digest(*key).is_none());
         let mut rooms = [&*self.rooms, &others.copied().collect::<Vec<_>>()].concat();

@@ -21,7 +21,7 @@ use crate::random;
 use crate::replies::Replies;
 use crate::service::privilege::{self, Outcome};
 use crate::stanza::{Received, Refusal, Unread};
-use crate::store::Owner;
+use crate::store::{Owner, Turn};
 use crate::threads::Workers;
 
 /// How long an IQ may take. ejabberd drops IQs that it does not allow, without a word.
@@ -59,6 +59,8 @@ pub struct Account<'a> {
     pub address: &'a str,
     /// Whether all that they have is being removed.
     pub is_gone: &'a Cell<bool>,
+    /// Their turn among all instances.
+    pub turn: &'a Turn,
     /// The number of the link: on another one an answer would come too late.
     pub link: u64,
 }
@@ -81,6 +83,8 @@ pub enum Failure {
     Late,
     /// The link is gone, or the account is.
     Gone,
+    /// Another instance may have the owner's turn by now.
+    OutOfTurn,
     /// The store cannot be read, which is told elsewhere.
     Store,
     /// The host does not let us, or has no such user: with what it says.
@@ -175,10 +179,14 @@ impl Pep {
             owner,
             address,
             is_gone,
+            turn,
             link,
         } = account;
         if is_gone.get() || link != self.link.get() {
             return Err(Failure::Gone);
+        }
+        if !turn.is_held() {
+            return Err(Failure::OutOfTurn);
         }
         // Others may have waited in vain meanwhile.
         if !self.may_ask(owner) {

@@ -8,7 +8,7 @@ use super::legacy::Legacy;
 use super::views::LastView;
 use crate::replies::Pending;
 use crate::service::Found;
-use crate::store::Owner;
+use crate::store::{Owner, Turn};
 
 pub struct Request {
     pub owner: Owner,
@@ -16,6 +16,9 @@ pub struct Request {
     /// Those that came later have higher ones.
     pub number: u64,
     pub reply: RefCell<Pending>,
+    /// Its owner's turn among all instances, which began before anything was read or stored for it; `None` where that
+    /// was not to be had.
+    pub turn: Option<Turn>,
     pub content: Content,
     /// Whether its turn has come.
     pub has_begun: Cell<bool>,
@@ -27,8 +30,8 @@ pub enum Content {
     Get(Found),
     /// They were stored, durably.
     Set {
-        /// This; none once it is being brought into step, but where that may have to begin again.
-        stored: RefCell<Option<Legacy>>,
+        /// This; none once it is being brought into step.
+        stored: Cell<Option<Legacy>>,
         rooms: Baseline,
         /// What the client had been shown when it stored them. It may be shown other things before
         /// their turn comes.

@@ -31,8 +31,6 @@ pub struct Stored {
     pub list: List,
     /// What both sides had in common when they were last in step; `None` if they never were.
     pub baseline: Option<Baseline>,
-    /// Whether that is what is noted.
-    pub is_noted: bool,
     /// What the client had been shown that stores it just now; `None` if it is read, or that is not known.
     pub shown: Option<LastView>,
     /// Whether it is being stored just now.
@@ -56,17 +54,9 @@ pub struct Compared {
     /// What is to be shown, if the bookmarks are read.
     pub view: Option<View>,
     /// What is to be noted once both sides are in step, if it is something else than was.
-    pub common: Option<Common>,
+    pub note: Option<String>,
     /// What is to be changed for that.
     pub changes: Changes,
-}
-
-/// What both sides have in common once they are in step.
-#[derive(Debug)]
-pub struct Common {
-    pub baseline: Baseline,
-    /// The same, written down.
-    pub note: String,
 }
 
 /// What is to be changed in a node.
@@ -78,13 +68,6 @@ pub struct Changes {
     /// Whether the node has held nothing yet: for some users PEP takes what is published, and keeps
     /// nothing of it (Prosody: anonymous ones).
     was_empty: bool,
-}
-
-impl Changes {
-    /// Whether both sides are in step as they are.
-    pub fn are_none(&self) -> bool {
-        self.changes.is_empty() && !self.is_over
-    }
 }
 
 #[derive(Debug)]
@@ -249,7 +232,6 @@ fn compare(stored: Stored, fetched: Said) -> Result<Compared, Failure> {
     let Stored {
         list,
         baseline,
-        is_noted,
         shown,
         is_set,
         max_rooms,
@@ -272,17 +254,14 @@ fn compare(stored: Stored, fetched: Said) -> Result<Compared, Failure> {
     };
     let decision = decide(&list, &node, before);
     let rooms = decision.rooms.iter();
-    let is_news = !is_noted || base != Some(&decision.base);
+    let is_news = base != Some(&decision.base);
     Ok(Compared {
         view: (!is_set).then(|| View {
             text: list.with(&decision.rooms),
             rooms: Baseline::of(rooms.map(|seen| (seen.key, seen.room.digest())))
                 .without(decision.ahead.iter().copied(), UNIX_EPOCH),
         }),
-        common: is_news.then(|| Common {
-            note: decision.base.write(),
-            baseline: decision.base,
-        }),
+        note: is_news.then(|| decision.base.write()),
         changes: Changes {
             changes: decision.changes,
             is_over: decision.is_over,

@@ -26,7 +26,7 @@ use crate::metrics;
 use crate::replies::Pending;
 use crate::service::{Found, Grant};
 use crate::stanza::Received;
-use crate::store::{Held, Owner, SetError, Storage};
+use crate::store::{Held, Owner, SetError, Storage, Turn};
 
 /// How it is set up.
 #[derive(Debug, Clone)]
@@ -50,6 +50,10 @@ pub struct Ask {
     /// What it costs to hold the request, in bytes.
     pub size: usize,
     pub reply: Pending,
+    /// When what it is about was found, or stored, or else began to be.
+    pub since: Instant,
+    /// See [`Request::turn`].
+    pub turn: Option<Turn>,
 }
 
 /// Bookmarks that were stored, and are to be brought into step.
@@ -188,7 +192,7 @@ impl BookmarkSync {
             due.take().map(Due::give);
         }
         let content = Content::Set {
-            stored: RefCell::new(Some(stored)),
+            stored: Cell::new(Some(stored)),
             rooms,
             shown,
             due: Cell::new(due),
@@ -216,6 +220,8 @@ impl BookmarkSync {
             asker,
             size,
             reply,
+            since,
+            turn,
         } = ask;
         let place = self.queues.enter(&owner, content.held(), size);
         if let Content::Get(found) = &mut content {
@@ -226,10 +232,12 @@ impl BookmarkSync {
             asker,
             number,
             reply: RefCell::new(reply),
+            turn,
             content,
             has_begun: Cell::new(false),
         };
-        if !(place.has_room(self.settings.borrow().held) && self.keeps(&owner)) {
+        let may_wait = request.turn.is_some() && place.has_room(self.settings.borrow().held);
+        if !(may_wait && self.keeps(&owner)) {
             self.reply_from_store(&request, &place).await;
             return self.pass(request, &place).await;
         }
@@ -237,7 +245,7 @@ impl BookmarkSync {
         tokio::select! {
             biased;
             () = &mut in_turn => return,
-            () = sleep_until(Instant::now() + PATIENCE) => {}
+            () = sleep_until(since + PATIENCE) => {}
             () = self.steps.given_up() => {}
             () = place.gone() => {}
         }
@@ -250,11 +258,13 @@ impl BookmarkSync {
 
     /// A request that PEP does not learn of is over: nothing is to be held for it any more.
     async fn pass(&self, request: Request, place: &Place<'_>) {
-        let Request { owner, content, .. } = request;
-        if let Content::Set { rooms, shown, .. } = content {
-            place.pass(Passed { rooms, shown });
+        if let Content::Set { rooms, shown, .. } = &request.content {
+            place.pass(Passed {
+                rooms: rooms.clone(),
+                shown: shown.clone(),
+            });
             if let Some(_turn) = place.turn_at_once() {
-                self.note_passed(&owner, place).await;
+                self.note_passed(&request, place).await;
             }
         }
     }
@@ -264,7 +274,7 @@ impl BookmarkSync {
         // The others are told where they come from, or are nothing new.
         let is_news = match failure {
             Failure::Ungranted | Failure::TooSoon | Failure::Late => false,
-            Failure::Gone | Failure::Store => false,
+            Failure::Gone | Failure::OutOfTurn | Failure::Store => false,
             Failure::Denied(_) | Failure::Refused(_) | Failure::Options | Failure::TooMany => true,
             Failure::Forgotten | Failure::Unreadable | Failure::Broken => true,
         };

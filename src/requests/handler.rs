@@ -1,17 +1,23 @@
 //! What becomes of a request for the store, from its turn to its reply: told from top to bottom.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::sync::Mutex;
 
 use super::out_of_reach;
 use super::owners::{Access, Open, Turn};
 use crate::address;
-use crate::bookmarks::{self, Ask, Baseline, BookmarkSync, Legacy, List};
+use crate::bookmarks::{self, Ask, Baseline, BookmarkSync, Legacy, List, PATIENCE};
+use crate::clock::Instant;
 use crate::replies::{Pending, Replies};
 use crate::service::{Action, BOOKMARKS, Found, Got, Request, bookmarks_in};
-use crate::store::{ChangeSet, Owner, Query, ReadError, Storage, unless_damaged};
+use crate::store::{self, ChangeSet, Owner, Query, ReadError, Storage, unless_damaged};
 use crate::threads::Workers;
+
+/// How long a set of bookmarks waits for another instance that brings those of its owner into step: longer than one that
+/// has gone may hold it up.
+const LONGEST_TURN: Duration = Duration::from_secs(12);
 
 #[derive(Debug)]
 pub struct Handler {
@@ -72,6 +78,19 @@ impl Handler {
         }
         match action {
             Action::Get(get) => {
+                let since = Instant::now();
+                // What is read is there until both sides are in step.
+                let of_all = match &asker {
+                    Some(_) => Box::pin(self.storage.turn(&owner, since + PATIENCE)).await,
+                    None => Ok(None),
+                };
+                let of_all = match of_all {
+                    Ok(of_all) => of_all,
+                    Err(error) => {
+                        turn.in_order().await;
+                        return reply.finish(|answer| answer.unreadable(error));
+                    }
+                };
                 let (query, of) = (get.query(), reply.answer());
                 let got = self.storage.get(query, move |read| of.got(get.found(read)));
                 turn.submitted();
@@ -100,6 +119,8 @@ impl Handler {
                         asker,
                         size,
                         reply,
+                        since,
+                        turn: of_all,
                     };
                     return Box::pin(self.bookmarks.get(ask, found)).await;
                 }
@@ -130,6 +151,8 @@ impl Handler {
                         asker,
                         size,
                         reply,
+                        since: Instant::now(),
+                        turn: None,
                     };
                     Box::pin(self.set_in_step(ask, list, set, turn)).await;
                 }
@@ -185,6 +208,13 @@ impl Handler {
         reply: Pending,
         mut turn: Turn,
     ) {
+        let of_all = match self.turn_to_store(owner).await {
+            Ok(of_all) => of_all,
+            Err(error) => {
+                turn.in_order().await;
+                return reply.finish(|answer| answer.unreadable(error));
+            }
+        };
         let stored = self.storage.set(set);
         turn.submitted();
         let result = stored.await;
@@ -192,16 +222,22 @@ impl Handler {
         reply.finish(|answer| answer.set(&result));
         // No get of the owner's comes between: it would not show what was added again.
         if result.is_ok() {
-            self.bookmarks.stored_alone(owner, List::Text(list)).await;
+            let list = List::Text(list);
+            self.bookmarks.stored_alone(owner, list, &of_all).await;
         }
     }
 
     /// Stores bookmarks, and brings PEP into step with them. A long list is read before it is stored, so
     /// that order stays.
-    async fn set_in_step(&self, ask: Ask, list: String, set: ChangeSet, turn: Turn) {
+    async fn set_in_step(&self, mut ask: Ask, list: String, set: ChangeSet, turn: Turn) {
         let bytes = list.len();
         let read = move || Legacy::read(list);
         let list = self.workers.compute(bytes, read).await;
+        let of_all = match self.turn_to_store(&ask.owner).await {
+            Ok(of_all) => of_all,
+            Err(error) => return ask.reply.finish(|answer| answer.unreadable(error)),
+        };
+        ask.turn = Some(of_all.clone());
         let recalled = self.bookmarks.shown().recall(&ask.owner, &ask.asker);
         if let Err(error) = recalled.await {
             return ask.reply.finish(|answer| answer.unreadable(error));
@@ -218,17 +254,32 @@ impl Handler {
         // What else is stored with them does not wait for PEP.
         let at_once = set.changes.len() > 1;
         // Its owner's next does not begin meanwhile: they come to PEP in the order in which they were stored.
-        let will_store = self.bookmarks.will_store(&ask.owner, &ask.asker, &list);
+        let bookmarks = &self.bookmarks;
+        let will_store = bookmarks.will_store(&ask.owner, &ask.asker, &list, &of_all);
         let result = match will_store.await {
             Ok(()) => self.storage.set(set).await,
             error => error,
         };
+        ask.since = Instant::now();
         if result.is_err() {
             return ask.reply.finish(|answer| answer.set(&result));
         }
         let stored = self.bookmarks.has_stored(ask, list, at_once).await;
         drop(turn);
         self.bookmarks.set(stored).await;
+    }
+
+    /// The owner's turn among all instances. Where it is not to be had, nothing may be stored.
+    async fn turn_to_store(&self, owner: &Owner) -> Result<store::Turn, ReadError> {
+        let until = Instant::now() + LONGEST_TURN;
+        let of_all = self.storage.turn(owner, until).await?;
+        if of_all.is_none() {
+            tracing::debug!(
+                "another instance has been at the bookmarks of {} for {LONGEST_TURN:?}",
+                owner.as_str()
+            );
+        }
+        of_all.ok_or(ReadError::Unreachable)
     }
 
     /// How many rooms somebody has, as far as the store knows: in the list, or when both sides were last

@@ -317,6 +317,26 @@ fn what_was_too_long_to_be_shown_is_not_taken_for_deleted() {
     });
 }
 
+/// A client was shown a room by the store alone, another client deleted it, and it came back when the first stored its list
+/// again: nothing said that the node had had it.
+#[test]
+fn what_the_store_alone_shows_and_somebody_deletes_stays_deleted() {
+    played(async || {
+        let mut stage = Stage::new(&[]);
+        stage.asks(Some(&room("a@m")), ALL).await;
+        stage.resource = 's';
+        assert!(stage.asks(None, 0).await.contains("a@m"));
+        stage.resource = 'r';
+        stage.asks(Some(""), ALL).await;
+        assert_eq!(stage.rooms(), [""; 0]);
+        stage.resource = 's';
+        stage
+            .asks(Some(&[room("a@m"), room("b@m")].concat()), ALL)
+            .await;
+        assert_eq!(stage.rooms(), ["b@m"]);
+    });
+}
+
 /// A client was answered from the store alone for a while, and what it had seen in PEP before was
 /// retracted with its next set.
 #[test]

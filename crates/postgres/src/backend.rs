@@ -16,12 +16,13 @@ use super::run::{Message, Open, run};
 use super::settings::Settings;
 use super::shared::Shared;
 use super::state::State;
+use super::turns;
 use super::whole;
 use xps_base::clock::Instant;
 use xps_base::{panics, threads};
 use xps_store::{
     Amount, Asked, Backend, CompactError, Compacted, Done, Elements, NamespaceUsage, Observer,
-    Owner, OwnerData, ReadError, Store, Told, Totals, Work,
+    Owner, OwnerData, ReadError, Store, Take, Told, Totals, Work,
 };
 
 /// How many pieces of what is read may wait for whoever takes them.
@@ -187,6 +188,13 @@ impl Backend for Postgres {
 
     fn totals(&self, patience: Duration) -> Result<Totals, ReadError> {
         self.ask(move |state, asked| async move { whole::totals(&state, patience, asked).await })
+    }
+
+    fn take_turn(&self, owner: &Owner, take: Take) {
+        let (owner, asked) = (owner.clone(), Instant::now());
+        self.send(Message::Ask(Box::new(move |state| {
+            Box::pin(async move { turns::serve(&state, &owner, asked, take).await })
+        })));
     }
 
     fn submit(&self, work: Work, done: Done) {

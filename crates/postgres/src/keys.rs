@@ -19,6 +19,14 @@ pub(crate) fn key(name: &str) -> Key {
     Sha256::digest(name.as_bytes()).into()
 }
 
+/// What stands for an owner where that is a number. Two may have the same.
+pub(crate) fn number(owner: &Owner) -> i64 {
+    let digest = key(owner.as_str());
+    digest
+        .first_chunk()
+        .map_or(0, |first| i64::from_be_bytes(*first))
+}
+
 /// Whether rows can be made of these.
 pub(crate) fn storable(owner: &Owner, namespace: &str, name: &str) -> bool {
     let parts = [owner.as_str(), namespace, name];

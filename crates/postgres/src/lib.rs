@@ -12,6 +12,7 @@
 //! | how a set becomes durable | `board` (what waits), `writer`, `plan` (limits), `batch` (statements), `conclude` |
 //! | what becomes of a write when the connection is lost | `settle` |
 //! | how a get is answered | `reader` |
+//! | the turns of owners | `turns` |
 //! | which server is used | `finder`, `look`; `slot` keeps the connections |
 //! | the tables | `schema`, `statements`; `sweep` removes what tells nothing any more |
 //!
@@ -47,6 +48,7 @@ mod state;
 mod statements;
 mod sweep;
 mod tls;
+mod turns;
 mod whole;
 mod wire;
 mod work;

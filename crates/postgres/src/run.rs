@@ -21,6 +21,7 @@ use super::settings::Settings;
 use super::shared::Shared;
 use super::state::State;
 use super::sweep;
+use super::turns;
 use super::work::Item;
 use super::writer::Writer;
 use xps_base::clock::Instant;
@@ -123,6 +124,7 @@ fn start(state: &Rc<State>) {
     spawn_local(expire(Rc::clone(state)));
     spawn_local(watch(Rc::clone(state)));
     spawn_local(beat(Rc::clone(state)));
+    spawn_local(turns::keep(Rc::clone(state)));
     spawn_local(sweep::run(Rc::clone(state)));
 }
 

@@ -2,6 +2,7 @@
 
 use super::connect::Useless;
 use super::error::plain;
+use super::turns::GONE_AFTER;
 use super::wire::Wire;
 
 /// What a server says of itself.
@@ -91,6 +92,8 @@ impl Server {
 pub(crate) enum Use {
     /// Few rows of large tables, always found by their keys.
     Requests,
+    /// The same, with the turns of owners (`turns`).
+    Turns,
     /// Anything.
     Aside,
 }
@@ -105,7 +108,6 @@ const SETTINGS: &str = "
 ('statement_timeout', '0'),
 ('lock_timeout', '0'),
 ('transaction_timeout', '0'),
-('idle_session_timeout', '0'),
 ('idle_in_transaction_session_timeout', '10s'),
 ('client_connection_check_interval', '5s'),
 ('jit', 'off')";
@@ -128,12 +130,16 @@ pub(crate) async fn set_up(wire: &Wire, server: &Server, with: Use) -> Result<()
         return Ok(());
     }
     let by_keys = match with {
-        Use::Requests => BY_KEYS,
+        Use::Requests | Use::Turns => BY_KEYS,
         Use::Aside => "",
     };
+    let idle = match with {
+        Use::Turns => GONE_AFTER.as_millis(),
+        Use::Requests | Use::Aside => 0,
+    };
     let settings = format!(
-        "select set_config(name, to_be, false) from pg_settings join (values {SETTINGS}{by_keys}) \
-         as wanted (name, to_be) using (name)"
+        "select set_config(name, to_be, false) from pg_settings join (values {SETTINGS}{by_keys}, \
+         ('idle_session_timeout', '{idle}')) as wanted (name, to_be) using (name)"
     );
     let useless = |error| Useless::Now(plain(&error));
     wire.ask(&settings, &[]).await.map_err(useless)?;

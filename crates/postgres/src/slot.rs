@@ -15,6 +15,7 @@ use super::server::{Server, Use, set_up};
 use super::settings::Settings;
 use super::shared::Shared;
 use super::statements::Statements;
+use super::turns::Session;
 use super::wire::Wire;
 use xps_base::clock;
 
@@ -29,6 +30,14 @@ pub(crate) struct Ready {
     pub(crate) epoch: u64,
     /// The machine's uptime when it was made.
     pub(crate) made: Duration,
+    /// For whoever has turns over it.
+    pub(crate) session: Arc<Session>,
+}
+
+impl Drop for Ready {
+    fn drop(&mut self) {
+        self.session.end();
+    }
 }
 
 /// The place of a connection.
@@ -66,7 +75,7 @@ impl Slot {
 
     /// Whether requests wait for it: what else is asked may take long.
     pub(crate) fn serves_requests(&self) -> bool {
-        self.with == Use::Requests
+        self.with != Use::Aside
     }
 
     /// The connection, if there is one now.
@@ -151,5 +160,6 @@ async fn make(settings: &Settings, primary: &Primary, with: Use) -> Result<Ready
         statements,
         epoch: primary.epoch,
         made: clock::uptime(),
+        session: Arc::default(),
     })
 }

@@ -64,7 +64,7 @@ impl State {
         finder: Rc<Finder>,
     ) -> Rc<Self> {
         let slot = |with| Slot::new(with, Rc::clone(&finder.connected));
-        let reader = slot(Use::Requests);
+        let reader = slot(Use::Turns);
         let aside = match settings.has_aside() {
             true => slot(Use::Aside),
             false => Rc::clone(&reader),

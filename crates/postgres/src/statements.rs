@@ -1,7 +1,7 @@
 //! The statements of requests.
 //!
-//! Arrays carry many rows in one statement. Nothing here changes one table twice in a statement, takes a lock by name
-//! or needs more of the server than CockroachDB has.
+//! Arrays carry many rows in one statement. Nothing here changes one table twice in a statement, or needs more of the
+//! server than CockroachDB has, but for the turns of owners, without which things go on.
 //!
 //! `xps_owner.stamp` is a random number that each write of an owner replaces, and `was` the one before. A write names
 //! the stamp that it was planned over; where the row has another, nothing of it happens, and it is refused.
@@ -162,6 +162,14 @@ select case when current_setting('synchronous_standby_names') <> ''
 /// Where the server takes care of that by itself.
 const NO_PROOF: &str = "select 1";
 
+/// The turn of an owner. Nothing else in the database takes such locks.
+const TAKE: &str = "select pg_try_advisory_lock($1::int8)";
+
+const GIVE_BACK: &str = "select pg_advisory_unlock($1::int8)";
+
+/// Where the server has no such locks, or keeps none.
+const TAKE_NOTHING: &str = "select true where $1::int8 is not null";
+
 /// A sign of life, and whether the server waits for standbys where it must.
 const ALIVE: &str = "select {synchronous}";
 
@@ -258,12 +266,16 @@ statements! {
     sweep: SWEEP,
     counter: COUNTER,
     alive: ALIVE,
+    take: TAKE,
+    give_back: GIVE_BACK,
 }
 
 /// The text for this server.
 fn text_for(text: &str, server: &Server, require_synchronous: bool) -> String {
-    if text == PROOF && !server.is_postgres {
-        return NO_PROOF.to_owned();
+    match text {
+        PROOF if !server.is_postgres => return NO_PROOF.to_owned(),
+        TAKE | GIVE_BACK if !server.is_postgres => return TAKE_NOTHING.to_owned(),
+        _ => {}
     }
     // Looked at in the statement itself: the setting may change at any time.
     let synchronous = match require_synchronous && server.is_postgres {

@@ -16,3 +16,4 @@ mod suite;
 mod support;
 mod synchronous;
 mod tls;
+mod turns;

@@ -14,6 +14,7 @@ use super::observer::Observer;
 use super::shared::{Done, Told};
 use super::storage::{Elements, Query};
 use super::totals::Totals;
+use super::turn::Take;
 use super::whole::{Amount, NamespaceUsage, OwnerData};
 use xps_base::clock::Instant;
 
@@ -122,6 +123,11 @@ pub trait Backend: Debug + Send + Sync {
     fn namespace_usage(&self, owner: &Owner) -> Result<Vec<NamespaceUsage>, ReadError>;
 
     fn totals(&self, patience: Duration) -> Result<Totals, ReadError>;
+
+    /// Never blocks. See [`Store::take_turn`](super::Store::take_turn); asked only of what is shared.
+    fn take_turn(&self, _: &Owner, take: Take) {
+        drop(take);
+    }
 
     /// Never blocks. What is done to one owner takes effect in the order of these calls, and `done` is told once it is
     /// durable.

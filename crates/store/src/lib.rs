@@ -64,7 +64,10 @@ mod storage;
 mod store;
 #[cfg(any(test, feature = "suite"))]
 pub mod suite;
+#[cfg(any(test, feature = "suite", feature = "simulation"))]
+mod table;
 mod totals;
+mod turn;
 mod usage;
 mod whole;
 
@@ -79,7 +82,8 @@ pub use quota::Growth;
 pub use recent::{Recent, Weigh};
 pub use shared::{Done, Told};
 pub use space::Scarce;
-pub use storage::{Elements, Held, Query, Storage, Under};
+pub use storage::{Elements, Held, Query, Storage, Turn, Under};
 pub use store::{Options, Store};
 pub use totals::Totals;
+pub use turn::{Hold, Take, Taken};
 pub use whole::{Amount, Entry, NamespaceUsage, OwnerData};

@@ -158,6 +158,12 @@ impl Failure for Result<(), SetError> {
     }
 }
 
+impl<T> Failure for Result<T, ReadError> {
+    fn failed() -> Self {
+        Err(ReadError::Failed)
+    }
+}
+
 impl<T> Failure for Result<T, CompactError> {
     fn failed() -> Self {
         Err(CompactError::Failed)

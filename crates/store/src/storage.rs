@@ -3,6 +3,7 @@
 
 mod query;
 mod reader;
+mod turns;
 
 use std::cell::Cell;
 use std::fmt;
@@ -15,11 +16,13 @@ use tokio::sync::oneshot;
 
 use super::{Asked, ChangeSet, NamespaceUsage, Owner, ReadError, SetError, Store, Totals};
 use reader::{By, Reader};
+use turns::Turns;
 use xps_base::clock::Instant;
 use xps_base::threads::Workers;
 
 pub use query::{Elements, Query, Under};
 pub use reader::Held;
+pub use turns::Turn;
 
 #[derive(Clone)]
 pub struct Storage(Rc<Inner>);
@@ -27,6 +30,7 @@ pub struct Storage(Rc<Inner>);
 struct Inner {
     store: Store,
     reader: Rc<Reader>,
+    turns: Rc<Turns>,
     /// Without threads, whoever reads does it.
     threads: Option<Threads>,
     /// Whether a single request is open: then nobody waits for whoever reads at once, and changing
@@ -73,6 +77,7 @@ impl Storage {
 
     fn with(store: Store, reader: Rc<Reader>, threads: Option<Threads>) -> Self {
         Self(Rc::new(Inner {
+            turns: Turns::of(store.clone()),
             store,
             reader,
             threads,
@@ -151,6 +156,19 @@ impl Storage {
         let of = owner.clone();
         self.read_on(|it| &it.aside, move |store| store.note(&of))
             .await
+    }
+
+    /// The turn of an owner among all instances, as soon as no other has it; whoever asks here while it is had here
+    /// shares it. `None` if another has it until this moment. Where nobody else writes to the store it costs nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the store is out of reach, or has failed.
+    pub async fn turn(&self, owner: &Owner, until: Instant) -> Result<Option<Turn>, ReadError> {
+        match self.is_shared() {
+            true => self.0.turns.take(owner, until).await,
+            false => Ok(Some(Turn::default())),
+        }
     }
 
     /// The namespaces in which an owner has something, and how much.

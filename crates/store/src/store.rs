@@ -19,6 +19,7 @@ use super::shared::{Done, Told};
 use super::space::Scarce;
 use super::storage::Elements;
 use super::totals::Totals;
+use super::turn::Taken;
 use super::whole::{Amount, NamespaceUsage, OwnerData};
 
 /// How to open a store.
@@ -277,6 +278,17 @@ impl Store {
     ) {
         let work = Work::NoteIf { owner, was, text };
         self.0.submit(work, Done::new(done));
+    }
+
+    /// Takes the turn of an owner at a store that is [shared](Self::is_shared), if nobody has it. Never blocks; `told` is
+    /// called exactly once. Every other instance has to be without it until what is told is dropped; but whether it
+    /// was lost before is for its holder to look at.
+    pub fn take_turn(
+        &self,
+        owner: &Owner,
+        told: impl FnOnce(Result<Option<Taken>, ReadError>) + Send + 'static,
+    ) {
+        self.0.take_turn(owner, Told::new(told));
     }
 
     /// Deletes all that an owner has, behind all sets that were submitted before. Never blocks;

@@ -38,8 +38,9 @@ impl BookmarkSync {
         }
         let is_sent = match &request.content {
             Content::Get(found) => {
+                let view = self.view_of(request, found).await;
                 let answered = request.reply.borrow().answer().found(found);
-                self.give(request, place, answered, view_of(found)).await
+                self.give(request, place, answered, view).await
             }
             Content::Set { .. } => request.reply_done(),
         };
@@ -99,10 +100,19 @@ impl BookmarkSync {
         }
         is_sent
     }
-}
 
-/// What is shown where the store alone answers; `None` where it takes long to see.
-fn view_of(found: &Found) -> Option<LastView> {
-    let text = found.shown();
-    (text.len() <= SHORT).then(|| LastView::new(Legacy::read(text).base().apart(|_, _| true)))
+    /// What is shown where the store alone answers; `None` where it takes long to see. The node had what was in step, as far
+    /// as is noted: so if it is not there any more when the client stores it again, it was deleted.
+    async fn view_of(&self, request: &Request, found: &Found) -> Option<LastView> {
+        let text = found.shown();
+        if text.len() > SHORT {
+            return None;
+        }
+        let noted = self.noted(&request.owner, request.turn.as_ref()).await;
+        let baseline = noted.map(|it| it.baseline.unwrap_or_default());
+        let baseline = baseline.unwrap_or_default();
+        let rooms = Legacy::read(text).base();
+        let rooms = rooms.apart(|key, said| !baseline.had(key, said));
+        Some(LastView::new(rooms))
+    }
 }

@@ -19,9 +19,10 @@ use crate::backend::{Asked, Backend, Work};
 use crate::local::Local;
 use crate::memory::Memory;
 use crate::shared::{Done, Told};
+use crate::table::Table;
 use crate::{
     Amount, CompactError, Compacted, Elements, NamespaceUsage, Observer, Owner, OwnerData,
-    ReadError, SetError, Store, Totals,
+    ReadError, SetError, Store, Take, Totals,
 };
 
 /// How long what is to be written waits for the database at most.
@@ -37,6 +38,7 @@ const LOOK: Duration = Duration::from_millis(250);
 #[derive(Clone)]
 pub struct Database {
     near: Arc<Local>,
+    turns: Arc<Table>,
     is_away: Arc<AtomicBool>,
 }
 
@@ -44,6 +46,7 @@ impl Default for Database {
     fn default() -> Self {
         Self {
             near: Arc::new(Local::by_caller(Arc::new(Memory::default()))),
+            turns: Arc::default(),
             is_away: Arc::default(),
         }
     }
@@ -56,8 +59,9 @@ impl Database {
         Self::default()
     }
 
-    /// Takes it out of everybody's reach, or back: what was done is there.
+    /// Takes it out of everybody's reach, or back: what was done is there, and nobody has a turn any more.
     pub fn set_away(&self, is_away: bool) {
+        self.turns.clear();
         self.is_away.store(is_away, SeqCst);
     }
 
@@ -71,9 +75,12 @@ impl Database {
     pub fn open(&self) -> Store {
         let (queue, come) = unbounded_channel();
         drop(spawn_local(write(self.clone(), come)));
+        let (asks, asked) = unbounded_channel();
+        drop(spawn_local(give_turns(self.clone(), asked)));
         Store::on(Arc::new(Reached {
             database: self.clone(),
             queue,
+            asks,
         }))
     }
 }
@@ -97,6 +104,20 @@ async fn write(database: Database, mut come: UnboundedReceiver<Asking>) {
         } else {
             Err(SetError::Unreachable)
         });
+    }
+}
+
+/// Gives out turns, each after its way.
+async fn give_turns(database: Database, mut asked: UnboundedReceiver<(Owner, Take)>) {
+    while let Some((owner, take)) = asked.recv().await {
+        let database = database.clone();
+        drop(spawn_local(async move {
+            way().await;
+            match database.near() {
+                Ok(near) => database.turns.take(&owner, near, take),
+                Err(error) => take.tell(Err(error)),
+            }
+        }));
     }
 }
 
@@ -146,6 +167,7 @@ impl Database {
 struct Reached {
     database: Database,
     queue: UnboundedSender<Asking>,
+    asks: UnboundedSender<(Owner, Take)>,
 }
 
 impl Backend for Reached {
@@ -205,6 +227,11 @@ impl Backend for Reached {
 
     fn totals(&self, patience: Duration) -> Result<Totals, ReadError> {
         self.database.near()?.totals(patience)
+    }
+
+    fn take_turn(&self, owner: &Owner, take: Take) {
+        // Dropped where nobody receives it, it is told that it failed.
+        let _ = self.asks.send((owner.clone(), take));
     }
 
     fn submit(&self, work: Work, done: Done) {

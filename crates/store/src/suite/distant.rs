@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use crate::local::Local;
 use crate::memory::Memory;
+use crate::table::Table;
 use crate::{
     Amount, Asked, Backend, CompactError, Compacted, Done, Elements, NamespaceUsage, Observer,
-    Owner, OwnerData, ReadError, SetError, Told, Totals, Work,
+    Owner, OwnerData, ReadError, SetError, Take, Told, Totals, Work,
 };
 use xps_base::threads;
 
@@ -17,6 +18,7 @@ use xps_base::threads;
 #[derive(Debug)]
 pub struct Distant {
     near: Arc<Local>,
+    turns: Table,
     is_away: AtomicBool,
     /// What is to be written and waits, while nothing that is written is answered.
     held: Mutex<Option<Vec<(Work, Done)>>>,
@@ -26,12 +28,14 @@ impl Distant {
     /// One without threads, which can be reached.
     #[must_use]
     pub fn by_caller() -> Arc<Self> {
-        Self::over(Arc::new(Local::by_caller(Arc::new(Memory::default()))))
+        let near = Local::by_caller(Arc::new(Memory::default()));
+        Self::over(Arc::new(near), Table::default())
     }
 
-    fn over(near: Arc<Local>) -> Arc<Self> {
+    fn over(near: Arc<Local>, turns: Table) -> Arc<Self> {
         Arc::new(Self {
             near,
+            turns,
             is_away: AtomicBool::new(false),
             held: Mutex::default(),
         })
@@ -40,12 +44,23 @@ impl Distant {
     /// The same store, as another instance reaches it.
     #[must_use]
     pub fn of_another(&self) -> Arc<Self> {
-        Self::over(Arc::clone(&self.near))
+        Self::over(Arc::clone(&self.near), self.turns.of_another())
     }
 
-    /// Takes it out of reach, or back.
+    /// Takes it out of reach, or back. Whoever cannot reach it has no turn any more.
     pub fn set_away(&self, is_away: bool) {
         self.is_away.store(is_away, SeqCst);
+        self.turns.lose();
+    }
+
+    /// All turns are lost, as when another server has become the primary.
+    pub fn lose_turns(&self) {
+        self.turns.clear();
+    }
+
+    /// Is like a server that takes every lock and keeps none.
+    pub fn keep_no_turns(&self) {
+        self.turns.keep_none();
     }
 
     /// Answers nothing of what is to be written from now on, or does all of that.
@@ -125,6 +140,13 @@ impl Backend for Distant {
 
     fn totals(&self, patience: Duration) -> Result<Totals, ReadError> {
         self.near()?.totals(patience)
+    }
+
+    fn take_turn(&self, owner: &Owner, take: Take) {
+        match self.near() {
+            Ok(near) => self.turns.take(owner, near, take),
+            Err(error) => take.tell(Err(error)),
+        }
     }
 
     fn submit(&self, work: Work, done: Done) {

@@ -26,6 +26,8 @@ pub enum Event {
     Settle,
     /// The server says that it has read what an instance has said.
     Confirm(usize),
+    /// Nobody has the user's turn any more: another database server has become the primary.
+    LoseTurns,
     /// An instance is killed and started again.
     Kill(usize, Meanwhile),
     /// Its link is lost, and it comes back; the clients go over to the other, unless they stay.
@@ -66,6 +68,7 @@ pub fn event() -> impl Strategy<Value = Event> {
         24 => instance.clone().prop_map(Event::Answer),
         6 => Just(Event::Settle),
         6 => instance.clone().prop_map(Event::Confirm),
+        1 => Just(Event::LoseTurns),
         2 => (instance, meanwhile).prop_map(|(instance, meanwhile)| Event::Kill(instance, meanwhile)),
         2 => lose.prop_map(|(instance, stay, resend, meanwhile)| Event::Lose {
             instance,
