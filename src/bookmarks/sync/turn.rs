@@ -78,20 +78,29 @@ impl BookmarkSync {
         asker: &str,
         stored: &Legacy,
     ) -> Result<(), SetError> {
-        if !self.storage.is_shared() {
-            return Ok(());
+        match self.shown.of(asker) {
+            Some(shown) if self.storage.is_shared() => {
+                self.note_common(owner, &stored.base(), &shown).await
+            }
+            _ => Ok(()),
         }
-        let rooms = stored.base();
-        let Some(shown) = self.shown.of(asker) else {
-            return Ok(());
-        };
+    }
+
+    /// Notes what whoever compares these, which a client stores, has to know without knowing what that client had been
+    /// shown: another instance; or the next request, where the process ends before what comes of this one is noted.
+    async fn note_common(
+        &self,
+        owner: &Owner,
+        rooms: &Baseline,
+        shown: &LastView,
+    ) -> Result<(), SetError> {
         for _ in 0..TRIES {
             let noted = self.noted(owner).await;
             let Noted { text, baseline } = noted.map_err(unread)?;
             let baseline = baseline.unwrap_or_default();
-            let common = in_common(&baseline, &rooms, &shown);
-            if text.is_none() && common == baseline {
-                // This is first contact still.
+            let common = in_common(&baseline, rooms, shown);
+            if common == baseline && (text.is_none() || !self.storage.is_shared()) {
+                // This is first contact still, or it is noted already.
                 return Ok(());
             }
             // It is another note in any case: whoever has read the last, and compares an older list, is not to note that.
@@ -109,6 +118,12 @@ impl BookmarkSync {
         let owner = &request.owner;
         let _turn = place.turn().await;
         request.has_begun.set(true);
+        if let Content::Set { rooms, shown, .. } = &request.content
+            && let Some(shown) = shown.as_ref().filter(|_| !self.storage.is_shared())
+        {
+            // Changing the node may take long. Where this fails, the next request compares over less.
+            let _ = self.note_common(owner, rooms, shown).await;
+        }
         if let Err(failure) = self.bring_into_step(request, place).await {
             self.tell(owner, &failure);
             if failure == Failure::Broken {
