@@ -19,6 +19,7 @@ fn kept() -> Vec<Kept> {
         owners,
         accounts,
         grants: true,
+        goes_on: false,
         length,
         misfortunes: misfortunes.to_vec(),
     };
@@ -61,6 +62,17 @@ fn kept() -> Vec<Kept> {
                     (12_001, Misfortune::Stall(1_615)),
                     (16_283, Misfortune::Kill(169)),
                 ],
+            ),
+        },
+        Kept {
+            story: "the disk is full when it is to be noted what came of a set: a room that the client had left alone looks as if \
+                    it had changed it, and the next get takes back the name that a modern client had given it",
+            plan: plan(
+                2172,
+                Kind::Ejabberd,
+                (1, 2, 2),
+                21_000,
+                &[(12_696, Misfortune::Full(6_086))],
             ),
         },
         Kept {

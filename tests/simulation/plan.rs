@@ -53,6 +53,8 @@ pub struct Plan {
     /// How many others use bookmarks, and whether the server lets the component use PEP.
     pub accounts: usize,
     pub grants: bool,
+    /// Whether clients that get no answer may go on from the bookmarks that they knew before.
+    pub goes_on: bool,
     /// How long owners ask, and things go wrong, in milliseconds.
     pub length: u64,
     pub misfortunes: Vec<(u64, Misfortune)>,
@@ -78,6 +80,8 @@ impl Plan {
             }
             misfortunes.push((at, Misfortune::any(&mut dice)));
         }
+        // Drawn last, so that the rest is as it was before there was this.
+        let goes_on = dice.percent(70);
         Plan {
             seed,
             kind,
@@ -85,6 +89,7 @@ impl Plan {
             owners,
             accounts,
             grants,
+            goes_on,
             length,
             misfortunes,
         }

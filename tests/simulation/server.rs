@@ -1,5 +1,7 @@
 //! The server: Prosody or ejabberd, as far as a component comes to know them.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use minidom::Element;
 
 use super::line::End;
@@ -101,7 +103,7 @@ impl World {
             Stage::In if piece.starts_with("<iq ") => {
                 let parsed = answers::element(piece);
                 match parsed {
-                    Ok(iq) => self.take_iq(line, &iq),
+                    Ok(iq) => self.take_iq(line, &iq, piece),
                     Err(_) => wrong(),
                 }
             }
@@ -169,7 +171,7 @@ impl World {
         }
     }
 
-    fn take_iq(&mut self, line: usize, iq: &Element) -> Result<(), Violation> {
+    fn take_iq(&mut self, line: usize, iq: &Element, piece: &str) -> Result<(), Violation> {
         let id = iq.attr("id").unwrap_or_default().to_owned();
         match iq.attr("type") {
             Some("get") if iq.attr("to") == Some(HOST) => {
@@ -181,7 +183,7 @@ impl World {
                 self.announced(line, &id);
                 Ok(())
             }
-            Some("result" | "error") => self.answered(line, iq, &id),
+            Some("result" | "error") => self.answered(line, iq, piece, &id),
             _ => Err(Violation::new(
                 predicate::XML,
                 format!("it asks {}", answers::text(iq)),
@@ -243,12 +245,21 @@ impl World {
     }
 
     /// A request was answered.
-    fn answered(&mut self, line: usize, iq: &Element, id: &str) -> Result<(), Violation> {
+    fn answered(
+        &mut self,
+        line: usize,
+        iq: &Element,
+        piece: &str,
+        id: &str,
+    ) -> Result<(), Violation> {
+        let mut digest = DefaultHasher::new();
+        piece.hash(&mut digest);
         let reply = Reply {
             line,
             process: self.lines[line].process,
             trouble: self.disk_trouble(),
             answer: iq,
+            digest: digest.finish(),
         };
         let numbers = |of: char| {
             let (who, number) = id.strip_prefix(of)?.split_once('-')?;

@@ -52,14 +52,8 @@ pub fn shrunk(plan: &Plan, outcome: &Outcome) -> Plan {
 pub fn told(plan: &Plan) -> String {
     let outcome = run(plan, true);
     let mut lines = Vec::new();
-    lines.push(format!(
-        "seed {}: {:?}, {} owners, {} misfortunes, {} s",
-        plan.seed,
-        plan.kind,
-        plan.owners,
-        plan.misfortunes.len(),
-        plan.length / 1000
-    ));
+    // As tests/simulation/kept.rs has it.
+    lines.push(format!("seed {}: {plan:?}", plan.seed));
     let story = &outcome.story;
     let left_out = story.len().saturating_sub(LINES);
     if left_out > 0 {
