@@ -8,13 +8,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use minidom::Element;
 
 use super::node::{Answer, Node, Room};
-use super::predicate::Violation;
+use super::plan::Plan;
+use super::predicate::{self, Violation, holds};
 use crate::chaos::dice::Dice;
 use crate::chaos::request::Envelope;
 use crate::support::server::HOST;
 
 /// How many rooms there are to be bookmarked.
-const ROOMS: u64 = 5;
+pub const ROOMS: u64 = 5;
+
+/// How often the component may compare both sides for one request.
+const TRIES: u64 = 5;
 
 const OLD_CLIENTS: [&str; 2] = ["one", "two"];
 
@@ -63,6 +67,8 @@ pub struct Account {
     /// Whether clients that get no answer may go on from the list that they had before, and who does.
     goes_on: bool,
     choice: Dice,
+    /// Whether their owner deletes nodes and opens them to others.
+    edges: bool,
     /// All that was ever said of each room.
     said: BTreeMap<Room, BTreeSet<String>>,
     /// The list that was stored last, if that is known.
@@ -97,7 +103,8 @@ pub enum Deed {
 }
 
 impl Account {
-    pub fn new(number: usize, seed: u64, goes_on: bool) -> Account {
+    pub fn new(number: usize, plan: &Plan) -> Account {
+        let seed = plan.seed;
         let old = OLD_CLIENTS.map(|resource| Old {
             resource,
             known: None,
@@ -108,11 +115,12 @@ impl Account {
         Account {
             name: format!("b{number}"),
             dice: Dice::new(seed, (4 << 32) + number as u64),
-            node: Node::default(),
+            node: Node::of(plan),
             old: old.into(),
             asked: 0,
             named: 0,
-            goes_on,
+            goes_on: plan.goes_on,
+            edges: plan.edges,
             choice: Dice::new(seed, (5 << 32) + number as u64),
             said: BTreeMap::new(),
             stored: Some(List::new()),
@@ -184,6 +192,11 @@ impl Account {
     }
 
     fn modern_stirs(&mut self, now: u64, calm: bool) -> Deed {
+        if self.edges
+            && let Some(told) = self.owner_stirs(now)
+        {
+            return Deed::Did(told);
+        }
         let in_step = calm && self.is_in_step(now);
         let room = self.room();
         let before = self
@@ -208,6 +221,25 @@ impl Account {
         );
         self.node.publish(&room, item, in_step);
         Deed::Did(told)
+    }
+
+    /// The owner does something else to the node, now and then.
+    fn owner_stirs(&mut self, now: u64) -> Option<String> {
+        self.node.items.as_ref()?;
+        let name = &self.name;
+        let told = match self.choice.below(60) {
+            0 => {
+                self.node.delete();
+                format!("a modern client of {name} deletes the whole node")
+            }
+            1 | 2 => {
+                self.node.is_open = true;
+                format!("a modern client of {name} opens the node to others")
+            }
+            _ => return None,
+        };
+        self.unsure = now;
+        Some(told)
     }
 
     /// Whether it is certain that the component has brought both sides into step, and noted that.
@@ -294,6 +326,14 @@ impl Account {
         now: u64,
     ) -> Result<(String, Answer), Violation> {
         self.last_iq = now;
-        self.node.asked(iq, process)
+        let most = TRIES * self.asked;
+        let asked = self.node.asked(iq, process)?;
+        holds(self.node.fetches <= most, predicate::WORK, || {
+            format!(
+                "the node of {} was fetched more than {most} times",
+                self.name
+            )
+        })?;
+        Ok(asked)
     }
 }

@@ -1,7 +1,7 @@
 //! Runs that once went wrong, as short as they were made, each with its story: they are played for ever.
 
 use super::line::End;
-use super::plan::{Misfortune, Plan};
+use super::plan::{MAX_ROOMS, Misfortune, Plan};
 use super::run::run;
 use super::server::Kind;
 
@@ -20,6 +20,10 @@ fn kept() -> Vec<Kept> {
         accounts,
         grants: true,
         goes_on: false,
+        grants_options: true,
+        edges: false,
+        max_rooms: MAX_ROOMS,
+        goes_mute: false,
         length,
         misfortunes: misfortunes.to_vec(),
     };

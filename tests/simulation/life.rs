@@ -93,7 +93,8 @@ async fn live(world: Shared, process: u64, stop: Rc<Notify>, kept: Rc<RefCell<Op
                 return;
             };
             *kept.borrow_mut() = Some(store.clone());
-            let config = config(process, store.is_shared());
+            let mut config = config(process, store.is_shared());
+            config.bookmarks.max_rooms = world.borrow().plan.max_rooms;
             let component = METRICS.with(|it| Component::new(&config, store.clone(), it));
             let component = component.expect("played threads");
             let tell = |event: &Event| {

@@ -55,10 +55,21 @@ pub struct Plan {
     pub grants: bool,
     /// Whether clients that get no answer may go on from the bookmarks that they knew before.
     pub goes_on: bool,
+    /// Whether it lets the component correct the options of nodes.
+    pub grants_options: bool,
+    /// Whether owners delete their nodes, and open them to others.
+    pub edges: bool,
+    /// How many rooms a user may have where both sides are kept in step.
+    pub max_rooms: usize,
+    /// Whether a link that has outlived another of its node is mute, and not only without delegation.
+    pub goes_mute: bool,
     /// How long owners ask, and things go wrong, in milliseconds.
     pub length: u64,
     pub misfortunes: Vec<(u64, Misfortune)>,
 }
+
+/// As many rooms as the component takes where nobody has said anything else.
+pub const MAX_ROOMS: usize = 250;
 
 impl Plan {
     pub fn of(seed: u64) -> Plan {
@@ -90,6 +101,10 @@ impl Plan {
             accounts,
             grants,
             goes_on,
+            grants_options: dice.percent(85),
+            edges: dice.percent(50),
+            max_rooms: if dice.percent(12) { 3 } else { MAX_ROOMS },
+            goes_mute: dice.percent(50),
             length,
             misfortunes,
         }

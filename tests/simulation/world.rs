@@ -109,8 +109,7 @@ pub struct World {
 impl World {
     pub fn new(plan: &Plan, is_told: bool) -> World {
         let owners = (0..plan.owners).map(|number| Owner::new(number, plan.seed));
-        let accounts =
-            (0..plan.accounts).map(|number| Account::new(number, plan.seed, plan.goes_on));
+        let accounts = (0..plan.accounts).map(|number| Account::new(number, plan));
         let mut world = World {
             begun: Instant::now(),
             queue: BTreeMap::new(),

@@ -78,8 +78,11 @@ impl Account {
                 Ok(told)
             }
             (_, Outcome::Refused(why)) => {
-                let is_due = reply.trouble >= open.sent
+                let is_broken = reply.trouble >= open.sent
                     && ["internal-server-error", "resource-constraint"].contains(&&*why);
+                let rooms = open.stores.as_ref().map_or(0, List::len);
+                let are_many = rooms > self.node.max_rooms && why == "resource-constraint";
+                let is_due = is_broken || are_many;
                 holds(is_due, predicate::REASON, || {
                     format!("{id} is refused with {why}")
                 })?;
@@ -145,7 +148,12 @@ impl Account {
         let rooms = self.node.rooms();
         for (shown, old) in self.shown.iter().zip(&self.old) {
             let Some(shown) = shown else { continue };
-            holds(*shown == rooms, predicate::IN_STEP, || {
+            // Where the node takes no more, clients are shown both.
+            let is_both = (self.node.is_open && !self.node.may_be_corrected)
+                || shown.len() > self.node.max_rooms;
+            let are_shown = rooms.keys().all(|it| shown.contains_key(it));
+            let is_so = *shown == rooms || is_both && are_shown;
+            holds(is_so, predicate::IN_STEP, || {
                 format!(
                     "{}/{} is shown {shown:?}, and the node has {rooms:?}",
                     self.name, old.resource
