@@ -80,6 +80,21 @@ fn kept() -> Vec<Kept> {
             ),
         },
         Kept {
+            story: "with a database a get's step notes what is true of the older list between a set's note and the set; the process \
+                    ends while the node is changed for the set: a room that the client had left alone, and a modern one deleted, \
+                    comes back",
+            plan: Plan {
+                goes_on: true,
+                ..plan(
+                    2843,
+                    Kind::Prosody,
+                    (2, 4, 2),
+                    16_000,
+                    &[(11_688, Misfortune::Kill(2_576))],
+                )
+            },
+        },
+        Kept {
             story: "two instances bring one account into step at once, and each publishes the same room in the gap that is left",
             plan: plan(
                 153,

@@ -80,27 +80,31 @@ impl BookmarkSync {
     ) -> Result<(), SetError> {
         match self.shown.of(asker) {
             Some(shown) if self.storage.is_shared() => {
-                self.note_common(owner, &stored.base(), &shown).await
+                self.note_common(owner, &stored.base(), &shown, false).await
             }
             _ => Ok(()),
         }
     }
 
-    /// Notes what whoever compares these, which a client stores, has to know without knowing what that client had been
-    /// shown: another instance; or the next request, where the process ends before what comes of this one is noted.
+    /// Notes what whoever compares these, which a client stores or has stored, has to know without knowing what that client
+    /// had been shown: another instance; or the next request, where the process ends before what comes of this one is noted.
     async fn note_common(
         &self,
         owner: &Owner,
         rooms: &Baseline,
         shown: &LastView,
+        are_stored: bool,
     ) -> Result<(), SetError> {
         for _ in 0..TRIES {
             let noted = self.noted(owner).await;
             let Noted { text, baseline } = noted.map_err(unread)?;
             let baseline = baseline.unwrap_or_default();
             let common = in_common(&baseline, rooms, shown);
-            if common == baseline && (text.is_none() || !self.storage.is_shared()) {
+            if common == baseline && (text.is_none() || are_stored) {
                 // This is first contact still, or it is noted already.
+                return Ok(());
+            }
+            if are_stored && self.is_still_stored(owner, rooms).await != Ok(true) {
                 return Ok(());
             }
             // It is another note in any case: whoever has read the last, and compares an older list, is not to note that.
@@ -118,11 +122,15 @@ impl BookmarkSync {
         let owner = &request.owner;
         let _turn = place.turn().await;
         request.has_begun.set(true);
-        if let Content::Set { rooms, shown, .. } = &request.content
-            && let Some(shown) = shown.as_ref().filter(|_| !self.storage.is_shared())
+        if let Content::Set {
+            rooms,
+            shown: Some(shown),
+            ..
+        } = &request.content
         {
-            // Changing the node may take long. Where this fails, the next request compares over less.
-            let _ = self.note_common(owner, rooms, shown).await;
+            // Changing the node may take long, and whoever has compared the list before may have noted what is true of that.
+            // Where this fails, the next request compares over less.
+            let _ = self.note_common(owner, rooms, shown, true).await;
         }
         if let Err(failure) = self.bring_into_step(request, place).await {
             self.tell(owner, &failure);
