@@ -1,5 +1,12 @@
 //! Chance that can be repeated: the same seed, the same throws.
 
+use std::str::FromStr;
+
+/// What the environment says of a run.
+pub fn variable<T: FromStr>(name: &str) -> Option<T> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
 /// SplitMix64: small, and random enough to disturb a program.
 pub struct Dice(u64);
 

@@ -22,8 +22,9 @@ mod user;
 pub mod wish;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::str::FromStr;
 use std::time::{Duration, Instant};
+
+pub use dice::variable;
 
 use dice::Dice;
 use fault::Life;
@@ -39,10 +40,6 @@ const MOST_MEMORY: u64 = 80 << 20;
 
 /// How much more memory may be in use after the second half of a long life than after the first.
 const GROWTH: u64 = 12 << 20;
-
-pub fn variable<T: FromStr>(name: &str) -> Option<T> {
-    std::env::var(name).ok()?.parse().ok()
-}
 
 #[test]
 fn no_answer_is_wrong_whatever_happens() {

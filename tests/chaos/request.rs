@@ -175,5 +175,8 @@ pub fn mark(unique: &str, bytes: u64) -> Mark {
 
 fn content(mark: &str) -> String {
     let bytes = mark.rsplit('-').next().and_then(|size| size.parse().ok());
-    mark.chars().cycle().take(bytes.unwrap_or(0)).collect()
+    let bytes: usize = bytes.unwrap_or(0);
+    let mut content = mark.repeat(bytes.div_ceil(mark.len().max(1)));
+    content.truncate(bytes);
+    content
 }

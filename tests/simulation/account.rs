@@ -1,19 +1,24 @@
 //! An account whose bookmarks old and modern clients use at once: the former by private storage, the latter by PEP.
 
 mod judge;
+mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use minidom::Element;
 
 use super::node::{Answer, Node, Room};
-use super::predicate::Violation;
+use super::plan::Plan;
+use super::predicate::{self, Violation, holds};
 use crate::chaos::dice::Dice;
 use crate::chaos::request::Envelope;
 use crate::support::server::HOST;
 
 /// How many rooms there are to be bookmarked.
-const ROOMS: u64 = 5;
+pub const ROOMS: u64 = 5;
+
+/// How often the component may compare both sides for one request.
+const TRIES: u64 = 5;
 
 const OLD_CLIENTS: [&str; 2] = ["one", "two"];
 
@@ -35,6 +40,8 @@ struct Open {
     is_excused: bool,
     /// The list that it stores, or else it asks for it.
     stores: Option<List>,
+    /// The list that it knew before.
+    before: Option<List>,
 }
 
 /// A client that knows private storage.
@@ -45,8 +52,8 @@ struct Old {
     /// The process that has shown or stored that, as long as it has not lost a link since: no other surely knows what
     /// this client knows.
     by: Option<u64>,
-    /// All rooms that it ever saw, or stored.
-    seen: BTreeSet<Room>,
+    /// The rooms in the last answer that it got: those that were shown, or that it was told were stored.
+    told: BTreeSet<Room>,
     open: Option<Open>,
 }
 
@@ -57,10 +64,15 @@ pub struct Account {
     old: Vec<Old>,
     asked: u64,
     named: u64,
+    /// Whether clients that get no answer may go on from the list that they had before, and who does.
+    goes_on: bool,
+    choice: Dice,
+    /// Whether their owner deletes nodes and opens them to others.
+    edges: bool,
     /// All that was ever said of each room.
     said: BTreeMap<Room, BTreeSet<String>>,
-    /// The list that was stored last.
-    stored: List,
+    /// The list that was stored last, if that is known.
+    stored: Option<List>,
     /// When the component last asked of the node.
     last_iq: u64,
     /// When the last request was sent for which it did, and that was answered; and since when it is not certain that what
@@ -69,9 +81,16 @@ pub struct Account {
     unsure: u64,
     closed: BTreeMap<u64, (usize, u64)>,
     /// What nobody waits for any more, and the process that was asked: an answer may be on its way.
-    given_up: BTreeMap<u64, u64>,
+    given_up: BTreeMap<u64, GivenUp>,
     /// What the old clients were shown in the last look, if they have looked.
     shown: Vec<Option<List>>,
+}
+
+/// What nobody waits for any more: who has asked which process, and what was to be stored.
+struct GivenUp {
+    client: usize,
+    process: u64,
+    stores: Option<List>,
 }
 
 /// What an account does next.
@@ -84,23 +103,27 @@ pub enum Deed {
 }
 
 impl Account {
-    pub fn new(number: usize, seed: u64) -> Account {
+    pub fn new(number: usize, plan: &Plan) -> Account {
+        let seed = plan.seed;
         let old = OLD_CLIENTS.map(|resource| Old {
             resource,
             known: None,
             by: None,
-            seen: BTreeSet::new(),
+            told: BTreeSet::new(),
             open: None,
         });
         Account {
             name: format!("b{number}"),
             dice: Dice::new(seed, (4 << 32) + number as u64),
-            node: Node::default(),
+            node: Node::of(plan),
             old: old.into(),
             asked: 0,
             named: 0,
+            goes_on: plan.goes_on,
+            edges: plan.edges,
+            choice: Dice::new(seed, (5 << 32) + number as u64),
             said: BTreeMap::new(),
-            stored: List::new(),
+            stored: Some(List::new()),
             last_iq: 0,
             stepped: 0,
             unsure: 0,
@@ -140,14 +163,8 @@ impl Account {
 
     fn old_stirs(&mut self, now: u64) -> Deed {
         let client = self.dice.below(self.old.len() as u64) as usize;
-        let old = &mut self.old[client];
-        if let Some(open) = old
-            .open
-            .take_if(|it| it.is_excused && now > it.sent + PATIENCE)
-        {
-            old.known = None;
-            self.given_up.insert(open.number, open.process);
-        }
+        self.give_up(client, |it| it.is_excused && now > it.sent + PATIENCE);
+        let old = &self.old[client];
         if old.open.is_some() {
             return Deed::Nothing;
         }
@@ -175,6 +192,11 @@ impl Account {
     }
 
     fn modern_stirs(&mut self, now: u64, calm: bool) -> Deed {
+        if self.edges
+            && let Some(told) = self.owner_stirs(now)
+        {
+            return Deed::Did(told);
+        }
         let in_step = calm && self.is_in_step(now);
         let room = self.room();
         let before = self
@@ -201,16 +223,36 @@ impl Account {
         Deed::Did(told)
     }
 
+    /// The owner does something else to the node, now and then.
+    fn owner_stirs(&mut self, now: u64) -> Option<String> {
+        self.node.items.as_ref()?;
+        let name = &self.name;
+        let told = match self.choice.below(60) {
+            0 => {
+                self.node.delete();
+                format!("a modern client of {name} deletes the whole node")
+            }
+            1 | 2 => {
+                self.node.is_open = true;
+                format!("a modern client of {name} opens the node to others")
+            }
+            _ => return None,
+        };
+        self.unsure = now;
+        Some(told)
+    }
+
     /// Whether it is certain that the component has brought both sides into step, and noted that.
     fn is_in_step(&self, now: u64) -> bool {
         let rooms = self.node.rooms();
+        let is_same = |(room, name): (&Room, &String)| rooms.get(room) == Some(name);
         self.old.iter().all(|it| it.open.is_none())
             && now > self.last_iq + NOTED
             && self.stepped > self.unsure
             && self
                 .stored
-                .iter()
-                .all(|(room, name)| rooms.get(room) == Some(name))
+                .as_ref()
+                .is_some_and(|it| it.iter().all(is_same))
     }
 
     /// The stanza by which an old client asks for its list, or stores this.
@@ -248,6 +290,7 @@ impl Account {
     ) {
         let number = self.asked;
         let old = &mut self.old[client];
+        let before = old.known.clone();
         if let Some(list) = &stores {
             let known = old.known.clone().unwrap_or_default();
             let is_known = old.by == Some(process);
@@ -255,13 +298,12 @@ impl Account {
                 .iter()
                 .filter(|(room, name)| !is_known || known.get(*room) != Some(*name));
             let wanted: BTreeSet<Room> = wanted.map(|(room, _)| room.clone()).collect();
-            let dropped = old.seen.iter().filter(|room| !list.contains_key(*room));
+            let dropped = old.told.iter().filter(|room| !list.contains_key(*room));
             let dropped: BTreeSet<Room> = dropped.cloned().collect();
-            old.seen.extend(list.keys().cloned());
             old.known = Some(list.clone());
             let all: Vec<&Room> = list.keys().collect();
             self.node.stored(&all, &wanted, &dropped);
-            self.stored.clone_from(list);
+            self.stored = Some(list.clone());
         }
         self.old[client].open = Some(Open {
             number,
@@ -272,6 +314,7 @@ impl Account {
             sent: now,
             is_excused: false,
             stores,
+            before,
         });
     }
 
@@ -283,63 +326,14 @@ impl Account {
         now: u64,
     ) -> Result<(String, Answer), Violation> {
         self.last_iq = now;
-        self.node.asked(iq, process)
-    }
-
-    /// Nobody reads this line any more, of which so much was read; what was sent before that moment was surely taken.
-    pub fn was_left(&mut self, (process, line): (u64, usize), read: u64, sure_before: u64) {
-        for old in &mut self.old {
-            old.by.take_if(|it| *it == process);
-            let never_came = old.open.take_if(|it| it.line == line && it.end > read);
-            if never_came.is_some() {
-                old.known = None;
-            }
-            if let Some(open) = old.open.as_mut().filter(|it| it.line == line) {
-                open.is_excused |= open.sent >= sure_before;
-                // What is stored while there is no link, and so no grant, is stored without a look at what was shown.
-                let list = open.stores.iter().flat_map(List::keys);
-                let list: BTreeSet<Room> = list.cloned().collect();
-                let all: Vec<&Room> = list.iter().collect();
-                self.node.stored(&all, &list, &BTreeSet::new());
-            }
-        }
-    }
-
-    pub fn logged_in(&mut self, now: u64) {
-        for open in self.old.iter_mut().filter_map(|it| it.open.as_mut()) {
-            open.is_excused |= now.saturating_sub(open.sent) > super::owner::KEPT;
-        }
-    }
-
-    /// A process has no link for so long that its answers are gone.
-    pub fn is_late(&mut self, process: u64, now: u64) {
-        let open = self.old.iter_mut().filter_map(|it| it.open.as_mut());
-        for open in open.filter(|it| it.process == process) {
-            open.is_excused |= now.saturating_sub(open.sent) > super::owner::KEPT;
-        }
-    }
-
-    /// A process has ended: nothing that it was asked is answered any more, and who waits asks anew.
-    pub fn process_ended(&mut self, process: u64, now: u64) {
-        self.unsure = now;
-        for old in &mut self.old {
-            if let Some(open) = old.open.take_if(|it| it.process == process) {
-                old.known = None;
-                self.given_up.insert(open.number, process);
-            }
-        }
-    }
-
-    /// The component can do nothing for now, or what it did may not have been noted.
-    pub fn is_unsure(&mut self, now: u64) {
-        self.unsure = now;
-        self.old.iter_mut().for_each(|it| it.by = None);
-    }
-
-    /// What is waited for still, and must come.
-    pub fn owed(&self) -> Vec<&str> {
-        let open = self.old.iter().filter_map(|it| it.open.as_ref());
-        let owed = open.filter(|it| !it.is_excused);
-        owed.map(|it| &*it.envelope.id).collect()
+        let most = TRIES * self.asked;
+        let asked = self.node.asked(iq, process)?;
+        holds(self.node.fetches <= most, predicate::WORK, || {
+            format!(
+                "the node of {} was fetched more than {most} times",
+                self.name
+            )
+        })?;
+        Ok(asked)
     }
 }

@@ -1,7 +1,7 @@
 //! Runs that once went wrong, as short as they were made, each with its story: they are played for ever.
 
 use super::line::End;
-use super::plan::{Misfortune, Plan};
+use super::plan::{MAX_ROOMS, Misfortune, Plan};
 use super::run::run;
 use super::server::Kind;
 
@@ -19,6 +19,11 @@ fn kept() -> Vec<Kept> {
         owners,
         accounts,
         grants: true,
+        goes_on: false,
+        grants_options: true,
+        edges: false,
+        max_rooms: MAX_ROOMS,
+        goes_mute: false,
         length,
         misfortunes: misfortunes.to_vec(),
     };
@@ -62,6 +67,32 @@ fn kept() -> Vec<Kept> {
                     (16_283, Misfortune::Kill(169)),
                 ],
             ),
+        },
+        Kept {
+            story: "the disk is full when it is to be noted what came of a set: a room that the client had left alone looks as if \
+                    it had changed it, and the next get takes back the name that a modern client had given it",
+            plan: plan(
+                2172,
+                Kind::Ejabberd,
+                (1, 2, 2),
+                21_000,
+                &[(12_696, Misfortune::Full(6_086))],
+            ),
+        },
+        Kept {
+            story: "with a database a get's step notes what is true of the older list between a set's note and the set; the process \
+                    ends while the node is changed for the set: a room that the client had left alone, and a modern one deleted, \
+                    comes back",
+            plan: Plan {
+                goes_on: true,
+                ..plan(
+                    2843,
+                    Kind::Prosody,
+                    (2, 4, 2),
+                    16_000,
+                    &[(11_688, Misfortune::Kill(2_576))],
+                )
+            },
         },
         Kept {
             story: "two instances bring one account into step at once, and each publishes the same room in the gap that is left",

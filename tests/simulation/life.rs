@@ -24,6 +24,11 @@ const PING: Duration = Duration::from_secs(10);
 /// How often an instance that stands by tries again.
 const STANDBY: Duration = Duration::from_secs(5);
 
+thread_local! {
+    /// Nobody reads them: they are made once.
+    static METRICS: Metrics = Metrics::new();
+}
+
 /// A process that runs.
 pub struct Life {
     pub process: u64,
@@ -88,8 +93,9 @@ async fn live(world: Shared, process: u64, stop: Rc<Notify>, kept: Rc<RefCell<Op
                 return;
             };
             *kept.borrow_mut() = Some(store.clone());
-            let config = config(process, store.is_shared());
-            let component = Component::new(&config, store.clone(), &Metrics::new());
+            let mut config = config(process, store.is_shared());
+            config.bookmarks.max_rooms = world.borrow().plan.max_rooms;
+            let component = METRICS.with(|it| Component::new(&config, store.clone(), it));
             let component = component.expect("played threads");
             let tell = |event: &Event| {
                 world

@@ -14,7 +14,7 @@ use crate::chaos::dice::Dice;
 const WINDOW: usize = 256 * 1024;
 
 /// Who reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Side {
     Component,
     Server,
@@ -222,9 +222,12 @@ impl AsyncRead for Reads {
         }
         let most = half.here.len().min(buffer.remaining());
         let length = if chance == 0 { most.div_ceil(3) } else { most };
-        let bytes: Vec<u8> = half.here.drain(..length).collect();
+        let (first, second) = half.here.as_slices();
+        let of_first = first.len().min(length);
+        buffer.put_slice(&first[..of_first]);
+        buffer.put_slice(&second[..length - of_first]);
+        half.here.drain(..length);
         half.read += length as u64;
-        buffer.put_slice(&bytes);
         Poll::Ready(Ok(()))
     }
 }

@@ -30,7 +30,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::Instant;
 
-use crate::chaos::variable;
+use crate::chaos::dice::variable;
 use plan::Plan;
 use run::{Outcome, run};
 

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minidom::Element;
 
+use super::plan::Plan;
 use super::predicate::{self, Violation, holds};
 use crate::support::answers;
 
@@ -40,10 +41,21 @@ struct Past {
     is_dropped: bool,
 }
 
+/// IQs that the component may ask for one comparison: a fetch, two for each room, and some to correct the node and to see
+/// whether it keeps anything.
+const IQS: u64 = 2 * super::account::ROOMS + 6;
+
 #[derive(Default)]
 pub struct Node {
     /// `None` if there is none.
     pub items: Option<BTreeMap<Room, Item>>,
+    /// Whether others can read it, and whether the component may correct that.
+    pub is_open: bool,
+    pub may_be_corrected: bool,
+    /// How many rooms the component may give it.
+    pub max_rooms: usize,
+    /// How often it was fetched.
+    pub fetches: u64,
     pasts: BTreeMap<Room, Past>,
     /// How often something was done to it.
     count: u64,
@@ -59,6 +71,9 @@ struct View {
     found: BTreeSet<Room>,
     /// When items were last read alone.
     read: BTreeMap<Room, u64>,
+    /// What was asked since then, and how many of these were added.
+    asked: u64,
+    added: usize,
 }
 
 /// What the component is answered: the type of the inner IQ, and its payload.
@@ -78,6 +93,32 @@ impl View {
 }
 
 impl Node {
+    pub fn of(plan: &Plan) -> Node {
+        Node {
+            may_be_corrected: plan.grants_options,
+            max_rooms: plan.max_rooms,
+            ..Node::default()
+        }
+    }
+
+    /// Its owner deletes it: so it looks as if there had never been one, and whatever is stored is wanted.
+    pub fn delete(&mut self) {
+        self.count += 1;
+        let count = self.count;
+        for room in self
+            .items
+            .take()
+            .into_iter()
+            .flatten()
+            .map(|(room, _)| room)
+        {
+            let past = self.past(&room);
+            (past.touched, past.changed) = (count, count);
+        }
+        self.pasts.values_mut().for_each(|it| it.is_wanted = true);
+        self.is_open = false;
+    }
+
     /// The rooms that are in it.
     pub fn rooms(&self) -> BTreeMap<Room, String> {
         let items = self.items.iter().flatten();
@@ -139,21 +180,34 @@ impl Node {
         let item = what.children().find(|it| it.name() == "item");
         let room = item.and_then(|it| it.attr("id"));
         self.count += 1;
+        let view = self.views.entry(process).or_default();
+        view.asked += 1;
         let done = || ("result", String::new());
         match (what.name(), item, room) {
             ("items", None, _) => {
+                self.fetches += 1;
                 let found = self.rooms().into_keys().collect();
                 let view = self.views.entry(process).or_default();
                 (view.fetched, view.found) = (self.count, found);
+                (view.asked, view.added) = (1, 0);
                 Ok(("fetches the node".to_owned(), self.fetch(None)))
             }
+            _ if view.asked > IQS => Err(Violation::new(
+                predicate::WORK,
+                format!("{} IQs are asked for one comparison", view.asked),
+            )),
             ("items", Some(_), Some(room)) => {
-                let view = self.views.entry(process).or_default();
                 view.read.insert(room.to_owned(), self.count);
                 Ok((format!("reads {room}"), self.fetch(Some(room))))
             }
             ("publish", Some(item), Some(room)) => {
                 let said = read(item).ok_or_else(strange)?;
+                let is_private = answers::text(pubsub).contains("whitelist");
+                holds(is_private, predicate::PRIVATE, || answers::text(pubsub))?;
+                if self.is_open {
+                    let told = format!("may not publish {room}: the node is open to others");
+                    return Ok((told, precondition_not_met()));
+                }
                 self.may_publish(room, &said, process)?;
                 let changed = self.count;
                 self.past(room).changed = changed;
@@ -175,7 +229,13 @@ impl Node {
                 self.items.get_or_insert_default().remove(room);
                 Ok((format!("retracts {room}"), done()))
             }
-            ("configure", ..) => Ok(("configures the node".to_owned(), done())),
+            ("configure", ..) => {
+                holds(self.may_be_corrected, predicate::GRANTED, || {
+                    answers::text(iq)
+                })?;
+                self.is_open = false;
+                Ok(("configures the node".to_owned(), done()))
+            }
             _ => Err(strange()),
         }
     }
@@ -183,11 +243,21 @@ impl Node {
     fn may_publish(&mut self, room: &str, said: &Item, process: u64) -> Result<(), Violation> {
         let view = self.views.entry(process).or_default().clone();
         let now = self.items.as_ref().and_then(|it| it.get(room)).cloned();
-        let past = self.past(room);
+        let past = self.past(room).clone();
         holds(past.is_wanted, predicate::RETRACTED, || {
             format!("{room} is {now:?} and is to be {said:?}, and no old client wants that")
         })?;
         let Some(now) = now else {
+            let added = view.added + 1;
+            self.views.entry(process).or_default().added = added;
+            let total = view.found.len();
+            // It counts with the removal of those that it has read, and that others may have changed since.
+            let removed = view.read.iter().filter(|(_, at)| **at > view.fetched);
+            let removed = removed.filter(|(it, _)| view.found.contains(*it)).count();
+            let most = self.max_rooms.max(total) + removed;
+            holds(total + added <= most, predicate::FEW, || {
+                format!("{room} is added to {total} rooms, as number {added}")
+            })?;
             let is_known = view.found.contains(room) && view.can_know(room, past.touched);
             return holds(!is_known, predicate::RETRACTED, || {
                 format!("{room} was retracted after the node was fetched, and is published again")
@@ -231,6 +301,14 @@ impl Node {
             format!("<pubsub xmlns='{PUBSUB}'><items node='{NODE}'>{items}</items></pubsub>");
         ("result", payload)
     }
+}
+
+fn precondition_not_met() -> Answer {
+    let error = format!(
+        "<error type='cancel'><conflict xmlns='{ERRORS}'/>\
+         <precondition-not-met xmlns='http://jabber.org/protocol/pubsub#errors'/></error>"
+    );
+    ("error", error)
 }
 
 fn not_found() -> Answer {

@@ -45,6 +45,8 @@ pub struct Reply<'a> {
     /// When the disk was last in trouble, or lately.
     pub trouble: u64,
     pub answer: &'a Element,
+    /// Stands for the answer as it was written.
+    pub digest: u64,
 }
 
 pub struct Owner {
@@ -53,7 +55,7 @@ pub struct Owner {
     worlds: Worlds,
     open: VecDeque<Open>,
     /// What was answered, on which line, by which process.
-    closed: HashMap<u64, (usize, u64, Element)>,
+    closed: HashMap<u64, (usize, u64, u64)>,
     /// What nobody waits for any more, and the process that was asked: an answer may be on its way.
     given_up: HashMap<u64, u64>,
     asked: u64,
@@ -155,7 +157,7 @@ impl Owner {
     pub fn answered(&mut self, number: u64, reply: &Reply<'_>) -> Result<String, Violation> {
         let Some(at) = self.open.iter().position(|it| it.number == number) else {
             if self.given_up.remove(&number) == Some(reply.process) {
-                let closed = (reply.line, reply.process, reply.answer.clone());
+                let closed = (reply.line, reply.process, reply.digest);
                 self.closed.insert(number, closed);
                 return Ok(format!("{}-{number} is answered too late", self.name));
             }
@@ -177,7 +179,7 @@ impl Owner {
         let Some(open) = at.and_then(|at| self.open.remove(at)) else {
             return Ok(String::new());
         };
-        let closed = (reply.line, reply.process, reply.answer.clone());
+        let closed = (reply.line, reply.process, reply.digest);
         self.closed.insert(number, closed);
         self.judge(&open, outcome, reply)
     }
@@ -207,7 +209,7 @@ impl Owner {
                 holds(*line != reply.line, predicate::ONCE, || {
                     format!("{id} is answered twice on a link")
                 })?;
-                holds(same == reply.answer, predicate::ONCE, || {
+                holds(*same == reply.digest, predicate::ONCE, || {
                     format!("{id} is answered once more, and otherwise")
                 })?;
                 Ok(format!("{id} is answered once more"))

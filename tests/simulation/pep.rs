@@ -83,10 +83,13 @@ impl World {
         let pubsub = "http://jabber.org/protocol/pubsub";
         let perms = match self.grants {
             false => String::new(),
-            true => format!(
-                "<perm access='iq'><namespace ns='{pubsub}' type='both'/>\
-                 <namespace ns='{pubsub}#owner' type='both'/></perm>"
-            ),
+            true => {
+                let owner = match self.plan.grants_options {
+                    true => format!("<namespace ns='{pubsub}#owner' type='both'/>"),
+                    false => String::new(),
+                };
+                format!("<perm access='iq'><namespace ns='{pubsub}' type='both'/>{owner}</perm>")
+            }
         };
         if self.plan.grants {
             let message = format!(
@@ -108,7 +111,8 @@ impl World {
         let (Some(account), Some(inner)) = (account, inner) else {
             return Err(Violation::new(predicate::GRANTED, answers::text(iq)));
         };
-        if now < self.silent_until || (!self.grants && self.kind == Kind::Ejabberd) {
+        let is_mute = self.sessions[line].is_mute;
+        if is_mute || now < self.silent_until || (!self.grants && self.kind == Kind::Ejabberd) {
             return Ok(());
         }
         let outside = format!("id='{id}' from='{to}' to='{COMPONENT}'");

@@ -53,10 +53,23 @@ pub struct Plan {
     /// How many others use bookmarks, and whether the server lets the component use PEP.
     pub accounts: usize,
     pub grants: bool,
+    /// Whether clients that get no answer may go on from the bookmarks that they knew before.
+    pub goes_on: bool,
+    /// Whether it lets the component correct the options of nodes.
+    pub grants_options: bool,
+    /// Whether owners delete their nodes, and open them to others.
+    pub edges: bool,
+    /// How many rooms a user may have where both sides are kept in step.
+    pub max_rooms: usize,
+    /// Whether a link that has outlived another of its node is mute, and not only without delegation.
+    pub goes_mute: bool,
     /// How long owners ask, and things go wrong, in milliseconds.
     pub length: u64,
     pub misfortunes: Vec<(u64, Misfortune)>,
 }
+
+/// As many rooms as the component takes where nobody has said anything else.
+pub const MAX_ROOMS: usize = 250;
 
 impl Plan {
     pub fn of(seed: u64) -> Plan {
@@ -78,6 +91,8 @@ impl Plan {
             }
             misfortunes.push((at, Misfortune::any(&mut dice)));
         }
+        // Drawn last, so that the rest is as it was before there was this.
+        let goes_on = dice.percent(70);
         Plan {
             seed,
             kind,
@@ -85,6 +100,11 @@ impl Plan {
             owners,
             accounts,
             grants,
+            goes_on,
+            grants_options: dice.percent(85),
+            edges: dice.percent(50),
+            max_rooms: if dice.percent(12) { 3 } else { MAX_ROOMS },
+            goes_mute: dice.percent(50),
             length,
             misfortunes,
         }

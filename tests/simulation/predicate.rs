@@ -20,6 +20,8 @@ pub const RETRACTED: &str =
 pub const RETRACTED_OWN: &str =
     "a room is retracted only for a client that dropped it and had been shown it";
 pub const GRANTED: &str = "PEP is asked only in the name of who has bookmarks";
+pub const PRIVATE: &str = "bookmarks are published only where nobody else can read them";
+pub const FEW: &str = "a node is not given more rooms than it may have";
 /// What old clients are shown to these.
 pub const IN_STEP: &str = "once all works, old clients see the rooms that modern ones see";
 /// The whole is held to these at the end.

@@ -1,5 +1,7 @@
 //! The server: Prosody or ejabberd, as far as a component comes to know them.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use minidom::Element;
 
 use super::line::End;
@@ -15,7 +17,8 @@ use crate::support::server::{COMPONENT, HOST};
 pub enum Kind {
     /// 0.12 and 13: one connection; delegates from the login on, and asks what to announce once.
     Prosody,
-    /// 23.01: several connections, and the end of any takes delegation from all; delegates once it has been answered.
+    /// 23.01 and later: several connections, and the end of any takes delegation from all, from 25.03 on all else as well;
+    /// delegates once it has been answered.
     Ejabberd,
 }
 
@@ -35,6 +38,9 @@ pub struct Session {
     answered: usize,
     /// Whether private storage is delegated on it.
     pub delegates: bool,
+    /// Whether it answers nothing any more that the component asks, and whether it will once delegation ends.
+    pub is_mute: bool,
+    will_be_mute: bool,
     /// Where what shows that ends among what the line carries to the component.
     shown: Option<u64>,
 }
@@ -46,6 +52,8 @@ impl Default for Session {
             stage: Stage::Connected,
             answered: 0,
             delegates: false,
+            is_mute: false,
+            will_be_mute: false,
             shown: None,
         }
     }
@@ -101,7 +109,7 @@ impl World {
             Stage::In if piece.starts_with("<iq ") => {
                 let parsed = answers::element(piece);
                 match parsed {
-                    Ok(iq) => self.take_iq(line, &iq),
+                    Ok(iq) => self.take_iq(line, &iq, piece),
                     Err(_) => wrong(),
                 }
             }
@@ -169,9 +177,10 @@ impl World {
         }
     }
 
-    fn take_iq(&mut self, line: usize, iq: &Element) -> Result<(), Violation> {
+    fn take_iq(&mut self, line: usize, iq: &Element, piece: &str) -> Result<(), Violation> {
         let id = iq.attr("id").unwrap_or_default().to_owned();
         match iq.attr("type") {
+            Some("get") if self.sessions[line].is_mute => Ok(()),
             Some("get") if iq.attr("to") == Some(HOST) => {
                 self.answer(line, iq, &id);
                 Ok(())
@@ -181,7 +190,7 @@ impl World {
                 self.announced(line, &id);
                 Ok(())
             }
-            Some("result" | "error") => self.answered(line, iq, &id),
+            Some("result" | "error") => self.answered(line, iq, piece, &id),
             _ => Err(Violation::new(
                 predicate::XML,
                 format!("it asks {}", answers::text(iq)),
@@ -221,6 +230,7 @@ impl World {
         if self.sessions[line].shown.is_some_and(|end| end <= read) {
             self.tell(|| format!("nothing is delegated on line {line} any more"));
             self.sessions[line].delegates = false;
+            self.sessions[line].is_mute = self.sessions[line].will_be_mute;
         } else {
             let soon = self.now() + 1_000;
             self.schedule(soon, super::world::Event::Undelegate(line));
@@ -243,12 +253,21 @@ impl World {
     }
 
     /// A request was answered.
-    fn answered(&mut self, line: usize, iq: &Element, id: &str) -> Result<(), Violation> {
+    fn answered(
+        &mut self,
+        line: usize,
+        iq: &Element,
+        piece: &str,
+        id: &str,
+    ) -> Result<(), Violation> {
+        let mut digest = DefaultHasher::new();
+        piece.hash(&mut digest);
         let reply = Reply {
             line,
             process: self.lines[line].process,
             trouble: self.disk_trouble(),
             answer: iq,
+            digest: digest.finish(),
         };
         let numbers = |of: char| {
             let (who, number) = id.strip_prefix(of)?.split_once('-')?;
@@ -307,6 +326,7 @@ impl World {
             let node = self.lines[line].node;
             for other in 0..self.lines.len() {
                 if self.lines[other].node == node {
+                    self.sessions[other].will_be_mute = self.plan.goes_mute;
                     self.undelegate(other);
                 }
             }

@@ -2,8 +2,9 @@
 
 use super::plan::Plan;
 use super::run::{Outcome, run};
+use crate::chaos::dice::variable;
 
-/// How many lines of a story a person reads.
+/// How many lines of a story a person reads, where SIMULATION_LINES says nothing else.
 const LINES: usize = 60;
 
 /// The shortest plan that comes to break the same rule, as far as it is found.
@@ -52,16 +53,11 @@ pub fn shrunk(plan: &Plan, outcome: &Outcome) -> Plan {
 pub fn told(plan: &Plan) -> String {
     let outcome = run(plan, true);
     let mut lines = Vec::new();
-    lines.push(format!(
-        "seed {}: {:?}, {} owners, {} misfortunes, {} s",
-        plan.seed,
-        plan.kind,
-        plan.owners,
-        plan.misfortunes.len(),
-        plan.length / 1000
-    ));
+    // As tests/simulation/kept.rs has it.
+    lines.push(format!("seed {}: {plan:?}", plan.seed));
     let story = &outcome.story;
-    let left_out = story.len().saturating_sub(LINES);
+    let lines_told = variable("SIMULATION_LINES").unwrap_or(LINES);
+    let left_out = story.len().saturating_sub(lines_told);
     if left_out > 0 {
         lines.push(format!("({left_out} lines before that)"));
     }

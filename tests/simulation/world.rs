@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use crate::chaos::dice::Dice;
 use crate::chaos::wish::What;
 
 /// What is to happen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Event {
     /// Bytes arrive on a line.
     Arrive(usize, Side),
@@ -109,7 +110,7 @@ pub struct World {
 impl World {
     pub fn new(plan: &Plan, is_told: bool) -> World {
         let owners = (0..plan.owners).map(|number| Owner::new(number, plan.seed));
-        let accounts = (0..plan.accounts).map(|number| Account::new(number, plan.seed));
+        let accounts = (0..plan.accounts).map(|number| Account::new(number, plan));
         let mut world = World {
             begun: Instant::now(),
             queue: BTreeMap::new(),
@@ -207,8 +208,9 @@ impl World {
             && first.key().0 <= now
         {
             let event = first.remove();
-            self.trace
-                .step(now, "step", format!("{event:?}").as_bytes());
+            let mut digest = DefaultHasher::new();
+            event.hash(&mut digest);
+            self.trace.step(now, "step", &digest.finish().to_le_bytes());
             self.happen(event);
             if self.is_over() {
                 return;

@@ -24,8 +24,8 @@ pub fn element(stanza: &str) -> io::Result<Element> {
     while let Some(event) = reader.read()? {
         tree.process_event(event).map_err(io::Error::other)?;
     }
-    let root = tree.root.take().ok_or(io::ErrorKind::UnexpectedEof)?;
-    let stanza = root.children().next().cloned();
+    let mut root = tree.root.take().ok_or(io::ErrorKind::UnexpectedEof)?;
+    let stanza = root.unshift_child();
     stanza.ok_or_else(|| io::Error::other("no element"))
 }
 

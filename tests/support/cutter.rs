@@ -3,10 +3,12 @@
 //! It shares nothing with the program under test: where the two disagree, one of them is wrong.
 //! It trusts the server to write XML, and asks only where a tag ends.
 
-/// Bytes that have arrived, and how far they are understood.
+/// Bytes that have arrived.
 #[derive(Default)]
 pub struct Cutter {
     bytes: Vec<u8>,
+    /// Where the next piece begins, and how far it is understood.
+    begin: usize,
     scanned: usize,
     depth: usize,
 }
@@ -14,6 +16,8 @@ pub struct Cutter {
 impl Cutter {
     /// Takes bytes in.
     pub fn feed(&mut self, bytes: &[u8]) {
+        self.bytes.drain(..self.begin);
+        self.scanned -= std::mem::take(&mut self.begin);
         self.bytes.extend_from_slice(bytes);
     }
 
@@ -36,9 +40,10 @@ impl Cutter {
             };
             self.scanned = end;
             if outermost {
-                let piece: Vec<u8> = self.bytes.drain(..end).collect();
-                self.scanned = 0;
-                return Some(String::from_utf8_lossy(&piece).trim().to_owned());
+                let piece = String::from_utf8_lossy(&self.bytes[self.begin..end]);
+                let piece = piece.trim().to_owned();
+                self.begin = end;
+                return Some(piece);
             }
         }
         None

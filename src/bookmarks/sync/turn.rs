@@ -60,18 +60,36 @@ impl BookmarkSync {
         stored: &Legacy,
         of_all: &Turn,
     ) -> Result<(), SetError> {
-        let shown = self.shown.of(asker).filter(|_| self.storage.is_shared());
-        let Some(shown) = shown else {
-            return Ok(());
-        };
-        let rooms = stored.base();
+        match self.shown.of(asker) {
+            Some(shown) if self.storage.is_shared() => {
+                let rooms = stored.base();
+                self.note_common(owner, &rooms, &shown, of_all, false).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes what whoever compares these, which a client stores or has stored, has to know without knowing what that client
+    /// had been shown: another instance; or the next request, where the process ends before what comes of this one is noted.
+    async fn note_common(
+        &self,
+        owner: &Owner,
+        rooms: &Baseline,
+        shown: &LastView,
+        of_all: &Turn,
+        are_stored: bool,
+    ) -> Result<(), SetError> {
         for _ in 0..TRIES {
             let noted = self.noted(owner, Some(of_all)).await;
             let Noted { text, baseline } = noted.map_err(unread)?;
             let baseline = baseline.unwrap_or_default();
-            let common = in_common(&baseline, &rooms, &shown);
-            if text.is_none() && common == baseline {
-                // This is first contact still.
+            let common = in_common(&baseline, rooms, shown);
+            if common == baseline && (text.is_none() || are_stored) {
+                // This is first contact still, or it is noted already.
+                return Ok(());
+            }
+            if are_stored && !of_all.is_held() {
+                // Another instance may have stored something else since, and notes what is true of that.
                 return Ok(());
             }
             let note = Some(common.write_anew());
@@ -89,6 +107,17 @@ impl BookmarkSync {
         let owner = &request.owner;
         let _turn = place.turn().await;
         request.has_begun.set(true);
+        if let Content::Set {
+            rooms,
+            shown: Some(shown),
+            ..
+        } = &request.content
+            && let Some(turn) = &request.turn
+        {
+            // Changing the node may take long, and whoever has compared the list before may have noted what is true of that.
+            // Where this fails, the next request compares over less.
+            let _ = self.note_common(owner, rooms, shown, turn, true).await;
+        }
         if let Err(failure) = self.bring_into_step(request, place).await {
             self.tell(owner, &failure);
             if failure == Failure::Broken {

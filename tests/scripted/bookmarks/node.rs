@@ -152,6 +152,34 @@ fn a_room_that_somebody_else_deletes_right_after_a_set_stays_deleted() {
     }
 }
 
+/// The process ended while a node was changed for a set, and nothing of that was noted: a room that the client had left
+/// alone looked as if it had changed it, and lost the name that another client had given it before.
+#[test]
+fn a_name_that_somebody_else_gave_stays_when_the_process_ends_in_a_set() {
+    let mut host = Host::new();
+    host.keep(A, item(A, "A"));
+    host.get();
+    host.keep(A, item(A, "Renamed"));
+    // Another of Alice's clients is shown that, so it is noted; this one is not.
+    let tablet = request("get", "t", "alice@localhost/tablet", BOOKMARKS);
+    host.request("t", tablet);
+    host.settle();
+    let both = conference(A, "A") + &conference(B, "B");
+    host.send(set("1", &storage(&both)));
+    asked(&mut host);
+    host.component.kill();
+    host.component.restart();
+    host.let_in_again();
+    host.send(grant("localhost"));
+    let before = host.asked.len();
+    assert_eq!(rooms(&host.get()), named(&[(A, "Renamed"), (B, "B")]));
+    host.settle();
+    assert_eq!(
+        host.steps_since(before),
+        [Step::Fetch, Step::Publish(B.to_owned())]
+    );
+}
+
 #[test]
 fn at_first_contact_both_sides_come_together_and_nothing_is_retracted() {
     let mut stage = super::super::stage::Stage::new();

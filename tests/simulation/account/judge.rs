@@ -13,8 +13,12 @@ impl Account {
     pub fn answered(&mut self, number: u64, reply: &Reply<'_>) -> Result<String, Violation> {
         let is_its = |it: &Old| it.open.as_ref().is_some_and(|it| it.number == number);
         let Some(client) = self.old.iter().position(is_its) else {
-            if self.given_up.remove(&number) == Some(reply.process) {
+            if let Some(it) = self.given_up.remove(&number)
+                && it.process == reply.process
+            {
                 self.closed.insert(number, (reply.line, reply.process));
+                let late = it.stores.into_iter().flatten().map(|(room, _)| room);
+                self.old[it.client].told.extend(late);
                 return Ok(format!("{}-{number} is answered too late", self.name));
             }
             let closed = self.closed.get(&number);
@@ -56,23 +60,39 @@ impl Account {
             self.stepped = open.sent;
         }
         match (&open.stores, outcome) {
-            (Some(_), Outcome::Done) => Ok(format!("{id} is stored")),
+            (Some(list), Outcome::Done) => {
+                self.old[client].told = list.keys().cloned().collect();
+                if reply.trouble >= open.sent {
+                    // Nothing may have been noted of it.
+                    self.all_are_wanted(list);
+                }
+                Ok(format!("{id} is stored"))
+            }
             (None, Outcome::Fetched(children)) => {
                 let list = self.read(id, &children)?;
                 let old = &mut self.old[client];
-                old.seen.extend(list.keys().cloned());
+                old.told = list.keys().cloned().collect();
                 let told = format!("{id} shows {list:?}");
                 old.known = Some(list.clone());
                 self.shown[client] = Some(list);
                 Ok(told)
             }
             (_, Outcome::Refused(why)) => {
-                let is_due = reply.trouble >= open.sent
+                let is_broken = reply.trouble >= open.sent
                     && ["internal-server-error", "resource-constraint"].contains(&&*why);
+                let rooms = open.stores.as_ref().map_or(0, List::len);
+                let are_many = rooms > self.node.max_rooms && why == "resource-constraint";
+                let is_due = is_broken || are_many;
                 holds(is_due, predicate::REASON, || {
                     format!("{id} is refused with {why}")
                 })?;
-                (self.old[client].known, self.old[client].by) = (None, None);
+                let goes_on = self.goes_on && self.choice.percent(50);
+                let old = &mut self.old[client];
+                old.known = open.before.clone().filter(|_| goes_on);
+                old.by = None;
+                if open.stores.is_some() {
+                    self.stored = None;
+                }
                 Ok(format!("{id} is refused: {why}"))
             }
             (stores, outcome) => Err(Violation::new(
@@ -117,8 +137,8 @@ impl Account {
     /// All old clients are about to ask; those that wait for nothing.
     pub fn look_through(&mut self) -> Vec<usize> {
         self.shown.fill(None);
-        for open in self.old.iter_mut().filter_map(|it| it.open.take()) {
-            self.given_up.insert(open.number, open.process);
+        for client in 0..self.old.len() {
+            self.give_up(client, |_| true);
         }
         (0..self.old.len()).collect()
     }
@@ -128,7 +148,12 @@ impl Account {
         let rooms = self.node.rooms();
         for (shown, old) in self.shown.iter().zip(&self.old) {
             let Some(shown) = shown else { continue };
-            holds(*shown == rooms, predicate::IN_STEP, || {
+            // Where the node takes no more, clients are shown both.
+            let is_both = (self.node.is_open && !self.node.may_be_corrected)
+                || shown.len() > self.node.max_rooms;
+            let are_shown = rooms.keys().all(|it| shown.contains_key(it));
+            let is_so = *shown == rooms || is_both && are_shown;
+            holds(is_so, predicate::IN_STEP, || {
                 format!(
                     "{}/{} is shown {shown:?}, and the node has {rooms:?}",
                     self.name, old.resource
