@@ -199,8 +199,11 @@ impl BookmarkSync {
         shown: Option<LastView>,
     ) {
         let owner = &request.owner;
-        let noted = self.noted(owner, request.turn.as_ref()).await;
-        let Ok(Noted { text, baseline }) = noted else {
+        // Where it was lost, others may have stored something else; what they need is noted before these were stored.
+        let Some(turn) = request.turn.as_ref().filter(|it| it.is_held()) else {
+            return;
+        };
+        let Ok(Noted { text, baseline }) = self.noted(owner, Some(turn)).await else {
             return;
         };
         let Some(baseline) = baseline else { return };
