@@ -223,8 +223,10 @@ async fn encrypt(
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
+    #![cfg(target_os = "linux")]
+
     use rustix::net::sockopt::tcp_user_timeout;
     use tokio::net::TcpListener;
 
