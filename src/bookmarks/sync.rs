@@ -52,7 +52,7 @@ pub struct Ask {
     pub reply: Pending,
     /// When what it is about was found, or stored, or else began to be.
     pub since: Instant,
-    /// See [`Request::turn`].
+    /// The owner's turn among all instances; `None` where it was not to be had.
     pub turn: Option<Turn>,
 }
 
