@@ -75,12 +75,9 @@ impl Database {
     pub fn open(&self) -> Store {
         let (queue, come) = unbounded_channel();
         drop(spawn_local(write(self.clone(), come)));
-        let (asks, asked) = unbounded_channel();
-        drop(spawn_local(give_turns(self.clone(), asked)));
         Store::on(Arc::new(Reached {
             database: self.clone(),
             queue,
-            asks,
         }))
     }
 }
@@ -104,20 +101,6 @@ async fn write(database: Database, mut come: UnboundedReceiver<Asking>) {
         } else {
             Err(SetError::Unreachable)
         });
-    }
-}
-
-/// Gives out turns, each after its way.
-async fn give_turns(database: Database, mut asked: UnboundedReceiver<(Owner, Take)>) {
-    while let Some((owner, take)) = asked.recv().await {
-        let database = database.clone();
-        drop(spawn_local(async move {
-            way().await;
-            match database.near() {
-                Ok(near) => database.turns.take(&owner, near, take),
-                Err(error) => take.tell(Err(error)),
-            }
-        }));
     }
 }
 
@@ -167,7 +150,6 @@ impl Database {
 struct Reached {
     database: Database,
     queue: UnboundedSender<Asking>,
-    asks: UnboundedSender<(Owner, Take)>,
 }
 
 impl Backend for Reached {
@@ -230,8 +212,14 @@ impl Backend for Reached {
     }
 
     fn take_turn(&self, owner: &Owner, take: Take) {
-        // Dropped where nobody receives it, it is told that it failed.
-        let _ = self.asks.send((owner.clone(), take));
+        let (database, owner) = (self.database.clone(), owner.clone());
+        drop(spawn_local(async move {
+            way().await;
+            match database.near() {
+                Ok(near) => database.turns.take(&owner, near, take),
+                Err(error) => take.tell(Err(error)),
+            }
+        }));
     }
 
     fn submit(&self, work: Work, done: Done) {
