@@ -31,6 +31,7 @@ pub use legacy::{Legacy, List};
 pub use pep::{PATIENCE, Pep};
 pub use shown::notes_of;
 pub use sync::{Ask, BookmarkSync, Settings};
+pub use views::LastView;
 
 /// What is to be noted about an owner, of whom this was noted, and who has stored these bookmarks
 /// while they were not kept in step.

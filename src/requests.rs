@@ -341,4 +341,4 @@ fn out_of_reach(answer: &Answer, is_change: bool) -> Answered {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

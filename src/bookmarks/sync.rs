@@ -20,13 +20,14 @@ use super::queue::{Passed, Place, Queues};
 use super::request::{Content, Request};
 use super::shown::Shown;
 use super::steps::Steps;
+use super::views::LastView;
 use crate::address;
 use crate::clock::Instant;
 use crate::metrics;
 use crate::replies::Pending;
 use crate::service::{Found, Grant};
 use crate::stanza::Received;
-use crate::store::{Held, Owner, SetError, Storage, Turn};
+use crate::store::{Held, Owner, ReadError, SetError, Storage, Turn};
 
 /// How it is set up.
 #[derive(Debug, Clone)]
@@ -123,14 +124,24 @@ impl BookmarkSync {
         self.settings.borrow().active && self.grant(host).is_none()
     }
 
-    /// This client of an owner's is about to be served without us: it is not known what it has been shown.
+    /// This client of an owner's is about to be served without us: it will not be known what it has been shown. What it
+    /// had been shown before, as far as that is known, which whoever stores something is asked for.
     ///
     /// # Errors
     ///
-    /// When that cannot be noted: then it must not be served.
-    pub async fn pass_over(&self, owner: &Owner, asker: &str) -> Result<(), SetError> {
-        self.shown.views().borrow_mut().forget(asker);
-        self.shown.save(owner, asker).await
+    /// When that cannot be looked up or noted: then it must not be served.
+    pub async fn pass_over(
+        &self,
+        owner: &Owner,
+        asker: &str,
+        stores: bool,
+    ) -> Result<Option<LastView>, SetError> {
+        if stores {
+            self.shown.recall(owner, asker).await.map_err(unread)?;
+        }
+        let before = self.shown.views().borrow_mut().forget(asker);
+        self.shown.save(owner, asker).await?;
+        Ok(before)
     }
 
     /// Whether these are more than there may be.
@@ -306,4 +317,12 @@ impl BookmarkSync {
 
 fn domain_of(owner: &Owner) -> &str {
     address::domain_of(owner.as_str())
+}
+
+/// What a set comes to where it cannot be read what it depends on.
+fn unread(error: ReadError) -> SetError {
+    match error {
+        ReadError::Unreachable => SetError::Unreachable,
+        ReadError::Damaged | ReadError::Failed => SetError::Failed,
+    }
 }

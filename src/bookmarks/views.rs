@@ -64,11 +64,11 @@ impl Views {
         self.enter(Digest::of(&[client]), number, view)
     }
 
-    /// It is not known any more what a client was shown.
-    pub fn forget(&mut self, client: &str) {
-        if let Some((_, sight)) = self.clients.remove(&Digest::of(&[client])) {
-            self.rooms -= sight.weight();
-        }
+    /// It is not known any more what a client was shown. What was.
+    pub fn forget(&mut self, client: &str) -> Option<LastView> {
+        let (_, view) = self.clients.remove(&Digest::of(&[client]))?;
+        self.rooms -= view.weight();
+        Some(view)
     }
 
     /// Nothing is known any more: answers were lost, and nobody knows whose.

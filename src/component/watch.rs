@@ -111,8 +111,7 @@ impl Watch {
         }
         let number = iq.attribute("id")?.strip_prefix(PREFIX)?;
         let domain = iq.attribute("from")?;
-        let is_last = number.parse() == Ok(self.number);
-        let Some(unanswered) = self.domains.get_mut(domain).filter(|_| is_last) else {
+        let Some(unanswered) = self.domains.get_mut(domain) else {
             return Some(None);
         };
         *unanswered = 0;
@@ -120,9 +119,11 @@ impl Watch {
         let Some(has_mark) = has_feature(received, &delegation_mark(&self.from)) else {
             return Some(None);
         };
+        // What was not there when an earlier question was answered may be there by now.
+        let is_last = number.parse() == Ok(self.number);
         if has_mark {
             self.marked.insert(domain.to_owned());
-        } else if self.marked.contains(domain) {
+        } else if is_last && self.marked.contains(domain) {
             self.domains.remove(domain);
             return Some(Some(domain.to_owned()));
         }
@@ -224,6 +225,7 @@ impl Anew {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::requests::tests::received;
 
     #[test]
     fn logins_anew_are_less_and_less_frequent_and_frequent_again_after_calm() {
@@ -284,5 +286,45 @@ mod tests {
         watch.keep(&[]);
         watch.poll(now + 9 * PAUSES.0, &mut outbox);
         assert_eq!(watch.due(), None);
+    }
+
+    /// What a host answers to the question of this number.
+    fn answer(number: u32, features: &str) -> Received {
+        received(&format!(
+            "<iq type='result' id='{PREFIX}{number}' from='h' to='p.h'><query xmlns='{DISCO_INFO}'>\
+             {features}</query></iq>"
+        ))
+    }
+
+    /// A link stalled for some seconds when its host had shown our feature for the first time. The next question had been
+    /// asked by the time that the answer came, which was passed over: so the feature had never been seen, and when it
+    /// was gone nobody missed it. For ever. (Seed 617721134003348 of the simulator.)
+    #[test]
+    fn an_answer_that_comes_after_the_next_question_shows_that_a_domain_delegates() {
+        let (mut watch, mut outbox) = (Watch::new("p.h", 4 * PAUSES.0), Outbox::default());
+        let now = Instant::now();
+        let mark = format!("<feature var='{}'/>", delegation_mark("p.h"));
+        watch.delegated("h", now);
+        watch.poll(now + FIRST, &mut outbox);
+        watch.poll(now + FIRST + PAUSES.0, &mut outbox);
+        assert_eq!(watch.take(&answer(1, "")), Some(None), "it was too early");
+        assert_eq!(watch.take(&answer(1, &mark)), Some(None));
+        assert_eq!(watch.take(&answer(1, "")), Some(None), "it is there by now");
+        let ended = Some(Some("h".to_owned()));
+        assert_eq!(watch.take(&answer(2, "")), ended);
+    }
+
+    /// A host that takes longer for each answer than there is between two questions seemed to be silent.
+    #[test]
+    fn a_domain_that_always_answers_late_is_not_silent() {
+        let (mut watch, mut outbox) = (Watch::new("p.h", 4 * PAUSES.0), Outbox::default());
+        let mut now = Instant::now() + FIRST;
+        let mark = format!("<feature var='{}'/>", delegation_mark("p.h"));
+        watch.delegated("h", now - FIRST);
+        for number in 0..10 {
+            assert_eq!(watch.poll(now, &mut outbox), [""; 0]);
+            watch.take(&answer(number, &mark));
+            now += PAUSES.0;
+        }
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 use super::out_of_reach;
 use super::owners::{Access, Open, Turn};
 use crate::address;
-use crate::bookmarks::{self, Ask, Baseline, BookmarkSync, Legacy, List, PATIENCE};
+use crate::bookmarks::{self, Ask, Baseline, BookmarkSync, LastView, Legacy, List, PATIENCE};
 use crate::clock::Instant;
 use crate::replies::{Pending, Replies};
 use crate::service::{Action, BOOKMARKS, Found, Got, Request, bookmarks_in};
@@ -68,13 +68,15 @@ impl Handler {
             // Its sender was told to try again, before any of it was done.
             return;
         }
-        if let Some(asker) = passed_over
-            && Box::pin(self.bookmarks.pass_over(&owner, &asker))
-                .await
-                .is_err()
-        {
-            turn.in_order().await;
-            return reply.finish(|answer| out_of_reach(answer, access == Access::Change));
+        let mut shown = None;
+        if let Some(asker) = passed_over {
+            let stores = access == Access::Change;
+            let Ok(before) = Box::pin(self.bookmarks.pass_over(&owner, &asker, stores)).await
+            else {
+                turn.in_order().await;
+                return reply.finish(|answer| out_of_reach(answer, stores));
+            };
+            shown = before;
         }
         match action {
             Action::Get(get) => {
@@ -143,7 +145,7 @@ impl Handler {
                     reply.finish(|answer| answer.set(&result));
                 }
                 (Some(list), None) => {
-                    Box::pin(self.set_alone(&owner, list, set, reply, turn)).await;
+                    Box::pin(self.set_alone(&owner, (list, shown), set, reply, turn)).await;
                 }
                 (Some(list), Some(asker)) => {
                     let ask = Ask {
@@ -199,11 +201,11 @@ impl Handler {
         Ok(found)
     }
 
-    /// Stores bookmarks of which PEP does not learn.
+    /// Stores bookmarks of which PEP does not learn; this is what the client had been shown that stores them.
     async fn set_alone(
         &self,
         owner: &Owner,
-        list: String,
+        (list, shown): (String, Option<LastView>),
         set: ChangeSet,
         reply: Pending,
         mut turn: Turn,
@@ -223,7 +225,8 @@ impl Handler {
         // No get of the owner's comes between: it would not show what was added again.
         if result.is_ok() {
             let list = List::Text(list);
-            self.bookmarks.stored_alone(owner, list, &of_all).await;
+            let bookmarks = &self.bookmarks;
+            bookmarks.stored_alone(owner, list, shown, &of_all).await;
         }
     }
 

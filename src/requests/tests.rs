@@ -84,7 +84,7 @@ fn settings(held: usize) -> Settings {
 }
 
 /// A stanza as it is received.
-fn received(xml: &str) -> Received {
+pub fn received(xml: &str) -> Received {
     let limits = reader::Bounds {
         text: usize::MAX,
         depth: 64,

@@ -12,7 +12,7 @@ use super::super::queue::{Passed, Place};
 use super::super::request::{Content, Request};
 use super::super::steps::Stored;
 use super::super::views::LastView;
-use super::{BookmarkSync, domain_of};
+use super::{BookmarkSync, domain_of, unread};
 use crate::address;
 use crate::panics;
 use crate::service::Answer;
@@ -31,8 +31,15 @@ pub(super) struct Noted {
 }
 
 impl BookmarkSync {
-    /// These were stored, and PEP does not learn of it: what both sides had in common is less now.
-    pub async fn stored_alone(&self, owner: &Owner, stored: List, of_all: &Turn) {
+    /// These were stored by a client that had been shown this, and PEP does not learn of it: what both sides had in common
+    /// is less now.
+    pub async fn stored_alone(
+        &self,
+        owner: &Owner,
+        stored: List,
+        shown: Option<LastView>,
+        of_all: &Turn,
+    ) {
         let place = self.queues.enter(owner, 0, 0);
         let _turn = place.turn().await;
         let Ok(Noted { text, baseline }) = self.noted(owner, Some(of_all)).await else {
@@ -40,7 +47,14 @@ impl BookmarkSync {
         };
         let Some(baseline) = baseline else { return };
         let bytes = stored.bytes() + baseline.bytes();
-        let left = move || left_unseen(&baseline, &stored.read().base()).write();
+        let left = move || {
+            let rooms = stored.read().base();
+            let left = match &shown {
+                Some(_) => left_of(&baseline, &rooms, shown.as_ref()),
+                None => left_unseen(&baseline, &rooms),
+            };
+            left.write()
+        };
         // Where that panics, nobody knows what is left.
         let left = self.workers().compute(bytes, || panics::caught(left)).await;
         self.note(owner, &place, text, left).await;
@@ -124,7 +138,7 @@ impl BookmarkSync {
                 let is_told = request.reply.borrow_mut().send(Answer::broken);
                 if is_told && request.is_set() {
                     // It may go on from what it had before. Where that is not noted, its answer never counts.
-                    let _ = self.pass_over(owner, &request.asker).await;
+                    let _ = self.pass_over(owner, &request.asker, false).await;
                 }
             }
             self.reply_from_store(request, place).await;
@@ -256,13 +270,5 @@ impl BookmarkSync {
 
     fn workers(&self) -> &Workers {
         self.steps.pep().workers()
-    }
-}
-
-/// What a set comes to where it cannot be read what it depends on.
-fn unread(error: ReadError) -> SetError {
-    match error {
-        ReadError::Unreachable => SetError::Unreachable,
-        ReadError::Damaged | ReadError::Failed => SetError::Failed,
     }
 }

@@ -180,6 +180,42 @@ fn a_name_that_somebody_else_gave_stays_when_the_process_ends_in_a_set() {
     );
 }
 
+/// What a client set between a login and the grant, or while that was taken back, was noted as if nobody could know
+/// what it had been shown: a room that it had left alone, and a modern client had deleted before, came back. (Seed
+/// 443480171002620 of the simulator.)
+#[test]
+fn what_is_deleted_in_the_node_stays_so_when_a_list_is_set_without_a_grant() {
+    for is_logged_in_anew in [false, true] {
+        let mut host = Host::new();
+        host.keep(A, item(A, "A"));
+        host.keep(B, item(B, "B"));
+        host.get();
+        host.settle();
+        if is_logged_in_anew {
+            host.component.stop();
+            host.component.restart();
+            host.let_in_again();
+        } else {
+            host.send(advertisement("localhost", ""));
+        }
+        host.nodes
+            .get_mut(ALICE)
+            .expect("a node")
+            .retain(|(id, _)| id != A);
+        let new = "new@muc.localhost";
+        let list = conference(A, "A") + &conference(B, "B") + &conference(new, "new");
+        assert_eq!(host.set(&list), []);
+        host.send(grant("localhost"));
+        let before = host.asked.len();
+        assert_eq!(rooms(&host.get()), named(&[(B, "B"), (new, "new")]));
+        host.settle();
+        assert_eq!(
+            host.steps_since(before),
+            [Step::Fetch, Step::Publish(new.to_owned())]
+        );
+    }
+}
+
 #[test]
 fn at_first_contact_both_sides_come_together_and_nothing_is_retracted() {
     let mut stage = super::super::stage::Stage::new();
