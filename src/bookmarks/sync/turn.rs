@@ -77,7 +77,8 @@ impl BookmarkSync {
         match self.shown.of(asker) {
             Some(shown) if self.storage.is_shared() => {
                 let rooms = stored.base();
-                self.note_common(owner, &rooms, &shown, of_all, false).await
+                let noted = self.note_common(owner, &rooms, &shown, of_all, false);
+                noted.await.map(drop)
             }
             _ => Ok(()),
         }
@@ -85,6 +86,7 @@ impl BookmarkSync {
 
     /// Notes what whoever compares these, which a client stores or has stored, has to know without knowing what that client
     /// had been shown: another instance; or the next request, where the process ends before what comes of this one is noted.
+    /// Returns what is noted then.
     async fn note_common(
         &self,
         owner: &Owner,
@@ -92,28 +94,41 @@ impl BookmarkSync {
         shown: &LastView,
         of_all: &Turn,
         are_stored: bool,
-    ) -> Result<(), SetError> {
+    ) -> Result<Noted, SetError> {
         for _ in 0..TRIES {
-            let noted = self.noted(owner, Some(of_all)).await;
-            let Noted { text, baseline } = noted.map_err(unread)?;
-            let baseline = baseline.unwrap_or_default();
-            let common = in_common(&baseline, rooms, shown);
-            if common == baseline && (text.is_none() || are_stored) {
-                // This is first contact still, or it is noted already.
-                return Ok(());
+            let noted = self.noted(owner, Some(of_all)).await.map_err(unread)?;
+            let baseline = noted.baseline.as_ref();
+            let common = in_common(baseline.unwrap_or(&Baseline::default()), rooms, shown);
+            // Perhaps this is first contact still, or it is noted already.
+            let is_noted = match baseline {
+                Some(baseline) => common == *baseline,
+                None => common.count() == 0,
+            };
+            if is_noted && (noted.text.is_none() || are_stored) {
+                return Ok(noted);
             }
             if are_stored && !of_all.is_held() {
                 // Another instance may have stored something else since, and notes what is true of that.
-                return Ok(());
+                return Ok(noted);
             }
-            let note = Some(common.write_anew());
-            match self.storage.put_note_if(owner, text, note).await {
+            let note = common.write_anew();
+            let put = self
+                .storage
+                .put_note_if(owner, noted.text, Some(note.clone()));
+            match put.await {
                 // A request before this one has noted what it came to.
                 Err(SetError::Outdated) => {}
-                put => return put,
+                Err(error) => return Err(error),
+                Ok(()) => {
+                    return Ok(Noted {
+                        text: Some(note),
+                        baseline: Some(common),
+                    });
+                }
             }
         }
-        Ok(())
+        // Others note something again and again: it is to be tried later.
+        Err(SetError::Unreachable)
     }
 
     /// Serves a request when it is its turn.
@@ -121,6 +136,7 @@ impl BookmarkSync {
         let owner = &request.owner;
         let _turn = place.turn().await;
         request.has_begun.set(true);
+        let mut noted = None;
         if let Content::Set {
             rooms,
             shown: Some(shown),
@@ -130,9 +146,9 @@ impl BookmarkSync {
         {
             // Changing the node may take long, and whoever has compared the list before may have noted what is true of that.
             // Where this fails, the next request compares over less.
-            let _ = self.note_common(owner, rooms, shown, turn, true).await;
+            noted = self.note_common(owner, rooms, shown, turn, true).await.ok();
         }
-        if let Err(failure) = self.bring_into_step(request, place).await {
+        if let Err(failure) = self.bring_into_step(request, place, noted).await {
             self.tell(owner, &failure);
             if failure == Failure::Broken {
                 let is_told = request.reply.borrow_mut().send(Answer::broken);
@@ -157,12 +173,22 @@ impl BookmarkSync {
         }
     }
 
-    /// Brings both sides into step, answers, and notes what both have then.
-    async fn bring_into_step(&self, request: &Request, place: &Place<'_>) -> Result<(), Failure> {
+    /// Brings both sides into step, answers, and notes what both have then. This is noted, if that is known already.
+    async fn bring_into_step(
+        &self,
+        request: &Request,
+        place: &Place<'_>,
+        noted: Option<Noted>,
+    ) -> Result<(), Failure> {
         let owner = &request.owner;
         let turn = request.turn.as_ref().ok_or(Failure::OutOfTurn)?;
-        let noted = self.noted(owner, Some(turn)).await;
-        let Noted { text, baseline } = noted.map_err(|_| Failure::Store)?;
+        let Noted { text, baseline } = match noted {
+            Some(noted) => noted,
+            None => {
+                let noted = self.noted(owner, Some(turn)).await;
+                noted.map_err(|_| Failure::Store)?
+            }
+        };
         let account = Account {
             owner,
             address: address::bare(&request.asker),
