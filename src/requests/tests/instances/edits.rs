@@ -117,6 +117,7 @@ impl World {
                 if let Some(node) = self.cluster.node.as_mut().filter(|node| !node.is_empty()) {
                     let room = node.remove(which % node.len());
                     if self.is_being_added(&room) || self.half_added.contains(&room) {
+                        self.is_not_kept(&room);
                         self.unsure.insert(room);
                     } else {
                         self.is_gone(room);
@@ -243,6 +244,17 @@ impl World {
         let asked = self.clients.iter().filter_map(|it| it.asked.as_ref());
         let mut sets = asked.filter_map(|it| it.stores.as_ref());
         sets.any(|rooms| rooms.contains(room)) && !self.wanted.contains(room)
+    }
+
+    /// It looks as if PEP had not kept this: then what else a set adds with it is not brought there, either.
+    fn is_not_kept(&mut self, room: &str) {
+        let asked = self.clients.iter().filter_map(|it| it.asked.as_ref());
+        let sets = asked.filter_map(|it| it.stores.as_ref());
+        let with_it = sets.filter(|rooms| rooms.contains(room)).flatten();
+        let node = self.cluster.node.as_ref();
+        let is_there = |it: &&String| node.is_some_and(|node| node.contains(it));
+        self.unsure
+            .extend(with_it.filter(|it| !is_there(it)).cloned());
     }
 
     /// Whether nothing is under way that a client or an instance has asked for.
