@@ -142,7 +142,14 @@ impl LocalStore {
         *self.quota.lock().unwrap_or_else(PoisonError::into_inner) = config.limits.quota();
     }
 
-    fn submit(&self, sound: Sound, existing: Existing, done: mpsc::Sender<Result<(), SetError>>) {
+    /// Stores what is in a document, all of it or nothing, and says when it is durable, or why it is not. Waits for
+    /// nothing.
+    pub fn submit(
+        &self,
+        sound: Sound,
+        existing: Existing,
+        done: impl FnOnce(Result<(), SetError>) + Send + 'static,
+    ) {
         let Document {
             owner,
             owner_data,
@@ -162,14 +169,11 @@ impl LocalStore {
             changes: changes.collect(),
         };
         let store = self.store.clone();
-        self.store.submit_over(set, existing, move |result| {
-            // Whoever asked may have gone at the first trouble.
-            let tell = move |result| drop(done.send(result));
-            match result {
-                Ok(()) if is_noted => store.put_note(owner, note, tell),
-                result => tell(result),
-            }
-        });
+        self.store
+            .submit_over(set, existing, move |result| match result {
+                Ok(()) if is_noted => store.put_note(owner, note, done),
+                result => done(result),
+            });
     }
 
     /// An owner that cannot be read at all has lost everything, whatever that was.
@@ -259,7 +263,9 @@ impl Owners for LocalStore {
     fn put_all(&self, all: Vec<Sound>, existing: Existing) -> Result<(), OwnersError> {
         let (done, answers) = mpsc::channel();
         for sound in all {
-            self.submit(sound, existing, done.clone());
+            let done = done.clone();
+            // Whoever asked may have gone at the first trouble.
+            self.submit(sound, existing, move |result| drop(done.send(result)));
         }
         drop(done);
         // Each is answered, whatever becomes of the store.

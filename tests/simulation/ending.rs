@@ -102,7 +102,11 @@ impl World {
             }
             Phase::Reading { again: false, .. } => {
                 self.phase = Phase::Reading { again: true, until };
-                self.tell(|| "the power is lost once more".to_owned());
+                if self.plan.restores {
+                    self.back_up();
+                } else {
+                    self.tell(|| "the power is lost once more".to_owned());
+                }
                 (0..self.instances.len()).for_each(|instance| self.kill(instance, 1));
             }
             Phase::Reading { again: true, .. } if self.has_been_read => {

@@ -24,6 +24,7 @@ fn kept() -> Vec<Kept> {
         edges: false,
         max_rooms: MAX_ROOMS,
         goes_mute: false,
+        restores: false,
         length,
         misfortunes: misfortunes.to_vec(),
     };

@@ -15,6 +15,8 @@ use xmpp_private_storage::link::Endpoint;
 use xmpp_private_storage::metrics::Metrics;
 use xmpp_private_storage::store::Store;
 
+use super::backup::restore;
+use super::predicate::{self, Violation};
 use super::world::Shared;
 use crate::support::server::{COMPONENT, HOST, SECRET};
 
@@ -78,6 +80,11 @@ impl Life {
         }
     }
 
+    /// Its store, while it has one.
+    pub fn store(&self) -> Option<Store> {
+        self.store.borrow().clone()
+    }
+
     /// Whether its store does not work.
     pub fn is_broken(&self) -> bool {
         self.store.borrow().as_ref().is_none_or(Store::failed)
@@ -92,6 +99,13 @@ async fn live(world: Shared, process: u64, stop: Rc<Notify>, kept: Rc<RefCell<Op
             let Some(store) = keeper.open() else {
                 return;
             };
+            let backup = world.borrow_mut().backup.take();
+            if let Some(backup) = backup
+                && let Err(why) = restore(&store, &backup).await
+            {
+                let violation = Violation::new(predicate::RESTORED, why);
+                return world.borrow_mut().fail(violation);
+            }
             *kept.borrow_mut() = Some(store.clone());
             let mut config = config(process, store.is_shared());
             config.bookmarks.max_rooms = world.borrow().plan.max_rooms;

@@ -8,6 +8,7 @@
 //! many worlds are played at once. The long form is `scripts/prove-simulation`.
 
 mod account;
+mod backup;
 mod ending;
 mod fate;
 mod instance;

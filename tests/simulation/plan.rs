@@ -63,6 +63,8 @@ pub struct Plan {
     pub max_rooms: usize,
     /// Whether a link that has outlived another of its node is mute, and not only without delegation.
     pub goes_mute: bool,
+    /// Whether the store is backed up at the end, and restored into an empty one.
+    pub restores: bool,
     /// How long owners ask, and things go wrong, in milliseconds.
     pub length: u64,
     pub misfortunes: Vec<(u64, Misfortune)>,
@@ -105,6 +107,7 @@ impl Plan {
             edges: dice.percent(50),
             max_rooms: if dice.percent(12) { 3 } else { MAX_ROOMS },
             goes_mute: dice.percent(50),
+            restores: dice.percent(30) && instances == 1,
             length,
             misfortunes,
         }

@@ -27,6 +27,7 @@ pub const IN_STEP: &str = "once all works, old clients see the rooms that modern
 /// The whole is held to these at the end.
 pub const ANSWERED: &str = "each request that was read is answered, while a link comes";
 pub const QUIET: &str = "once all works again, all is served again, and nothing is left";
+pub const RESTORED: &str = "what was backed up can be restored";
 /// And all the time to these.
 pub const PANIC: &str = "nothing panics";
 pub const XML: &str = "what the component writes is what a server takes";

@@ -95,6 +95,8 @@ pub struct World {
     pub has_asked: bool,
     pub server_is_away: bool,
     pub kept: Kept,
+    /// What the next process puts into its store before it begins.
+    pub backup: Option<Vec<u8>>,
     pub troubles: u64,
     pub last_trouble: u64,
     pub instances: Vec<Instance>,
@@ -132,6 +134,7 @@ impl World {
             has_asked: false,
             server_is_away: false,
             kept: Kept::of(plan),
+            backup: None,
             troubles: 0,
             last_trouble: 0,
             instances: (0..plan.instances).map(|_| Instance::default()).collect(),
