@@ -159,7 +159,7 @@ impl Connection {
                 });
             }
             let wrote = self.write()?;
-            let read = self.read(&finders, &mut window)?;
+            let read = self.read(&finders, &mut window, requests)?;
             if read {
                 last = Instant::now();
             } else if !wrote {
@@ -189,7 +189,12 @@ impl Connection {
         }
     }
 
-    fn read(&mut self, finders: &Finders, window: &mut Window) -> io::Result<bool> {
+    fn read(
+        &mut self,
+        finders: &Finders,
+        window: &mut Window,
+        requests: &Requests,
+    ) -> io::Result<bool> {
         let read = match self.socket.read(&mut self.incoming[self.kept..]) {
             Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
             Ok(count) => count,
@@ -214,8 +219,10 @@ impl Connection {
             if asked == number {
                 window.slots[slot].0 = u64::MAX;
                 window.free.push(slot);
-                let wait = u32::try_from((now - since).as_nanos()).unwrap_or(u32::MAX);
-                window.waits.push(wait);
+                if requests.are_measured(slot) {
+                    let wait = u32::try_from((now - since).as_nanos()).unwrap_or(u32::MAX);
+                    window.waits.push(wait);
+                }
             }
         }
         for at in finders.ping.find_iter(bytes) {

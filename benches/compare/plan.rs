@@ -14,6 +14,8 @@ pub enum Kind {
     Mixed,
     /// Sets of four elements that together have the size.
     SetOfFour,
+    /// Sets, and one get after the other by somebody else, whose waits alone are measured.
+    GetBesideSets,
 }
 
 /// One load.
@@ -36,6 +38,7 @@ impl fmt::Display for Scenario {
             Kind::Set => "sets",
             Kind::Mixed => "80/20",
             Kind::SetOfFour => "sets of 4",
+            Kind::GetBesideSets => "a get beside sets",
         };
         let way = if self.delegated {
             "delegated"
@@ -106,6 +109,14 @@ pub fn scenarios() -> Vec<Scenario> {
         }
     }
     all.push(LONE_SET_OF_FOUR);
+    for window in [64, 1024] {
+        all.push(Scenario {
+            kind: Kind::GetBesideSets,
+            window,
+            bytes: 1024,
+            delegated: false,
+        });
+    }
     all
 }
 

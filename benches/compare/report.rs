@@ -215,7 +215,7 @@ impl Report {
             let aim = match scenario.kind {
                 Kind::Get => 0.6,
                 Kind::Set => 0.5,
-                Kind::Mixed | Kind::SetOfFour => continue,
+                Kind::Mixed | Kind::SetOfFour | Kind::GetBesideSets => continue,
             };
             let rate = |who| self.rate(who, scenario);
             let ratio = rate(Who::Postgres).and_then(|it| Some(it / rate(Who::Us)?));

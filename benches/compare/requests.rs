@@ -26,6 +26,8 @@ pub const ID_LENGTH: usize = ID_DIGITS.len();
 /// The requests of one scenario, one after another.
 pub struct Requests {
     pool: Vec<Request>,
+    /// The only one of the first slot, whose waits alone count then.
+    first: Option<Request>,
     next: usize,
     counter: u64,
 }
@@ -45,17 +47,20 @@ impl Requests {
         let count = POOL.min(POOL_BYTES / length);
         let mut random = Random(0x9e37_79b9_7f4a_7c15);
         let pool = (0..count).map(|_| {
-            let user = random.next() as usize % USERS;
+            // The first user gets, where only one does.
+            let user = 1 + random.next() as usize % (USERS - 1);
             let elements = match scenario.kind {
                 Kind::Get => 0,
                 Kind::Mixed if random.next() % 10 < 8 => 0,
-                Kind::Mixed | Kind::Set => 1,
+                Kind::Mixed | Kind::Set | Kind::GetBesideSets => 1,
                 Kind::SetOfFour => 4,
             };
             request(scenario, user, elements)
         });
+        let is_beside = scenario.kind == Kind::GetBesideSets;
         Self {
             pool: pool.collect(),
+            first: is_beside.then(|| request(scenario, 0, 0)),
             next: 0,
             counter,
         }
@@ -72,6 +77,7 @@ impl Requests {
         let pool = (0..USERS).map(|user| request(&scenario, user, 1));
         Self {
             pool: pool.collect(),
+            first: None,
             next: 0,
             counter: 0,
         }
@@ -79,8 +85,13 @@ impl Requests {
 
     /// Appends the next request, with this slot and number as its id.
     pub fn write(&mut self, slot: usize, number: u64, out: &mut Vec<u8>) {
-        let request = &self.pool[self.next];
-        self.next = (self.next + 1) % self.pool.len();
+        let request = match &self.first {
+            Some(first) if slot == 0 => first,
+            _ => {
+                self.next = (self.next + 1) % self.pool.len();
+                &self.pool[self.next]
+            }
+        };
         let begin = out.len();
         out.extend_from_slice(&request.bytes);
         let written = &mut out[begin..];
@@ -94,6 +105,11 @@ impl Requests {
             self.counter += 1;
             digits(self.counter, &mut written[at + 2..at + COUNTER.len()]);
         }
+    }
+
+    /// Whether the waits of what is sent in this slot are measured.
+    pub fn are_measured(&self, slot: usize) -> bool {
+        slot == 0 || self.first.is_none()
     }
 
     /// Where the values of the next scenario go on.
