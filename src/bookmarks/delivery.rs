@@ -1,8 +1,9 @@
 //! Which of the answers that show rooms have got to the server.
 //!
-//! What a client is about to be shown is noted beforehand, for whichever instance serves it next. There it may count
-//! only once that answer is known to have got through: a client that has never seen a room has not deleted it. So
-//! each has a number, and as the server confirms answers it is noted up to which number all have got through.
+//! What a client is shown, or was told is stored, may count in the next run, or for another instance, only where that
+//! answer is known to have got through: a client that has never seen a room has not deleted it. So each has a number, and the
+//! server confirms up to which number all have got through. In a shared store that is noted, as is beforehand what a client is
+//! about to be shown.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

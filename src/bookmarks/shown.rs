@@ -4,7 +4,8 @@
 //!
 //! In a shared store it is noted before a client is shown rooms, as it may act on them at once. So it may happen that
 //! rooms are noted that the client never came to see, because the instance or its link ended just then. Another
-//! instance believes it only once that answer is known to have got through: [`delivery`](super::delivery).
+//! instance, or the next run, believes it only where that answer is known to have got through:
+//! [`delivery`](super::delivery).
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -21,7 +22,7 @@ const TRIES: usize = 10;
 #[derive(Debug)]
 pub struct Shown {
     views: RefCell<Views>,
-    /// In a shared store: which answers have got through.
+    /// Which answers have got through.
     delivery: Rc<RefCell<Delivery>>,
     storage: Storage,
 }
@@ -47,8 +48,8 @@ impl Shown {
 
     /// A client is shown this now, or it is not known what, by the answer to the request of this number. Whether that
     /// is the last that it knows.
-    pub fn now(&self, client: &str, view: Option<LastView>, number: u64, due: Option<Due>) -> bool {
-        let mark = due.map(Due::give);
+    pub fn now(&self, client: &str, view: Option<LastView>, number: u64, due: Due) -> bool {
+        let mark = Some(due.give());
         let mut views = self.views.borrow_mut();
         match view {
             Some(view) => views.put(client, LastView { mark, ..view }, number),
@@ -61,10 +62,9 @@ impl Shown {
 
     /// A client has stored this by the request of this number. It is to be said when it is [told](Due::give): one that
     /// never hears of it may go on from what it had before.
-    pub fn has_stored(&self, client: &str, rooms: Baseline, number: u64) -> Option<Due> {
-        let due = self.storage.is_shared();
-        let due = due.then(|| Due::new(&self.delivery));
-        let mark = due.as_ref().map(|due| due.mark);
+    pub fn has_stored(&self, client: &str, rooms: Baseline, number: u64) -> Due {
+        let due = self.due();
+        let mark = Some(due.mark);
         let view = LastView::new(rooms);
         let mut views = self.views.borrow_mut();
         views.put(client, LastView { mark, ..view }, number);
@@ -83,12 +83,15 @@ impl Shown {
         drop(self.storage.put_note(notes, None));
     }
 
-    /// Nothing will come any more: what clients were shown before this moment is noted, under this name.
+    /// Nothing will come any more: what clients know that were answered before this moment is noted, under this name.
     pub fn end(&self, notes: &Owner, before: Option<Instant>) {
+        self.confirmed(before);
         if self.storage.is_shared() {
-            return self.confirmed(before);
+            return;
         }
-        let memory = self.views.borrow().write(before);
+        let delivery = self.delivery.borrow();
+        let has_got_through = |mark| delivery.knows(mark) == Some(true);
+        let memory = self.views.borrow().write(has_got_through);
         drop(self.storage.put_note(notes, memory));
     }
 
@@ -96,6 +99,7 @@ impl Shown {
     pub fn confirmed(&self, before: Option<Instant>) {
         let through = self.delivery.borrow_mut().confirm(before);
         if let Some(Mark { run, number }) = through
+            && self.storage.is_shared()
             && let Some(note) = note_of(run)
         {
             drop(self.storage.put_note(&note, Some(number.to_string())));
@@ -164,21 +168,23 @@ impl Shown {
         owner: &Owner,
         client: &str,
         view: Option<&LastView>,
-    ) -> Result<Option<Due>, SetError> {
-        if !self.storage.is_shared() {
-            return Ok(None);
+    ) -> Result<Due, SetError> {
+        let due = self.due();
+        if self.storage.is_shared() {
+            let line = view.map(|view| views::line(client, &view.rooms, Some(due.mark)));
+            self.put(owner, client, line).await?;
         }
-        let due = Due::new(&self.delivery);
-        let line = view.map(|view| views::line(client, &view.rooms, Some(due.mark)));
-        self.put(owner, client, line).await?;
-        Ok(Some(due))
+        Ok(due)
+    }
+
+    /// The same of an owner about whom nothing is noted any more.
+    pub fn due(&self) -> Due {
+        Due::new(&self.delivery)
     }
 
     /// A client was not shown what it [was to be](Self::will_be).
-    pub async fn take_back(&self, owner: &Owner, client: &str, due: Option<Due>) {
-        if self.save(owner, client).await.is_ok()
-            && let Some(due) = due
-        {
+    pub async fn take_back(&self, owner: &Owner, client: &str, due: Due) {
+        if self.save(owner, client).await.is_ok() {
             due.take_back();
         }
     }

@@ -192,7 +192,7 @@ impl BookmarkSync {
         let shown = self.shown.of(&ask.asker);
         let had = |key, said| shown.as_ref().is_some_and(|view| view.rooms.had(key, said));
         let known = rooms.clone().apart(|key, said| !had(key, said));
-        let mut due = self.shown.has_stored(&ask.asker, known, number);
+        let mut due = Some(self.shown.has_stored(&ask.asker, known, number));
         let noted = self.shown.save(&ask.owner, &ask.asker).await;
         if noted.is_err() {
             // It is told so, and may go on from what it had before.

@@ -5,7 +5,6 @@ use std::collections::{HashMap, VecDeque};
 
 use super::baseline::{Baseline, Digest};
 use super::delivery::Mark;
-use crate::clock::Instant;
 
 /// How many rooms are remembered, over all clients: some 16 MiB, or 24 if none of them is in a node.
 const ROOMS: usize = 1 << 20;
@@ -28,8 +27,7 @@ const MARK: char = '+';
 pub struct LastView {
     /// With those of them that were in the node: what is missing there later was deleted.
     pub rooms: Baseline,
-    pub at: Instant,
-    /// In a shared store: by which answer.
+    /// By which answer; `None` where a note says it, which was made when that had got through.
     pub mark: Option<Mark>,
 }
 
@@ -76,15 +74,15 @@ impl Views {
         *self = Self::default();
     }
 
-    /// As text: of the last that were shown something before this moment, as far as it is not too
+    /// As text: of the last that were shown something by an answer that has got through, as far as it is not too
     /// much. `None` if nobody was.
-    pub fn write(&self, before: Option<Instant>) -> Option<String> {
+    pub fn write(&self, has_got_through: impl Fn(Mark) -> bool) -> Option<String> {
         let mut rooms = 0;
         let last = self.order.iter().rev();
         let last = last.filter(|entry| is_last(&self.clients, entry));
         let lines: Vec<String> = last
             .filter_map(|(_, client)| Some((client, &self.clients.get(client)?.1)))
-            .filter(|(_, sight)| before.is_none_or(|before| sight.at < before))
+            .filter(|(_, sight)| sight.mark.is_none_or(&has_got_through))
             .take_while(|(_, sight)| {
                 rooms += sight.weight();
                 rooms <= WRITTEN
@@ -135,11 +133,7 @@ impl Views {
 
 impl LastView {
     pub fn new(rooms: Baseline) -> Self {
-        Self {
-            rooms,
-            at: Instant::now(),
-            mark: None,
-        }
+        Self { rooms, mark: None }
     }
 
     fn weight(&self) -> usize {
@@ -254,31 +248,32 @@ mod tests {
     #[test]
     fn what_is_written_down_is_known_again_and_in_the_same_order() {
         let mut shown = Views::default();
-        assert_eq!(shown.write(None), None);
+        let all = |_| true;
+        assert_eq!(shown.write(all), None);
         put(&mut shown, "a@b/c", base(1), false, 1);
         put(&mut shown, "d@e/f", base(2), false, 2);
         shown.is_in_step("d@e/f", 1);
         assert_eq!(seen(&shown, "d@e/f"), Some((base(2), false)));
         shown.is_in_step("d@e/f", 2);
-        let text = shown.write(None).unwrap();
+        let text = shown.write(all).unwrap();
         assert!(!text.contains('@'), "nobody is named: {text}");
         let mut again = Views::default();
         again.read(&text);
         again.read("nonsense\n0 0 0\n\n");
         assert_eq!(seen(&again, "a@b/c"), Some((base(1), false)));
         assert_eq!(seen(&again, "d@e/f"), Some((base(2), true)));
-        assert_eq!(again.write(None), Some(text));
-        let before = shown.of("d@e/f").map(|sight| sight.at);
-        assert_eq!(
-            shown.write(before).unwrap().lines().count(),
-            1,
-            "the first alone"
-        );
+        assert_eq!(again.write(all), Some(text));
+        let mark = Mark { run: 7, number: 3 };
+        let view = shown.of("d@e/f").unwrap().clone();
+        let mark_is = |mark| LastView { mark, ..view };
+        shown.put("d@e/f", mark_is(Some(mark)), 2);
+        let text = shown.write(|it| it != mark).unwrap();
+        assert_eq!(text.lines().count(), 1, "the first alone");
         put(&mut shown, "g@h/i", base(WRITTEN - 4 * CLIENT), false, 3);
-        let text = shown.write(None).unwrap();
+        let text = shown.write(all).unwrap();
         assert_eq!(text.lines().count(), 3, "the last first, as many as may be");
         put(&mut shown, "j@k/l", base(4 * CLIENT), false, 4);
-        assert_eq!(shown.write(None).unwrap().lines().count(), 1);
+        assert_eq!(shown.write(all).unwrap().lines().count(), 1);
     }
 
     #[test]

@@ -83,7 +83,7 @@ impl BookmarkSync {
             ..
         } = request;
         let due = match place.is_gone().get() {
-            true => Ok(None),
+            true => Ok(self.shown.due()),
             false => self.shown.will_be(owner, asker, view.as_ref()).await,
         };
         let Ok(due) = due else {

@@ -1,6 +1,8 @@
 //! The link is lost while something is asked: the client is answered on the next one, from the
 //! store, and nothing is asked twice.
 
+use std::time::Duration;
+
 use super::super::stage::{Stage, get, set};
 use super::pep::*;
 
@@ -62,6 +64,37 @@ fn a_set_under_way_is_answered_on_the_next_link_and_its_rooms_are_brought_later(
     let retried = Step::Publish("b@muc.localhost".to_owned());
     assert_eq!(host.steps_since(before), [Step::Fetch, retried]);
     assert_eq!(host.kept(), [A, "b@muc.localhost"]);
+}
+
+/// A client whose set was never answered went on from the list that it had before, and a room that it had never known was
+/// retracted: a process that was asked to stop meanwhile had noted what was stored as what the client knew. (Seed 1016167 of the
+/// simulator.)
+#[test]
+fn a_set_that_was_never_answered_says_nothing_of_its_client_after_a_restart() {
+    let b = "b@muc.localhost";
+    let mut host = Host::new();
+    host.keep(A, item(A, "A"));
+    host.get();
+    host.settle();
+    host.send(set(
+        "1",
+        &storage(&(conference(A, "A") + &conference(b, "B"))),
+    ));
+    asked(&mut host);
+    host.component.terminate();
+    host.lose_link();
+    while host.component.exited().is_none() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    host.component.restart();
+    host.let_in_again();
+    host.send(grant("localhost"));
+    host.keep(b, item(b, "somebody else's"));
+    let c = "c@muc.localhost";
+    let steps = host.set(&(conference(A, "A") + &conference(c, "C")));
+    assert_eq!(steps, [Step::Fetch, Step::Publish(c.to_owned())]);
+    host.settle();
+    assert_eq!(host.kept(), [A, b, c]);
 }
 
 /// Once brought, a room that somebody else deletes stays deleted.
