@@ -96,6 +96,32 @@ fn kept() -> Vec<Kept> {
             },
         },
         Kept {
+            story: "a set is not answered before its process, which is asked to stop, ends; its client goes on from the list that it \
+                    had before, and a room that it has never known is retracted",
+            plan: Plan {
+                goes_on: true,
+                grants_options: false,
+                max_rooms: 3,
+                goes_mute: true,
+                ..plan(
+                    1_022_833,
+                    Kind::Ejabberd,
+                    (1, 1, 2),
+                    73_000,
+                    &[
+                        (5_207, Misfortune::Kill(198)),
+                        (7_289, Misfortune::Stop(1_403)),
+                        (12_863, Misfortune::Stop(3_062)),
+                        (17_857, Misfortune::Failing(18_638)),
+                        (27_248, Misfortune::Cut(End::Reset)),
+                        (33_113, Misfortune::Kill(3_438)),
+                        (38_662, Misfortune::Restart(6_207)),
+                        (41_822, Misfortune::Stop(3_635)),
+                    ],
+                )
+            },
+        },
+        Kept {
             story: "two instances bring one account into step at once, and each publishes the same room in the gap that is left",
             plan: plan(
                 153,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::super::stage::{Stage, get, set};
 use super::pep::*;
+use crate::support::router::ping_id;
 
 const A: &str = "a@muc.localhost";
 
@@ -75,11 +76,14 @@ fn a_set_that_was_never_answered_says_nothing_of_its_client_after_a_restart() {
     let mut host = Host::new();
     host.keep(A, item(A, "A"));
     host.get();
-    host.settle();
-    host.send(set(
-        "1",
-        &storage(&(conference(A, "A") + &conference(b, "B"))),
-    ));
+    // A second later the component asks whether that has arrived, and is told. It says nothing else meanwhile.
+    host.answers_pings = false;
+    let ping = ping_id(&host.next()).expect("a ping");
+    host.answer_ping(&ping);
+    host.answers_pings = true;
+    host.component.wait_until_idle();
+    let both = conference(A, "A") + &conference(b, "B");
+    host.send(set("1", &storage(&both)));
     asked(&mut host);
     host.component.terminate();
     host.lose_link();
@@ -89,7 +93,7 @@ fn a_set_that_was_never_answered_says_nothing_of_its_client_after_a_restart() {
     host.component.restart();
     host.let_in_again();
     host.send(grant("localhost"));
-    host.keep(b, item(b, "somebody else's"));
+    host.keep(b, item(b, "of another"));
     let c = "c@muc.localhost";
     let steps = host.set(&(conference(A, "A") + &conference(c, "C")));
     assert_eq!(steps, [Step::Fetch, Step::Publish(c.to_owned())]);
