@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::support::component;
+use crate::support::ports;
+
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The README is for the first minute.
@@ -94,6 +97,32 @@ fn every_message_in_the_page_of_troubles_is_said_by_the_program() {
     }
     assert!(quotes > 50, "{quotes} quotes");
     assert!(missing.is_empty(), "{missing:#?}");
+}
+
+#[test]
+fn what_the_servers_of_several_instances_are_told_is_what_is_printed() {
+    let page = read(&Path::new(ROOT).join("docs/operate/scale.md"));
+    let options = component::Options {
+        server: "127.0.0.1:5347".to_owned(),
+        jid: "private.example.org".to_owned(),
+        domains: vec!["example.org".to_owned()],
+        ..component::Options::at(ports::address(5347))
+    };
+    let printed = |arguments: &[&str], begin: &str| {
+        let all = component::print_config_with(&options, arguments);
+        let at = all.find(&format!("\n{begin}")).expect("it is printed");
+        all[at + 1..].trim_end().to_owned()
+    };
+    for (kind, block) in [
+        ("lua", printed(&["prosody"], "Component ")),
+        (
+            "yaml",
+            printed(&["ejabberd", "--server-version", "26.07"], "listen:"),
+        ),
+    ] {
+        let block = format!("```{kind}\n{block}\n```");
+        assert!(page.contains(&block), "the page does not have:\n{block}");
+    }
 }
 
 /// The string literals of the program, each in one line, and with "…" for what varies.

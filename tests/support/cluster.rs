@@ -34,17 +34,15 @@ struct Mapper {
 }
 
 impl Cluster {
-    /// Two nodes that delegate, joined. The accounts are made on the first one, and known to the second by
-    /// that alone.
-    pub fn start(accounts: &[&str], besides: &str) -> Cluster {
+    /// Two nodes that delegate, joined, each set up by this. The accounts are made on the first one, and known to the
+    /// second by that alone.
+    pub fn start(accounts: &[&str], set_up: impl Fn(&mut Options)) -> Cluster {
         let port = ports::free();
         let mapper = Mapper::start(port);
         let node = |number: usize, accounts: &[&str]| {
             let names = mapper.names.clone();
-            let options = Options {
-                besides: besides.to_owned(),
-                ..Options::delegating(accounts)
-            };
+            let mut options = Options::delegating(accounts);
+            set_up(&mut options);
             let more =
                 move |command: &mut Command| distribute(command, NAMES[number], port, &names);
             ejabberd::start_as(options, |_| join(number), more)

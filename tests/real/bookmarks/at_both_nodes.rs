@@ -36,7 +36,9 @@ impl Stage {
         let database = Database::start();
         let accounts: Vec<String> = (0..ACCOUNTS).map(|number| account(number, HOST)).collect();
         let accounts: Vec<&str> = accounts.iter().map(String::as_str).collect();
-        let cluster = Cluster::start(&accounts, &GRANTING.for_ejabberd(On::Ejabberd));
+        let cluster = Cluster::start(&accounts, |options| {
+            options.besides = GRANTING.for_ejabberd(On::Ejabberd);
+        });
         let beside = |node: &Server| {
             Component::start(component::Options {
                 // As where there is one node: see `Stage` of the others.

@@ -9,12 +9,21 @@ use crate::support::answers::refusal;
 use crate::support::client::{PATIENCE, RawClient, private};
 use crate::support::clock::eventually;
 use crate::support::cluster::Cluster;
-use crate::support::component::Component;
+use crate::support::component::{self, Component};
 use crate::support::database::Database;
-use crate::support::server::COMPONENT;
+use crate::support::server::{COMPONENT, Ports};
+use crate::support::{ejabberd, ports};
 
 const CAROL: &str = "carol@localhost";
 const NONE: &str = "<nothing xmlns='urn:test:instances'/>";
+
+/// What goes into the configuration of a node: as scale.md has it.
+fn printed(ports: Ports) -> String {
+    let beside = component::Options::at(ports::address(ports.component));
+    let (year, month) = ejabberd::version();
+    let version = format!("{year}.{month:02}");
+    component::print_config_with(&beside, &["ejabberd", "--server-version", &version])
+}
 
 /// Two nodes, and an instance beside each.
 struct Stage {
@@ -27,7 +36,9 @@ struct Stage {
 impl Stage {
     fn new() -> Stage {
         let database = Database::start();
-        let cluster = Cluster::start(&[ALICE, BOB, CAROL], "");
+        let cluster = Cluster::start(&[ALICE, BOB, CAROL], |options| {
+            options.host_blocks = Some(printed(options.ports));
+        });
         let beside = |node: usize| {
             let address = cluster.nodes[node].component_address();
             instance(address, &database)
