@@ -143,6 +143,21 @@ fn kept() -> Vec<Kept> {
             ),
         },
         Kept {
+            story: "PEP takes longer to say that a room was published than anybody waits: it is not noted, and comes back when it is \
+                    deleted (the simulator's own mistake)",
+            plan: Plan {
+                goes_on: true,
+                edges: true,
+                ..plan(
+                    1_032_872,
+                    Kind::Prosody,
+                    (2, 3, 2),
+                    32_000,
+                    &[(10_021, Misfortune::Kill(3_110))],
+                )
+            },
+        },
+        Kept {
             story: "the disk is taken away while a sync is under way (the simulator's own mistake)",
             plan: plan(
                 209,

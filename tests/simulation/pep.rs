@@ -14,6 +14,9 @@ const PRIVILEGE: &str = "urn:xmpp:privilege:2";
 /// How long the component may not ask a host that has been silent, and a little more, in milliseconds.
 const ALONE: u64 = 70_000;
 
+/// Answers that take longer may come when the component does not wait for them any more: it notes nothing of what was done.
+const LATE: u64 = 4_500;
+
 impl World {
     /// A client of this account does something.
     pub fn stir(&mut self, account: usize) {
@@ -141,6 +144,9 @@ impl World {
             1..6 => self.network.below(500),
             _ => self.network.below(5),
         };
+        if takes > LATE {
+            self.accounts[account].is_unsure(now);
+        }
         self.letters.push((line, answer));
         self.schedule(now + takes, Event::Say(self.letters.len() - 1));
         Ok(())
