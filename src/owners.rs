@@ -8,7 +8,6 @@
 pub mod sound;
 pub mod wire;
 
-use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use crate::archive::Document;
@@ -229,7 +228,6 @@ impl Owners for LocalStore {
         let each = &mut |some: Vec<(Owner, Amount)>| {
             some.into_iter()
                 .for_each(|(owner, amount)| work(owner, amount));
-            ControlFlow::Continue(())
         };
         self.store.amounts(each).map_err(broken)
     }

@@ -1,7 +1,6 @@
 //! The store's door: what anybody asks goes to the thread of the database.
 
 use std::fmt;
-use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -148,10 +147,7 @@ impl Backend for Postgres {
         })
     }
 
-    fn amounts(
-        &self,
-        each: &mut dyn FnMut(Vec<(Owner, Amount)>) -> ControlFlow<()>,
-    ) -> Result<(), ReadError> {
+    fn amounts(&self, each: &mut dyn FnMut(Vec<(Owner, Amount)>)) -> Result<(), ReadError> {
         let asked = Instant::now();
         let (tell, mut told) = channel(STREAMED);
         self.send(Message::Ask(Box::new(move |state| {
@@ -163,9 +159,10 @@ impl Backend for Postgres {
         })));
         loop {
             let some = told.blocking_recv().unwrap_or(Err(ReadError::Failed))?;
-            if some.is_empty() || each(some).is_break() {
+            if some.is_empty() {
                 return Ok(());
             }
+            each(some);
         }
     }
 

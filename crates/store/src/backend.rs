@@ -3,7 +3,6 @@
 //! Everything above works with a [`Store`](super::Store) and does not know which.
 
 use std::fmt::Debug;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -98,10 +97,7 @@ pub trait Backend: Debug + Send + Sync {
     }
 
     /// See [`Store::amounts`](super::Store::amounts).
-    fn amounts(
-        &self,
-        each: &mut dyn FnMut(Vec<(Owner, Amount)>) -> ControlFlow<()>,
-    ) -> Result<(), ReadError> {
+    fn amounts(&self, each: &mut dyn FnMut(Vec<(Owner, Amount)>)) -> Result<(), ReadError> {
         let mut last = None;
         loop {
             let page = self.owners(last.as_ref(), PAGE)?;
@@ -109,9 +105,7 @@ pub trait Backend: Debug + Send + Sync {
                 return Ok(());
             };
             last = Some(owner.clone());
-            if each(page).is_break() {
-                return Ok(());
-            }
+            each(page);
         }
     }
 

@@ -1,7 +1,6 @@
 //! A store, whatever it is over.
 
 use std::io;
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -176,16 +175,13 @@ impl Store {
         self.0.owners(after, most)
     }
 
-    /// Everybody who has something, and how much: some at a time, in any order, as long as `each` wants more. Who comes or goes
-    /// meanwhile may be missing, or be there.
+    /// Everybody who has something, and how much: some at a time, in any order. Who comes or goes meanwhile may be missing,
+    /// or be there.
     ///
     /// # Errors
     ///
     /// As [`Store::owners`], and then some may have been told.
-    pub fn amounts(
-        &self,
-        each: &mut dyn FnMut(Vec<(Owner, Amount)>) -> ControlFlow<()>,
-    ) -> Result<(), ReadError> {
+    pub fn amounts(&self, each: &mut dyn FnMut(Vec<(Owner, Amount)>)) -> Result<(), ReadError> {
         self.0.amounts(each)
     }
 
