@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::super::stage::{Stage, get, set};
 use super::pep::*;
-use crate::support::router::ping_id;
 
 const A: &str = "a@muc.localhost";
 
@@ -76,12 +75,7 @@ fn a_set_that_was_never_answered_says_nothing_of_its_client_after_a_restart() {
     let mut host = Host::new();
     host.keep(A, item(A, "A"));
     host.get();
-    // A second later the component asks whether that has arrived, and is told. It says nothing else meanwhile.
-    host.answers_pings = false;
-    let ping = ping_id(&host.next()).expect("a ping");
-    host.answer_ping(&ping);
-    host.answers_pings = true;
-    host.component.wait_until_idle();
+    host.confirm();
     let both = conference(A, "A") + &conference(b, "B");
     host.send(set("1", &storage(&both)));
     asked(&mut host);

@@ -190,7 +190,7 @@ fn what_is_deleted_in_the_node_stays_so_when_a_list_is_set_without_a_grant() {
         host.keep(A, item(A, "A"));
         host.keep(B, item(B, "B"));
         host.get();
-        host.settle();
+        host.confirm();
         if is_logged_in_anew {
             host.component.stop();
             host.component.restart();

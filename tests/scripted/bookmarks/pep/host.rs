@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 use super::{ALICE, Asked, BOOKMARKS, NODE, PUBSUB, Step, grant, storage};
 use crate::fidelity::writing;
 use crate::scripted::stage::{self, Stage};
-use crate::support::router::parse;
+use crate::support::router::{parse, ping_id};
 
 /// A component, and the server as a host that grants and keeps its users' nodes.
 pub struct Host {
@@ -84,6 +84,17 @@ impl Host {
     #[track_caller]
     pub fn get(&mut self) -> String {
         self.request("get", stage::get("get", BOOKMARKS))
+    }
+
+    /// The component asks within a second whether what it has said has arrived, and is told. It says nothing else
+    /// meanwhile.
+    #[track_caller]
+    pub fn confirm(&mut self) {
+        self.stage.answers_pings = false;
+        let ping = ping_id(&self.stage.next()).expect("a ping");
+        self.stage.answer_ping(&ping);
+        self.stage.answers_pings = true;
+        self.stage.component.wait_until_idle();
     }
 
     /// Plays the host until nothing more is asked for.
