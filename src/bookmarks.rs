@@ -9,6 +9,8 @@
 
 use std::time::SystemTime;
 
+use baseline::Digest;
+
 mod answer;
 mod baseline;
 mod change;
@@ -57,12 +59,16 @@ pub struct Left {
 
 /// What is left of a stored list, of whose owner this is noted; `None` if all of it is.
 pub fn without_gone(note: &str, list: &str) -> Option<Left> {
-    let base = Baseline::read(note)?;
+    left_by(&Baseline::read(note)?, &Legacy::read(list))
+}
+
+/// The same by what both sides had in common.
+fn left_by(base: &Baseline, stored: &Legacy) -> Option<Left> {
     let at = base.gone_at()?;
-    let stored = Legacy::read(list);
     let rooms = stored.rooms.iter();
-    let left = rooms.filter(|kept| !base.is_gone(&kept.key, kept.room.digest()));
-    let left: Vec<legacy::Seen<'_>> = left
+    let is_gone = |kept: &legacy::Kept| base.is_gone(Digest::of(&[&kept.key]), kept.room.digest());
+    let left: Vec<legacy::Seen<'_>> = rooms
+        .filter(|kept| !is_gone(kept))
         .map(|kept| legacy::Seen {
             key: &kept.key,
             room: &kept.room,

@@ -46,18 +46,11 @@ impl Shown {
         self.views.borrow().of(client).cloned()
     }
 
-    /// A client is shown this now, or it is not known what, by the answer to the request of this number. Whether that
-    /// is the last that it knows.
-    pub fn now(&self, client: &str, view: Option<LastView>, number: u64, due: Due) -> bool {
+    /// A client is shown this now, by the answer to the request of this number. Whether that is the last that it knows.
+    pub fn now(&self, client: &str, view: LastView, number: u64, due: Due) -> bool {
         let mark = Some(due.give());
         let mut views = self.views.borrow_mut();
-        match view {
-            Some(view) => views.put(client, LastView { mark, ..view }, number),
-            None => {
-                views.forget(client);
-                true
-            }
-        }
+        views.put(client, LastView { mark, ..view }, number)
     }
 
     /// A client has stored this by the request of this number. It is to be said when it is [told](Due::give): one that
@@ -157,7 +150,7 @@ impl Shown {
         Ok(through.is_some_and(|through: u64| mark.number <= through))
     }
 
-    /// A client of this owner's is about to be shown this, or it is not known what. That is to be said
+    /// A client of this owner's is about to be shown this. That is to be said
     /// [then](Self::now), or else [taken back](Self::take_back).
     ///
     /// # Errors
@@ -167,12 +160,12 @@ impl Shown {
         &self,
         owner: &Owner,
         client: &str,
-        view: Option<&LastView>,
+        view: &LastView,
     ) -> Result<Due, SetError> {
         let due = self.due();
         if self.storage.is_shared() {
-            let line = view.map(|view| views::line(client, &view.rooms, Some(due.mark)));
-            self.put(owner, client, line).await?;
+            let line = views::line(client, &view.rooms, Some(due.mark));
+            self.put(owner, client, Some(line)).await?;
         }
         Ok(due)
     }

@@ -8,10 +8,10 @@ use tokio::sync::Mutex;
 use super::out_of_reach;
 use super::owners::{Access, Open, Turn};
 use crate::address;
-use crate::bookmarks::{self, Ask, Baseline, BookmarkSync, LastView, Legacy, List, PATIENCE};
+use crate::bookmarks::{Ask, Baseline, BookmarkSync, LastView, Legacy, List, PATIENCE};
 use crate::clock::Instant;
 use crate::replies::{Pending, Replies};
-use crate::service::{Action, BOOKMARKS, Found, Got, Request, bookmarks_in};
+use crate::service::{Action, BOOKMARKS, Got, Request, bookmarks_in};
 use crate::store::{self, ChangeSet, Owner, Query, ReadError, Storage, unless_damaged};
 use crate::threads::Workers;
 
@@ -105,13 +105,7 @@ impl Handler {
                     }
                     Got::Bookmarks(mut found) => {
                         found.hold(held);
-                        match Box::pin(self.without_gone(&owner, found)).await {
-                            Ok(found) => found,
-                            Err(error) => {
-                                turn.in_order().await;
-                                return reply.finish(|answer| answer.unreadable(error));
-                            }
-                        }
+                        found
                     }
                 };
                 if let Some(asker) = asker {
@@ -126,9 +120,13 @@ impl Handler {
                     };
                     return Box::pin(self.bookmarks.get(ask, found)).await;
                 }
+                let left = Box::pin(self.bookmarks.leave_out_gone(&owner, None, &found)).await;
                 turn.in_order().await;
                 self.replies.room().await;
-                reply.finish(|answer| answer.found(&found));
+                reply.finish(|answer| match left {
+                    Ok(_) => answer.found(&found),
+                    Err(error) => answer.unreadable(error),
+                });
             }
             Action::Look(look) => {
                 let _looking = self.looks.lock().await;
@@ -181,24 +179,6 @@ impl Handler {
                 reply.finish(|answer| answer.set(&result));
             }
         }
-    }
-
-    /// Wherever the store answers alone, no room comes back that is known to be gone.
-    async fn without_gone(&self, owner: &Owner, mut found: Found) -> Result<Found, ReadError> {
-        let list = found.stored().to_owned();
-        if list.is_empty() {
-            return Ok(found);
-        }
-        let Some(note) = unless_damaged(self.storage.note(owner).await)? else {
-            return Ok(found);
-        };
-        // Few rooms may be stored beside a node of thousands, and the note is about all of them.
-        let bytes = note.len() + list.len();
-        let work = move || bookmarks::without_gone(&note, &list);
-        if let Some(left) = self.workers.compute(bytes, work).await {
-            found.leave(left.text);
-        }
-        Ok(found)
     }
 
     /// Stores bookmarks of which PEP does not learn; this is what the client had been shown that stores them.

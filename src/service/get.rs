@@ -1,5 +1,6 @@
 //! What a get asks for, and what it finds.
 
+use std::cell::OnceCell;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -91,7 +92,7 @@ impl Get {
         Ok(Found {
             parts,
             bookmarks,
-            left: None,
+            left: OnceCell::new(),
             held: Held::default(),
         })
     }
@@ -121,7 +122,7 @@ pub struct Found {
     parts: Vec<String>,
     bookmarks: Option<Place>,
     /// What is shown of them where PEP is not asked, or does not answer, if that is not all.
-    left: Option<String>,
+    left: OnceCell<String>,
     held: Held,
 }
 
@@ -139,19 +140,14 @@ impl Found {
         self.bookmarks.is_some()
     }
 
-    /// Of what is stored only this is to be shown where PEP is not asked, or does not answer.
-    pub fn leave(&mut self, left: String) {
-        self.left = Some(left);
+    /// Of what is stored only this is to be shown where PEP is not asked, or does not answer. What is said first counts.
+    pub fn leave(&self, left: String) {
+        let _ = self.left.set(left);
     }
 
     /// The memory that it takes is held like this from now on.
     pub fn hold(&mut self, held: Held) {
         self.held = held;
-    }
-
-    /// The bookmarks that are shown where PEP is not asked, or does not answer; empty if there are none.
-    pub fn shown(&self) -> &str {
-        self.left.as_deref().unwrap_or(self.stored())
     }
 
     /// The bookmarks as they are stored; empty if they are not.
@@ -175,7 +171,7 @@ impl Found {
 
     /// Appends the payload, with this in place of the bookmarks, or else what is shown of them.
     pub(super) fn write(&self, instead: Option<&str>, out: &mut String) {
-        let instead = instead.or(self.left.as_deref());
+        let instead = instead.or(self.left.get().map(String::as_str));
         out.push_str(OPEN);
         for (number, text) in self.parts.iter().enumerate() {
             match (&self.bookmarks, instead) {

@@ -1,6 +1,8 @@
 //! How a request is answered: once. What a client comes to see by that is remembered, and noted before where another
 //! instance may be the next to serve it.
 
+use super::super::baseline::Baseline;
+use super::super::left_by;
 use super::super::legacy::{EMPTY, Legacy};
 use super::super::queue::Place;
 use super::super::request::{Content, Request};
@@ -8,8 +10,7 @@ use super::super::steps::View;
 use super::super::views::LastView;
 use super::BookmarkSync;
 use crate::service::{Answered, Found};
-use crate::store::ReadError;
-use crate::threads::SHORT;
+use crate::store::{Owner, ReadError, Turn};
 
 impl BookmarkSync {
     /// Answers a get with this, or from the store where that is too long, unless it is answered.
@@ -28,7 +29,7 @@ impl BookmarkSync {
             return self.reply_from_store(request, place).await;
         };
         let view = LastView::new(view.rooms);
-        self.give(request, place, answered, Some(view)).await;
+        self.give(request, place, answered, view).await;
     }
 
     /// Answers from the store, unless it is answered.
@@ -38,7 +39,15 @@ impl BookmarkSync {
         }
         let is_sent = match &request.content {
             Content::Get(found) => {
-                let view = self.view_of(request, found).await;
+                let (owner, turn) = (&request.owner, request.turn.as_ref());
+                let view = match self.leave_out_gone(owner, turn, found).await {
+                    Ok(view) => view,
+                    Err(error) => {
+                        let mut reply = request.reply.borrow_mut();
+                        reply.send(|answer| answer.unreadable(error));
+                        return;
+                    }
+                };
                 let answered = request.reply.borrow().answer().found(found);
                 self.give(request, place, answered, view).await
             }
@@ -66,14 +75,13 @@ impl BookmarkSync {
         request.reply_done();
     }
 
-    /// Gives this answer to a get, by which the client is shown that, or it is not known what. Whether it was not
-    /// answered.
+    /// Gives this answer to a get, by which the client is shown that. Whether it was not answered.
     async fn give(
         &self,
         request: &Request,
         place: &Place<'_>,
         answered: Answered,
-        view: Option<LastView>,
+        view: LastView,
     ) -> bool {
         let Request {
             owner,
@@ -84,7 +92,7 @@ impl BookmarkSync {
         } = request;
         let due = match place.is_gone().get() {
             true => Ok(self.shown.due()),
-            false => self.shown.will_be(owner, asker, view.as_ref()).await,
+            false => self.shown.will_be(owner, asker, &view).await,
         };
         let Ok(due) = due else {
             let mut reply = reply.borrow_mut();
@@ -101,18 +109,36 @@ impl BookmarkSync {
         is_sent
     }
 
-    /// What is shown where the store alone answers; `None` where it takes long to see. The node had what was in step, as far
-    /// as is noted: so if it is not there any more when the client stores it again, it was deleted.
-    async fn view_of(&self, request: &Request, found: &Found) -> Option<LastView> {
-        let text = found.shown();
-        if text.len() > SHORT {
-            return None;
+    /// Leaves the rooms out of what was found that are known to be gone from the node: where the store answers alone, none
+    /// of them comes back. What is shown by that: the node had what was in step, as far as is noted, so if it is not there any
+    /// more when the client stores it again, it was deleted.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read which are gone. Then nothing may be shown.
+    pub async fn leave_out_gone(
+        &self,
+        owner: &Owner,
+        turn: Option<&Turn>,
+        found: &Found,
+    ) -> Result<LastView, ReadError> {
+        if found.stored().is_empty() {
+            return Ok(LastView::new(Baseline::default()));
         }
-        let noted = self.noted(&request.owner, request.turn.as_ref()).await;
-        let baseline = noted.map(|it| it.baseline.unwrap_or_default());
-        let baseline = baseline.unwrap_or_default();
-        let rooms = Legacy::read(text).base();
-        let rooms = rooms.apart(|key, said| !baseline.had(key, said));
-        Some(LastView::new(rooms))
+        let baseline = self.noted(owner, turn).await?.baseline.unwrap_or_default();
+        let list = found.stored().to_owned();
+        // Few rooms may be stored beside a node of thousands, and the note is about all of them.
+        let bytes = list.len() + baseline.bytes();
+        let work = move || {
+            let stored = Legacy::read(list);
+            let left = left_by(&baseline, &stored).map(|left| left.text);
+            let there = stored.base().only(|key, said| !baseline.is_gone(key, said));
+            (left, there.apart(|key, said| !baseline.had(key, said)))
+        };
+        let (left, rooms) = self.workers().compute(bytes, work).await;
+        if let Some(left) = left {
+            found.leave(left);
+        }
+        Ok(LastView::new(rooms))
     }
 }

@@ -294,7 +294,7 @@ impl BookmarkSync {
         }
     }
 
-    fn workers(&self) -> &Workers {
+    pub(super) fn workers(&self) -> &Workers {
         self.steps.pep().workers()
     }
 }
