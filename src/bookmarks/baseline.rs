@@ -40,6 +40,7 @@ impl Digest {
 /// Rooms, and what they said.
 #[derive(Debug, Clone, Default)]
 pub struct Baseline {
+    /// In order. Of one room there may be several things that it said: any of them was in step.
     rooms: Box<[(Digest, Digest)]>,
     /// Those of them that the node did not have, or not saying that.
     gone: Option<Box<Gone>>,
@@ -93,7 +94,8 @@ impl Baseline {
             .rooms
             .iter()
             .filter(|(key, said)| is_absent(*key, *said));
-        let absent = absent.map(|(key, _)| *key).collect();
+        let mut absent: Vec<Digest> = absent.map(|(key, _)| *key).collect();
+        absent.dedup();
         Self {
             gone: Gone::of(absent, 0),
             ..self
@@ -107,23 +109,38 @@ impl Baseline {
 
     /// Whether this room was among them, saying this, and in the node.
     pub fn had(&self, key: Digest, content: Digest) -> bool {
-        self.by_digest(key) == Some(content) && !self.has_lost(key)
+        self.says(key, content) && !self.has_lost(key)
     }
 
-    /// What this room said; `None` if it was not among them.
+    /// Whether this room was among them, saying this.
+    pub fn says(&self, key: Digest, content: Digest) -> bool {
+        self.rooms.binary_search(&(key, content)).is_ok()
+    }
+
+    /// What this room said; `None` if it was not among them, or said several things.
     pub fn get(&self, key: &str) -> Option<Digest> {
         self.by_digest(Digest::of(&[key]))
     }
 
     /// The same, by the digest of its address.
     pub fn by_digest(&self, key: Digest) -> Option<Digest> {
-        let at = self.rooms.binary_search_by_key(&key, |(key, _)| *key);
-        Some(self.rooms.get(at.ok()?)?.1)
+        match self.all_of(key) {
+            [(_, content)] => Some(*content),
+            _ => None,
+        }
+    }
+
+    /// What is known of a room.
+    fn all_of(&self, key: Digest) -> &[(Digest, Digest)] {
+        let begin = self.rooms.partition_point(|(room, _)| *room < key);
+        let rest = self.rooms.get(begin..).unwrap_or_default();
+        let end = rest.partition_point(|(room, _)| *room == key);
+        rest.get(..end).unwrap_or_default()
     }
 
     /// Whether a stored room that says this was gone from the node.
     pub fn is_gone(&self, key: Digest, content: Digest) -> bool {
-        self.has_lost(key) && self.by_digest(key) == Some(content)
+        self.has_lost(key) && self.says(key, content)
     }
 
     fn has_lost(&self, key: Digest) -> bool {
@@ -145,7 +162,7 @@ impl Baseline {
             gone: None,
         };
         if let Some(Gone { rooms, at }) = self.gone.as_deref() {
-            let there = rooms.iter().filter(|key| left.by_digest(**key).is_some());
+            let there = rooms.iter().filter(|key| !left.all_of(**key).is_empty());
             left.gone = Gone::of(there.copied().collect(), *at);
         }
         left
@@ -154,7 +171,7 @@ impl Baseline {
     /// With those of the other that are not among these.
     fn with(mut self, other: &Self) -> Self {
         let others = other.rooms.iter();
-        let others = others.filter(|(key, _)| self.by_digest(*key).is_none());
+        let others = others.filter(|(key, _)| self.all_of(*key).is_empty());
         let mut rooms = [&*self.rooms, &others.copied().collect::<Vec<_>>()].concat();
         rooms.sort_unstable();
         self.rooms = rooms.into();
@@ -170,9 +187,22 @@ impl Baseline {
         }
     }
 
+    /// With those of the other: where both say something of a room, it may be either.
+    pub fn or(self, other: &Self) -> Self {
+        let mut rooms = [&*self.rooms, &*other.rooms].concat();
+        rooms.sort_unstable();
+        rooms.dedup();
+        Self {
+            rooms: rooms.into(),
+            ..self
+        }
+    }
+
     /// How many rooms they are.
     pub fn count(&self) -> usize {
-        self.rooms.len()
+        self.rooms
+            .chunk_by(|(room, _), (next, _)| room == next)
+            .count()
     }
 
     /// How many bytes it takes.
@@ -214,10 +244,11 @@ impl Baseline {
             let (key, content) = room.split_at_checked(Digest::LENGTH)?;
             let (key, content) = (Digest::read(key)?, Digest::read(content)?);
             rooms.push((key, content));
-            gone.extend((room.len() < word.len()).then_some(key));
+            let is_new = gone.last() != Some(&key);
+            gone.extend((room.len() < word.len() && is_new).then_some(key));
         }
         // They are looked up by halves.
-        let in_order = rooms.is_sorted_by(|(before, _), (key, _)| before < key);
+        let in_order = rooms.is_sorted_by(|before, room| before < room);
         in_order.then_some(Self {
             rooms: rooms.into(),
             gone: Gone::of(gone, at),

@@ -162,14 +162,23 @@ pub fn left_unseen(base: &Baseline, stored: &Baseline) -> Baseline {
 
 /// What both sides have in common once these are stored, for whoever compares them and does not know what the client
 /// had been shown: what it has left alone was in step with what it had seen, and what it has added, or changed to what it
-/// was then, is new. It is as true of what is still stored.
-pub fn in_common(base: &Baseline, stored: &Baseline, shown: &LastView) -> Baseline {
+/// was then, is new. Until they are stored, it is to be as true of what is stored yet.
+pub fn in_common(
+    base: &Baseline,
+    stored: &Baseline,
+    shown: &LastView,
+    are_stored: bool,
+) -> Baseline {
     let before = |key| shown.rooms.by_digest(key);
     let not_new = base.only(|key, content| {
         let now = stored.by_digest(key);
         now != Some(content) || before(key) == now
     });
-    not_new.overlaid(&left_alone(stored, shown))
+    let left_alone = left_alone(stored, shown);
+    match are_stored {
+        true => not_new.overlaid(&left_alone),
+        false => not_new.or(&left_alone),
+    }
 }
 
 /// What has become of a stored room.
@@ -193,17 +202,16 @@ impl Before<'_> {
     }
 
     fn fate(&self, kept: &Kept) -> Fate {
-        let base = self.base.and_then(|base| base.get(&kept.key));
+        let (key, content) = (Digest::of(&[&kept.key]), kept.room.digest());
+        let was_in_base = self.base.is_some_and(|base| base.says(key, content));
         // What a client was not shown it has added, even if it is just as it was once.
-        let before = match self.shown {
-            Some(_) => self.shown_of(kept),
-            None => base,
+        let is_untouched = match self.shown {
+            Some(view) => view.rooms.says(key, content),
+            None => was_in_base,
         };
-        let content = Some(kept.room.digest());
-        if before == content {
-            let had =
-                |view: &LastView| view.rooms.had(Digest::of(&[&kept.key]), kept.room.digest());
-            let was_in_step = base == content || self.shown.is_some_and(had);
+        if is_untouched {
+            let had = |view: &LastView| view.rooms.had(key, content);
+            let was_in_step = was_in_base || self.shown.is_some_and(had);
             Fate::Untouched { was_in_step }
         } else {
             Fate::Changed

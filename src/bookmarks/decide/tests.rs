@@ -282,3 +282,28 @@ fn what_was_left_alone_while_pep_was_silent_and_deleted_then_stays_deleted() {
         }
     }
 }
+
+/// A modern client had renamed a room, an old one saw that, and another instance noted what that one was about to store.
+/// A get that had read the older list was compared over that note: its older name looked like a change, and was
+/// published. The same where the process ended before the list was stored.
+#[test]
+fn what_is_noted_before_a_list_is_stored_is_true_of_the_one_before_as_well() {
+    let (old, new) = ([("a@m", "a")], [("a@m", "renamed")]);
+    let sight = shown(&new, true);
+    let note = in_common(&base(&old), &base(&new), &sight, false);
+    let note = Baseline::read(&note.write()).unwrap();
+    assert_eq!(note.count(), 1, "it is one room");
+    for list in [old, new].map(|rooms| stored(&rooms)) {
+        let by_base = Before {
+            base: Some(&note),
+            ..NOTHING
+        };
+        let node = Node::of(&[("a@m", "renamed again")]);
+        let there = (vec!["a@m renamed again".to_owned()], Vec::new());
+        assert_eq!(outcome(&list, &node, by_base), there);
+        let nothing = (Vec::new(), Vec::new());
+        assert_eq!(outcome(&list, &Node::default(), by_base), nothing);
+    }
+    let after = in_common(&note, &base(&new), &sight, true);
+    assert_eq!(after, base(&new), "once it is stored, nothing else is true");
+}

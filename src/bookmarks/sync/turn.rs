@@ -98,7 +98,8 @@ impl BookmarkSync {
         for _ in 0..TRIES {
             let noted = self.noted(owner, Some(of_all)).await.map_err(unread)?;
             let baseline = noted.baseline.as_ref();
-            let common = in_common(baseline.unwrap_or(&Baseline::default()), rooms, shown);
+            let nothing = Baseline::default();
+            let common = in_common(baseline.unwrap_or(&nothing), rooms, shown, are_stored);
             // Perhaps this is first contact still, or it is noted already.
             let is_noted = match baseline {
                 Some(baseline) => common == *baseline,
