@@ -122,6 +122,52 @@ fn kept() -> Vec<Kept> {
             },
         },
         Kept {
+            story: "a get waits while that of another client finds out that a room is gone; the link breaks, and what had been read \
+                    before is shown: the room comes back with that client's next set",
+            plan: Plan {
+                goes_mute: true,
+                restores: true,
+                ..plan(
+                    2_533_698,
+                    Kind::Prosody,
+                    (1, 1, 1),
+                    79_000,
+                    &[
+                        (16_400, Misfortune::Cut(End::Reset)),
+                        (29_968, Misfortune::Cut(End::Reset)),
+                    ],
+                )
+            },
+        },
+        Kept {
+            story: "the same where PEP is slow",
+            plan: Plan {
+                goes_on: true,
+                ..plan(
+                    2_518_065,
+                    Kind::Prosody,
+                    (2, 3, 2),
+                    32_000,
+                    &[(266, Misfortune::Stall(2_415))],
+                )
+            },
+        },
+        Kept {
+            story: "a get has read a list, and another client's set notes what it is about to store before the get is compared: the \
+                    list's older name of a room is published",
+            plan: Plan {
+                goes_on: true,
+                max_rooms: 3,
+                ..plan(
+                    2_521_479,
+                    Kind::Prosody,
+                    (2, 3, 1),
+                    74_000,
+                    &[(24_453, Misfortune::Cut(End::Reset))],
+                )
+            },
+        },
+        Kept {
             story: "two instances bring one account into step at once, and each publishes the same room in the gap that is left",
             plan: plan(
                 153,
