@@ -26,6 +26,8 @@ mod story;
 mod trace;
 mod world;
 
+use std::fs;
+use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
@@ -137,4 +139,21 @@ fn a_seed_comes_to_the_same_run_each_time() {
         assert_eq!(first, second, "seed {seed}");
         assert_eq!(first.digest, run(&plan, false).digest, "seed {seed}");
     }
+}
+
+/// One that does not fit any more would be found out only by who has hours for `scripts/prove-simulation --faults`.
+#[test]
+fn known_faults_can_be_put_back() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let faults = fs::read_dir(format!("{root}/tests/simulation/faults")).expect("a folder");
+    let mut tried = 0;
+    for fault in faults {
+        let fault = fault.expect("a file").path();
+        let mut patch = Command::new("patch");
+        patch.args(["--dry-run", "--strip=1", "--fuzz=0", "--input"]);
+        let patched = patch.arg(&fault).current_dir(root).output().expect("patch");
+        assert!(patched.status.success(), "{}: {patched:?}", fault.display());
+        tried += 1;
+    }
+    assert!(tried >= 17, "{tried}");
 }
