@@ -150,6 +150,11 @@ impl Found {
         self.held = held;
     }
 
+    /// The bookmarks that are shown where PEP is not asked, or does not answer; empty if there are none.
+    pub fn shown(&self) -> &str {
+        self.left.get().map_or(self.stored(), String::as_str)
+    }
+
     /// The bookmarks as they are stored; empty if they are not.
     pub fn stored(&self) -> &str {
         let place = self.bookmarks.as_ref().filter(|place| place.is_stored);

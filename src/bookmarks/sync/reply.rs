@@ -41,7 +41,7 @@ impl BookmarkSync {
             Content::Get(found) => {
                 let (owner, turn) = (&request.owner, request.turn.as_ref());
                 let view = match self.leave_out_gone(owner, turn, found).await {
-                    Ok(view) => view,
+                    Ok(baseline) => self.view_of(found, baseline).await,
                     Err(error) => {
                         let mut reply = request.reply.borrow_mut();
                         reply.send(|answer| answer.unreadable(error));
@@ -110,8 +110,7 @@ impl BookmarkSync {
     }
 
     /// Leaves the rooms out of what was found that are known to be gone from the node: where the store answers alone, none
-    /// of them comes back. What is shown by that: the node had what was in step, as far as is noted, so if it is not there any
-    /// more when the client stores it again, it was deleted.
+    /// of them comes back. Returns what both sides had in common when they were last in step, if that is noted.
     ///
     /// # Errors
     ///
@@ -121,24 +120,35 @@ impl BookmarkSync {
         owner: &Owner,
         turn: Option<&Turn>,
         found: &Found,
-    ) -> Result<LastView, ReadError> {
+    ) -> Result<Option<Baseline>, ReadError> {
         if found.stored().is_empty() {
-            return Ok(LastView::new(Baseline::default()));
+            return Ok(None);
         }
-        let baseline = self.noted(owner, turn).await?.baseline.unwrap_or_default();
+        let baseline = match self.noted(owner, turn).await?.baseline {
+            Some(baseline) if baseline.gone_at().is_some() => baseline,
+            baseline => return Ok(baseline),
+        };
         let list = found.stored().to_owned();
         // Few rooms may be stored beside a node of thousands, and the note is about all of them.
         let bytes = list.len() + baseline.bytes();
-        let work = move || {
-            let stored = Legacy::read(list);
-            let left = left_by(&baseline, &stored).map(|left| left.text);
-            let there = stored.base().only(|key, said| !baseline.is_gone(key, said));
-            (left, there.apart(|key, said| !baseline.had(key, said)))
-        };
-        let (left, rooms) = self.workers().compute(bytes, work).await;
+        let work = move || (left_by(&baseline, &Legacy::read(list)), baseline);
+        let (left, baseline) = self.workers().compute(bytes, work).await;
         if let Some(left) = left {
-            found.leave(left);
+            found.leave(left.text);
         }
-        Ok(LastView::new(rooms))
+        Ok(Some(baseline))
+    }
+
+    /// What is shown where the store alone answers. The node had what was in step, as far as is noted: so if it is not there
+    /// any more when the client stores it again, it was deleted.
+    async fn view_of(&self, found: &Found, baseline: Option<Baseline>) -> LastView {
+        let list = found.shown().to_owned();
+        let baseline = baseline.unwrap_or_default();
+        let bytes = list.len();
+        let work = move || {
+            let rooms = Legacy::read(list).base();
+            rooms.apart(|key, said| !baseline.had(key, said))
+        };
+        LastView::new(self.workers().compute(bytes, work).await)
     }
 }
