@@ -94,8 +94,7 @@ impl Baseline {
             .rooms
             .iter()
             .filter(|(key, said)| is_absent(*key, *said));
-        let mut absent: Vec<Digest> = absent.map(|(key, _)| *key).collect();
-        absent.dedup();
+        let absent = absent.map(|(key, _)| *key).collect();
         Self {
             gone: Gone::of(absent, 0),
             ..self
@@ -244,8 +243,7 @@ impl Baseline {
             let (key, content) = room.split_at_checked(Digest::LENGTH)?;
             let (key, content) = (Digest::read(key)?, Digest::read(content)?);
             rooms.push((key, content));
-            let is_new = gone.last() != Some(&key);
-            gone.extend((room.len() < word.len() && is_new).then_some(key));
+            gone.extend((room.len() < word.len()).then_some(key));
         }
         // They are looked up by halves.
         let in_order = rooms.is_sorted_by(|before, room| before < room);
@@ -257,7 +255,9 @@ impl Baseline {
 }
 
 impl Gone {
-    fn of(rooms: Vec<Digest>, at: u64) -> Option<Box<Self>> {
+    /// These, in order; a room may be among them for each thing that it said.
+    fn of(mut rooms: Vec<Digest>, at: u64) -> Option<Box<Self>> {
+        rooms.dedup();
         let rooms: Box<[Digest]> = rooms.into();
         (!rooms.is_empty()).then(|| Box::new(Self { rooms, at }))
     }
