@@ -178,6 +178,12 @@ impl Requests {
         self.0.unsent_bytes.set(number(unsent_bytes));
     }
 
+    /// How many bytes are open, and how many unsent, as it was last said.
+    pub fn bytes_under_way(&self) -> (usize, usize) {
+        let number = |gauge: &IntGauge| usize::try_from(gauge.get()).unwrap_or(0);
+        (number(&self.0.open_bytes), number(&self.0.unsent_bytes))
+    }
+
     /// So many answers were given up.
     pub fn dropped(&self, answers: usize) {
         self.0.dropped.inc_by(answers as u64);

@@ -95,6 +95,10 @@ impl World {
         instances.position(|it| it.life.as_ref().is_some_and(is_it))
     }
 
+    pub fn life_of(&self, process: u64) -> Option<&Life> {
+        self.instances[self.instance_of(process)?].life.as_ref()
+    }
+
     /// A process connects: the number of the line, unless nobody listens.
     pub fn dialled(&mut self, process: u64) -> Option<usize> {
         let instance = self.instance_of(process)?;

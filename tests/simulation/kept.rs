@@ -25,6 +25,7 @@ fn kept() -> Vec<Kept> {
         max_rooms: MAX_ROOMS,
         goes_mute: false,
         restores: false,
+        is_narrow: false,
         length,
         misfortunes: misfortunes.to_vec(),
     };

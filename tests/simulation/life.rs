@@ -11,13 +11,14 @@ use tokio::task::{AbortHandle, LocalSet, spawn_local};
 use tokio::time::sleep;
 use xmpp_private_storage::component::{Component, Event};
 use xmpp_private_storage::config::Config;
+use xmpp_private_storage::limits::Limits;
 use xmpp_private_storage::link::Endpoint;
 use xmpp_private_storage::metrics::Metrics;
 use xmpp_private_storage::store::Store;
 
 use super::backup::restore;
 use super::predicate::{self, Violation};
-use super::world::Shared;
+use super::world::{Phase, Shared, World};
 use crate::support::server::{COMPONENT, HOST, SECRET};
 
 /// How long the server may be silent until it is asked, and again until it is given up.
@@ -26,14 +27,19 @@ const PING: Duration = Duration::from_secs(10);
 /// How often an instance that stands by tries again.
 const STANDBY: Duration = Duration::from_secs(5);
 
+/// What may be open at once, of one owner, and unsent, where that is little, in bytes: a few requests.
+const NARROW: [usize; 3] = [8 * 1024, 4 * 1024, 2 * 1024];
+
 thread_local! {
-    /// Nobody reads them: they are made once.
-    static METRICS: Metrics = Metrics::new();
+    /// Of each instance. They take long to make, so its processes have the same.
+    static METRICS: [Metrics; 2] = [Metrics::new(), Metrics::new()];
 }
 
 /// A process that runs.
 pub struct Life {
+    instance: usize,
     pub process: u64,
+    limits: Limits,
     task: AbortHandle,
     stop: Rc<Notify>,
     is_stopping: Cell<bool>,
@@ -41,17 +47,21 @@ pub struct Life {
 }
 
 impl Life {
-    /// Starts it, in the world's set of tasks.
-    pub fn begin(world: &Shared, process: u64) -> Life {
+    /// Starts it, as the process of this instance, in the world's set of tasks.
+    pub fn begin(world: &Shared, instance: usize, process: u64) -> Life {
         let (stop, store) = (Rc::new(Notify::new()), Rc::default());
+        METRICS.with(|it| it[instance].requests.under_way(0, 0, 0));
+        let limits = limits(&world.borrow());
         let living = live(
             Rc::clone(world),
-            process,
+            (instance, process, limits),
             Rc::clone(&stop),
             Rc::clone(&store),
         );
         Life {
+            instance,
             process,
+            limits,
             task: spawn_local(living).abort_handle(),
             stop,
             is_stopping: Cell::new(false),
@@ -80,6 +90,15 @@ impl Life {
         }
     }
 
+    /// Whether it has no room for what it is about to read. While its store is out of reach it reads all the same, as far
+    /// as answers are not in the way.
+    pub fn is_full(&self) -> bool {
+        let requests = |it: &[Metrics; 2]| it[self.instance].requests.bytes_under_way();
+        let (open, unsent) = METRICS.with(requests);
+        let is_shared = self.store().is_none_or(|it| it.is_shared());
+        unsent >= self.limits.max_unsent_bytes || !is_shared && open >= self.limits.max_open_bytes
+    }
+
     /// Its store, while it has one.
     pub fn store(&self) -> Option<Store> {
         self.store.borrow().clone()
@@ -91,7 +110,12 @@ impl Life {
     }
 }
 
-async fn live(world: Shared, process: u64, stop: Rc<Notify>, kept: Rc<RefCell<Option<Store>>>) {
+async fn live(
+    world: Shared,
+    (instance, process, limits): (usize, u64, Limits),
+    stop: Rc<Notify>,
+    kept: Rc<RefCell<Option<Store>>>,
+) {
     // What the process has under way ends with it.
     LocalSet::new()
         .run_until(async {
@@ -109,7 +133,9 @@ async fn live(world: Shared, process: u64, stop: Rc<Notify>, kept: Rc<RefCell<Op
             *kept.borrow_mut() = Some(store.clone());
             let mut config = config(process, store.is_shared());
             config.bookmarks.max_rooms = world.borrow().plan.max_rooms;
-            let component = METRICS.with(|it| Component::new(&config, store.clone(), it));
+            config.limits = limits;
+            let metrics = |it: &[Metrics; 2]| Component::new(&config, store.clone(), &it[instance]);
+            let component = METRICS.with(metrics);
             let component = component.expect("played threads");
             let tell = |event: &Event| {
                 world
@@ -124,10 +150,24 @@ async fn live(world: Shared, process: u64, stop: Rc<Notify>, kept: Rc<RefCell<Op
     world.borrow_mut().ended(process);
 }
 
-/// The configuration of a process, which finds the server by its own number.
-fn config(process: u64, is_shared: bool) -> Config {
+/// What a process is started with. Once nothing goes wrong any more nobody is short of anything.
+fn limits(world: &World) -> Limits {
+    let is_narrow = world.plan.is_narrow && world.phase == Phase::Trouble;
+    let [max_open_bytes, max_user_open_bytes, max_unsent_bytes] = NARROW;
+    match is_narrow {
+        false => usual().limits,
+        true => Limits {
+            max_open_bytes,
+            max_user_open_bytes,
+            max_unsent_bytes,
+            ..usual().limits
+        },
+    }
+}
+
+fn usual() -> &'static Config {
     static CONFIG: OnceLock<Config> = OnceLock::new();
-    let config = CONFIG.get_or_init(|| {
+    CONFIG.get_or_init(|| {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("component.toml");
         let text = format!(
@@ -135,8 +175,12 @@ fn config(process: u64, is_shared: bool) -> Config {
         );
         fs::write(&file, text).expect("a file");
         Config::load(Some(&file), [("", "")]).expect("a configuration")
-    });
-    let mut config = config.clone();
+    })
+}
+
+/// The configuration of a process, which finds the server by its own number.
+fn config(process: u64, is_shared: bool) -> Config {
+    let mut config = usual().clone();
     config.component.ping = PING;
     config.component.standby_retry = is_shared.then_some(STANDBY);
     config.component.server = Endpoint::Tcp {

@@ -7,6 +7,8 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::life::Life;
+use super::predicate::{self, Violation};
 use super::world::{Event, Shared};
 use crate::chaos::dice::Dice;
 
@@ -220,6 +222,15 @@ impl AsyncRead for Reads {
                 Some(End::Reset) => Poll::Ready(Err(ErrorKind::ConnectionReset.into())),
             };
         }
+        let (process, read) = (line.process, half.read);
+        let is_in = world.sessions[self.line]
+            .let_in
+            .is_some_and(|it| read >= it);
+        if is_in && world.life_of(process).is_some_and(Life::is_full) {
+            let what = format!("process {process} reads");
+            world.fail(Violation::new(predicate::MEMORY, what));
+        }
+        let half = &mut world.lines[self.line].to_component;
         let most = half.here.len().min(buffer.remaining());
         let length = if chance == 0 { most.div_ceil(3) } else { most };
         let (first, second) = half.here.as_slices();

@@ -47,6 +47,8 @@ pub struct Reply<'a> {
     pub answer: &'a Element,
     /// Stands for the answer as it was written.
     pub digest: u64,
+    /// Whether little may be open.
+    pub is_narrow: bool,
 }
 
 pub struct Owner {
@@ -262,6 +264,16 @@ impl Owner {
                     },
                 )?;
                 Ok(format!("{id} brought {fetched:?}"))
+            }
+            (_, Outcome::Refused(why))
+                if reply.is_narrow && reply.trouble < open.sent && why == "resource-constraint" =>
+            {
+                // Too much at once. It is not done.
+                let others = self.open.len() + self.given_up.len();
+                holds(others > 0, predicate::REASON, || {
+                    format!("{id} is too much, and there is nothing else")
+                })?;
+                Ok(format!("{id} is refused: {why}"))
             }
             (what, Outcome::Refused(why)) => {
                 let is_due = reply.trouble >= open.sent

@@ -65,6 +65,8 @@ pub struct Plan {
     pub goes_mute: bool,
     /// Whether the store is backed up at the end, and restored into an empty one.
     pub restores: bool,
+    /// Whether little may be open, and little unsent.
+    pub is_narrow: bool,
     /// How long owners ask, and things go wrong, in milliseconds.
     pub length: u64,
     pub misfortunes: Vec<(u64, Misfortune)>,
@@ -108,6 +110,7 @@ impl Plan {
             max_rooms: if dice.percent(12) { 3 } else { MAX_ROOMS },
             goes_mute: dice.percent(50),
             restores: dice.percent(30) && instances == 1,
+            is_narrow: dice.percent(15),
             length,
             misfortunes,
         }

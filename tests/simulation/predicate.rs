@@ -32,6 +32,7 @@ pub const RESTORED: &str = "what was backed up can be restored";
 pub const PANIC: &str = "nothing panics";
 pub const XML: &str = "what the component writes is what a server takes";
 pub const WORK: &str = "work is bounded";
+pub const MEMORY: &str = "no more is open or unsent than may be";
 
 /// That something is not so.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -104,7 +104,7 @@ async fn go_through(world: &Shared) {
             launched.collect::<Vec<_>>()
         };
         for (instance, process) in launched {
-            let life = Life::begin(world, process);
+            let life = Life::begin(world, instance, process);
             world.borrow_mut().instances[instance].life = Some(life);
         }
     }

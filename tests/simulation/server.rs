@@ -43,6 +43,8 @@ pub struct Session {
     will_be_mute: bool,
     /// Where what shows that ends among what the line carries to the component.
     shown: Option<u64>,
+    /// Where the login ends there.
+    pub let_in: Option<u64>,
 }
 
 impl Default for Session {
@@ -55,6 +57,7 @@ impl Default for Session {
             is_mute: false,
             will_be_mute: false,
             shown: None,
+            let_in: None,
         }
     }
 }
@@ -144,6 +147,7 @@ impl World {
     /// The component has proved who it is.
     fn let_in(&mut self, line: usize) {
         self.say(line, "<handshake/>");
+        self.sessions[line].let_in = Some(self.lines[line].to_component.sent);
         let now = self.now();
         self.owners.iter_mut().for_each(|it| it.logged_in(now));
         self.accounts.iter_mut().for_each(|it| it.logged_in(now));
@@ -268,6 +272,7 @@ impl World {
             trouble: self.disk_trouble(),
             answer: iq,
             digest: digest.finish(),
+            is_narrow: self.plan.is_narrow,
         };
         let numbers = |of: char| {
             let (who, number) = id.strip_prefix(of)?.split_once('-')?;

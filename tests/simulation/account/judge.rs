@@ -82,7 +82,9 @@ impl Account {
                     && ["internal-server-error", "resource-constraint"].contains(&&*why);
                 let rooms = open.stores.as_ref().map_or(0, List::len);
                 let are_many = rooms > self.node.max_rooms && why == "resource-constraint";
-                let is_due = is_broken || are_many;
+                // Of an owner's requests a second may be too much.
+                let is_too_much = reply.is_narrow && why == "resource-constraint";
+                let is_due = is_broken || are_many || is_too_much;
                 holds(is_due, predicate::REASON, || {
                     format!("{id} is refused with {why}")
                 })?;
