@@ -49,6 +49,8 @@ pub struct Reply<'a> {
     pub digest: u64,
     /// Whether little may be open.
     pub is_narrow: bool,
+    /// Whoever has asked by then may have waited too long for another instance.
+    pub waited_since: Option<u64>,
 }
 
 pub struct Owner {

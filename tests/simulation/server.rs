@@ -14,6 +14,9 @@ use crate::support::answers;
 use crate::support::cutter::Cutter;
 use crate::support::server::{COMPONENT, HOST};
 
+/// How long a set of bookmarks surely waits for another instance before it is refused, in milliseconds.
+const TURN: u64 = 11_900;
+
 /// Which server it is like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -268,6 +271,8 @@ impl World {
     ) -> Result<(), Violation> {
         let mut digest = DefaultHasher::new();
         piece.hash(&mut digest);
+        let since = self.now().saturating_sub(TURN);
+        let waited_since = (self.instances.len() > 1).then_some(since);
         let reply = Reply {
             line,
             process: self.lines[line].process,
@@ -275,6 +280,7 @@ impl World {
             answer: iq,
             digest: digest.finish(),
             is_narrow: self.plan.is_narrow,
+            waited_since,
         };
         let numbers = |of: char| {
             let (who, number) = id.strip_prefix(of)?.split_once('-')?;

@@ -84,7 +84,12 @@ impl Account {
                 let are_many = rooms > self.node.max_rooms && why == "resource-constraint";
                 // Of an owner's requests a second may be too much.
                 let is_too_much = reply.is_narrow && why == "resource-constraint";
-                let is_due = is_broken || are_many || is_too_much;
+                // Another instance may be busy with the other client's all the time.
+                let has_waited = reply.waited_since.is_some_and(|it| open.sent <= it)
+                    && open.stores.is_some()
+                    && self.last_iq >= open.sent
+                    && why == "resource-constraint";
+                let is_due = is_broken || are_many || is_too_much || has_waited;
                 holds(is_due, predicate::REASON, || {
                     format!("{id} is refused with {why}")
                 })?;
