@@ -34,6 +34,8 @@ struct Open {
     /// Where it ends among what the line carries to the component.
     end: u64,
     sent: u64,
+    /// Whether it was sent while others may have been open.
+    is_one_of_some: bool,
     /// Its answer may have been dropped for its age.
     is_excused: bool,
 }
@@ -153,6 +155,7 @@ impl Owner {
             line,
             end,
             sent: now,
+            is_one_of_some: !self.open.is_empty() || !self.given_up.is_empty(),
             is_excused: false,
         });
     }
@@ -270,11 +273,15 @@ impl Owner {
             (_, Outcome::Refused(why))
                 if reply.is_narrow && reply.trouble < open.sent && why == "resource-constraint" =>
             {
-                // Too much at once. It is not done.
-                let others = self.open.len() + self.given_up.len();
-                holds(others > 0, predicate::REASON, || {
+                // Too much at once; or an answer found no room for long, where the store can be out of reach.
+                let has_waited = reply.waited_since.is_some_and(|it| open.sent <= it);
+                let is_due = open.is_one_of_some || has_waited;
+                holds(is_due, predicate::REASON, || {
                     format!("{id} is too much, and there is nothing else")
                 })?;
+                if has_waited && let What::Set(set) = &open.what {
+                    self.worlds.doubt(set);
+                }
                 Ok(format!("{id} is refused: {why}"))
             }
             (what, Outcome::Refused(why)) => {
