@@ -136,11 +136,12 @@ impl World {
             _ => 0,
         };
         let (read, process) = (it.to_component.read, it.process);
+        let now = self.now();
         for owner in &mut self.owners {
             owner.was_left(line, read, sure_before);
         }
         for account in &mut self.accounts {
-            account.was_left((process, line), read, sure_before);
+            account.was_left((process, line), (read, sure_before), now);
         }
         self.tell(|| format!("process {process} leaves line {line}"));
         let late = self.now() + KEPT + 10_000;

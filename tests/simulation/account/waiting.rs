@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Account, GivenUp, List, Open};
+use super::{Account, GivenUp, List, NOTED, Open};
 use crate::simulation::node::Room;
 use crate::simulation::owner::KEPT;
 
@@ -40,7 +40,16 @@ impl Account {
     }
 
     /// Nobody reads this line any more, of which so much was read; what was sent before that moment was surely taken.
-    pub fn was_left(&mut self, (process, line): (u64, usize), read: u64, sure_before: u64) {
+    pub fn was_left(
+        &mut self,
+        (process, line): (u64, usize),
+        (read, sure_before): (u64, u64),
+        now: u64,
+    ) {
+        if now < self.last_iq + NOTED {
+            // Its answer may not have come.
+            self.unsure = now;
+        }
         for client in 0..self.old.len() {
             let old = &mut self.old[client];
             old.by.take_if(|it| *it == process);
