@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use minidom::Element;
 
 use super::node::{Answer, Node, Room};
-use super::plan::Plan;
+use super::plan::{MAX_ROOMS, Plan};
 use super::predicate::{self, Violation, holds};
 use crate::chaos::dice::Dice;
 use crate::chaos::request::Envelope;
@@ -246,7 +246,11 @@ impl Account {
     fn is_in_step(&self, now: u64) -> bool {
         let rooms = self.node.rooms();
         let is_same = |(room, name): (&Room, &String)| rooms.get(room) == Some(name);
-        self.old.iter().all(|it| it.open.is_none())
+        // What found no room in the node is wanted until it was there.
+        let is_there = |it: &Old| it.known.iter().flatten().all(is_same);
+        let has_room = self.node.max_rooms == MAX_ROOMS || self.old.iter().all(is_there);
+        has_room
+            && self.old.iter().all(|it| it.open.is_none())
             && now > self.last_iq + NOTED
             && self.stepped > self.unsure
             && self
