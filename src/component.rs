@@ -12,7 +12,7 @@ mod turn;
 mod watch;
 
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -219,13 +219,22 @@ impl Component {
                     // A socket that is closed with bytes unread takes back what it was given to
                     // send, so the server's side is read to its end first.
                     let farewell = async {
-                        if outbound.close(leaving.farewell).await.is_err() {
+                        if outbound.send(leaving.farewell).await.is_err() {
                             return false;
                         }
-                        match ended {
-                            Ended::Anew => self.take_the_rest(&mut inbound, tell).await,
-                            Ended::Lost(_) | Ended::Stopped(_) => inbound.discard().await,
+                        let patience = leaving.patience();
+                        let mut reading = pin!(async {
+                            match ended {
+                                Ended::Anew => self.take_the_rest(&mut inbound, tell).await,
+                                Ended::Lost(_) | Ended::Stopped(_) => inbound.discard().await,
+                            }
+                        });
+                        tokio::select! {
+                            biased;
+                            was_read = &mut reading => return was_read,
+                            () = sleep(patience) => {}
                         }
+                        outbound.shutdown().await.is_ok() && reading.await
                     };
                     if let Ok(true) = timeout_at(leaving.last_moment, farewell).await {
                         self.replies.with(Outbox::confirm_all);

@@ -12,6 +12,10 @@ pub const DRAIN: Duration = Duration::from_millis(3000);
 /// after that, and the process is ended by force after 5 s.
 const FAREWELL: Duration = Duration::from_millis(3400);
 
+/// How long the connection stays open behind our leave for the server to end its side. Prosody forgets what it has
+/// still to say, its own leave too, where it finds the end of the connection together with ours.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
 /// How long it may where we come back.
 const GONE: Duration = Duration::from_secs(5);
 
@@ -68,6 +72,15 @@ impl Leaving {
     pub fn stopping() -> Self {
         let ended = Ended::Stopped(Instant::now() + DRAIN);
         Self::new(END_OF_STREAM, ended)
+    }
+
+    /// How long the server has to end its side before the connection ends.
+    pub fn patience(&self) -> Duration {
+        match self.ended {
+            // It has ended it.
+            Ended::Lost(_) => Duration::ZERO,
+            Ended::Stopped(_) | Ended::Anew => PATIENCE,
+        }
     }
 
     /// How to leave after the server's side has ended like this. `Err` where nobody reads what we

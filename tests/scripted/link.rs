@@ -161,6 +161,26 @@ fn sigterm_answers_what_was_read_and_closes_the_stream() {
     );
 }
 
+/// A component that stopped ended the connection together with its stream. A busy Prosody found both at once, forgot to
+/// end its own stream, and so nobody knew which answers had got through: after the restart a client that stored its
+/// bookmarks as it had been shown them undid what a modern one had changed meanwhile.
+#[test]
+fn the_connection_of_a_component_that_stops_stays_until_the_server_has_ended_its_stream() {
+    let stays = |_| {
+        let mut stage = Stage::new();
+        stage.component.terminate();
+        assert_eq!(stage.next(), "</stream:stream>");
+        let (begin, at_once) = (Instant::now(), Duration::from_millis(100));
+        let ends = stage.next_within(at_once).is_none() && begin.elapsed() < at_once;
+        stage.send("</stream:stream>");
+        assert_eq!(stage.expect_end(), [""; 0]);
+        assert_eq!(stage.component.stop().code(), Some(0));
+        !ends
+    };
+    // It does not wait for ever, so on a busy machine it may have given up.
+    assert!((0..5).any(stays));
+}
+
 /// Hazard 14, in bytes: an answer that takes more than one segment is followed by as many blanks
 /// as its longest tag has bytes.
 #[test]

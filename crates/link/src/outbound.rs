@@ -56,9 +56,8 @@ impl Outbound {
         self.socket.flush().await
     }
 
-    /// Writes this, and that nothing more will come.
-    pub async fn close(&mut self, xml: &str) -> io::Result<()> {
-        self.send(xml).await?;
+    /// Ends our side of the connection: nothing more will be written.
+    pub async fn shutdown(&mut self) -> io::Result<()> {
         self.socket.shutdown().await
     }
 
