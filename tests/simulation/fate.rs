@@ -3,6 +3,7 @@
 use xmpp_private_storage::store::simulation::Trouble;
 
 use super::line::End;
+use super::pep::LATE;
 use super::plan::Misfortune;
 use super::world::{Event, World};
 
@@ -29,9 +30,13 @@ impl World {
                 world.schedule(now + noticed, Event::Notice(line));
                 world.schedule(now + GIVEN_UP, Event::GiveUp(line));
             }),
-            Misfortune::Stall(time) => self.each_line(|world, line| {
-                world.lines[line].stalled_until = now + time;
-            }),
+            Misfortune::Stall(time) => {
+                self.each_line(|world, line| world.lines[line].stalled_until = now + time);
+                if time > LATE {
+                    // PEP's answers are late, too.
+                    self.pep_is_troubled(now + time);
+                }
+            }
             Misfortune::Restart(time) => {
                 self.server_is_away = true;
                 self.has_asked = false;

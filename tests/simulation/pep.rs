@@ -15,7 +15,7 @@ const PRIVILEGE: &str = "urn:xmpp:privilege:2";
 const ALONE: u64 = 70_000;
 
 /// Answers that take longer may come when the component does not wait for them any more: it notes nothing of what was done.
-const LATE: u64 = 4_500;
+pub const LATE: u64 = 4_500;
 
 impl World {
     /// A client of this account does something.
