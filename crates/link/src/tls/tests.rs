@@ -79,7 +79,8 @@ async fn nothing_counts_as_written_before_the_connection_has_it() {
             while !outbox.borrow().is_empty() {
                 outbound.write(&outbox).await?;
             }
-            outbound.close("<end/>").await
+            outbound.send("<end/>").await?;
+            outbound.shutdown().await
         },
         router.read_exact(&mut received)
     );
