@@ -114,13 +114,10 @@ impl World {
                 }
                 Ok(())
             }
-            Stage::In if piece.starts_with("<iq ") => {
-                let parsed = parsed(piece);
-                match parsed {
-                    Some(iq) => self.take_iq(line, &iq, piece),
-                    None => wrong(),
-                }
-            }
+            Stage::In if piece.starts_with("<iq ") => match parsed(piece) {
+                Some(iq) => self.take_iq(line, &iq, piece),
+                None => wrong(),
+            },
             _ => wrong(),
         }
     }

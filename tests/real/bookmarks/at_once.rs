@@ -159,8 +159,8 @@ fn play(stage: &Stage, relay: &Relay, dice: &mut Dice) -> Option<BTreeMap<String
     let mut answered = false;
     let (mut last, mut is_void) = (Instant::now(), false);
     let deadline = begin + 4 * PATIENCE;
+    let log = || stage.component.log().join("\n");
     loop {
-        let log = || stage.component.log().join("\n");
         assert!(Instant::now() < deadline, "no answer to {jid}:\n{}", log());
         // Once the client has its answer, no more comes; but for one that had to wait for 5 s, and is
         // answered before all is done.
