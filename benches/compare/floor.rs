@@ -1,5 +1,6 @@
-//! The floors: components that only search strings. One does an append and a sync for each set, another has sled, inserts all
-//! the sets of a read and syncs once for them. And nothing: one that answers without looking.
+//! The floors: components that only search strings. One does an append and a sync for each set, and has what it shows in memory;
+//! another has sled, from which it reads, inserts all the sets of a read and syncs once for them. And nothing: one that answers
+//! without looking.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -61,48 +62,55 @@ pub fn run(arguments: &[String], floor: Floor) -> Result<(), Box<dyn Error>> {
     }
 }
 
-struct Store {
-    log: Log,
-    values: HashMap<Vec<u8>, Vec<u8>>,
-}
-
-enum Log {
-    File(File),
+/// Where what was set is kept.
+enum Store {
+    /// A log, and in memory what gets show.
+    File(File, HashMap<Vec<u8>, Vec<u8>>),
     /// With whether anything is to be synced.
     Sled(sled::Db, bool),
 }
 
 impl Store {
     fn open(floor: Floor, folder: &Path) -> Result<Option<Self>, Box<dyn Error>> {
-        let log = match floor {
-            Floor::Append => Log::File(File::create(folder.join("log"))?),
+        Ok(match floor {
+            Floor::Append => Some(Store::File(
+                File::create(folder.join("log"))?,
+                HashMap::new(),
+            )),
             Floor::Sled => {
                 durable::make_syncs_real()?;
-                Log::Sled(disk::open_sled(folder)?, false)
+                Some(Store::Sled(disk::open_sled(folder)?, false))
             }
-            Floor::Nothing => return Ok(None),
-        };
-        let values = HashMap::new();
-        Ok(Some(Self { log, values }))
+            Floor::Nothing => None,
+        })
     }
 
     fn put(&mut self, key: Vec<u8>, value: &[u8]) -> io::Result<()> {
-        match &mut self.log {
-            Log::File(file) => {
+        match self {
+            Store::File(file, values) => {
                 file.write_all(value)?;
                 file.sync_data()?;
+                values.insert(key, value.to_vec());
             }
-            Log::Sled(database, is_new) => {
+            Store::Sled(database, is_new) => {
                 database.insert(&key, value)?;
                 *is_new = true;
             }
         }
-        self.values.insert(key, value.to_vec());
+        Ok(())
+    }
+
+    /// Hands on what is kept under this key, or what there is where nothing is.
+    fn show(&self, key: &[u8], or: &[u8], show: impl FnOnce(&[u8])) -> io::Result<()> {
+        match self {
+            Store::File(_, values) => show(values.get(key).map_or(or, Vec::as_slice)),
+            Store::Sled(database, _) => show(database.get(key)?.as_deref().unwrap_or(or)),
+        }
         Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        if let Log::Sled(database, is_new @ true) = &mut self.log {
+        if let Store::Sled(database, is_new @ true) = self {
             database.flush()?;
             *is_new = false;
         }
@@ -162,8 +170,9 @@ fn answer(stanza: &[u8], store: Option<&mut Store>, out: &mut Vec<u8>) -> io::Re
         if attribute(request, b"type") == Some(b"set") {
             store.put(key, query)?;
         } else {
-            let value = store.values.get(&key).map_or(query, Vec::as_slice);
-            put(&[b"<query xmlns='jabber:iq:private'>", value, b"</query>"]);
+            store.show(&key, query, |value| {
+                put(&[b"<query xmlns='jabber:iq:private'>", value, b"</query>"]);
+            })?;
         }
         if inner.is_some() {
             put(&[b"</iq></forwarded></delegation>"]);

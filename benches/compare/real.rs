@@ -13,6 +13,9 @@ use super::support::{ejabberd, prosody};
 /// How many keys a user has.
 pub const KEYS: [usize; 3] = [1, 10, 200];
 
+/// Who keeps the data: the server itself, and components.
+pub const KEEPERS: [Option<Who>; 4] = [None, Some(Who::Us), Some(Who::Floor), Some(Who::SledFloor)];
+
 /// How long a value is.
 const BYTES: usize = 256;
 
@@ -52,7 +55,7 @@ pub struct Place {
 /// All places that are compared.
 pub fn places() -> io::Result<Vec<Place>> {
     let mut places = Vec::new();
-    for who in [None, Some(Who::Us), Some(Who::Floor)] {
+    for who in KEEPERS {
         let prosody = prosody::start as fn(Options) -> Server;
         for (start, own) in [(prosody, OWN_PROSODY), (ejabberd::start, OWN_EJABBERD)] {
             let ports = Ports::free();

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::contender::Who;
 use super::load::Brought;
 use super::plan::{GROUPS, Kind, LONE_SET_OF_FOUR, OWN_GROUPS, SIZES, Scenario, scenarios};
-use super::real::KEYS;
+use super::real::{KEEPERS, KEYS};
 
 /// All that was measured, one entry for each round.
 #[derive(Default)]
@@ -128,11 +128,12 @@ impl Report {
 
     fn print_real(&self) {
         println!("\n## Pairs of a set and a get per second, through servers\n");
-        println!("| | its own mod_private | this | floor |\n| --- | ---: | ---: | ---: |");
+        let names = KEEPERS.map(|who| who.map_or("its own mod_private", Who::name));
+        println!("| | {} |", names.join(" | "));
+        println!("| --- |{}", " ---: |".repeat(names.len()));
         for server in ["Prosody", "ejabberd"] {
             for keys in KEYS {
-                let rates = [None, Some(Who::Us), Some(Who::Floor)]
-                    .map(|who| number(self.pairs(server, who, keys)));
+                let rates = KEEPERS.map(|who| number(self.pairs(server, who, keys)));
                 println!("| {server}, keys: {keys} | {} |", rates.join(" | "));
             }
         }
