@@ -24,7 +24,7 @@ use crate::chaos::variable;
 use crate::support::answers::{element, succeeded};
 use crate::support::client::{PATIENCE, RawClient};
 use crate::support::clock::eventually;
-use crate::support::relay::{Relay, Waiting};
+use crate::support::relay::{Gate, Relay, Waiting};
 
 on_each_server! {
     two_hundred_rooms_take_two_iqs_each
@@ -100,10 +100,14 @@ fn what_both_clients_do_at_once_stands(on: On) {
     let seed = seed.unwrap_or_else(|| RandomState::new().build_hasher().finish());
     println!("BOOKMARKS_SEED={seed}");
     let (stage, relay) = stage(on);
-    let (mut judged, mut in_the_round_trip, mut rounds) = (0, 0, 0);
-    for round in 0..3 * ROUNDS {
-        let mut dice = Dice::new(seed, round as u64);
+    let (mut judged, mut in_the_round_trip, mut rounds, mut void) = (0, 0, 0, 0);
+    // A busy machine plays fewer.
+    let enough = Instant::now() + 3 * PATIENCE;
+    for round in 0.. {
+        let mut dice = Dice::new(seed, round);
         let Some(played) = play(&stage, &relay, &mut dice) else {
+            void += 1;
+            assert!(void < 3 * ROUNDS, "IQs are always held for too long");
             continue;
         };
         rounds += 1;
@@ -113,11 +117,13 @@ fn what_both_clients_do_at_once_stands(on: On) {
                 When::First | When::Between | When::Last => judged += 1,
             }
         }
-        if rounds == ROUNDS {
+        if rounds == ROUNDS || judged > ROUNDS && Instant::now() > enough {
             break;
         }
     }
-    println!("{judged} edits stand; {in_the_round_trip} were in the one round trip");
+    println!(
+        "{judged} edits stand; {in_the_round_trip} were in the one round trip; {void} rounds were void"
+    );
     assert!(judged > ROUNDS, "nothing was put to the test");
 }
 
@@ -130,7 +136,13 @@ fn play(stage: &Stage, relay: &Relay, dice: &mut Dice) -> Option<BTreeMap<String
     let mut old = RawClient::login(&stage.server, &jid);
     let all: String = before.iter().map(Room::old).collect();
     succeeded(&old.set("", &storage(&all)));
-    assert_eq!(modern.rooms(), before);
+    // Where PEP has taken more than 5 s, the rest is published when the client asks again.
+    stage.until("all are there", || {
+        modern.rooms() == before || {
+            old.get("", &storage(""));
+            false
+        }
+    });
 
     let mut list = Vec::new();
     let mut played: BTreeMap<String, Played> = BTreeMap::new();
@@ -156,25 +168,25 @@ fn play(stage: &Stage, relay: &Relay, dice: &mut Dice) -> Option<BTreeMap<String
     let begin = Instant::now();
     old.send(&set(&content));
     let mut said: Vec<String> = Vec::new();
-    let mut answered = false;
-    let (mut last, mut is_void) = (Instant::now(), false);
+    let mut answered = None;
+    let (mut last, mut is_void) = (begin, false);
     let deadline = begin + 4 * PATIENCE;
     let log = || stage.component.log().join("\n");
     loop {
-        assert!(Instant::now() < deadline, "no answer to {jid}:\n{}", log());
-        // Once the client has its answer, no more comes; but for one that had to wait for 5 s, and is
-        // answered before all is done.
-        let waited = begin.elapsed() >= Duration::from_secs(4);
-        let patience = match (answered, waited) {
-            (false, _) => Duration::from_millis(20),
-            (true, false) => Duration::from_millis(300),
-            (true, true) => Duration::from_secs(5),
-        };
-        let waiting = gate.next(patience);
-        if waiting.is_none() && answered {
-            break;
+        assert!(Instant::now() < deadline, "no end for {jid}:\n{}", log());
+        if let Some(answered) = answered {
+            // Once the client has its answer, no more comes; but for one that had to wait for 5 s, and is
+            // answered before all is done.
+            let quiet = match begin.elapsed() >= Duration::from_secs(4) {
+                false => Duration::from_millis(300),
+                true => Duration::from_secs(5),
+            };
+            if last.max(answered).elapsed() >= quiet {
+                break;
+            }
         }
-        // Pings and the like come in between.
+        let waiting = gate.next(Duration::from_millis(20));
+        // Questions to the host come in between, every few seconds.
         if let Some(Waiting { stanza, .. }) = &waiting
             && stanza.contains("<privileged_iq")
         {
@@ -188,7 +200,9 @@ fn play(stage: &Stage, relay: &Relay, dice: &mut Dice) -> Option<BTreeMap<String
         drop(waiting);
         while let Some(stanza) = old.next(Duration::from_millis(1)) {
             let answer = element(&stanza).expect("XML");
-            answered |= answer.attr("id") == Some("set");
+            if answer.attr("id") == Some("set") {
+                answered = Some(Instant::now());
+            }
             is_void |= last.elapsed() >= GIVEN_UP_AFTER;
         }
     }
@@ -362,17 +376,41 @@ fn two_hundred_rooms_take_two_iqs_each(on: On) {
     let rooms = rooms("room", MANY);
     let (mut modern, mut old) = (stage.modern(&jid), stage.old(&jid));
     old.set(&rooms);
-    stage.until("all are there", || modern.rooms() == rooms);
-    let renamed: Vec<Room> = rooms.iter().map(|it| it.clone().name("mine")).collect();
-    let mut gate = relay.gate();
-    let (begin, mut iqs) = (Instant::now(), 0);
-    let content: String = renamed.iter().map(Room::old).collect();
-    old.client().send(&set(&content));
-    while iqs < 1 + 2 * MANY {
-        let waiting = gate.next(PATIENCE).expect("not all is done");
-        iqs += usize::from(waiting.stanza.contains("privileged_iq"));
-    }
-    drop(gate);
+    stage.until("all are there", || {
+        modern.rooms() == rooms || {
+            old.storage();
+            false
+        }
+    });
+    let begin = Instant::now();
+    // On a busy machine an IQ may take too long, and then the rest of the list is given up.
+    let renamed = (1..=5).find_map(|attempt| {
+        let name = format!("mine {attempt}");
+        let renamed: Vec<Room> = rooms.iter().map(|it| it.clone().name(&name)).collect();
+        let mut gate = relay.gate();
+        let content: String = renamed.iter().map(Room::old).collect();
+        old.client().send(&set(&content));
+        let are_all = come(&mut gate, 1 + 2 * MANY);
+        drop(gate);
+        assert!(old.client().next(PATIENCE).is_some(), "no answer");
+        are_all.then_some(renamed)
+    });
+    let renamed = renamed.expect("not all is done");
     stage.until("all are renamed", || modern.rooms() == renamed);
-    println!("{on:?}: {iqs} IQs for {MANY} rooms, {:?}", begin.elapsed());
+    println!(
+        "{on:?}: two IQs for each of {MANY} rooms, {:?}",
+        begin.elapsed()
+    );
+}
+
+/// Whether so many IQs come, none of which has to wait for so long that the rest is given up.
+fn come(gate: &mut Gate<'_>, iqs: usize) -> bool {
+    let mut come = 0;
+    while come < iqs {
+        let Some(waiting) = gate.next(GIVEN_UP_AFTER) else {
+            return false;
+        };
+        come += usize::from(waiting.stanza.contains("privileged_iq"));
+    }
+    true
 }
