@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::LocalSet;
-use tokio::time::{sleep, sleep_until, timeout_at};
+use tokio::time::{sleep, sleep_until, timeout, timeout_at};
 
 use crate::clock::Instant;
 use crate::config::Config;
@@ -44,6 +44,9 @@ use turn::{Turn, turn};
 
 /// How long a reply may wait for a link before whoever asked has given up.
 const KEEP_REPLIES: Duration = Duration::from_secs(60);
+
+/// How long it takes to see whether anything has come.
+const GLANCE: Duration = Duration::from_millis(10);
 
 #[derive(Debug)]
 pub struct Component {
@@ -115,6 +118,7 @@ impl Component {
     ) -> usize {
         let mut stop = std::pin::pin!(stop);
         let mut backoff = Backoff::default();
+        let mut unlinked_since = Instant::now();
         self.requests.begin().await;
         loop {
             let connected = self.connect(stop.as_mut(), &mut tell).await;
@@ -125,12 +129,13 @@ impl Component {
                     let since = Instant::now();
                     tell(&Event::Up);
                     self.requests.logged_in();
-                    self.forget_stale_replies();
+                    self.forget_stale_replies(unlinked_since);
                     let gap = match self.serve(link, stop.as_mut(), &mut tell).await {
                         Ended::Stopped(by) => return self.end(by).await,
                         Ended::Lost(why) => Gap::after_link(why),
                         Ended::Anew => Gap::Anew,
                     };
+                    unlinked_since = Instant::now();
                     self.requests.link_ended();
                     if self.replies.with(Outbox::rewind) {
                         self.requests.replies_were_lost();
@@ -214,15 +219,17 @@ impl Component {
             let reading = leaving.is_none() && self.requests.has_room();
             let is_written = self.replies.is_empty() && outbound.is_done();
             let wake = match &leaving {
-                Some(leaving) if self.requests.count() == 0 && is_written => {
+                Some(leaving)
+                    if is_written && (self.requests.count() == 0 || leaving.leaves_answers()) =>
+                {
                     let ended = leaving.ended.clone();
+                    let patience = leaving.patience;
                     // A socket that is closed with bytes unread takes back what it was given to
                     // send, so the server's side is read to its end first.
                     let farewell = async {
                         if outbound.send(leaving.farewell).await.is_err() {
                             return false;
                         }
-                        let patience = leaving.patience();
                         let mut reading = pin!(async {
                             match ended {
                                 Ended::Anew => self.take_the_rest(&mut inbound, tell).await,
@@ -236,15 +243,33 @@ impl Component {
                         }
                         outbound.shutdown().await.is_ok() && reading.await
                     };
-                    if let Ok(true) = timeout_at(leaving.last_moment, farewell).await {
+                    let was_read = tokio::select! {
+                        biased;
+                        () = &mut stop, if !stopping => {
+                            return Ended::Stopped(Instant::now() + DRAIN);
+                        }
+                        was_read = timeout_at(leaving.last_moment, farewell) => was_read,
+                    };
+                    if let Ok(true) = was_read {
                         self.replies.with(Outbox::confirm_all);
                     }
                     return ended;
                 }
                 Some(leaving) => leaving.deadline,
-                None => match self.poll(&inbound, !reading && is_written, tell) {
+                None => match self.poll(&inbound, reading, is_written, tell) {
                     Next::Wait(moment) => moment,
-                    Next::Lost(why) => return Ended::Lost(why),
+                    Next::Lost(why) if !reading => return Ended::Lost(why),
+                    Next::Lost(why) => {
+                        // A process that stood still has not read what came meanwhile.
+                        let Ok(incoming) = timeout(GLANCE, inbound.read()).await else {
+                            return Ended::Lost(why);
+                        };
+                        leaving = match self.take(incoming, &mut inbound, tell) {
+                            Ok(leaving) => leaving,
+                            Err(lost) => return lost,
+                        };
+                        continue;
+                    }
                     Next::Anew => {
                         leaving = Some(Leaving::anew());
                         continue;
@@ -260,8 +285,9 @@ impl Component {
                     leaving = Some(Leaving::stopping());
                 }
                 () = sleep_until(wake) => {
-                    if let Some(leaving) = leaving {
-                        return leaving.ended;
+                    let is_written = self.replies.is_empty() && outbound.is_done();
+                    if let Some(leaving) = &leaving && !(is_written && leaving.leaves_answers()) {
+                        return leaving.ended.clone();
                     }
                 }
                 turn = turn(wrote, &mut inbound, reading, &mut outbound, &self.replies) => {
@@ -287,13 +313,19 @@ impl Component {
         }
     }
 
-    /// Does what it is time for. With `is_busy` it is we who read nothing.
-    fn poll(&mut self, inbound: &Inbound, is_busy: bool, tell: &mut impl FnMut(&Event)) -> Next {
+    /// Does what it is time for. Where nothing is read it is us who are busy, unless the server takes nothing.
+    fn poll(
+        &mut self,
+        inbound: &Inbound,
+        is_read: bool,
+        is_written: bool,
+        tell: &mut impl FnMut(&Event),
+    ) -> Next {
         self.liveness.lives(inbound.heard());
-        if is_busy {
+        if !is_read && is_written {
             self.liveness.lives(Instant::now());
         }
-        if self.delegations.poll(&self.replies, tell) {
+        if self.delegations.poll(is_read, &self.replies, tell) {
             return Next::Anew;
         }
         let now = Instant::now();
@@ -409,12 +441,19 @@ impl Component {
         }
     }
 
-    /// What could not be sent for so long is not waited for any more.
-    fn forget_stale_replies(&mut self) {
+    /// What could not be sent for so long, because there has been no link since that moment, is not waited for any more. So
+    /// it is, without a word, with what a server may have read that answers no pings.
+    fn forget_stale_replies(&mut self, unlinked_since: Instant) {
+        let was_away = unlinked_since.elapsed() > KEEP_REPLIES;
+        if !was_away && self.liveness.is_answered() {
+            return;
+        }
         if let Some(moment) = Instant::now().checked_sub(KEEP_REPLIES) {
             let dropped = self.replies.with(|it| it.drop_older_than(moment));
             if dropped > 0 {
                 self.requests.replies_were_lost();
+            }
+            if dropped > 0 && was_away {
                 self.metrics.dropped(dropped);
                 let answers = if dropped == 1 { "answer" } else { "answers" };
                 tracing::warn!(

@@ -198,8 +198,7 @@ impl BookmarkSync {
             // It is told so, and may go on from what it had before.
             self.shown.views().borrow_mut().forget(&ask.asker);
             ask.reply.send(|answer| answer.set(&noted));
-        } else if at_once {
-            ask.reply.send(|answer| answer.set(&noted));
+        } else if at_once && ask.reply.send(|answer| answer.set(&noted)) {
             due.take().map(Due::give);
         }
         let content = Content::Set {

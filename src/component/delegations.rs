@@ -121,9 +121,17 @@ impl Delegations {
     }
 
     /// Asks the domains if it is time to, and tells what there is to be told. `true` if it is time to log in
-    /// again, for one of them.
-    pub fn poll(&mut self, replies: &Replies, tell: &mut impl FnMut(&Event)) -> bool {
+    /// again, for one of them. While nothing is read nobody is asked, nor is anybody silent.
+    pub fn poll(
+        &mut self,
+        is_read: bool,
+        replies: &Replies,
+        tell: &mut impl FnMut(&Event),
+    ) -> bool {
         let now = Instant::now();
+        if !is_read {
+            self.watch.wait(now);
+        }
         let silent = replies.with(|outbox| self.watch.poll(now, outbox));
         for domain in silent {
             self.ended(domain, true, tell);

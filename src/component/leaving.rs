@@ -45,6 +45,8 @@ pub struct Leaving {
     pub farewell: &'static str,
     /// By when the server must have read that, and ended its side.
     pub last_moment: Instant,
+    /// How long the server has to end its side before the connection ends; no time where it has ended it.
+    pub patience: Duration,
     pub ended: Ended,
 }
 
@@ -55,6 +57,7 @@ impl Leaving {
             deadline: now + DRAIN,
             farewell,
             last_moment: now + FAREWELL,
+            patience: PATIENCE,
             ended,
         }
     }
@@ -74,13 +77,10 @@ impl Leaving {
         Self::new(END_OF_STREAM, ended)
     }
 
-    /// How long the server has to end its side before the connection ends.
-    pub fn patience(&self) -> Duration {
-        match self.ended {
-            // It has ended it.
-            Ended::Lost(_) => Duration::ZERO,
-            Ended::Stopped(_) | Ended::Anew => PATIENCE,
-        }
+    /// Whether the answers that are not there yet are left for the next link: what clients ask meanwhile would be lost with
+    /// this one, if it ended without a farewell.
+    pub fn leaves_answers(&self) -> bool {
+        matches!(self.ended, Ended::Anew) && Instant::now() >= self.deadline
     }
 
     /// How to leave after the server's side has ended like this. `Err` where nobody reads what we
@@ -88,10 +88,10 @@ impl Leaving {
     pub fn after(end: End) -> Result<Self, Ended> {
         let lost = |why: &str| Ended::Lost(why.to_owned());
         match end {
-            End::Closed => Ok(Self::new(
-                END_OF_STREAM,
-                lost("the server closed the stream"),
-            )),
+            End::Closed => Ok(Self {
+                patience: Duration::ZERO,
+                ..Self::new(END_OF_STREAM, lost("the server closed the stream"))
+            }),
             End::NotXml(what) => Ok(Self::new(
                 NOT_WELL_FORMED,
                 Ended::Lost(format!("what the server sent is not XML: {what}")),

@@ -97,6 +97,12 @@ impl Watch {
         silent
     }
 
+    /// Nothing is read for now, and so no answer: nobody is asked before what has come can have been read.
+    pub fn wait(&mut self, now: Instant) {
+        let soon = now + FIRST.min(self.every);
+        self.next = self.next.map(|next| next.max(soon));
+    }
+
     /// When it is time to.
     pub fn due(&self) -> Option<Instant> {
         self.next
@@ -226,6 +232,33 @@ impl Anew {
 mod tests {
     use super::*;
     use crate::requests::tests::received;
+
+    /// The store stood still, so nothing was read, nor were the answers; and when it went on, so many questions were without
+    /// one that delegation counted as ended.
+    #[test]
+    fn while_nothing_is_read_nobody_is_asked_and_nobody_is_silent() {
+        let (mut watch, mut outbox) =
+            (Watch::new("c", Duration::from_secs(120)), Outbox::default());
+        let mut now = Instant::now();
+        watch.marked.insert("h".to_owned());
+        watch.delegated("h", now);
+        now += FIRST;
+        assert_eq!(watch.poll(now, &mut outbox), [""; 0]);
+        let asked = outbox.bytes();
+        for _ in 0..10 {
+            now += watch.every;
+            watch.wait(now);
+            assert_eq!(watch.poll(now, &mut outbox), [""; 0]);
+        }
+        assert_eq!(outbox.bytes(), asked);
+        now = watch.due().unwrap();
+        assert_eq!(watch.poll(now, &mut outbox), [""; 0], "asked again");
+        assert!(outbox.bytes() > asked);
+        now += 2 * watch.every;
+        assert_eq!(watch.poll(now, &mut outbox), [""; 0]);
+        now += watch.every;
+        assert_eq!(watch.poll(now, &mut outbox), ["h"], "it is silent");
+    }
 
     #[test]
     fn logins_anew_are_less_and_less_frequent_and_frequent_again_after_calm() {

@@ -182,25 +182,19 @@ fn the_connection_of_a_component_that_stops_stays_until_the_server_has_ended_its
     assert!((0..5).any(stays));
 }
 
-/// Hazard 14, in bytes: an answer that takes more than one segment is followed by as many blanks
-/// as its longest tag has bytes.
+/// Hazard 14, in bytes: an answer is followed by as many blanks as its longest tag has bytes, however short it is: a busy
+/// server may read it in two parts.
 #[test]
-fn a_long_answer_is_followed_by_blanks() {
+fn an_answer_is_followed_by_blanks() {
     let mut stage = Stage::new();
     let element = format!("<a xmlns='urn:x' k='{}'/>", "v".repeat(9_000));
     stage.store(&element);
+    let blanks = |sent: &str| sent.len() - sent.trim_end_matches(' ').len();
     stage.send(get("long", "<a xmlns='urn:x'/>"));
-    stage.bytes_until(|sent| {
-        let blanks = sent.len() - sent.trim_end_matches(' ').len();
-        sent.contains(" id='long'") && blanks >= element.len()
-    });
-    // More of them may be on their way; behind a short answer comes the next.
+    stage.bytes_until(|sent| sent.contains(" id='long'") && blanks(sent) >= element.len());
+    let tag = "<iq type='result' id='short' from='private.localhost' to='alice@localhost/phone'>";
     stage.send(get("short", "<none xmlns='urn:none'/>"));
-    let ends = |sent: &str, id: &str| sent.contains(id) && sent.ends_with("</iq>");
-    stage.bytes_until(|sent| ends(sent, " id='short'"));
-    stage.send(get("next", "<none xmlns='urn:none'/>"));
-    let next = stage.bytes_until(|sent| ends(sent, " id='next'"));
-    assert!(next.starts_with('<'), "a short answer needs none: {next}");
+    stage.bytes_until(|sent| sent.contains(tag) && blanks(sent) >= tag.len());
 }
 
 /// Hazard 10: a peer that neither reads nor writes, behind a connection that nobody closes.

@@ -1,9 +1,13 @@
 //! Delegation that ends on a link that lives: mod_delegation was reloaded, or an old connection of ours
 //! ended late. The server says nothing, and clients got errors until somebody restarted the component.
 
+use xps_postgres_testing::Pair;
+
 use super::health::delegate;
 use super::stage::{Stage, get, set};
 use crate::support::clock::eventually;
+use crate::support::component::Options;
+use crate::support::database::{hosts, storage_on};
 use crate::support::router::{PATIENCE, parse};
 use crate::support::server::{HOST, OTHER_HOST};
 use crate::support::web;
@@ -21,8 +25,14 @@ struct Watched {
 
 impl Watched {
     fn new() -> Watched {
+        Watched::with(|_| {})
+    }
+
+    /// The same, of which more is configured.
+    fn with(change: impl FnOnce(&mut Options)) -> Watched {
         let mut stage = Stage::configured(|options| {
             options.component = "ping_seconds = 1".to_owned();
+            change(options);
         });
         stage.answers_pings = false;
         let mut watched = Watched {
@@ -193,6 +203,33 @@ fn what_comes_before_the_server_has_read_the_farewell_is_answered_on_the_next_li
         get.is_some_and(|it| it.contains("<a xmlns='urn:x'>1</a>")),
         "{get:?}"
     );
+}
+
+/// One request that took long, because the store stood still, held up the leave, until there was no time left for one: what all
+/// had asked meanwhile went with the connection.
+#[test]
+fn so_it_is_where_the_store_stands_still_meanwhile() {
+    let pair = Pair::start();
+    let mut watched = Watched::with(|options| options.storage = storage_on(&hosts(&pair)));
+    watched.hosts_say(4, &[]);
+    pair.a.freeze();
+    watched.stage.send(set("slow", "<b xmlns='urn:y'>1</b>"));
+    watched.hosts_say(2, &[HOST]);
+    let last = set("last", "<a xmlns='urn:x'>1</a>");
+    watched
+        .stage
+        .send(get("ended", "<a xmlns='urn:x'/>") + &last);
+    watched.is_let_in_again_after(&get("get", "<a xmlns='urn:x'/>"));
+    pair.a.thaw();
+    let mut wanted = vec!["slow", "ended", "last", "get"];
+    let mut come = std::mem::take(&mut watched.before);
+    while !wanted.is_empty() {
+        let answer = match come.is_empty() {
+            true => watched.stage.next(),
+            false => come.remove(0),
+        };
+        wanted.retain(|id| !answer.contains(&format!("type='result' id='{id}'")));
+    }
 }
 
 /// Prosody's mod_delegation had been unloaded, and went on saying at each login that it delegates.

@@ -7,6 +7,7 @@ use super::life::Life;
 use super::line::Line;
 use super::owner::KEPT;
 use super::plan::Plan;
+use super::predicate::{self, Violation};
 use super::server::{Kind, Session};
 use super::world::{Event, Phase, World};
 
@@ -127,8 +128,15 @@ impl World {
             .instance_of(process)
             .and_then(|at| self.instances[at].life.as_ref());
         let is_stopping = life.is_none_or(Life::is_stopping);
+        let now = self.now();
         let it = &mut self.lines[line];
         it.is_left = true;
+        it.left_at = now;
+        if !is_stopping && it.farewell.is_none() && it.is_sound(now) && it.to_component.waits() {
+            let what = format!("line {line} lives, and is left with what came unread");
+            self.fail(Violation::new(predicate::ANSWERED, what));
+        }
+        let it = &mut self.lines[line];
         let sure_before = match it.farewell {
             // What comes while it takes its leave, and does not come back, it reads and passes over.
             Some(at) if is_stopping => at.saturating_sub(LEAVING),
@@ -136,7 +144,6 @@ impl World {
             _ => 0,
         };
         let (read, process) = (it.to_component.read, it.process);
-        let now = self.now();
         for owner in &mut self.owners {
             owner.was_left(line, read, sure_before);
         }
@@ -155,13 +162,18 @@ impl World {
             line.process == process && session.is_in() && !line.is_left && !line.is_over
         });
         if !has_one {
-            let now = self.now();
-            for owner in &mut self.owners {
-                owner.is_late(process, now);
-            }
-            for account in &mut self.accounts {
-                account.is_late(process, now);
-            }
+            self.gives_up(process);
+        }
+    }
+
+    /// Answers of this process that have waited for so long are given up: it has had no link.
+    pub fn gives_up(&mut self, process: u64) {
+        let now = self.now();
+        for owner in &mut self.owners {
+            owner.is_late(process, now);
+        }
+        for account in &mut self.accounts {
+            account.is_late(process, now);
         }
     }
 

@@ -26,6 +26,7 @@ fn kept() -> Vec<Kept> {
         goes_mute: false,
         restores: false,
         is_narrow: false,
+        pings_seldom: false,
         length,
         misfortunes: misfortunes.to_vec(),
     };
@@ -213,6 +214,33 @@ fn kept() -> Vec<Kept> {
                 16_000,
                 &[(13_247, Misfortune::Gone(10_546))],
             ),
+        },
+        Kept {
+            story: "what the component writes is lost, which the server finds out after 77 s: the component finds it out when it \
+                    connects again at once, and drops the answers, for they are older than a minute",
+            plan: Plan {
+                grants: false,
+                goes_mute: true,
+                restores: true,
+                pings_seldom: true,
+                ..plan(
+                    1454,
+                    Kind::Ejabberd,
+                    (1, 1, 1),
+                    81_000,
+                    &[
+                        (42_014, Misfortune::Kill(3_808)),
+                        (
+                            75_973,
+                            Misfortune::Swallow {
+                                to_component: false,
+                                to_server: true,
+                                noticed: 77_000,
+                            },
+                        ),
+                    ],
+                )
+            },
         },
     ]
 }

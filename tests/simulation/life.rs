@@ -21,7 +21,7 @@ use super::predicate::{self, Violation};
 use super::world::{Phase, Shared, World};
 use crate::support::server::{COMPONENT, HOST, SECRET};
 
-/// How long the server may be silent until it is asked, and again until it is given up.
+/// How long the server may be silent until it is asked, and again until it is given up, where that is not as by default.
 const PING: Duration = Duration::from_secs(10);
 
 /// How often an instance that stands by tries again.
@@ -134,6 +134,9 @@ async fn live(
             let mut config = config(process, store.is_shared());
             config.bookmarks.max_rooms = world.borrow().plan.max_rooms;
             config.limits = limits;
+            if !world.borrow().plan.pings_seldom {
+                config.component.ping = PING;
+            }
             let metrics = |it: &[Metrics; 2]| Component::new(&config, store.clone(), &it[instance]);
             let component = METRICS.with(metrics);
             let component = component.expect("played threads");
@@ -181,7 +184,6 @@ fn usual() -> &'static Config {
 /// The configuration of a process, which finds the server by its own number.
 fn config(process: u64, is_shared: bool) -> Config {
     let mut config = usual().clone();
-    config.component.ping = PING;
     config.component.standby_retry = is_shared.then_some(STANDBY);
     config.component.server = Endpoint::Tcp {
         host: format!("process-{process}"),

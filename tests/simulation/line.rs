@@ -15,6 +15,10 @@ use crate::chaos::dice::Dice;
 /// How many bytes may be under way to the server until the component has to wait.
 const WINDOW: usize = 256 * 1024;
 
+/// How long after a stall it may still take the server for gone, in milliseconds: twice its
+/// shorter `PING`, and its leave.
+const SILENT: u64 = 30_000;
+
 /// Who reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Side {
@@ -59,6 +63,8 @@ pub struct Line {
     pub stalled_until: u64,
     /// Whether the component reads it no more; whether it has read to its end; whether it could not write.
     pub is_left: bool,
+    /// When that was, in milliseconds.
+    pub left_at: u64,
     pub was_read_whole: bool,
     pub has_failed: bool,
     /// When the component has ended its stream.
@@ -112,6 +118,11 @@ impl Half {
         bytes
     }
 
+    /// Whether anything has arrived and was not read.
+    pub fn waits(&self) -> bool {
+        !self.here.is_empty()
+    }
+
     fn wake(&mut self) {
         if let Some(waker) = self.waker.take() {
             waker.wake();
@@ -139,6 +150,14 @@ impl Line {
         let bytes = self.to_server.arrived(now);
         self.to_server.wake();
         bytes
+    }
+
+    /// Whether nothing has happened to it that could have the component think that the server is gone.
+    pub fn is_sound(&self, now: u64) -> bool {
+        let halves = [&self.to_component, &self.to_server];
+        !self.is_over
+            && halves.iter().all(|it| it.end.is_none() && !it.is_swallowed)
+            && self.stalled_until.saturating_add(SILENT) < now
     }
 
     /// Whether all that was sent to the server has arrived, and nothing will come.

@@ -329,13 +329,6 @@ impl Owner {
         }
     }
 
-    /// The component has logged in: answers that have waited too long for that are gone.
-    pub fn logged_in(&mut self, now: u64) {
-        for open in &mut self.open {
-            open.is_excused |= now.saturating_sub(open.sent) > KEPT;
-        }
-    }
-
     /// A process has no link for so long that its answers are gone.
     pub fn is_late(&mut self, process: u64, now: u64) {
         for open in self.open.iter_mut().filter(|it| it.process == process) {

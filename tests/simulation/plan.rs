@@ -67,6 +67,8 @@ pub struct Plan {
     pub restores: bool,
     /// Whether little may be open, and little unsent.
     pub is_narrow: bool,
+    /// Whether the server is asked as seldom as by default whether it is still there.
+    pub pings_seldom: bool,
     /// How long owners ask, and things go wrong, in milliseconds.
     pub length: u64,
     pub misfortunes: Vec<(u64, Misfortune)>,
@@ -111,6 +113,7 @@ impl Plan {
             goes_mute: dice.percent(50),
             restores: dice.percent(30) && instances == 1,
             is_narrow: dice.percent(15),
+            pings_seldom: dice.percent(25),
             length,
             misfortunes,
         }

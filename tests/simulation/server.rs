@@ -7,7 +7,7 @@ use minidom::rxml::{Namespace, NcName};
 use roxmltree::{Document, Node};
 
 use super::line::End;
-use super::owner::Reply;
+use super::owner::{KEPT, Reply};
 use super::predicate::{self, Violation};
 use super::world::World;
 use crate::support::answers;
@@ -151,8 +151,18 @@ impl World {
         self.say(line, "<handshake/>");
         self.sessions[line].let_in = Some(self.lines[line].to_component.sent);
         let now = self.now();
-        self.owners.iter_mut().for_each(|it| it.logged_in(now));
-        self.accounts.iter_mut().for_each(|it| it.logged_in(now));
+        let process = self.lines[line].process;
+        let before = self
+            .lines
+            .iter()
+            .filter(|it| it.process == process && it.is_left);
+        if before
+            .map(|it| it.left_at)
+            .max()
+            .is_some_and(|at| now - at > KEPT)
+        {
+            self.gives_up(process);
+        }
         let grants_first = self.network.percent(50);
         if grants_first {
             self.say_grant(line);

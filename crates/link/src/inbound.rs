@@ -5,6 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+use memchr::memmem;
 use tokio::task::JoinHandle;
 
 use super::socket::ReadHalf;
@@ -29,6 +30,9 @@ const TURN: usize = 32 * 1024;
 
 /// What both servers write at the very end.
 const END_OF_STREAM: &[u8] = b"</stream:stream>";
+
+/// How what has gone wrong with a stream begins, before its end.
+const STREAM_ERROR: &[u8] = b"<stream:error";
 
 /// Why nothing more will come.
 #[derive(Debug)]
@@ -132,16 +136,17 @@ impl Inbound {
     }
 
     /// Reads to the end of the connection, and carries out none of it. Whether the server has ended
-    /// its stream: then it has read ours to the end.
+    /// its stream in answer to ours, without an error of the stream: then it has read ours to the end.
     pub async fn discard(&mut self) -> bool {
-        let mut last = Vec::new();
+        let (mut last, mut is_error) = (Vec::new(), false);
         while let Ok(read) = self.socket.read(&mut self.buffer).await
             && read > 0
         {
             last.extend_from_slice(&self.buffer[..read]);
+            is_error |= memmem::find(&last, STREAM_ERROR).is_some();
             last.drain(..last.len().saturating_sub(END_OF_STREAM.len()));
         }
-        last == END_OF_STREAM
+        last == END_OF_STREAM && !is_error
     }
 
     /// Waits for whatever comes next. Cancel safe.

@@ -15,9 +15,6 @@ const WRITE: usize = 64 * 1024;
 /// How many bytes of replies are kept that have been written and not confirmed.
 const MAX_SENT: usize = 4 * 1024 * 1024;
 
-/// A flush up to this size arrives in one piece.
-const ONE_SEGMENT: usize = 1024;
-
 #[derive(Debug)]
 pub struct Outbound {
     socket: WriteHalf,
@@ -99,10 +96,8 @@ impl Chunk {
                 break;
             }
         }
-        if self.bytes.len() > ONE_SEGMENT {
-            let padding = longest_tag(&self.bytes);
-            self.bytes.resize(self.bytes.len() + padding, b' ');
-        }
+        let padding = longest_tag(&self.bytes);
+        self.bytes.resize(self.bytes.len() + padding, b' ');
     }
 
     fn advance(&mut self, written: usize, outbox: &mut Outbox) {
@@ -274,7 +269,8 @@ impl Outbox {
 ///
 /// A server whose parser has seen part of a tag may wait until as much again has come before it
 /// looks once more (expat since 2.6, and so Prosody 13): as many blanks as the longest tag make
-/// it look.
+/// it look. However little is written, a busy server may read it in parts, behind what it has not
+/// read yet: Prosody reads 8 KiB at a time.
 fn longest_tag(xml: &[u8]) -> usize {
     let (mut longest, mut open) = (0, None);
     for at in memchr2_iter(b'<', b'>', xml) {

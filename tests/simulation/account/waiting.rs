@@ -70,12 +70,6 @@ impl Account {
         }
     }
 
-    pub fn logged_in(&mut self, now: u64) {
-        for open in self.old.iter_mut().filter_map(|it| it.open.as_mut()) {
-            open.is_excused |= now.saturating_sub(open.sent) > KEPT;
-        }
-    }
-
     /// A process has no link for so long that its answers are gone.
     pub fn is_late(&mut self, process: u64, now: u64) {
         let open = self.old.iter_mut().filter_map(|it| it.open.as_mut());

@@ -23,15 +23,18 @@ fn a_long_flush_ends_in_as_many_blanks_as_its_longest_tag() {
     assert!(padding.iter().all(|byte| *byte == b' '));
 }
 
+/// A busy Prosody reads 8 KiB at a time, so the last of many short answers came in two parts, of which the second was the
+/// shorter: its client waited until something else was written.
 #[test]
-fn a_short_flush_has_no_padding() {
-    assert_eq!(gathered(&outbox(&["<a/>"])).bytes, b"<a/>");
+fn however_little_is_written_it_makes_a_server_look_at_the_last_tag_again() {
+    assert_eq!(gathered(&outbox(&["<a/>"])).bytes, b"<a/>    ");
 }
 
 /// What the next link would be sent.
 fn sent_anew(outbox: &mut Outbox) -> String {
     outbox.rewind();
-    String::from_utf8(gathered(outbox).bytes).unwrap()
+    let bytes = String::from_utf8(gathered(outbox).bytes).unwrap();
+    bytes.trim_end().to_owned()
 }
 
 #[test]
