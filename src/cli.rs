@@ -108,7 +108,7 @@ enum Command {
         server_version: Option<EjabberdVersion>,
         /// The server's own configuration file: also say, on standard error, what has to be changed in
         /// it. Nothing is changed, and lines beside a change that may hold a password or another secret
-        /// are not shown. For ejabberd it takes --server-version.
+        /// are not shown. For ejabberd, --server-version is required with it.
         #[arg(long, value_name = "FILE")]
         into: Option<PathBuf>,
     },

@@ -26,7 +26,8 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
     ),
     (
         exit::INPUT,
-        "An input file cannot be read, or is not what it should be.",
+        "An input file cannot be read, or is not what it should be; or `prune` would remove more than \
+         half of the users.",
     ),
     (
         exit::NO_USER,
@@ -43,7 +44,7 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
     ),
     (
         exit::STORE,
-        "The store cannot be opened, is missing, is not whole, or cannot be made safe from a power \
+        "The store cannot be opened, is missing, is not whole, is not empty (for `restore`), or cannot be made safe from a power \
          loss; the database does not let us in; or, from `check`, the store's disk is nearly full.",
     ),
     (

@@ -30,7 +30,12 @@ fn settings() -> String {
             let _ = write!(page, "\n## [{section}]\n");
         }
         let value = match setting.value {
-            Value::Required("\"change me\"") => "must be set, or `secret_file`".to_owned(),
+            Value::Required("\"change me\"") => {
+                "must be set, or `secret_file`, or a credential named `secret`".to_owned()
+            }
+            Value::Required(sample) if setting.name == "jid" => {
+                format!("must be set; for example `{sample}`")
+            }
             Value::Required(sample) => format!("for example `{sample}`"),
             Value::Default(value) | Value::PostgresDefault(value) => format!("default `{value}`"),
             Value::Sample(sample) => format!("not set; for example `{sample}`"),

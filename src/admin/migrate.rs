@@ -51,11 +51,11 @@ fn migrate(config: &Config, to: To) -> Result<u8, u8> {
     match to {
         To::Postgres => tell(format_args!(
             "the service can be started; what is in {path} is as it was: once all is well, take storage.path out \
-             of the configuration, restart the service, and delete that folder"
+             of the configuration, restart the service, and delete what is in that folder"
         )),
         To::Sled => tell(format_args!(
-            "set storage.engine = \"sled\" and take storage.postgres out, then the service can be started; what is \
-             in the database is as it was"
+            "set storage.engine = \"sled\", and take storage.postgres and component.standby_retry_seconds out, then the \
+             service can be started; what is in the database is as it was"
         )),
     }
     if moved.damaged == 0 {

@@ -216,6 +216,22 @@ fn kept() -> Vec<Kept> {
             ),
         },
         Kept {
+            story: "PEP is late, so that a list is stored while the one before is still brought into step; then the disk is \
+                    taken away, and nothing can be noted: a room that the client has left alone, and a modern one deleted, is \
+                    published again",
+            plan: Plan {
+                edges: true,
+                goes_mute: true,
+                ..plan(
+                    10_393_614,
+                    Kind::Ejabberd,
+                    (1, 4, 1),
+                    16_000,
+                    &[(9_900, Misfortune::Gone(2_351))],
+                )
+            },
+        },
+        Kept {
             story: "what the component writes is lost, which the server finds out after 77 s: the component finds it out when it \
                     connects again at once, and drops the answers, for they are older than a minute",
             plan: Plan {

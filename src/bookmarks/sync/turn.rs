@@ -75,12 +75,12 @@ impl BookmarkSync {
         of_all: &Turn,
     ) -> Result<(), SetError> {
         match self.shown.of(asker) {
-            Some(shown) if self.storage.is_shared() => {
+            Some(shown) => {
                 let rooms = stored.base();
                 let noted = self.note_common(owner, &rooms, &shown, of_all, false);
                 noted.await.map(drop)
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 
@@ -105,7 +105,9 @@ impl BookmarkSync {
                 Some(baseline) => common == *baseline,
                 None => common.count() == 0,
             };
-            if is_noted && (noted.text.is_none() || are_stored) {
+            // Written over all the same, it cannot be written any more by another instance that has read it.
+            let is_fenced = noted.text.is_none() || are_stored || !self.storage.is_shared();
+            if is_noted && is_fenced {
                 return Ok(noted);
             }
             if are_stored && !of_all.is_held() {

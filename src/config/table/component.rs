@@ -107,8 +107,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         Value::PostgresDefault("5"),
         by | config | config.component.standby_retry,
         "Only with storage.engine = \"postgres\", and on a server that lets one instance alone log \
-         in, as Prosody does: after so many seconds an instance that stands by tries again. It takes \
-         over so long, at most, after the active one has gone.",
+         in, as Prosody does: after so many seconds an instance that stands by tries again. So it \
+         takes over at most this long after the active one has gone. Refused with \"sled\".",
         |given| given.whole(1..=60, "a number of seconds")?
     ),
 ];

@@ -23,7 +23,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         limits.max_user_bytes,
         Value::Default("10485760"),
         at once,
-        "How much one user may keep altogether, so that nobody fills the disk.",
+        "How much one user may keep altogether, so that nobody fills the disk. Where this is lower \
+         than max_namespace_bytes, that is as low; both set so are refused.",
         |given| given.whole(1 << 10..=1 << 40, BYTES)?
     ),
     setting!(
