@@ -219,6 +219,21 @@ fn a_router_that_falls_silent_is_asked_and_given_up() {
     stage.next_with("id='back'");
 }
 
+/// A component that had stood still, because its container was paused, took the server for gone when it went on, and what had
+/// come meanwhile was lost with the connection.
+#[test]
+fn what_has_come_while_the_component_stood_still_is_answered() {
+    let mut stage = Stage::configured(|options| options.component = SOON.into());
+    stage.expect_nothing(); // and the first ping is answered
+    stage.send(get("meanwhile", "<a xmlns='urn:x'/>"));
+    stage.next_with("id='meanwhile'");
+    stage.component.freeze();
+    stage.send(get("later", "<a xmlns='urn:x'/>"));
+    std::thread::sleep(Duration::from_secs(8));
+    stage.component.thaw();
+    stage.next_with("id='later'");
+}
+
 /// ejabberd 24.10 to 24.12 with mod_privilege drops every ping of ours, and lives.
 #[test]
 fn a_router_that_answers_no_pings_is_not_given_up() {

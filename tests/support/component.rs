@@ -200,6 +200,15 @@ impl Component {
         self.process.as_mut().expect("it runs").terminate();
     }
 
+    /// Has it stand still, as in a container that is paused, until it is thawed.
+    pub fn freeze(&mut self) {
+        self.process.as_mut().expect("it runs").freeze();
+    }
+
+    pub fn thaw(&mut self) {
+        self.process.as_mut().expect("it runs").thaw();
+    }
+
     /// Writes another configuration, and asks it to read that.
     pub fn reload(&mut self, toml: &str) {
         // Written over, it keeps its mode.

@@ -80,6 +80,15 @@ impl Process {
         self.signal(Signal::HUP);
     }
 
+    /// Has it stand still, until it is thawed.
+    pub fn freeze(&mut self) {
+        self.signal(Signal::STOP);
+    }
+
+    pub fn thaw(&mut self) {
+        self.signal(Signal::CONT);
+    }
+
     /// Asks it to end (SIGTERM), and waits for that; past `patience` kills it and panics.
     pub fn stop(&mut self, patience: Duration) -> ExitStatus {
         self.terminate();

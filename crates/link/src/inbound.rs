@@ -282,3 +282,60 @@ fn broken(head: Element) -> Received {
         unread: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::UnixStream;
+
+    use super::*;
+    use crate::Endpoint;
+    use crate::socket::local;
+
+    /// A server that closed the stream by itself, with an error, before it had read ours to the end, counted as one that had
+    /// read all that was written.
+    #[tokio::test]
+    async fn only_a_server_that_ends_its_stream_in_peace_has_read_ours() {
+        let settings = Settings {
+            server: Endpoint::Tcp {
+                host: "localhost".to_owned(),
+                port: Endpoint::USUAL_PORT,
+            },
+            tls: None,
+            domain: "private.localhost".to_owned(),
+            secret: "secret".into(),
+            max_stanza_bytes: 1024,
+            max_depth: 8,
+            max_children: 8,
+            containers: &[],
+        };
+        let error = "<stream:error><conflict/></stream:error></stream:stream>";
+        let cases = [
+            (vec!["<iq/></stream:stream>"], true),
+            (vec!["</stream:", "stream>"], true),
+            (vec!["<iq/>"], false),
+            (vec![error], false),
+            (
+                vec![
+                    "<stream:er",
+                    "ror><conflict/></stream:error>",
+                    "</stream:stream>",
+                ],
+                false,
+            ),
+        ];
+        for (pieces, was_read) in cases {
+            let (ours, mut theirs) = UnixStream::pair().expect("a connection");
+            let mut inbound = Inbound::new(local(ours).0, &settings);
+            let server = async {
+                for piece in &pieces {
+                    theirs.write_all(piece.as_bytes()).await.expect("it reads");
+                    tokio::task::yield_now().await;
+                }
+                drop(theirs);
+            };
+            let ((), found) = tokio::join!(server, inbound.discard());
+            assert_eq!(found, was_read, "{pieces:?}");
+        }
+    }
+}
