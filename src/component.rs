@@ -441,19 +441,15 @@ impl Component {
         }
     }
 
-    /// What could not be sent for so long, because there has been no link since that moment, is not waited for any more. So
-    /// it is, without a word, with what a server may have read that answers no pings.
+    /// What could not be sent for so long, because there has been no link since that moment, is not waited for any more.
     fn forget_stale_replies(&mut self, unlinked_since: Instant) {
-        let was_away = unlinked_since.elapsed() > KEEP_REPLIES;
-        if !was_away && self.liveness.is_answered() {
+        if unlinked_since.elapsed() <= KEEP_REPLIES {
             return;
         }
         if let Some(moment) = Instant::now().checked_sub(KEEP_REPLIES) {
             let dropped = self.replies.with(|it| it.drop_older_than(moment));
             if dropped > 0 {
                 self.requests.replies_were_lost();
-            }
-            if dropped > 0 && was_away {
                 self.metrics.dropped(dropped);
                 let answers = if dropped == 1 { "answer" } else { "answers" };
                 tracing::warn!(

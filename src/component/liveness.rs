@@ -83,11 +83,6 @@ impl Liveness {
         self.alive = self.alive.max(moment);
     }
 
-    /// Whether the server has ever answered a ping.
-    pub fn is_answered(&self) -> bool {
-        self.answered
-    }
-
     /// Somebody has answered an IQ of this id. Only the host's own answer to our own ping counts.
     pub fn answered(&mut self, id: &str, from: &str, outbox: &mut Outbox) {
         let Some((number, at, false)) = self.last else {

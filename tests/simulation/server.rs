@@ -152,15 +152,12 @@ impl World {
         self.sessions[line].let_in = Some(self.lines[line].to_component.sent);
         let now = self.now();
         let process = self.lines[line].process;
-        let before = self
-            .lines
-            .iter()
-            .filter(|it| it.process == process && it.is_left);
-        if before
-            .map(|it| it.left_at)
-            .max()
-            .is_some_and(|at| now - at > KEPT)
-        {
+        let links = self.lines.iter().zip(&self.sessions);
+        let left = links.filter(|(it, session)| {
+            it.process == process && it.is_left && session.let_in.is_some()
+        });
+        let left_at = left.map(|(it, _)| it.left_at).max();
+        if left_at.is_some_and(|at| now - at > KEPT) {
             self.gives_up(process);
         }
         let grants_first = self.network.percent(50);
