@@ -232,6 +232,24 @@ fn so_it_is_where_the_store_stands_still_meanwhile() {
     }
 }
 
+/// A stop was not noticed before the server had ended its side, or its time was up. Only then was it waited for what was open
+/// still, and it took longer than it may.
+#[test]
+fn whoever_takes_leave_to_come_back_can_be_stopped() {
+    let pair = Pair::start();
+    let mut watched = Watched::with(|options| options.storage = storage_on(&hosts(&pair)));
+    watched.hosts_say(4, &[]);
+    pair.a.freeze();
+    watched.stage.send(set("slow", "<b xmlns='urn:y'>1</b>"));
+    watched.hosts_say(2, &[HOST]);
+    while watched.stage.next() != "</stream:stream>" {}
+    let component = &mut watched.stage.component;
+    assert_eq!(component.stop().code(), Some(0));
+    let log = component.log();
+    let is_forced = |line: &String| line.contains("did not stop cleanly");
+    assert!(!log.iter().any(is_forced), "{log:#?}");
+}
+
 /// Prosody's mod_delegation had been unloaded, and went on saying at each login that it delegates.
 #[test]
 fn a_host_that_has_shown_it_on_an_earlier_link_has_to_show_it_on_each() {

@@ -258,6 +258,32 @@ fn kept() -> Vec<Kept> {
                 )
             },
         },
+        Kept {
+            story: "the same on a link on which no ping was ever answered: what a server without pings had surely read by then \
+                    was dropped without a word",
+            plan: Plan {
+                goes_on: true,
+                ..plan(
+                    11_030_757,
+                    Kind::Prosody,
+                    (2, 4, 1),
+                    16_000,
+                    &[
+                        (2_574, Misfortune::Cut(End::Closed)),
+                        (4_551, Misfortune::Kill(1_321)),
+                        (15_496, Misfortune::Kill(899)),
+                        (
+                            15_977,
+                            Misfortune::Swallow {
+                                to_component: false,
+                                to_server: true,
+                                noticed: 78_000,
+                            },
+                        ),
+                    ],
+                )
+            },
+        },
     ]
 }
 
