@@ -53,6 +53,8 @@ pub struct Reply<'a> {
     pub is_narrow: bool,
     /// Whoever has asked by then may have waited too long for another instance.
     pub waited_since: Option<u64>,
+    /// Since when PEP works again, or will.
+    pub pep_works_since: u64,
 }
 
 pub struct Owner {

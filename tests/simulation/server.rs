@@ -285,6 +285,7 @@ impl World {
             digest: digest.finish(),
             is_narrow: self.plan.is_narrow,
             waited_since,
+            pep_works_since: self.pep_works_since,
         };
         let numbers = |of: char| {
             let (who, number) = id.strip_prefix(of)?.split_once('-')?;

@@ -84,10 +84,11 @@ impl Account {
                 let are_many = rooms > self.node.max_rooms && why == "resource-constraint";
                 // Of an owner's requests a second may be too much.
                 let is_too_much = reply.is_narrow && why == "resource-constraint";
-                // Another instance may be busy with the other client's all the time.
+                // Another instance may be busy with the other client's all the time, or wait for PEP.
+                let is_busy = self.last_iq.max(reply.pep_works_since) >= open.sent;
                 let has_waited = reply.waited_since.is_some_and(|it| open.sent <= it)
                     && open.stores.is_some()
-                    && self.last_iq >= open.sent
+                    && is_busy
                     && why == "resource-constraint";
                 let is_due = is_broken || are_many || is_too_much || has_waited;
                 holds(is_due, predicate::REASON, || {
