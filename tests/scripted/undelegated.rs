@@ -53,6 +53,17 @@ impl Watched {
         watched
     }
 
+    /// One whose first host has ended that, with a request open of which nothing comes: its store stands still.
+    fn leaving_with_a_slow_request() -> (Pair, Watched) {
+        let pair = Pair::start();
+        let mut watched = Watched::with(|options| options.storage = storage_on(&hosts(&pair)));
+        watched.hosts_say(4, &[]);
+        pair.a.freeze();
+        watched.stage.send(set("slow", "<b xmlns='urn:y'>1</b>"));
+        watched.hosts_say(2, &[HOST]);
+        (pair, watched)
+    }
+
     /// Both hosts delegate, and ask as servers do.
     fn is_delegated_to(&mut self) {
         for host in [HOST, OTHER_HOST] {
@@ -209,12 +220,7 @@ fn what_comes_before_the_server_has_read_the_farewell_is_answered_on_the_next_li
 /// had asked meanwhile went with the connection.
 #[test]
 fn so_it_is_where_the_store_stands_still_meanwhile() {
-    let pair = Pair::start();
-    let mut watched = Watched::with(|options| options.storage = storage_on(&hosts(&pair)));
-    watched.hosts_say(4, &[]);
-    pair.a.freeze();
-    watched.stage.send(set("slow", "<b xmlns='urn:y'>1</b>"));
-    watched.hosts_say(2, &[HOST]);
+    let (pair, mut watched) = Watched::leaving_with_a_slow_request();
     let last = set("last", "<a xmlns='urn:x'>1</a>");
     watched
         .stage
@@ -236,12 +242,7 @@ fn so_it_is_where_the_store_stands_still_meanwhile() {
 /// still, and it took longer than it may.
 #[test]
 fn whoever_takes_leave_to_come_back_can_be_stopped() {
-    let pair = Pair::start();
-    let mut watched = Watched::with(|options| options.storage = storage_on(&hosts(&pair)));
-    watched.hosts_say(4, &[]);
-    pair.a.freeze();
-    watched.stage.send(set("slow", "<b xmlns='urn:y'>1</b>"));
-    watched.hosts_say(2, &[HOST]);
+    let (_pair, mut watched) = Watched::leaving_with_a_slow_request();
     while watched.stage.next() != "</stream:stream>" {}
     let component = &mut watched.stage.component;
     assert_eq!(component.stop().code(), Some(0));
