@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::small_disk::SmallDisk;
 use super::{assert_failed, assert_full, is_result, keeping, numbered};
 use super::{stage, try_get, try_set};
+use crate::scripted::bookmarks::pep::{Host, conference};
 use crate::scripted::stage::Stage;
 use crate::support::clock::eventually;
 use crate::support::router::PATIENCE;
@@ -60,6 +61,24 @@ fn a_nearly_full_disk_takes_deletes_and_shrinking_and_nothing_else() {
     let warnings = stage.component.log();
     let warnings = warnings.iter().filter(|line| line.contains("nearly full"));
     assert_eq!(warnings.count(), 1);
+}
+
+/// What a client leaves alone is noted before its set is stored, for which such a disk has no room: nobody could delete a room.
+#[test]
+fn a_nearly_full_disk_takes_shorter_lists_of_rooms() {
+    let mut disk = SmallDisk::new(MIB);
+    let under = [disk.inside(), keeping(&disk.store())].concat();
+    let mut host = Host::on(stage(under));
+    let [a, b, c] = ["a", "b", "c"].map(|it| format!("{it}@muc.localhost"));
+    host.set(&(conference(&a, &text()) + &conference(&b, "B") + &conference(&c, "C")));
+    host.get();
+    disk.fill_up_to(60);
+    // How much space there is is looked at once a second.
+    std::thread::sleep(Duration::from_millis(1100));
+    host.set(&(conference(&a, "less") + &conference(&b, "B") + &conference(&c, "C")));
+    host.set(&conference(&a, "less"));
+    host.settle();
+    assert_eq!(host.kept(), [&a]);
 }
 
 /// Runs `check` for a store in this folder of the disk; its exit code, and what it says.

@@ -66,7 +66,8 @@ impl BookmarkSync {
     ///
     /// # Errors
     ///
-    /// When nothing can be noted: then nothing should be stored either.
+    /// When nothing can be noted: then nothing should be stored either. Unless the disk is nearly full: then a client can
+    /// still delete.
     pub async fn will_store(
         &self,
         owner: &Owner,
@@ -78,7 +79,10 @@ impl BookmarkSync {
             Some(shown) => {
                 let rooms = stored.base();
                 let noted = self.note_common(owner, &rooms, &shown, of_all, false);
-                noted.await.map(drop)
+                match noted.await {
+                    Err(SetError::Full) if !self.storage.is_shared() => Ok(()),
+                    noted => noted.map(drop),
+                }
             }
             None => Ok(()),
         }
