@@ -261,12 +261,15 @@ impl Component {
                     Next::Lost(why) if !reading => return Ended::Lost(why),
                     Next::Lost(why) => {
                         // A process that stood still has not read what came meanwhile.
-                        let Ok(incoming) = timeout(GLANCE, inbound.read()).await else {
-                            return Ended::Lost(why);
-                        };
-                        leaving = match self.take(incoming, &mut inbound, tell) {
-                            Ok(leaving) => leaving,
-                            Err(lost) => return lost,
+                        let heard = inbound.heard();
+                        leaving = match timeout(GLANCE, inbound.read()).await {
+                            Ok(incoming) => match self.take(incoming, &mut inbound, tell) {
+                                Ok(leaving) => leaving,
+                                Err(lost) => return lost,
+                            },
+                            // The rest of a stanza is still to come.
+                            Err(_) if inbound.heard() > heard => None,
+                            Err(_) => return Ended::Lost(why),
                         };
                         continue;
                     }
@@ -313,7 +316,7 @@ impl Component {
         }
     }
 
-    /// Does what it is time for. Where nothing is read it is us who are busy, unless the server takes nothing.
+    /// Does what it is time for. Where nothing is read it is we who are busy, unless the server takes nothing.
     fn poll(
         &mut self,
         inbound: &Inbound,
