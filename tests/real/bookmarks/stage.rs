@@ -283,6 +283,23 @@ impl Stage {
         }
     }
 
+    /// The same, for what an old client has stored: where PEP takes more than 5 s, the rest is published when that client asks
+    /// again.
+    #[track_caller]
+    pub fn until_published(
+        &self,
+        what: &str,
+        mut is_so: impl FnMut() -> bool,
+        mut ask: impl FnMut(),
+    ) {
+        self.until(what, || {
+            is_so() || {
+                ask();
+                false
+            }
+        });
+    }
+
     fn take(&self) -> usize {
         let taken = self.taken.fetch_add(1, Ordering::Relaxed) + 1;
         assert!(taken < ACCOUNTS, "all accounts are taken: raise ACCOUNTS");
