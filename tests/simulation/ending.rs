@@ -60,7 +60,7 @@ impl World {
     fn is_served(&self, line: usize) -> bool {
         let it = &self.lines[line];
         let is_swallowed = it.to_component.is_swallowed || it.to_server.is_swallowed;
-        self.sessions[line].delegates && !it.is_left && !is_swallowed
+        self.sessions[line].delegates && it.left_at.is_none() && !is_swallowed
     }
 
     /// A service manager starts what has ended.

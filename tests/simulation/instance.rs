@@ -130,8 +130,7 @@ impl World {
         let is_stopping = life.is_none_or(Life::is_stopping);
         let now = self.now();
         let it = &mut self.lines[line];
-        it.is_left = true;
-        it.left_at = now;
+        it.left_at = Some(now);
         if !is_stopping && it.farewell.is_none() && it.is_sound(now) && it.to_component.waits() {
             let what = format!("line {line} lives, and is left with what came unread");
             self.fail(Violation::new(predicate::ANSWERED, what));
@@ -159,7 +158,7 @@ impl World {
     pub fn is_late(&mut self, process: u64) {
         let mut lines = self.lines.iter().zip(&self.sessions);
         let has_one = lines.any(|(line, session)| {
-            line.process == process && session.is_in() && !line.is_left && !line.is_over
+            line.process == process && session.is_in() && line.left_at.is_none() && !line.is_over
         });
         if !has_one {
             self.gives_up(process);

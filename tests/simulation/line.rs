@@ -61,10 +61,8 @@ pub struct Line {
     pub to_server: Half,
     /// Until when what is sent waits.
     pub stalled_until: u64,
-    /// Whether the component reads it no more; whether it has read to its end; whether it could not write.
-    pub is_left: bool,
-    /// When that was, in milliseconds.
-    pub left_at: u64,
+    /// Since when the component reads it no more; whether it has read to its end; whether it could not write.
+    pub left_at: Option<u64>,
     pub was_read_whole: bool,
     pub has_failed: bool,
     /// When the component has ended its stream.

@@ -153,11 +153,10 @@ impl World {
         let now = self.now();
         let process = self.lines[line].process;
         let links = self.lines.iter().zip(&self.sessions);
-        let left = links.filter(|(it, session)| {
-            it.process == process && it.is_left && session.let_in.is_some()
-        });
-        let left_at = left.map(|(it, _)| it.left_at).max();
-        if left_at.is_some_and(|at| now - at > KEPT) {
+        let left = links
+            .filter(|(it, session)| it.process == process && session.let_in.is_some())
+            .filter_map(|(it, _)| it.left_at);
+        if left.max().is_some_and(|at| now - at > KEPT) {
             self.gives_up(process);
         }
         let grants_first = self.network.percent(50);

@@ -308,6 +308,6 @@ impl World {
     pub fn send(&mut self, line: usize, stanza: &str) -> Option<(u64, usize, u64)> {
         self.say(line, stanza);
         let it = &self.lines[line];
-        (!it.is_left).then_some((it.process, line, it.to_component.sent))
+        (it.left_at.is_none()).then_some((it.process, line, it.to_component.sent))
     }
 }
