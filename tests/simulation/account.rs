@@ -54,6 +54,9 @@ struct Old {
     by: Option<u64>,
     /// The rooms in the last answer that it got: those that were shown, or that it was told were stored.
     told: BTreeSet<Room>,
+    /// What it has added or changed, as long as the node has never said that: so long it is carried over, whatever lists
+    /// others store meanwhile.
+    ahead: List,
     open: Option<Open>,
 }
 
@@ -110,6 +113,7 @@ impl Account {
             known: None,
             by: None,
             told: BTreeSet::new(),
+            ahead: List::new(),
             open: None,
         });
         Account {
@@ -206,7 +210,8 @@ impl Account {
             .and_then(|it| it.get(&room))
             .cloned();
         if before.is_some() && self.dice.percent(40) {
-            self.node.retract(&room, in_step);
+            let is_ahead = self.old.iter().any(|it| it.ahead.contains_key(&room));
+            self.node.retract(&room, in_step && !is_ahead);
             return Deed::Did(format!("a modern client of {} deletes {room}", self.name));
         }
         let mut item = before.unwrap_or_default();
@@ -302,6 +307,10 @@ impl Account {
                 .iter()
                 .filter(|(room, name)| !is_known || known.get(*room) != Some(*name));
             let wanted: BTreeSet<Room> = wanted.map(|(room, _)| room.clone()).collect();
+            old.ahead.retain(|room, name| list.get(room) == Some(name));
+            let new = list.iter().filter(|(room, _)| wanted.contains(*room));
+            old.ahead
+                .extend(new.map(|(room, name)| (room.clone(), name.clone())));
             let dropped = old.told.iter().filter(|room| !list.contains_key(*room));
             let dropped: BTreeSet<Room> = dropped.cloned().collect();
             old.known = Some(list.clone());
@@ -322,6 +331,18 @@ impl Account {
         });
     }
 
+    /// What the node says is not ahead of it any more.
+    fn look_what_is_there(&mut self) {
+        let Some(items) = &self.node.items else {
+            return;
+        };
+        for old in &mut self.old {
+            let is_there =
+                |room: &Room, name: &String| items.get(room).is_some_and(|it| it.name == *name);
+            old.ahead.retain(|room, name| !is_there(room, name));
+        }
+    }
+
     /// The component asks something of the node.
     pub fn asked_of_node(
         &mut self,
@@ -332,6 +353,7 @@ impl Account {
         self.last_iq = now;
         let most = TRIES * self.asked;
         let asked = self.node.asked(iq, process)?;
+        self.look_what_is_there();
         holds(self.node.fetches <= most, predicate::WORK, || {
             format!(
                 "the node of {} was fetched more than {most} times",

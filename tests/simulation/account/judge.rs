@@ -56,6 +56,7 @@ impl Account {
         reply: &Reply<'_>,
     ) -> Result<String, Violation> {
         let id = &open.envelope.id;
+        self.look_what_is_there();
         if self.last_iq >= open.sent {
             self.stepped = open.sent;
         }
@@ -72,6 +73,7 @@ impl Account {
                 let list = self.read(id, &children)?;
                 let old = &mut self.old[client];
                 old.told = list.keys().cloned().collect();
+                old.ahead.retain(|room, name| list.get(room) == Some(name));
                 let told = format!("{id} shows {list:?}");
                 old.known = Some(list.clone());
                 self.shown[client] = Some(list);
