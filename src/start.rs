@@ -49,10 +49,10 @@ pub enum StartError {
     )]
     Unfinished { to: &'static str },
     #[error(
-        "a backup is being restored into this store, or that was cut short, so it may hold only a part: restore it into \
-         another database, and name that in storage.postgres.database"
+        "a backup is being restored into this store, or that was cut short, so it may hold only a part: {away}, and \
+         restore it again"
     )]
-    HalfRestored,
+    HalfRestored { away: &'static str },
     #[error("the store was opened, and cannot be read: {0}")]
     Unreadable(ReadError),
     /// The system refuses threads or descriptors.
@@ -120,7 +120,9 @@ fn wait_for_database(config: &Config) -> Result<Store, StartError> {
         loop {
             match is_whole(&waiting) {
                 Err(StartError::Unreadable(ReadError::Unreachable)) => thread::sleep(AGAIN),
-                Err(unfinished @ (StartError::Unfinished { .. } | StartError::HalfRestored)) => {
+                Err(
+                    unfinished @ (StartError::Unfinished { .. } | StartError::HalfRestored { .. }),
+                ) => {
                     tracing::error!("{unfinished}");
                     std::process::exit(unfinished.exit_code().into());
                 }
@@ -137,9 +139,19 @@ pub fn is_whole(store: &Store) -> Result<(), StartError> {
     let moving = moving().map_or(Ok(None), |moving| store.note(&moving));
     match moving.map_err(StartError::Unreadable)?.as_deref() {
         None => Ok(()),
-        Some(BACKUP) => Err(StartError::HalfRestored),
+        Some(BACKUP) => Err(StartError::HalfRestored {
+            away: away(store.is_shared()),
+        }),
         Some(SLED) => Err(StartError::Unfinished { to: POSTGRES }),
         Some(_) => Err(StartError::Unfinished { to: SLED }),
+    }
+}
+
+/// What is done with a store, so that a backup can be restored.
+pub fn away(is_database: bool) -> &'static str {
+    match is_database {
+        true => "make another database, and name it in storage.postgres.database",
+        false => "move its folder away",
     }
 }
 

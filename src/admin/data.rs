@@ -20,7 +20,7 @@ use crate::logs;
 use crate::owners::wire::RemoteStore;
 use crate::owners::{LocalStore, Owners, OwnersError};
 use crate::postgres::Facts;
-use crate::start::{BACKUP, StartError, look_at, moving, open_store};
+use crate::start::{self, BACKUP, StartError, look_at, moving, open_store};
 use crate::store::{OpenError, SetError, Store};
 
 /// How long a service that has the store may take until it can be asked: it starts, or it stops.
@@ -41,15 +41,19 @@ impl Data {
         self.opened.as_ref().is_some_and(Store::is_shared)
     }
 
-    /// Keeps everybody else from using a database that has only a part yet of what is restored into it; or no more. A
-    /// folder is kept by its lock.
+    /// What is done with a store that is not empty, or has only a part of a backup, so that one can be restored.
+    pub fn away(&self) -> &'static str {
+        start::away(self.is_database())
+    }
+
+    /// Keeps everybody else from using a store that has only a part yet of what is restored into it, also where that is
+    /// cut short; or no more.
     ///
     /// # Errors
     ///
     /// When that cannot be noted.
     pub fn set_restoring(&self, is_so: bool) -> Result<(), OwnersError> {
-        let store = self.opened.as_ref().filter(|it| it.is_shared());
-        let Some((store, moving)) = store.zip(moving()) else {
+        let Some((store, moving)) = self.opened.as_ref().zip(moving()) else {
             return Ok(());
         };
         let (done, answer) = mpsc::channel();

@@ -22,6 +22,9 @@ use crate::owners::{self, Owners, OwnersError};
 use crate::store::{Owner, OwnerData};
 use tally::Tally;
 
+/// How long the name of a file may be, in bytes, on every usual file system.
+const LONGEST_NAME: usize = 255;
+
 #[derive(Debug, Clone)]
 pub enum To {
     /// One document for all, to standard output.
@@ -162,6 +165,14 @@ fn export(
                     tally.no_account(&document);
                     return Ok(());
                 };
+                if name.len() > LONGEST_NAME {
+                    // A file of that name cannot be made, nor could Prosody have one.
+                    tally.problem(format_args!(
+                        "{}: left out: the name is too long for a file; without --folder it is exported",
+                        document.owner.as_str()
+                    ));
+                    return Ok(());
+                }
                 let mut export = Export::new(BufWriter::new(create(&folder.join(name))?))?;
                 write(&mut export, &document)?;
                 export.finish()?;

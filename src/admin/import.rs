@@ -70,11 +70,15 @@ fn execute(config: &Config, paths: Vec<PathBuf>, how: &How) -> Result<u8, u8> {
         tally: Tally::default(),
         bar: Progress::anywhere(),
     };
-    for import in imports {
-        work.take_all(import)?;
-    }
+    let taken = imports.into_iter().try_for_each(|it| work.take_all(it));
     work.bar.clear();
     work.tally.tell(how);
+    taken.inspect_err(|_| {
+        logs::error(
+            "not a complete import: with the user named last it stopped, and nobody behind was looked at; once the \
+             store takes something again, run this command again",
+        );
+    })?;
     work.tell_of_renames();
     work.tell_of_a_database();
     let tally = &work.tally;

@@ -81,6 +81,8 @@ struct Listener {
     settings: Vec<Setting>,
     /// Whether Prosody cannot listen like this at all.
     is_impossible: bool,
+    /// Whether it listens there for components without TLS, unless it is told otherwise.
+    is_taken: bool,
 }
 
 /// A setting of the global part, of which one line counts for all components: without one Prosody has its
@@ -117,6 +119,10 @@ impl Listener {
         if component.tls.is_some() {
             let hint = hints.iter().map(|it| format!(" -- {it}"));
             let hint: String = hint.collect();
+            let is_taken = *port == Endpoint::USUAL_PORT
+                && PROSODY_ADDRESSES
+                    .iter()
+                    .any(|it| covers(it, &address) || covers(&address, it));
             let global = format!(
                 "-- Whoever reaches that port may log in there as a client or a server too.\n\
                  ssl_ports = {{ {port} }}\n\
@@ -129,6 +135,7 @@ impl Listener {
                 global,
                 own: &["ssl_ports", "ssl_interfaces", "ssl_ssl"],
                 module: Some("net_multiplex"),
+                is_taken,
                 ..Self::default()
             };
         }
@@ -161,6 +168,14 @@ impl Listener {
             return "--\n-- Prosody has no sockets of this kind for components: set component.server to a \
                     port.\n"
                 .to_owned();
+        }
+        if self.is_taken {
+            return format!(
+                "--\n-- BY HAND: unless component_ports names others, Prosody listens on port {} for components without \
+                 TLS,\n-- and cannot do so with TLS. Set component.server to another port, such as 5348, and print this \
+                 again.\n",
+                Endpoint::USUAL_PORT
+            );
         }
         let settings = self.settings.iter().filter(|it| !it.is_default());
         let lines: String = settings.map(|it| format!("--   {it}\n")).collect();

@@ -34,12 +34,13 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 pub struct NoPort(SocketAddr, io::Error);
 
 impl NoPort {
-    /// What the process ends with. Where it is for want of descriptors, a later start may go well.
+    /// What the process ends with. Where it is for want of descriptors, a later start may go well; and so it may where
+    /// the machine has no such address: at a boot it may come later than we do.
     pub fn exit_code(&self) -> u8 {
-        if http::is_shortage(&self.1) {
-            exit::STORE
-        } else {
-            exit::CONFIG
+        match self.1.kind() {
+            _ if http::is_shortage(&self.1) => exit::STORE,
+            io::ErrorKind::AddrNotAvailable => exit::UNAVAILABLE,
+            _ => exit::CONFIG,
         }
     }
 }
@@ -164,6 +165,7 @@ mod tests {
     fn a_port_that_is_not_to_be_had_now_may_be_later() {
         let code = |errno: Errno| NoPort(([127, 0, 0, 1], 80).into(), errno.into()).exit_code();
         assert_eq!(code(Errno::MFILE), exit::STORE);
+        assert_eq!(code(Errno::ADDRNOTAVAIL), exit::UNAVAILABLE);
         assert_eq!(code(Errno::ADDRINUSE), exit::CONFIG);
     }
 }

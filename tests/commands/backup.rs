@@ -3,8 +3,12 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Output};
 
-use super::{all_in, data, database, done, mode, place, program, refused, run, stopped, text};
+use super::{
+    all_in, data, database, done, mode, place, program, put_past_everything, refused, run, stopped,
+    text,
+};
 use crate::scripted::stage::{Stage, request};
 
 /// How many users store at the same time.
@@ -98,6 +102,93 @@ fn a_backup_taken_under_load_has_all_that_was_acknowledged_before() {
             "{owner}: {numbers:?}, {before:?}"
         );
     }
+}
+
+/// With a folder nothing was noted of a restore that was cut short: the service that was started behind it took the part
+/// for the whole, and clients stored over what was missing.
+#[test]
+fn what_a_restore_has_left_that_was_cut_short_is_used_by_nobody() {
+    let long = |name: &str| format!("<{name}>{}</{name}>", "x".repeat(1 << 20));
+    let (text, from) = (long("e"), place());
+    let users: Vec<String> = (10..22).map(|user| format!("u{user}@localhost")).collect();
+    let all: Vec<_> = users
+        .iter()
+        .map(|it| (&**it, ("urn:e", "e"), &*text))
+        .collect();
+    put_past_everything(&from.path().join("data"), &all);
+    done(from.path(), &["backup", "all.backup"]);
+    let backup = from.path().join("all.backup");
+    let backup = backup.to_str().expect("UTF-8");
+
+    let to = place();
+    let whole = program(to.path());
+    let mut cut = Command::new("prlimit");
+    cut.args(["--fsize=6291456", "--core=0"])
+        .arg(whole.get_program());
+    cut.args(whole.get_args()).args(["restore", backup]);
+    let cut = cut
+        .current_dir(to.path())
+        .output()
+        .expect("util-linux is there");
+    assert!(!cut.status.success(), "{}", text_of(&cut));
+    let config = fs::read_to_string(to.path().join("component.toml")).expect("a file");
+    let config = config.replace("secret_file = \"nowhere\"", "secret = \"s3cret\"");
+    fs::write(to.path().join("component.toml"), config).expect("a file");
+    for command in [&[][..], &["stats"], &["export"], &["restore", backup]] {
+        let said = refused(to.path(), command, 74);
+        let words = "a backup is being restored into this store, or that was cut short, so it may hold only a \
+                     part: move its folder away, and restore it again";
+        assert!(said.contains(words), "{said}");
+    }
+    fs::remove_dir_all(to.path().join("data")).expect("a folder");
+    done(to.path(), &["restore", backup]);
+    assert_eq!(all_in(&to.path().join("data")).len(), users.len());
+}
+
+/// With `--force`, `/dev/stdout` was replaced by a file, for all programs of the machine; and that is what it was told to
+/// do, as it is there already.
+#[test]
+fn nothing_but_a_file_is_replaced() {
+    let stage = stopped();
+    let folder = stage.component.folder();
+    done(folder, &["backup", "all.backup"]);
+    std::os::unix::fs::symlink("all.backup", folder.join("last.backup")).expect("a link");
+    std::os::unix::fs::symlink("/dev/null", folder.join("null")).expect("a link");
+    rustix::fs::mkfifoat(rustix::fs::CWD, folder.join("pipe"), 0o600.into()).expect("a pipe");
+    for name in ["last.backup", "null", "pipe"] {
+        for arguments in [&["backup", name][..], &["backup", "--force", name]] {
+            let said = refused(folder, arguments, 73);
+            assert!(
+                said.contains("name a file, or - for standard output"),
+                "{said}"
+            );
+        }
+        let kind = fs::symlink_metadata(folder.join(name))
+            .expect("it is there")
+            .file_type();
+        assert!(!kind.is_file(), "{name} was replaced");
+    }
+}
+
+/// In a container the number of the process is the same each time: what one that was killed had left was in the way of all
+/// that came after it.
+#[test]
+fn what_a_backup_has_left_that_was_killed_is_in_nobodys_way() {
+    let stage = stopped();
+    let folder = stage.component.folder();
+    let script = "touch all.backup.$$.part; exec \"$@\"";
+    let whole = program(folder);
+    let mut command = Command::new("sh");
+    command.args(["-c", script, "sh"]).arg(whole.get_program());
+    command
+        .args(whole.get_args())
+        .args(["backup", "all.backup"]);
+    let output = command.current_dir(folder).output().expect("a shell");
+    assert!(output.status.success(), "{}", text_of(&output));
+}
+
+fn text_of(output: &Output) -> String {
+    text(&output.stdout) + &text(&output.stderr)
 }
 
 #[derive(Default)]

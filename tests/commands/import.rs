@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use super::{all_in, done, place, program, refused, run, text};
+use super::{all_in, done, place, program, put_past_everything, refused, run, text};
 
 fn document(hosts: &[(&str, &str)]) -> String {
     let host = |(host, users): &(&str, &str)| format!("<host jid='{host}'>{users}</host>");
@@ -332,4 +332,25 @@ fn nothing_panics_where_its_words_go_nowhere() {
     let toml = toml.replace("secret_file = \"nowhere\"", "secret = \"s3cret\"");
     fs::write(&configuration, toml).expect("it is ours");
     assert_eq!(into_the_void(&["print-config", "prosody"]), Some(73));
+}
+
+/// A name can be longer than that of a file may be: the export ended there, and nobody behind it could leave.
+#[test]
+fn a_name_that_is_too_long_for_a_file_costs_that_user_its_file_and_nobody_else() {
+    let folder = place();
+    let long = format!("{}@localhost", "l".repeat(245));
+    let users = ["anna@localhost", &long, "otto@localhost"];
+    let all = users.map(|user| (user, ("urn:a", "a"), "<a xmlns='urn:a'>1</a>"));
+    put_past_everything(&folder.path().join("data"), &all);
+    let said = refused(folder.path(), &["export", "--folder", "each"], 1);
+    assert!(
+        said.contains(&format!(
+            "{long}: left out: the name is too long for a file"
+        )),
+        "{said}"
+    );
+    let files = fs::read_dir(folder.path().join("each")).expect("a folder");
+    assert_eq!(files.count(), 2);
+    let said = done(folder.path(), &["export"]);
+    assert!(said.contains(&"l".repeat(245)), "{said}");
 }

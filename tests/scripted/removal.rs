@@ -262,7 +262,6 @@ fn the_script_for_a_timer_makes_the_list_and_never_uses_half_of_one() {
             .args(["localhost", "sh", "-c", list])
             .current_dir(stage.component.folder())
             .env("PATH", &path)
-            .env("STORE", "data")
             .env("PRIVATE_STORAGE_CONFIG", "component.toml")
             .output()
             .expect("a shell");

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::health::delegate;
 use crate::store::faulty::FaultyDisk;
-use crate::support::clock::Ticks;
+use crate::support::clock::{Ticks, eventually};
 use crate::support::component::{Component, Options};
 use crate::support::process::Process;
 use crate::support::router::{PATIENCE, Router};
@@ -147,14 +147,19 @@ fn a_router_that_says_nothing_does_not_fail_the_start() {
     manager.expect("READY=1\n");
 }
 
+/// And where it is for an address that the machine does not have, it is started again: the service came before its
+/// network at a boot, ended with 78, and its manager never started it again.
 #[test]
 fn a_start_that_is_refused_is_never_ready() {
     let (manager, router) = (Manager::new(), Router::new());
     let mut options = Options::at(router.address());
     options.under = manager.environment(None);
     options.extra = "[http]\nlisten = \"192.0.2.1:9547\"\n".to_owned();
-    let component = Component::start(options);
+    let mut component = Component::start(options);
     component.wait_for_log("cannot listen on 192.0.2.1:9547", PATIENCE);
+    eventually("it ends", || component.exited().is_some());
+    let code = component.exited().and_then(|status| status.code());
+    assert_eq!(code, Some(69));
     assert_eq!(manager.next_within(Duration::from_millis(300)), None);
 }
 

@@ -83,13 +83,19 @@ fn a_nearly_full_disk_takes_shorter_lists_of_rooms() {
 
 /// Runs `check` for a store in this folder of the disk; its exit code, and what it says.
 fn check(disk: &mut SmallDisk, folder: &str) -> (Option<i32>, String) {
+    told(disk, folder, &["check"])
+}
+
+/// The same of any command.
+fn told(disk: &mut SmallDisk, folder: &str, command: &[&str]) -> (Option<i32>, String) {
     let path = disk.store().with_file_name(folder);
     let under = [disk.inside(), keeping(&path)].concat();
     let output = Command::new(&under[0])
         .args(&under[1..])
         .arg("PRIVATE_STORAGE_COMPONENT_JID=private.localhost")
         .arg("PRIVATE_STORAGE_COMPONENT_SECRET=s3cret")
-        .args([env!("CARGO_BIN_EXE_xmpp-private-storage"), "check"])
+        .arg(env!("CARGO_BIN_EXE_xmpp-private-storage"))
+        .args(command)
         .env("LC_ALL", "C")
         .output()
         .expect("the program runs");
@@ -98,6 +104,31 @@ fn check(disk: &mut SmallDisk, folder: &str) -> (Option<i32>, String) {
         output.status.code(),
         String::from_utf8_lossy(&said).into_owned(),
     )
+}
+
+/// The first user that did not fit was the only one that was named, as if all others had been imported.
+#[test]
+fn an_import_that_stops_in_the_middle_says_so() {
+    let mut disk = SmallDisk::new(MIB);
+    assert_eq!(check(&mut disk, "data").0, Some(0));
+    let user = |name| {
+        let data = format!("<e xmlns='urn:e'>{}</e>", text());
+        format!("<user name='{name}'><query xmlns='jabber:iq:private'>{data}</query></user>")
+    };
+    let users = user("anna") + &user("otto");
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let document = format!("<host jid='localhost'>{users}</host>");
+    let document = format!("<server-data xmlns='urn:xmpp:pie:0'>{document}</server-data>");
+    fs::write(file.path(), document).expect("a file");
+    disk.fill_up_to(60);
+    let file = file.path().to_str().expect("UTF-8").to_owned();
+    let (code, said) = told(&mut disk, "data", &["import", &file]);
+    assert_eq!(code, Some(74), "{said}");
+    assert!(said.contains("anna@localhost: left out: "), "{said}");
+    assert!(
+        said.contains("not a complete import: with the user named last it stopped"),
+        "{said}"
+    );
 }
 
 /// It said ✓ of a disk with not a byte free.

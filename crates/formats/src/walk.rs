@@ -1,7 +1,7 @@
 //! What there is to read in the files and folders that were named.
 
 use std::fs::{self, File, ReadDir};
-use std::io::Read;
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::vec;
 
@@ -134,10 +134,19 @@ impl Walk {
             }
             (None, _) => {
                 let private = path.join(PRIVATE);
-                if !private.is_dir() {
+                let is_there = match fs::metadata(&private) {
+                    Ok(found) => Ok(found.is_dir()),
+                    Err(error) if is_absence(&error) => Ok(false),
+                    Err(error) => Err(error),
+                };
+                if let Ok(false) = is_there {
                     return None;
                 }
                 folder.fruitful = true;
+                if let Err(error) = is_there {
+                    let (path, reason) = (private, error.into());
+                    return Some(Found::Problem { path, reason });
+                }
                 match host_name(&path) {
                     Some(host) => self.enter(private, named, Some(host)),
                     None => {
@@ -195,18 +204,16 @@ struct Prosodys {
 impl Prosodys {
     fn of(path: &Path) -> Option<Self> {
         let real = path.canonicalize().ok()?;
-        let is_private = |folder: &Path| folder.file_name().is_some_and(|name| name == PRIVATE);
         if !real.is_dir() {
             let folder = real.parent().filter(|folder| is_private(folder))?;
-            return if is_data(path) {
-                Self::of_host(folder.parent()?)
-            } else {
-                None
+            return match is_data(path) {
+                true => Self::around(path.parent(), folder),
+                false => None,
             };
         }
         let host = match () {
-            () if real.join(PRIVATE).is_dir() => Self::of_host(&real),
-            () if is_private(&real) && holds_data(&real) => Self::of_host(real.parent()?),
+            () if real.join(PRIVATE).is_dir() => Self::of_host(path, &real),
+            () if is_private(&real) && holds_data(&real) => Self::around(Some(path), &real),
             () => None,
         };
         host.or(Some(Self {
@@ -215,12 +222,37 @@ impl Prosodys {
         }))
     }
 
-    fn of_host(folder: &Path) -> Option<Self> {
+    /// The host whose private data is in this folder, as it was named, and as it is.
+    fn around(private: Option<&Path>, real: &Path) -> Option<Self> {
+        let named = private.filter(|it| is_private(it));
+        let folder = named.and_then(Path::parent).unwrap_or(Path::new(""));
+        Self::of_host(folder, real.parent()?)
+    }
+
+    /// The host of this folder, as it was named, and as it is. Prosody goes by the name, wherever that leads.
+    fn of_host(named: &Path, real: &Path) -> Option<Self> {
+        let folder = match named.file_name() {
+            Some(_) => named,
+            None => real,
+        };
+        let data = match folder.parent()? {
+            here if here.as_os_str().is_empty() => Path::new("."),
+            data => data,
+        };
         Some(Self {
-            data: folder.parent()?.to_owned(),
+            data: data.to_owned(),
             host: Some(host_name(folder)?),
         })
     }
+}
+
+fn is_private(folder: &Path) -> bool {
+    folder.file_name().is_some_and(|name| name == PRIVATE)
+}
+
+/// Whether this says that nothing is there.
+fn is_absence(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 fn is_data(file: &Path) -> bool {
@@ -265,5 +297,5 @@ fn is_database(path: &Path) -> bool {
 
 /// The host that a folder of Prosody's is named for.
 fn host_name(folder: &Path) -> Option<String> {
-    decoded(folder.canonicalize().ok()?.file_name()?.to_str()?)
+    decoded(folder.file_name()?.to_str()?)
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::admin::user::as_typed;
+use crate::random;
 
 /// What stands for standard output.
 const STDOUT: &str = "-";
@@ -27,6 +28,10 @@ pub fn may_be_made(path: &Path, force: bool) -> io::Result<()> {
     }
     match fs::symlink_metadata(path) {
         Ok(found) if found.is_dir() => Err(io::Error::other("it is a folder: name a file in it")),
+        // The finished file takes its place, whatever it is.
+        Ok(found) if !found.is_file() => Err(io::Error::other(
+            "it is a link or a device, and no file: name a file, or - for standard output",
+        )),
         Ok(_) if !force => Err(io::Error::other(
             "it exists already: name another file, or replace it with --force",
         )),
@@ -79,7 +84,9 @@ pub struct Unfinished {
 impl Unfinished {
     fn make(path: &Path) -> io::Result<Self> {
         let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}.part", std::process::id()));
+        // The number of a process comes again, in a container at each start, and what one that was killed has left does
+        // not go.
+        name.push(format!(".{:016x}.part", random::number()));
         let part = path.with_file_name(name);
         let mut options = OpenOptions::new();
         // It is for nobody else to read, at no moment.

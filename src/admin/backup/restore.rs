@@ -54,11 +54,7 @@ fn put_back(config: &Config, file: &Path, leave_out_bad: bool) -> Result<u8, u8>
     source.rewind().map_err(|error| unusable(error.into()))?;
     let data = data::open_alone(config)?;
     let place = data::place(config);
-    // What is done with one that is not empty, or not whole.
-    let away = match data.is_database() {
-        true => "make another database, and name it in storage.postgres.database",
-        false => "move its folder away",
-    };
+    let away = data.away();
     if !data.page(None).map_err(|it| data::told(&it))?.is_empty() {
         logs::error(format_args!(
             "the {place} is not empty: {away} first, so that nothing in it is lost"

@@ -228,6 +228,23 @@ fn ejabberd_listens_where_we_look_for_it() {
     }
 }
 
+/// Prosody listens on its usual port without TLS whatever is printed, so it would not with TLS; and nobody was told why not.
+#[test]
+fn prosody_cannot_encrypt_where_it_listens_already() {
+    for (server, is_taken) in [
+        ("127.0.0.1:5347", true),
+        ("[::1]:5347", true),
+        ("prosody:5347", true),
+        ("192.0.2.1:5347", false),
+        ("127.0.0.1:5348", false),
+    ] {
+        let more = format!("{SECRET}component.server = \"{server}\"\ncomponent.tls = \"on\"\n");
+        let file = prosody(&config(&more));
+        let is_said = file.contains("Set component.server to another port, such as 5348");
+        assert_eq!(is_said, is_taken, "{server}: {file}");
+    }
+}
+
 #[test]
 fn prosody_is_told_how_to_encrypt() {
     let block = |server: &str| {

@@ -266,6 +266,35 @@ fn the_folder_of_one_hosts_private_data() {
     assert_eq!(folder.import("mine/private"), ["u@h"]);
 }
 
+/// Two hosts with one folder, or one that was given another name: the users of the one were imported twice, and those of
+/// the other not at all.
+#[test]
+fn a_host_is_named_as_its_folder_is_wherever_that_leads() {
+    let folder = Folder::new();
+    folder.write("data/old%2eexample/private/a.dat", PRIVATE);
+    symlink("old%2eexample", folder.path("data/new%2eexample")).expect("a link");
+    let one = "  1 <a xmlns='x'>1</a>";
+    let both = [one, one, "a@new.example", "a@old.example"];
+    assert_eq!(folder.import("data"), both);
+    for named in ["", "/", "/private", "/private/", "/private/a.dat"] {
+        let named = format!("data/new%2eexample{named}");
+        assert_eq!(folder.import(&named), [one, "a@new.example"], "{named}");
+    }
+}
+
+/// The folder of a host that could not be looked into was passed over without a word.
+#[test]
+fn a_host_whose_folder_cannot_be_entered_is_named() {
+    let folder = Folder::new();
+    folder.write("data/one%2eexample/private/a.dat", PRIVATE);
+    folder.write("data/two%2eexample/accounts/a.dat", PRIVATE);
+    symlink("private", folder.path("data/two%2eexample/private")).expect("a link");
+    let lines = folder.import("data");
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    let why = "data/two%2eexample/private: it cannot be read: ";
+    assert!(lines.iter().any(|line| line.contains(why)), "{lines:?}");
+}
+
 /// Its files were imported as if Prosody had written them yesterday; a folder with the database alone was
 /// "neither … nor".
 #[test]
