@@ -132,6 +132,11 @@ impl Pending {
         Arc::clone(&self.answer)
     }
 
+    /// When the request came.
+    pub fn came(&self) -> Instant {
+        self.answer.asked()
+    }
+
     /// Whether it is answered.
     pub fn is_sent(&self) -> bool {
         self.is_sent.get()

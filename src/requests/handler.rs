@@ -136,7 +136,7 @@ impl Handler {
             }
             Action::Set(set) => match (bookmarks_in(&set), asker) {
                 (None, _) => {
-                    let stored = self.storage.set(set);
+                    let stored = self.storage.set(set, reply.came());
                     turn.submitted();
                     let result = stored.await;
                     turn.in_order().await;
@@ -161,7 +161,7 @@ impl Handler {
                 if namespace.is_none() {
                     self.bookmarks.release(&owner);
                 }
-                let removed = self.storage.remove(&owner, namespace);
+                let removed = self.storage.remove(&owner, namespace, reply.came());
                 turn.submitted();
                 let result = removed.await;
                 turn.in_order().await;
@@ -169,7 +169,7 @@ impl Handler {
             }
             Action::Forget => {
                 self.bookmarks.release(&owner);
-                let removed = self.storage.remove(&owner, None);
+                let removed = self.storage.remove(&owner, None, reply.came());
                 turn.submitted();
                 let result = removed.await;
                 if result.is_ok() {
@@ -197,7 +197,7 @@ impl Handler {
                 return reply.finish(|answer| answer.unreadable(error));
             }
         };
-        let stored = self.storage.set(set);
+        let stored = self.storage.set(set, reply.came());
         turn.submitted();
         let result = stored.await;
         turn.in_order().await;
@@ -240,7 +240,7 @@ impl Handler {
         let bookmarks = &self.bookmarks;
         let will_store = bookmarks.will_store(&ask.owner, &ask.asker, &list, &of_all);
         let result = match will_store.await {
-            Ok(()) => self.storage.set(set).await,
+            Ok(()) => self.storage.set(set, ask.reply.came()).await,
             error => error,
         };
         ask.since = Instant::now();

@@ -62,6 +62,11 @@ pub enum Got {
 }
 
 impl Answer {
+    /// When what it answers was read.
+    pub fn asked(&self) -> Instant {
+        self.asked
+    }
+
     /// An answer in this envelope to what was read at this moment; `stored` bytes are what one
     /// namespace may hold.
     pub fn new(envelope: Envelope, stored: u64, asked: Instant) -> Self {

@@ -194,8 +194,8 @@ impl Backend for Postgres {
         })));
     }
 
-    fn submit(&self, work: Work, done: Done) {
-        self.send(Message::Work(work, done, Instant::now()));
+    fn submit(&self, work: Work, since: Instant, done: Done) {
+        self.send(Message::Work(work, done, since));
     }
 
     fn compact(&self, done: Told<Result<Compacted, CompactError>>) {

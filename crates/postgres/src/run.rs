@@ -159,11 +159,12 @@ async fn serve(state: &Rc<State>, mut messages: UnboundedReceiver<Message>) {
 
 fn accept(state: &State, work: Work, done: Done, since: Instant) {
     let (items, bytes) = state.board.waiting();
-    if state.shared.failed() && (items >= HELD_ITEMS || bytes >= HELD_BYTES) {
+    let is_much = items >= HELD_ITEMS || bytes >= HELD_BYTES;
+    let deadline = since + state.settings.hold;
+    if deadline <= Instant::now() || state.shared.failed() && is_much {
         return done.tell(Err(SetError::Unreachable));
     }
-    let item = Item::new(work, done, since + state.settings.hold);
-    state.board.add(item);
+    state.board.add(Item::new(work, done, deadline));
 }
 
 async fn close(state: &State) {

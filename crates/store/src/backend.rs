@@ -124,8 +124,9 @@ pub trait Backend: Debug + Send + Sync {
     }
 
     /// Never blocks. What is done to one owner takes effect in the order of these calls, and `done` is told once it is
-    /// durable.
-    fn submit(&self, work: Work, done: Done);
+    /// durable. Whoever waits has done so since that moment: a backend that can be out of reach begins nothing when they
+    /// have been told to try again.
+    fn submit(&self, work: Work, since: Instant, done: Done);
 
     /// Never blocks.
     fn compact(&self, done: Told<Result<Compacted, CompactError>>);

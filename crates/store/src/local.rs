@@ -248,7 +248,7 @@ impl Backend for Local {
         Ok(count.totals())
     }
 
-    fn submit(&self, work: Work, done: Done) {
+    fn submit(&self, work: Work, _: Instant, done: Done) {
         let update = match work {
             Work::Set(set, existing) => Update::Set(set, existing),
             Work::Note(owner, text) => Update::Note {

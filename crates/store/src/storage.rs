@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::{Asked, ChangeSet, NamespaceUsage, Owner, ReadError, SetError, Store, Totals};
+use super::{
+    Asked, ChangeSet, Existing, NamespaceUsage, Owner, ReadError, SetError, Store, Totals, Work,
+};
 use reader::{By, Reader};
 use turns::Turns;
 use xps_base::clock::Instant;
@@ -192,14 +194,16 @@ impl Storage {
             .await
     }
 
-    /// Changes what an owner has. It has its place among the owner's changes when this returns, and is
-    /// durable when what is returned is done; see [`Store::submit`].
-    pub fn set(&self, set: ChangeSet) -> impl Future<Output = Result<(), SetError>> + use<> {
-        let (done, answer) = oneshot::channel();
-        self.0.store.submit(set, move |result| {
-            let _ = done.send(result);
-        });
-        answered(answer)
+    /// Changes what an owner has, for a request that came at that moment. It has its place among the owner's changes when
+    /// this returns, and is durable when what is returned is done; see [`Store::submit`]. Where the store cannot be reached
+    /// for so long that the request is told to try again, it is not begun any more, whatever the request has waited for
+    /// before.
+    pub fn set(
+        &self,
+        set: ChangeSet,
+        came: Instant,
+    ) -> impl Future<Output = Result<(), SetError>> + use<> {
+        self.change(Work::Set(set, Existing::Replace), came)
     }
 
     /// Deletes what an owner has in this namespace, or all that they have; as [`Storage::set`] does.
@@ -207,12 +211,20 @@ impl Storage {
         &self,
         owner: &Owner,
         namespace: Option<String>,
+        came: Instant,
+    ) -> impl Future<Output = Result<(), SetError>> + use<> {
+        self.change(Work::Remove(owner.clone(), namespace), came)
+    }
+
+    fn change(
+        &self,
+        work: Work,
+        came: Instant,
     ) -> impl Future<Output = Result<(), SetError>> + use<> {
         let (done, answer) = oneshot::channel();
-        let done = move |result| {
+        self.0.store.do_for(work, came, move |result| {
             let _ = done.send(result);
-        };
-        self.0.store.remove_some(owner.clone(), namespace, done);
+        });
         answered(answer)
     }
 

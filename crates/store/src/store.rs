@@ -20,6 +20,7 @@ use super::storage::Elements;
 use super::totals::Totals;
 use super::turn::Taken;
 use super::whole::{Amount, NamespaceUsage, OwnerData};
+use xps_base::clock::Instant;
 
 /// How to open a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -239,7 +240,18 @@ impl Store {
         existing: Existing,
         done: impl FnOnce(Result<(), SetError>) + Send + 'static,
     ) {
-        self.0.submit(Work::Set(set, existing), Done::new(done));
+        self.do_for(Work::Set(set, existing), Instant::now(), done);
+    }
+
+    /// Has this done for somebody who has waited since that moment; as [`Store::submit`] otherwise. One that can be out of
+    /// reach, and so holds what it is handed for a while, counts from there.
+    pub(crate) fn do_for(
+        &self,
+        work: Work,
+        since: Instant,
+        done: impl FnOnce(Result<(), SetError>) + Send + 'static,
+    ) {
+        self.0.submit(work, since, Done::new(done));
     }
 
     /// What the service has noted about an owner: text of its own, which is no part of what the
@@ -260,7 +272,7 @@ impl Store {
         text: Option<String>,
         done: impl FnOnce(Result<(), SetError>) + Send + 'static,
     ) {
-        self.0.submit(Work::Note(owner, text), Done::new(done));
+        self.do_for(Work::Note(owner, text), Instant::now(), done);
     }
 
     /// The same if what is noted is still `was`, and otherwise nothing: that is [`SetError::Outdated`]. A note that
@@ -273,7 +285,7 @@ impl Store {
         done: impl FnOnce(Result<(), SetError>) + Send + 'static,
     ) {
         let work = Work::NoteIf { owner, was, text };
-        self.0.submit(work, Done::new(done));
+        self.do_for(work, Instant::now(), done);
     }
 
     /// Takes the turn of an owner at a store that is [shared](Self::is_shared), if nobody has it. Never blocks; `told` is
@@ -302,7 +314,7 @@ impl Store {
         done: impl FnOnce(Result<(), SetError>) + Send + 'static,
     ) {
         let work = Work::Remove(owner, namespace);
-        self.0.submit(work, Done::new(done));
+        self.do_for(work, Instant::now(), done);
     }
 
     /// Rewrites the store, so that nothing is left in its files of what was deleted before this

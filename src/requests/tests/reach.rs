@@ -114,6 +114,32 @@ fn what_waited_in_vain_is_not_begun() {
     });
 }
 
+/// A set came to its turn late, and the store held it for as long from then on as any: its sender had been told to try
+/// again, had done so by another instance, and found the older one in its place when the database was there again.
+#[test]
+fn what_comes_to_its_turn_late_waits_no_longer_than_its_sender() {
+    played(async || {
+        let distant = Distant::by_caller();
+        let stage = Stage::over(Store::on(distant.clone()), &[]);
+        distant.set_silent(true);
+        stage.hears(&of_alice("set", "1", "<a xmlns='urn:x'>1</a>"));
+        stage.hears(&of_alice("get", "2", "<a xmlns='urn:x'/>"));
+        stage.hears(&of_alice("set", "3", "<a xmlns='urn:x'>3</a>"));
+        sleep(LONGEST_WAIT - Duration::from_secs(1)).await;
+        distant.set_silent(false);
+        distant.set_silent(true);
+        let mut said = stage.said().await;
+        sleep(LONGEST_WAIT).await;
+        said.extend(stage.said().await);
+        assert_told_to_wait(&said[2..]);
+        distant.set_silent(false);
+        stage.said().await;
+        stage.hears(&of_alice("get", "4", "<a xmlns='urn:x'/>"));
+        let said = stage.said().await;
+        assert!(said.len() == 1 && said[0].contains(">1</a>"), "{said:?}");
+    });
+}
+
 /// Requests that were held stopped the reading of everything.
 #[test]
 fn while_it_is_out_of_reach_reading_goes_on_and_what_is_too_much_is_told_to_wait() {

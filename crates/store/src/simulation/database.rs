@@ -88,7 +88,7 @@ type Asking = (Work, Done, Instant);
 async fn write(database: Database, mut come: UnboundedReceiver<Asking>) {
     while let Some((work, done, since)) = come.recv().await {
         way().await;
-        if !database.comes_back(since).await {
+        if since.elapsed() >= HELD || !database.comes_back(since).await {
             done.tell(Err(SetError::Unreachable));
             continue;
         }
@@ -124,7 +124,7 @@ impl Database {
         let result = Arc::new(Mutex::new(Err(SetError::Failed)));
         let told = Arc::clone(&result);
         let note = move |how| *told.lock().unwrap_or_else(PoisonError::into_inner) = how;
-        self.near.submit(work, Done::new(note));
+        self.near.submit(work, Instant::now(), Done::new(note));
         result
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -222,9 +222,9 @@ impl Backend for Reached {
         }));
     }
 
-    fn submit(&self, work: Work, done: Done) {
+    fn submit(&self, work: Work, since: Instant, done: Done) {
         // Dropped where nobody receives it, it is told that it failed.
-        let _ = self.queue.send((work, done, Instant::now()));
+        let _ = self.queue.send((work, done, since));
     }
 
     fn compact(&self, done: Told<Result<Compacted, CompactError>>) {

@@ -221,8 +221,8 @@ impl Backend for Played {
         self.near.totals(patience)
     }
 
-    fn submit(&self, work: Work, done: Done) {
-        self.near.submit(work, self.once_synced(done));
+    fn submit(&self, work: Work, since: Instant, done: Done) {
+        self.near.submit(work, since, self.once_synced(done));
         self.handed_over();
     }
 

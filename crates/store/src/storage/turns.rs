@@ -65,7 +65,10 @@ impl Turns {
             let Ok(Ok(room)) = timeout_at(until, room).await else {
                 return Ok(None);
             };
-            if let Some(Taken { hold, note }) = self.ask(owner).await? {
+            let Ok(asked) = timeout_at(until, self.ask(owner)).await else {
+                return Ok(None);
+            };
+            if let Some(Taken { hold, note }) = asked? {
                 let had = Rc::new(Had {
                     hold,
                     note: RefCell::new(Some(note)),

@@ -11,7 +11,11 @@ use crate::{
     Amount, Asked, Backend, CompactError, Compacted, Done, Elements, NamespaceUsage, Observer,
     Owner, OwnerData, ReadError, SetError, Take, Told, Totals, Work,
 };
+use xps_base::clock::Instant;
 use xps_base::threads;
+
+/// How long whoever wants something written waits at most.
+const HOLD: Duration = Duration::from_secs(25);
 
 /// A store in memory that is like a database server: reading it takes long, others may write to it, and it can be out
 /// of reach.
@@ -20,7 +24,7 @@ pub struct Distant {
     near: Arc<Local>,
     turns: Table,
     is_away: AtomicBool,
-    /// What is to be written and waits, while nothing that is written is answered.
+    /// What is to be written and waits, while nothing that is written is answered: it may have been done already.
     held: Mutex<Option<Vec<(Work, Done)>>>,
 }
 
@@ -70,7 +74,7 @@ impl Distant {
         let waited = std::mem::replace(&mut *held, hold);
         drop(held);
         for (work, done) in waited.into_iter().flatten() {
-            self.submit(work, done);
+            self.submit(work, Instant::now(), done);
         }
     }
 
@@ -149,14 +153,17 @@ impl Backend for Distant {
         }
     }
 
-    fn submit(&self, work: Work, done: Done) {
+    fn submit(&self, work: Work, since: Instant, done: Done) {
+        if since.elapsed() >= HOLD {
+            return done.tell(Err(SetError::Unreachable));
+        }
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(held) = &mut *held {
             return held.push((work, done));
         }
         drop(held);
         match self.near() {
-            Ok(near) => near.submit(work, done),
+            Ok(near) => near.submit(work, since, done),
             Err(_) => done.tell(Err(SetError::Unreachable)),
         }
     }
