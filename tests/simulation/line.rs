@@ -76,7 +76,8 @@ impl Half {
     fn send(&mut self, bytes: &[u8], now: u64, dice: &mut Dice) -> Vec<u64> {
         self.sent += bytes.len() as u64;
         let mut arrivals = Vec::new();
-        let mut rest = bytes;
+        // What is sent behind the break arrives as little as what was lost with it.
+        let mut rest = if self.end.is_some() { &[] } else { bytes };
         while !rest.is_empty() {
             let length = match dice.below(8) {
                 0 => dice.between(1, rest.len() as u64) as usize,
