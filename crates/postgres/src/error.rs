@@ -115,7 +115,13 @@ impl OpenError {
 impl OpenError {
     /// Whether all that is known is that no connection was made.
     pub(crate) fn is_about_connections(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::OnlyStandbys { .. })
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::OnlyStandbys { .. }
+                | Self::Password { .. }
+                | Self::NotLetIn { .. }
+        )
     }
 }
 

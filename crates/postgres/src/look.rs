@@ -146,7 +146,7 @@ pub(crate) fn silent(look: &Look) -> HashSet<usize> {
 /// Why no host is of use, where the highest timeline that was ever seen is this.
 pub(crate) fn trouble(look: &Look, settings: &Settings, highest: i64) -> OpenError {
     let (mut standbys, mut hosts) = (Vec::new(), Vec::new());
-    let mut wrong = None;
+    let (mut wrong, mut not_let_in) = (None, Vec::new());
     for (at, seen) in look {
         let host = settings.host(*at).to_string();
         match seen {
@@ -154,21 +154,27 @@ pub(crate) fn trouble(look: &Look, settings: &Settings, highest: i64) -> OpenErr
             Ok(seen) if seen.server.timeline < highest => {
                 hosts.push((
                     host,
-                    "it was the primary before, and is not any more".to_owned(),
+                    "it was the primary before, and is not any more (where it was set up anew or upgraded, restart this \
+                     service)"
+                        .to_owned(),
                 ));
             }
             Ok(_) => hosts.push((host, "it holds another store than before".to_owned())),
             Err(useless) => {
-                if let Useless::Wrong(error) = useless {
-                    wrong.get_or_insert(error);
+                match useless {
+                    Useless::Wrong(error) if error.is_about_connections() => not_let_in.push(error),
+                    Useless::Wrong(error) => drop(wrong.get_or_insert(error)),
+                    Useless::Now(_) | Useless::Silent(_) => {}
                 }
                 hosts.push((host, useless.reason()));
             }
         }
     }
-    match (wrong, standbys.is_empty()) {
-        (Some(error), _) => error.clone(),
-        (None, false) => OpenError::OnlyStandbys { standbys, hosts },
-        (None, true) => OpenError::Unreachable { hosts },
+    match (wrong, &*not_let_in, standbys.is_empty()) {
+        (Some(error), ..) => error.clone(),
+        // Of one of several it says nothing about the primary.
+        (None, [error, ..], _) if not_let_in.len() == look.len() => (*error).clone(),
+        (None, _, false) => OpenError::OnlyStandbys { standbys, hosts },
+        (None, _, true) => OpenError::Unreachable { hosts },
     }
 }

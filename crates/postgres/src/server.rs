@@ -101,6 +101,8 @@ pub(crate) enum Use {
 /// Settings of every session, where the server knows them. What the database or its user has by default may be
 /// anything.
 ///
+/// A commit that is on one machine alone is said to be in a warning.
+///
 /// A session ends soon when we have gone while it waits for another, or are silent in the middle of a transaction: it
 /// would hold up everybody else.
 const SETTINGS: &str = "
@@ -110,6 +112,7 @@ const SETTINGS: &str = "
 ('transaction_timeout', '0'),
 ('idle_in_transaction_session_timeout', '10s'),
 ('client_connection_check_interval', '5s'),
+('client_min_messages', 'warning'),
 ('jit', 'off')";
 
 /// Rows are found by keys, one by one. The planner knows neither how long an array will be nor, in a database that has
@@ -120,9 +123,11 @@ const BY_KEYS: &str = ",
 ('enable_hashjoin', 'off'),
 ('enable_mergejoin', 'off')";
 
-/// What is committed must be on the disk before it is acknowledged, and on the standby's.
-const DURABLE: &str = "select set_config('synchronous_commit', 'on', false) \
-    where current_setting('synchronous_commit') in ('off', 'local', 'remote_write')";
+/// What is committed must be on the disk before it is acknowledged, and on the standby's. What is enough is set as well:
+/// else the session would follow whatever the server is told later.
+const DURABLE: &str = "select set_config('synchronous_commit', case \
+    when current_setting('synchronous_commit') in ('off', 'local', 'remote_write') then 'on' \
+    else current_setting('synchronous_commit') end, false)";
 
 /// Sets up a session.
 pub(crate) async fn set_up(wire: &Wire, server: &Server, with: Use) -> Result<(), Useless> {

@@ -24,6 +24,9 @@ pub(crate) type Parameters<'a> = [&'a (dyn ToSql + Sync)];
 /// How many rows are handed on at once at most.
 const STREAMED: usize = 1024;
 
+/// Who asks so soon behind an answer that was given up finds the server as silent as it was. (Later that may have come.)
+const AT_ONCE: Duration = Duration::from_secs(2);
+
 /// When a server was heard of last, as its connections report it.
 pub(crate) type Heard = Rc<Cell<Option<Instant>>>;
 
@@ -36,7 +39,9 @@ pub(crate) struct Wire {
     end: watch::Receiver<()>,
     /// How many answers are waited for.
     awaited: Cell<usize>,
-    /// When the last answer came, or the first of those that are waited for was sent.
+    /// When one was given up since the last came: it may be still to come.
+    given_up: Cell<Option<Instant>>,
+    /// When the last answer came, or the first of those that are to come was asked for.
     since: Cell<Instant>,
     is_cut: Cell<bool>,
     /// When anything was heard of the server, over any of its connections.
@@ -57,6 +62,7 @@ impl Wire {
             driver,
             end,
             awaited: Cell::new(0),
+            given_up: Cell::new(None),
             since: Cell::new(Instant::now()),
             is_cut: Cell::new(false),
             heard: RefCell::default(),
@@ -112,17 +118,19 @@ impl Wire {
         patience: Duration,
         mut take: impl AsyncFnMut(Vec<Row>) -> bool,
     ) -> Result<(), Trouble> {
-        let _awaited = Awaited::of(self);
+        let mut awaited = Awaited::of(self);
         let late = |_| Trouble::Lost("it took too long".to_owned());
         let none: [i32; 0] = [];
         let begun = timeout(patience, self.client.query_raw(statement, none)).await;
         let mut rows = pin!(begun.map_err(late)??.ready_chunks(STREAMED));
         while let Some(some) = timeout(patience, rows.next()).await.map_err(late)? {
             self.heard.borrow().set(Some(Instant::now()));
+            awaited.has_come();
             if !take(some.into_iter().collect::<Result<_, _>>()?).await {
                 break;
             }
         }
+        awaited.has_come();
         Ok(())
     }
 
@@ -144,8 +152,9 @@ impl Wire {
         &self,
         asking: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, tokio_postgres::Error> {
-        let _awaited = Awaited::of(self);
+        let mut awaited = Awaited::of(self);
         let answer = asking.await;
+        awaited.has_come();
         if answer.is_ok() {
             self.heard.borrow().set(Some(Instant::now()));
         }
@@ -160,23 +169,40 @@ impl Drop for Wire {
 }
 
 /// An answer that is waited for, until it is dropped.
-struct Awaited<'a>(&'a Wire);
+struct Awaited<'a> {
+    wire: &'a Wire,
+    has_come: bool,
+}
 
 impl<'a> Awaited<'a> {
     fn of(wire: &'a Wire) -> Self {
-        if wire.awaited.get() == 0 {
+        let given_up = wire.given_up.get();
+        let goes_on = given_up.is_some_and(|it| it.elapsed() < AT_ONCE);
+        if wire.awaited.get() == 0 && !goes_on {
             wire.since.set(Instant::now());
         }
         wire.awaited.set(wire.awaited.get() + 1);
-        Self(wire)
+        Self {
+            wire,
+            has_come: false,
+        }
+    }
+
+    /// It has come, or a part of it.
+    fn has_come(&mut self) {
+        self.has_come = true;
+        self.wire.given_up.set(None);
+        self.wire.since.set(Instant::now());
     }
 }
 
 impl Drop for Awaited<'_> {
     fn drop(&mut self) {
-        let Self(wire) = self;
+        let Self { wire, has_come } = self;
         wire.awaited.set(wire.awaited.get().saturating_sub(1));
-        wire.since.set(Instant::now());
+        if !*has_come {
+            wire.given_up.set(Some(Instant::now()));
+        }
     }
 }
 

@@ -276,7 +276,10 @@ impl Writer {
         trouble: &Trouble,
         error: SetError,
     ) -> Vec<End> {
-        let may_be_one = matches!(trouble, Trouble::Content(_) | Trouble::Full(_));
+        let may_be_one = matches!(
+            trouble,
+            Trouble::Content(_) | Trouble::Full(_) | Trouble::Damaged(_)
+        );
         if plans.len() < 2 || !may_be_one {
             return plans.iter().map(|_| End::Failed(error.clone())).collect();
         }

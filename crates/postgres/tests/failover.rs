@@ -9,7 +9,7 @@ use super::support::{assert_sound, at, pause, store_at, try_set, wait_until};
 use xps_base::clock::Instant;
 use xps_base::threads;
 use xps_postgres::{Settings, open};
-use xps_postgres_testing::{DATABASE, Pair};
+use xps_postgres_testing::{DATABASE, Pair, USER};
 use xps_store::SetError;
 use xps_store::suite::{get, owner, put_note, remove};
 
@@ -208,6 +208,25 @@ fn ended_sessions_cost_nothing() {
     let told = load.end(&stores[0]);
     assert_eq!(told.unreachable, 0, "{told:?}");
     assert_sound(&pair.a, DATABASE);
+}
+
+/// A password that is changed, or a host that lets us in no more, is found out with the next connection. All others were
+/// cut with it, and nobody was served.
+#[test]
+fn a_server_that_lets_nobody_else_in_is_used_over_the_connections_there_are() {
+    let pair = Pair::start();
+    let store = store_at(&[pair.a.port(), pair.b.port()]);
+    assert_eq!(try_set(&store, "a@x", "1"), Ok(()));
+    let may = |it: &str| pair.a.sql("postgres", &format!("alter role {USER} {it}"));
+    may("nologin");
+    pair.a.sql("postgres", &format!("{TERMINATE} and pid = (select max(pid) from pg_stat_activity where application_name like 'xmpp-private-storage%')"));
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(4) {
+        assert!(!store.failed());
+        pause(Duration::from_millis(50));
+    }
+    may("login");
+    wait_until("it goes on", || try_set(&store, "a@x", "2") == Ok(()));
 }
 
 /// Each counts in a note of their own, over what it was. Done twice, it would be outdated or too much.

@@ -56,6 +56,33 @@ fn submit_all(store: &Store, sets: Vec<(&str, Quota, Vec<Change>)>) -> Vec<Resul
     answers.into_iter().map(|(_, result)| result).collect()
 }
 
+/// One user's page was damaged, and all sets that were written with theirs failed.
+#[test]
+fn what_is_damaged_costs_nobody_else() {
+    let database = fresh_database();
+    let store = open(in_database(&database)).unwrap();
+    server().sql(
+        &database,
+        "create function damaged() returns trigger language plpgsql as $$ begin \
+           if new.owner = 'bad@x' then raise 'invalid page' using errcode = 'XX001'; end if; return new; end $$; \
+         create trigger damaged before insert on xps_element for each row execute function damaged()",
+    );
+    let addresses: Vec<String> = (0..20).map(|number| format!("u{number}@x")).collect();
+    let mut all: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    all.insert(7, "bad@x");
+    let sets = all
+        .iter()
+        .map(|it| (*it, ROOMY, vec![change("n", "a", Some("1"))]));
+    let ended = submit_all(&store, sets.collect());
+    for (address, result) in all.iter().zip(ended) {
+        assert_eq!(
+            result.is_err(),
+            *address == "bad@x",
+            "{address}: {result:?}"
+        );
+    }
+}
+
 #[test]
 fn quotas_are_exact_whoever_writes() {
     let database = fresh_database();

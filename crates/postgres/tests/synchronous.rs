@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::load::Load;
 use super::support::{at, pause, store_at, try_set, wait_until};
 use xps_postgres::{OpenError, Settings, open, open_waiting};
-use xps_postgres_testing::{DATABASE, Pair};
+use xps_postgres_testing::{DATABASE, Pair, USER};
 use xps_store::suite::{change, get, owner};
 use xps_store::{ChangeSet, Quota, ReadError, SetError, Store};
 
@@ -47,10 +47,52 @@ fn nothing_is_acknowledged_without_the_standby() {
     assert_eq!(get(&store, "a@x", "n", None), "3");
 }
 
-/// The server says that all is well when somebody cancels a commit that waits for the standby.
+/// Whoever only asked had each question given up in time, and the next counted as the first that was not answered: the
+/// service stayed ready, and nobody was served.
+#[test]
+fn a_standstill_is_seen_also_where_everybody_only_asks() {
+    let mut pair = Pair::start();
+    let store = open(strict(&pair)).unwrap();
+    assert_eq!(try_set(&store, "a@x", "1"), Ok(()));
+    pair.b.stop();
+    let mut text = String::new();
+    let mut ask = || store.read(&owner("a@x"), "n", None, &mut text);
+    wait_until("it stands still", || ask().is_err() && store.failed());
+    for _ in 0..3 {
+        assert_eq!(ask(), Err(ReadError::Unreachable));
+        assert!(store.failed());
+    }
+    pair.b.restart();
+    wait_until("it goes on", || ask().is_ok() && !store.failed());
+}
+
+/// A session that had found a setting as it must be followed whatever the server was told later.
+#[test]
+fn what_the_server_is_told_later_makes_no_commit_less_durable() {
+    let mut pair = Pair::start();
+    let store = open(strict(&pair)).unwrap();
+    assert_eq!(try_set(&store, "a@x", "1"), Ok(()));
+    for sql in [
+        "alter system set synchronous_commit = local",
+        "select pg_reload_conf()",
+    ] {
+        pair.a.sql("postgres", sql);
+    }
+    let is_local = || pair.a.sql("postgres", "show synchronous_commit") == "local";
+    wait_until("it is told", is_local);
+    pair.b.stop();
+    assert_eq!(try_set(&store, "a@x", "2"), Err(SetError::Unreachable));
+    pair.b.restart();
+    wait_until("it goes on", || try_set(&store, "a@x", "3") == Ok(()));
+}
+
+/// The server says that all is well when somebody cancels a commit that waits for the standby; and where the user's own
+/// settings hide its warnings, it said nothing else.
 #[test]
 fn a_cancelled_wait_is_no_acknowledgement() {
     let mut pair = Pair::start();
+    let hide = format!("alter role {USER} set client_min_messages = error");
+    pair.a.sql("postgres", &hide);
     let store = open(strict(&pair)).unwrap();
     assert_eq!(try_set(&store, "a@x", "1"), Ok(()));
     pair.b.stop();
