@@ -36,7 +36,8 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
     (
         exit::UNAVAILABLE,
         "A running service, the server or the database could not be reached, or is not as it should \
-         be. Serving never ends with this code: it tries again.",
+         be. Serving ends with it only where the machine does not have the address of http.listen, perhaps not \
+         yet: a service manager tries again.",
     ),
     (
         exit::OUTPUT,
@@ -50,7 +51,7 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
     (
         exit::CONFIG,
         "The configuration is wrong or missing, storage.path is a folder, or the database one, that \
-         holds something else, or http.listen cannot be listened on.",
+         holds something else, or something else listens on http.listen.",
     ),
 ];
 
