@@ -76,8 +76,9 @@ pub struct Account {
     said: BTreeMap<Room, BTreeSet<String>>,
     /// The list that was stored last, if that is known.
     stored: Option<List>,
-    /// When the component last asked of the node.
+    /// When the component last asked of the node, and when each process did.
     last_iq: u64,
+    last_iqs: BTreeMap<u64, u64>,
     /// When the last request was sent for which it did, and that was answered; and since when it is not certain that what
     /// came of that is noted.
     stepped: u64,
@@ -129,6 +130,7 @@ impl Account {
             said: BTreeMap::new(),
             stored: Some(List::new()),
             last_iq: 0,
+            last_iqs: BTreeMap::new(),
             stepped: 0,
             unsure: 0,
             closed: BTreeMap::new(),
@@ -351,6 +353,7 @@ impl Account {
         now: u64,
     ) -> Result<(String, Answer), Violation> {
         self.last_iq = now;
+        self.last_iqs.insert(process, now);
         let most = TRIES * self.asked;
         let asked = self.node.asked(iq, process)?;
         self.look_what_is_there();

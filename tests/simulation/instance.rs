@@ -165,6 +165,21 @@ impl World {
         }
     }
 
+    /// A process has come to know that it is let in. What has waited for so long since its last link is given up.
+    pub fn is_up(&mut self, process: u64) {
+        let now = self.now();
+        let of_process = |it: &&mut Line| it.process == process;
+        let mut lines: Vec<&mut Line> = self.lines.iter_mut().filter(of_process).collect();
+        let links = lines.iter().filter(|it| it.was_up);
+        let left = links.filter_map(|it| it.left_at).max();
+        if let Some(last) = lines.last_mut() {
+            last.was_up = true;
+        }
+        if left.is_some_and(|at| now - at > KEPT) {
+            self.gives_up(process);
+        }
+    }
+
     /// Answers of this process that have waited for so long are given up: it has had no link.
     pub fn gives_up(&mut self, process: u64) {
         let now = self.now();

@@ -141,9 +141,11 @@ async fn live(
             let component = METRICS.with(metrics);
             let component = component.expect("played threads");
             let tell = |event: &Event| {
-                world
-                    .borrow_mut()
-                    .tell(|| format!("process {process} says: {event:?}"));
+                let mut world = world.borrow_mut();
+                world.tell(|| format!("process {process} says: {event:?}"));
+                if matches!(event, Event::Up) {
+                    world.is_up(process);
+                }
             };
             component.run(stop.notified(), tell).await;
             store.close();

@@ -61,6 +61,8 @@ pub struct Line {
     pub to_server: Half,
     /// Until when what is sent waits.
     pub stalled_until: u64,
+    /// Whether the component has come to know that it was let in.
+    pub was_up: bool,
     /// Since when the component reads it no more; whether it has read to its end; whether it could not write.
     pub left_at: Option<u64>,
     pub was_read_whole: bool,

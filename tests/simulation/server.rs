@@ -7,7 +7,7 @@ use minidom::rxml::{Namespace, NcName};
 use roxmltree::{Document, Node};
 
 use super::line::End;
-use super::owner::{KEPT, Reply};
+use super::owner::Reply;
 use super::predicate::{self, Violation};
 use super::world::World;
 use crate::support::answers;
@@ -150,15 +150,6 @@ impl World {
     fn let_in(&mut self, line: usize) {
         self.say(line, "<handshake/>");
         self.sessions[line].let_in = Some(self.lines[line].to_component.sent);
-        let now = self.now();
-        let process = self.lines[line].process;
-        let links = self.lines.iter().zip(&self.sessions);
-        let left = links
-            .filter(|(it, session)| it.process == process && session.let_in.is_some())
-            .filter_map(|(it, _)| it.left_at);
-        if left.max().is_some_and(|at| now - at > KEPT) {
-            self.gives_up(process);
-        }
         let grants_first = self.network.percent(50);
         if grants_first {
             self.say_grant(line);

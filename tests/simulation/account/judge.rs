@@ -43,8 +43,9 @@ impl Account {
             .envelope
             .open(reply.answer)
             .map_err(|why| Violation::new(predicate::ADDRESSED, why))?;
-        // Where the component has not asked PEP, it may have forgotten what it had shown.
-        self.old[client].by = Some(reply.process).filter(|_| self.last_iq >= open.sent);
+        // Where the process has not asked PEP, it may have forgotten what it had shown.
+        let asked = self.last_iqs.get(&reply.process);
+        self.old[client].by = Some(reply.process).filter(|_| asked >= Some(&open.sent));
         self.judge(client, &open, outcome, reply)
     }
 
