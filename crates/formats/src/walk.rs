@@ -134,18 +134,15 @@ impl Walk {
             }
             (None, _) => {
                 let private = path.join(PRIVATE);
-                let is_there = match fs::metadata(&private) {
-                    Ok(found) => Ok(found.is_dir()),
-                    Err(error) if is_absence(&error) => Ok(false),
-                    Err(error) => Err(error),
-                };
-                if let Ok(false) = is_there {
-                    return None;
-                }
-                folder.fruitful = true;
-                if let Err(error) = is_there {
-                    let (path, reason) = (private, error.into());
-                    return Some(Found::Problem { path, reason });
+                match fs::metadata(&private) {
+                    Ok(found) if found.is_dir() => folder.fruitful = true,
+                    Ok(_) => return None,
+                    Err(error) if is_absence(&error) => return None,
+                    Err(error) => {
+                        folder.fruitful = true;
+                        let (path, reason) = (private, error.into());
+                        return Some(Found::Problem { path, reason });
+                    }
                 }
                 match host_name(&path) {
                     Some(host) => self.enter(private, named, Some(host)),

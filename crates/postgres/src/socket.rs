@@ -57,8 +57,7 @@ async fn first_of(mut addresses: impl Iterator<Item = SocketAddr>) -> io::Result
         match come {
             Some(Ok(stream)) => return Ok(stream),
             Some(Err(error)) => last = Some(error),
-            None if are_all => break,
-            None => {}
+            None => break,
         }
     }
     Err(last.unwrap_or_else(|| io::Error::other("the name has no address")))

@@ -1,5 +1,7 @@
 //! A store that cannot be reached.
 
+use std::sync::Arc;
+
 use super::super::{LONGEST_WAIT, LOOK};
 use super::*;
 use crate::store::suite::Distant;
@@ -94,16 +96,22 @@ fn requests_that_wait_for_each_other_do_not_add_their_waits_up() {
     });
 }
 
+/// A set that the store holds, and behind it a get and another set of the same user's.
+fn three_that_wait() -> (Arc<Distant>, Stage) {
+    let distant = Distant::by_caller();
+    let stage = Stage::over(Store::on(distant.clone()), &[]);
+    distant.set_silent(true);
+    stage.hears(&of_alice("set", "1", "<a xmlns='urn:x'>1</a>"));
+    stage.hears(&of_alice("get", "2", "<a xmlns='urn:x'/>"));
+    stage.hears(&of_alice("set", "3", "<a xmlns='urn:x'>3</a>"));
+    (distant, stage)
+}
+
 /// Whoever was told to try again before anything was done finds nothing done.
 #[test]
 fn what_waited_in_vain_is_not_begun() {
     played(async || {
-        let distant = Distant::by_caller();
-        let stage = Stage::over(Store::on(distant.clone()), &[]);
-        distant.set_silent(true);
-        stage.hears(&of_alice("set", "1", "<a xmlns='urn:x'>1</a>"));
-        stage.hears(&of_alice("get", "2", "<a xmlns='urn:x'/>"));
-        stage.hears(&of_alice("set", "3", "<a xmlns='urn:x'>3</a>"));
+        let (distant, stage) = three_that_wait();
         sleep(LONGEST_WAIT).await;
         assert_eq!(stage.said().await.len(), 3);
         distant.set_silent(false);
@@ -119,12 +127,7 @@ fn what_waited_in_vain_is_not_begun() {
 #[test]
 fn what_comes_to_its_turn_late_waits_no_longer_than_its_sender() {
     played(async || {
-        let distant = Distant::by_caller();
-        let stage = Stage::over(Store::on(distant.clone()), &[]);
-        distant.set_silent(true);
-        stage.hears(&of_alice("set", "1", "<a xmlns='urn:x'>1</a>"));
-        stage.hears(&of_alice("get", "2", "<a xmlns='urn:x'/>"));
-        stage.hears(&of_alice("set", "3", "<a xmlns='urn:x'>3</a>"));
+        let (distant, stage) = three_that_wait();
         sleep(LONGEST_WAIT - Duration::from_secs(1)).await;
         distant.set_silent(false);
         distant.set_silent(true);
