@@ -288,10 +288,9 @@ impl Requests {
         };
         let storage = &inner.handler.storage;
         storage.set_alone(inner.came_alone.get() && inner.owners.count() == 1);
-        let is_shared = storage.is_shared();
+        let longest = storage.is_shared().then(|| Instant::now() + LONGEST_WAIT);
         let reply = inner.replies.pending(Arc::clone(&request.answer));
         let late = reply.shared();
-        let longest = Instant::now() + LONGEST_WAIT;
         let serving = Rc::clone(inner);
         let mut serving = Box::pin(async move {
             // It is over whatever becomes of it.
@@ -310,7 +309,7 @@ impl Requests {
                 if inner.unsettled.get() == 0 {
                     inner.owners.over.notify_one();
                 }
-                if is_shared {
+                if let Some(longest) = longest {
                     tokio::select! {
                         biased;
                         () = &mut serving => return,

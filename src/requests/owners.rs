@@ -32,7 +32,7 @@ pub enum Access {
 
 #[derive(Debug)]
 pub struct Owners {
-    queues: RefCell<HashMap<Owner, Queue>>,
+    queues: RefCell<HashMap<Owner, Rc<RefCell<Queue>>>>,
     limits: Cell<Limits>,
     open: Cell<usize>,
     open_bytes: Cell<usize>,
@@ -61,14 +61,14 @@ struct Queue {
 pub struct Open {
     owners: Rc<Owners>,
     owner: Owner,
+    queue: Rc<RefCell<Queue>>,
     bytes: usize,
 }
 
 /// The turn of a request. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Turn {
-    owners: Rc<Owners>,
-    owner: Owner,
+    queue: Rc<RefCell<Queue>>,
     access: Access,
     number: u64,
     holds: bool,
@@ -108,7 +108,8 @@ impl Owners {
     /// always taken.
     pub fn open(self: &Rc<Self>, owner: &Owner, bytes: usize) -> Option<Open> {
         let mut queues = self.queues.borrow_mut();
-        let queue = queues.entry(owner.clone()).or_default();
+        let of_owner = queues.entry(owner.clone()).or_default();
+        let mut queue = of_owner.borrow_mut();
         if queue.bytes > 0 && queue.bytes + bytes > self.limits.get().max_user_open_bytes {
             return None;
         }
@@ -119,6 +120,7 @@ impl Owners {
         Some(Open {
             owners: Rc::clone(self),
             owner: owner.clone(),
+            queue: Rc::clone(of_owner),
             bytes,
         })
     }
@@ -128,8 +130,7 @@ impl Open {
     /// Waits for the turn of this request, behind those of its owner that have asked before.
     pub async fn turn(&self, access: Access) -> Turn {
         let gone = {
-            let mut queues = self.owners.queues.borrow_mut();
-            let queue = queues.entry(self.owner.clone()).or_default();
+            let mut queue = self.queue.borrow_mut();
             match queue.waiting.is_empty() && queue.may_begin(access) {
                 true => Ok(queue.begin(access)),
                 false => {
@@ -145,8 +146,7 @@ impl Open {
             Err(gone) => gone.await.unwrap_or_default(),
         };
         Turn {
-            owners: Rc::clone(&self.owners),
-            owner: self.owner.clone(),
+            queue: Rc::clone(&self.queue),
             access,
             number,
             holds: true,
@@ -157,9 +157,8 @@ impl Open {
 impl Turn {
     /// The store has been asked: the next of its owner's may be begun.
     pub fn submitted(&mut self) {
-        if std::mem::take(&mut self.holds)
-            && let Some(queue) = self.owners.queues.borrow_mut().get_mut(&self.owner)
-        {
+        if std::mem::take(&mut self.holds) {
+            let mut queue = self.queue.borrow_mut();
             queue.is_held = false;
             queue.start();
         }
@@ -168,9 +167,8 @@ impl Turn {
     /// Waits until all turns that have begun before are over: so that replies come in order.
     pub async fn in_order(&self) {
         let gone = {
-            let mut queues = self.owners.queues.borrow_mut();
-            let begun = queues.get_mut(&self.owner).map(|it| &mut it.begun);
-            let mut others = begun.into_iter().flatten().enumerate();
+            let mut queue = self.queue.borrow_mut();
+            let mut others = queue.begun.iter_mut().enumerate();
             let own = others.find(|(_, (number, _))| *number == self.number);
             own.filter(|(place, _)| *place > 0).map(|(_, (_, tell))| {
                 let (go, gone) = oneshot::channel();
@@ -186,21 +184,20 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        if let Some(queue) = self.owners.queues.borrow_mut().get_mut(&self.owner) {
-            match self.access {
-                Access::Get => queue.gets -= 1,
-                Access::Change => queue.changes -= 1,
-            }
-            queue.is_held &= !self.holds;
-            queue.begun.retain(|(number, _)| *number != self.number);
-            if let Some((_, tell)) = queue.begun.front_mut()
-                && let Some(go) = tell.take()
-            {
-                // It may have been dropped.
-                let _ = go.send(());
-            }
-            queue.start();
+        let mut queue = self.queue.borrow_mut();
+        match self.access {
+            Access::Get => queue.gets -= 1,
+            Access::Change => queue.changes -= 1,
         }
+        queue.is_held &= !self.holds;
+        queue.begun.retain(|(number, _)| *number != self.number);
+        if let Some((_, tell)) = queue.begun.front_mut()
+            && let Some(go) = tell.take()
+        {
+            // It may have been dropped.
+            let _ = go.send(());
+        }
+        queue.start();
     }
 }
 
@@ -213,13 +210,11 @@ impl Drop for Open {
             over,
             ..
         } = &*self.owners;
-        let mut queues = queues.borrow_mut();
-        if let Some(queue) = queues.get_mut(&self.owner) {
-            queue.open -= 1;
-            queue.bytes -= self.bytes;
-            if queue.open == 0 {
-                queues.remove(&self.owner);
-            }
+        let mut queue = self.queue.borrow_mut();
+        queue.open -= 1;
+        queue.bytes -= self.bytes;
+        if queue.open == 0 {
+            queues.borrow_mut().remove(&self.owner);
         }
         open.set(open.get() - 1);
         open_bytes.set(open_bytes.get() - self.bytes);

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use xmpp_parsers::disco::DiscoInfoResult;
 
 use super::answer::{Answer, Answered};
-use super::delegation::{VERSIONS, delegation_mark};
+use super::delegation::delegation_mark;
 use super::typed::xml_of;
 use crate::stanza::{self, ns};
 
@@ -34,8 +34,10 @@ pub struct Question {
 impl Question {
     /// What is asked by this node, if it is one of these.
     pub fn read(node: &str) -> Option<Self> {
-        let first_version = node.starts_with(VERSIONS[0]);
-        let mut rests = VERSIONS.iter().filter_map(|it| node.strip_prefix(it));
+        let first_version = node.starts_with(ns::DELEGATIONS[0]);
+        let mut rests = ns::DELEGATIONS
+            .iter()
+            .filter_map(|it| node.strip_prefix(it));
         let rest = rests.next()?;
         let (of_accounts, namespace) = match rest.strip_prefix("::") {
             Some(namespace) => (false, namespace),

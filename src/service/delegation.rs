@@ -5,12 +5,9 @@ use super::settings::NAMESPACE;
 use crate::address;
 use crate::stanza::{Element, Received, ns};
 
-/// The versions that servers speak: ejabberd the first, Prosody the second.
-pub const VERSIONS: [&str; 2] = ["urn:xmpp:delegation:1", "urn:xmpp:delegation:2"];
-
 /// Whether this element is a delegation, in either version.
 pub fn is_delegation(element: &Element) -> bool {
-    VERSIONS
+    ns::DELEGATIONS
         .iter()
         .any(|version| element.is(version, "delegation"))
 }

@@ -7,7 +7,6 @@ use xmpp_parsers::disco::{DiscoInfoResult, DiscoItemsResult, Identity};
 use xmpp_parsers::ns as xep;
 
 use super::commands::{self, Asker};
-use super::delegation;
 use super::error::{Condition, StanzaError};
 use super::settings::Profile;
 use super::typed::xml_of;
@@ -72,7 +71,7 @@ fn features() -> BTreeSet<String> {
         LAST,
         xep::TIME,
     ];
-    let all = spoken.into_iter().chain(delegation::VERSIONS);
+    let all = spoken.into_iter().chain(ns::DELEGATIONS);
     all.map(str::to_owned).collect()
 }
 

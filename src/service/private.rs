@@ -39,13 +39,7 @@ pub fn read(
             changes,
         }))
     } else {
-        let mut names: Vec<String> = Vec::with_capacity(query.children.len());
-        let mut seen = HashSet::new();
-        for child in &query.children {
-            if seen.insert(&*child.name) {
-                names.push(child.name.to_string());
-            }
-        }
+        let names = names(&query.children);
         let namespace = query
             .children
             .first()
@@ -59,6 +53,18 @@ pub fn read(
             limit,
         )))
     }
+}
+
+/// The names of these elements, none twice.
+fn names(elements: &[Element]) -> Vec<String> {
+    if let [only] = elements {
+        // Nearly always: nothing needs to be hashed for that.
+        return vec![only.name.to_string()];
+    }
+    let mut seen = HashSet::new();
+    let names = elements.iter().map(|it| it.name.as_str());
+    let names = names.filter(|name| seen.insert(*name));
+    names.map(str::to_owned).collect()
 }
 
 fn check_shape(

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 
 use super::socket::WriteHalf;
-use memchr::memchr2_iter;
+use memchr::{memchr, memrchr};
 use xmpp_stanza::stanza::Reply;
 use xps_base::clock::Instant;
 
@@ -272,16 +272,16 @@ impl Outbox {
 /// it look. However little is written, a busy server may read it in parts, behind what it has not
 /// read yet: Prosody reads 8 KiB at a time.
 fn longest_tag(xml: &[u8]) -> usize {
-    let (mut longest, mut open) = (0, None);
-    for at in memchr2_iter(b'<', b'>', xml) {
-        match (xml.get(at), open) {
-            (Some(b'<'), None) => open = Some(at),
-            (Some(b'>'), Some(begin)) => {
-                longest = longest.max(at + 1 - begin);
-                open = None;
-            }
-            _ => {}
-        }
+    let (mut longest, mut rest) = (0, xml);
+    while let Some(begin) = memchr(b'<', rest) {
+        rest = &rest[begin..];
+        // None of the tags that end within as many bytes is longer, so they need no look of their own.
+        let within = memrchr(b'>', &rest[..longest.min(rest.len())]);
+        let Some(end) = within.or_else(|| memchr(b'>', rest)) else {
+            break;
+        };
+        longest = longest.max(end + 1);
+        rest = &rest[end + 1..];
     }
     longest
 }

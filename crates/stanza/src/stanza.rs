@@ -35,6 +35,8 @@ pub mod ns {
     pub const STANZA_ERRORS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
     /// Stanza forwarding (XEP-0297).
     pub const FORWARD: &str = "urn:xmpp:forward:0";
+    /// Namespace delegation (XEP-0355), the versions that servers speak: ejabberd the first, Prosody the second.
+    pub const DELEGATIONS: [&str; 2] = ["urn:xmpp:delegation:1", "urn:xmpp:delegation:2"];
     /// Private XML storage (XEP-0049).
     pub const PRIVATE: &str = "jabber:iq:private";
     /// The namespace that the prefix `xml` is bound to.

@@ -30,6 +30,34 @@ fn however_little_is_written_it_makes_a_server_look_at_the_last_tag_again() {
     assert_eq!(gathered(&outbox(&["<a/>"])).bytes, b"<a/>    ");
 }
 
+#[test]
+fn the_longest_tag_is_found_wherever_it_stands() {
+    let tags = [
+        "<a/>",
+        "<a>",
+        "</a>",
+        "<iq id='1'>",
+        "<query xmlns='urn:x'/>",
+    ];
+    let between = ["", "x", "text that is longer than any of these tags is"];
+    let mut orders = vec![vec![]];
+    for _ in 0..3 {
+        let longer = orders.iter().flat_map(|order: &Vec<&str>| {
+            let next = tags.iter().map(|tag| [&order[..], &[*tag]].concat());
+            next.collect::<Vec<_>>()
+        });
+        orders = longer.collect();
+    }
+    for order in orders {
+        let longest = order.iter().map(|tag| tag.len()).max().unwrap();
+        for text in between {
+            let xml = order.join(text) + text;
+            assert_eq!(longest_tag(xml.as_bytes()), longest, "{xml}");
+        }
+    }
+    assert_eq!(longest_tag(b"no tag"), 0);
+}
+
 /// What the next link would be sent.
 fn sent_anew(outbox: &mut Outbox) -> String {
     outbox.rewind();

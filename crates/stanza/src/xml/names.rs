@@ -11,29 +11,34 @@ pub type QName = (Option<NcName>, NcName);
 /// How many are remembered, a power of two.
 const PLACES: usize = 32;
 
-/// The names of one element's tokens. Few names make a stanza, so those seen last are remembered: to look at
-/// every character of one again would take longer than all else in a tag.
-#[derive(Default)]
-pub struct Names<'x> {
+/// How long they are at most, in bytes: they are kept for as long as the stream lasts.
+const LONGEST: usize = 64;
+
+/// The names that were seen last. Few make up all stanzas of a stream, and to look at every character of one again
+/// would take longer than all else in a tag.
+#[derive(Debug, Clone, Default)]
+pub struct Names {
     /// Each has one place where it may be, and makes way for another of the same.
-    seen: [Option<(&'x [u8], QName)>; PLACES],
+    seen: [Option<QName>; PLACES],
 }
 
-impl<'x> Names<'x> {
+impl Names {
     /// The name of these bytes.
     ///
     /// # Errors
     ///
     /// When it is none, or has its colons where none may be.
-    pub fn get(&mut self, raw: &'x [u8]) -> Result<QName, Wrong> {
+    pub fn get(&mut self, raw: &[u8]) -> Result<QName, Wrong> {
         let place = &mut self.seen[place(raw)];
-        if let Some((seen, name)) = place
-            && *seen == raw
+        if let Some(name) = place
+            && is_written(name, raw)
         {
             return Ok(name.clone());
         }
         let name = read(raw)?;
-        *place = Some((raw, name.clone()));
+        if raw.len() <= LONGEST {
+            *place = Some(name.clone());
+        }
         Ok(name)
     }
 }
@@ -41,6 +46,17 @@ impl<'x> Names<'x> {
 fn place(raw: &[u8]) -> usize {
     let byte = |byte: Option<&u8>| byte.map_or(0, |byte| usize::from(*byte));
     (raw.len() + 3 * byte(raw.first()) + 7 * byte(raw.last())) % PLACES
+}
+
+/// Whether these bytes are this name.
+fn is_written((prefix, name): &QName, raw: &[u8]) -> bool {
+    let local = match prefix {
+        None => Some(raw),
+        Some(prefix) => raw
+            .strip_prefix(prefix.as_bytes())
+            .and_then(|rest| rest.strip_prefix(b":")),
+    };
+    local == Some(name.as_bytes())
 }
 
 fn read(raw: &[u8]) -> Result<QName, Wrong> {

@@ -17,7 +17,18 @@ pub struct Declared {
     prefixes: HashMap<NcName, Namespace>,
     none: Namespace,
     xml: Namespace,
+    accept: Namespace,
+    /// What most stanzas declare: made once for all of them.
+    usual: [Namespace; USUAL.len()],
 }
+
+const USUAL: [&str; 5] = [
+    ns::CLIENT,
+    ns::PRIVATE,
+    ns::FORWARD,
+    ns::DELEGATIONS[0],
+    ns::DELEGATIONS[1],
+];
 
 impl Default for Declared {
     fn default() -> Self {
@@ -27,6 +38,8 @@ impl Default for Declared {
             prefixes: HashMap::new(),
             none,
             xml: Arc::from(ns::XML),
+            accept: Arc::from(ns::ACCEPT),
+            usual: USUAL.map(Arc::from),
         }
     }
 }
@@ -36,10 +49,11 @@ impl Declared {
         &self.default
     }
 
-    /// The same name, if it is one of the stream's own. They are few and short.
+    /// The same name, if it is one of the stream's own, or a usual one. They are few and short.
     fn name(&self, name: &str) -> Option<&Namespace> {
-        let own = [&self.none, &self.default, &self.xml];
-        let mut all = own.into_iter().chain(self.prefixes.values());
+        let own = [&self.none, &self.default, &self.xml, &self.accept];
+        let own = own.into_iter().chain(self.prefixes.values());
+        let mut all = own.chain(&self.usual);
         all.find(|known| ***known == *name)
     }
 }
@@ -131,6 +145,37 @@ impl<'s> Scope<'s> {
         inner.or_else(|| self.outer.prefixes.get(prefix)).cloned()
     }
 
+    /// XEP-0044: the namespace an element has for us, given where it stands. A stanza in
+    /// `jabber:client` or `jabber:server`, and its children that RFC 6120 defines, come to be in
+    /// `jabber:component:accept`.
+    pub fn rewrite(
+        &self,
+        place: Place,
+        namespace: Namespace,
+        name: &str,
+    ) -> (Namespace, Application) {
+        let application = match &*namespace {
+            ns::CLIENT => Application::Client,
+            ns::SERVER => Application::Server,
+            _ => Application::Component,
+        };
+        let rewritten = application != Application::Component
+            && match place {
+                Place::Stanza => true,
+                Place::Forwarded => {
+                    application == Application::Client
+                        && matches!(name, "iq" | "message" | "presence")
+                }
+                Place::ChildOf(parent) => parent == application && is_application_child(name),
+                Place::Payload => false,
+            };
+        if rewritten {
+            (self.outer.accept.clone(), application)
+        } else {
+            (namespace, Application::Component)
+        }
+    }
+
     /// What is in force here, for all that stands inside.
     pub fn into_declared(self) -> Declared {
         let mut declared = self.outer.clone();
@@ -181,31 +226,6 @@ pub enum Application {
     Server,
     /// Ours, or none that counts.
     Component,
-}
-
-/// XEP-0044: the namespace an element has for us, given where it stands. A stanza in
-/// `jabber:client` or `jabber:server`, and its children that RFC 6120 defines, come to be in
-/// `jabber:component:accept`.
-pub fn rewrite(place: Place, namespace: Namespace, name: &str) -> (Namespace, Application) {
-    let application = match &*namespace {
-        ns::CLIENT => Application::Client,
-        ns::SERVER => Application::Server,
-        _ => Application::Component,
-    };
-    let rewritten = application != Application::Component
-        && match place {
-            Place::Stanza => true,
-            Place::Forwarded => {
-                application == Application::Client && matches!(name, "iq" | "message" | "presence")
-            }
-            Place::ChildOf(parent) => parent == application && is_application_child(name),
-            Place::Payload => false,
-        };
-    if rewritten {
-        (Arc::from(ns::ACCEPT), application)
-    } else {
-        (namespace, Application::Component)
-    }
 }
 
 /// The children that RFC 6120 and RFC 6121 define in the application namespace itself.

@@ -7,6 +7,7 @@ mod build;
 mod salvage;
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::sync::{Arc, LazyLock};
 
 use memchr::{memchr, memmem::Finder};
@@ -14,7 +15,7 @@ use memchr::{memchr, memmem::Finder};
 use super::frame::Stanza;
 use super::namespaces::{Declared, Place, Scope};
 use super::scan::{NotXml, Scanner};
-use super::tokens::{self, Wrong};
+use super::tokens::{self, Names, Wrong};
 use crate::stanza::{Container, Element, Fault, Received, Unread, ns};
 use build::Builder;
 use xps_base::panics;
@@ -47,6 +48,7 @@ pub struct Reader {
     limits: Bounds,
     /// The start tag that was entered last.
     start_tag: Arc<[u8]>,
+    names: RefCell<Names>,
 }
 
 impl Reader {
@@ -56,6 +58,7 @@ impl Reader {
             declared: Declared::default(),
             limits,
             start_tag: Arc::default(),
+            names: RefCell::default(),
         };
         outside.enter(start_tag)
     }
@@ -64,7 +67,9 @@ impl Reader {
     pub fn enter(&self, start_tag: &[u8]) -> Result<(Self, Element), NotXml> {
         let bytes = unfold_line_ends(start_tag);
         let mut builder = self.builder(Place::Payload, 0);
-        if let Err(Wrong::Names(why) | Wrong::NotXml(why)) = tokens::read(&bytes, &mut builder) {
+        let names = &mut *self.names.borrow_mut();
+        let read = tokens::read(&bytes, names, &mut builder);
+        if let Err(Wrong::Names(why) | Wrong::NotXml(why)) = read {
             return Err(NotXml(why));
         }
         let (element, scope) = builder.finish_open();
@@ -74,6 +79,7 @@ impl Reader {
             declared,
             limits: self.limits,
             start_tag: start_tag.into(),
+            names: RefCell::default(),
         };
         Ok((inside, element))
     }
@@ -142,7 +148,7 @@ impl Reader {
         let tag = start_tag(&stanza.bytes)?;
         let bytes = unfold_line_ends(tag);
         let mut builder = self.builder(Place::Stanza, 0);
-        tokens::read(&bytes, &mut builder).ok()?;
+        tokens::read(&bytes, &mut self.names.borrow_mut(), &mut builder).ok()?;
         let head = builder.finish(tag.len())?;
         head.fault.is_none().then_some(head.stanza)
     }
@@ -163,8 +169,9 @@ impl Reader {
         let bytes = unfold_line_ends(&stanza.bytes);
         let size = stanza.bytes.len();
         let clean;
+        let names = &mut *self.names.borrow_mut();
         let mut builder = self.builder(place, size);
-        match tokens::read(&bytes, &mut builder) {
+        match tokens::read(&bytes, names, &mut builder) {
             Ok(()) => {}
             Err(Wrong::Names(why)) => {
                 // That may have been in the middle of the very tag whose attributes say whom to answer.
@@ -173,7 +180,7 @@ impl Reader {
                 builder = self.builder(place, 0);
                 builder.fault(Fault::Malformed(why));
                 // What is wrong again leaves what was read before it.
-                let _ = tokens::read(&clean, &mut builder);
+                let _ = tokens::read(&clean, names, &mut builder);
             }
             Err(Wrong::NotXml(why)) => return Err(NotXml(why)),
         }

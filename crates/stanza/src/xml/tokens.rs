@@ -10,8 +10,7 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memmem};
 
-use super::names::Names;
-pub use super::names::QName;
+pub use super::names::{Names, QName};
 use crate::stanza::ns;
 use characters::{In, characters, expand, is_plain_text, is_plain_value, plain};
 
@@ -56,16 +55,20 @@ const SYNTAX: Wrong = Wrong::NotXml("not well-formed XML");
 const RESERVED: Wrong = Wrong::Names("a reserved prefix or namespace was declared");
 const INSTRUCTION: Wrong = Wrong::Names("processing instructions");
 
-/// Tells of all that stands in these bytes, or of as much as there is of it.
+/// Tells of all that stands in these bytes, or of as much as there is of it. The names are those that were seen before.
 ///
 /// # Errors
 ///
 /// With the first thing that is wrong. What came before it has been told.
-pub fn read<'x>(bytes: &'x [u8], tokens: &mut impl Tokens<'x>) -> Result<(), Wrong> {
+pub fn read<'x>(
+    bytes: &'x [u8],
+    names: &mut Names,
+    tokens: &mut impl Tokens<'x>,
+) -> Result<(), Wrong> {
     let mut reading = Reading {
         bytes,
         at: 0,
-        names: Names::default(),
+        names,
         open: Vec::new(),
     };
     match reading.document(tokens) {
@@ -74,15 +77,15 @@ pub fn read<'x>(bytes: &'x [u8], tokens: &mut impl Tokens<'x>) -> Result<(), Wro
     }
 }
 
-struct Reading<'x> {
+struct Reading<'x, 'n> {
     bytes: &'x [u8],
     at: usize,
-    names: Names<'x>,
+    names: &'n mut Names,
     /// The names of the open elements, prefixes and all.
     open: Vec<&'x [u8]>,
 }
 
-impl<'x> Reading<'x> {
+impl<'x> Reading<'x, '_> {
     fn document(&mut self, tokens: &mut impl Tokens<'x>) -> Result<(), Stop> {
         while self.open.is_empty() {
             match self.rest() {

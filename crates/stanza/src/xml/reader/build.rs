@@ -11,7 +11,7 @@ use super::Bounds;
 use crate::stanza::{Attribute, Element, Fault, Namespace, Received, ns};
 use crate::xml::fragment::FragmentWriter;
 use crate::xml::names::QName;
-use crate::xml::namespaces::{Application, Place, Scope, forbidden_declaration, rewrite};
+use crate::xml::namespaces::{Application, Place, Scope, forbidden_declaration};
 use crate::xml::tokens::Tokens;
 
 /// Buffers for more attributes than this are not kept for the next tag.
@@ -264,7 +264,7 @@ impl<'x> Tokens<'x> for Builder<'_, 'x> {
         }
         // The text keeps what the sender wrote; the skeleton is what we act on.
         let written = namespace.clone();
-        let (namespace, application) = rewrite(place, namespace, &name);
+        let (namespace, application) = self.scope.rewrite(place, namespace, &name);
         if too_many {
             self.fault(Fault::TooMany);
             in_skeleton = false;

@@ -37,7 +37,7 @@ fn written((prefix, name): &QName) -> String {
 
 fn told(bytes: impl AsRef<[u8]>) -> Result<String, Wrong> {
     let mut told = Told::default();
-    read(bytes.as_ref(), &mut told).map(|()| told.0)
+    read(bytes.as_ref(), &mut Names::default(), &mut told).map(|()| told.0)
 }
 
 #[test]
