@@ -6,7 +6,7 @@ use arbitrary::Unstructured;
 use rxml::error::EndOrError;
 use rxml::parser::CommentMode;
 use rxml::{Error, Options, Parse, RawEvent, RawParser, WithOptions};
-use xmpp_private_storage::xml::tokens::{QName, Tokens, Wrong, read};
+use xmpp_private_storage::xml::tokens::{Names, QName, Tokens, Wrong, read};
 
 use super::generate::Xml;
 use super::is_xml;
@@ -95,7 +95,7 @@ fn compare(bytes: &[u8]) {
         return; // where this is read there are none any more
     }
     let mut ours = Told::default();
-    let result = read(bytes, &mut ours);
+    let result = read(bytes, &mut Names::default(), &mut ours);
     if result.is_err() && ours.is_whole() {
         return; // behind an element nothing stands that was cut out of a stream
     }

@@ -43,6 +43,8 @@ struct File {
 enum Change {
     Write(u64, Vec<u8>),
     Resize(u64),
+    /// It has at least this length from now on.
+    Reserve(u64),
 }
 
 impl Disk {
@@ -74,6 +76,10 @@ impl Disk {
             }
             Event::Resized { path, length } => {
                 self.file(path).unsure.push((now, Change::Resize(*length)));
+            }
+            Event::Reserved { path, length } => {
+                let reserve = Change::Reserve(*length);
+                self.file(path).unsure.push((now, reserve));
             }
             Event::Renamed { from, to } => {
                 let file = self.names.get(from).copied();
@@ -184,6 +190,7 @@ impl Change {
     fn apply(&self, content: &mut Vec<u8>) {
         match self {
             Change::Resize(length) => content.resize(*length as usize, 0),
+            Change::Reserve(length) => content.resize(content.len().max(*length as usize), 0),
             Change::Write(at, data) => {
                 let (begin, end) = (*at as usize, *at as usize + data.len());
                 if content.len() < end {
@@ -225,7 +232,8 @@ impl File {
         let mut until = BTreeMap::new();
         let mut lost = BTreeSet::new();
         for (number, (_, change)) in self.unsure.iter().enumerate() {
-            if let (Change::Resize(_), true) = (change, number < resized_until) {
+            let is_of_length = matches!(change, Change::Resize(_) | Change::Reserve(_));
+            if is_of_length && number < resized_until {
                 change.apply(&mut content);
             }
             for (page, part) in change.pages() {

@@ -9,7 +9,7 @@ use super::load::{self, Kind, Load};
 use crate::store::{keeping, stage};
 
 const CALLS: &str = "trace=openat,pwrite64,write,writev,sendto,sendmsg,fsync,fdatasync,sync_file_range,\
-     ftruncate,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat";
+     ftruncate,fallocate,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat";
 
 /// Where a new database is made.
 const COMPACTING: &str = "data/compacting";
@@ -32,6 +32,11 @@ pub enum Event {
         data: Vec<u8>,
     },
     Resized {
+        path: String,
+        length: u64,
+    },
+    /// At least so long from now on.
+    Reserved {
         path: String,
         length: u64,
     },
@@ -248,6 +253,12 @@ impl<'a> Reader<'a> {
                     self.trace.events.push(Event::Resized { path, length });
                 }
             }
+            ("fallocate", _) => {
+                if let Some(path) = self.inside(&descriptor(arguments)) {
+                    let length = place_reserved(arguments) + number_behind(arguments);
+                    self.trace.events.push(Event::Reserved { path, length });
+                }
+            }
             _ => {}
         }
     }
@@ -288,6 +299,12 @@ fn unescape(text: &str) -> Vec<u8> {
     }
     let byte = |hex: &str| u8::from_str_radix(&hex[..2], 16).expect("hex");
     text.split("\\x").skip(1).map(byte).collect()
+}
+
+/// From where on: the last argument but one.
+fn place_reserved(arguments: &str) -> u64 {
+    let (before, _) = arguments.rsplit_once(", ").unwrap_or((arguments, ""));
+    number_behind(before)
 }
 
 /// The last argument.

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,12 @@ use crate::space::Scarce;
 /// sled cannot be opened on a full disk, so this much is kept to be given up then.
 const BALLAST_BYTES: u64 = 3 * SEGMENT_BYTES;
 const BALLAST: &str = "ballast";
+
+/// How far ahead the disk reserves space for the log. A write into what is reserved changes no length, which the file
+/// system would have to write down as well with each sync. It never reaches into another segment: to sled what it has
+/// not written yet is the same as the end of the file.
+const AHEAD_BYTES: u64 = 1024 * 1024;
+const _: () = assert!(SEGMENT_BYTES.is_multiple_of(AHEAD_BYTES));
 
 const LOCK: &str = "lock";
 
@@ -359,6 +365,47 @@ fn fill(file: File) -> io::Result<()> {
 fn fill(mut file: File) -> io::Result<()> {
     io::copy(&mut io::repeat(0).take(BALLAST_BYTES), &mut file).map(drop)
 }
+
+/// Opens the log for [`reserve_ahead`].
+pub(super) fn open_log(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).open(path)
+}
+
+/// The device and the inode that a path leads to, without a look at any times: the next change of a file whose times
+/// somebody has looked at gets a time of its own (Linux 6.13), which the file system writes down with the next sync.
+/// `None` where it cannot be seen like that.
+#[cfg(target_os = "linux")]
+pub(super) fn inode_at(path: &Path) -> Option<(u64, u64)> {
+    use rustix::fs::{AtFlags, CWD, StatxFlags, makedev, statx};
+    let found = statx(CWD, path, AtFlags::empty(), StatxFlags::INO).ok()?;
+    let device = makedev(found.stx_dev_major, found.stx_dev_minor);
+    Some((device, found.stx_ino))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn inode_at(_: &Path) -> Option<(u64, u64)> {
+    None
+}
+
+/// How long an open file is, likewise.
+pub(super) fn length(mut file: &File) -> u64 {
+    file.seek(SeekFrom::End(0)).unwrap_or_default()
+}
+
+/// Has the log reach to where space is reserved for it. It can fail without harm: not every file system can do that, and
+/// a disk may be nearly full.
+#[cfg(target_os = "linux")]
+pub(super) fn reserve_ahead(log: &File) {
+    use rustix::fs::{FallocateFlags, fallocate};
+    let length = length(log);
+    let missing = length.next_multiple_of(AHEAD_BYTES) - length;
+    if missing > 0 {
+        let _ = fallocate(log, FallocateFlags::empty(), length, missing);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn reserve_ahead(_: &File) {}
 
 /// Whether there is ballast to give up.
 pub(super) fn has_ballast(folder: &Path) -> bool {

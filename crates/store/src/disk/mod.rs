@@ -142,7 +142,9 @@ impl Engine for Disk {
     }
 
     fn flush(&self) -> Result<(), EngineError> {
-        guarded(|| self.db.flush().map(drop))
+        guarded(|| self.db.flush().map(drop))?;
+        files::reserve_ahead(&self.log);
+        Ok(())
     }
 
     fn in_place(&self) -> Result<(), Displaced> {
@@ -166,7 +168,7 @@ impl Engine for Disk {
     }
 
     fn size(&self) -> u64 {
-        self.log.metadata().map_or(0, |log| log.len())
+        files::length(&self.log)
     }
 
     fn begin_successor(&self, bytes: u64) -> Result<Box<dyn Successor>, CompactError> {

@@ -1,6 +1,5 @@
 //! Opening a database, also after what sled itself does not get over.
 
-use std::fs::File;
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -106,7 +105,7 @@ fn open_in(
     files::make_log_or_miss_it(folder)?;
     // Before sled opens it: if this is what lies there afterwards, it is what sled has.
     let log = folder.join("db");
-    let log = File::open(&log).map_err(files::failed("open", &log))?;
+    let log = files::open_log(&log).map_err(files::failed("open", &log))?;
     let place = Place::of(folder, &log).map_err(files::failed("look at", folder))?;
     files::read_through(folder)?;
     compacting::clear_away(folder)?;

@@ -202,11 +202,14 @@ impl Place {
     }
 
     fn look_at(&self, path: &Path, is: Identity) -> Result<(), Displaced> {
-        let found = look_at(path)?;
-        if found.dev() != is.device {
+        let (device, inode) = match files::inode_at(path) {
+            Some(found) => found,
+            None => look_at(path).map(|found| (found.dev(), found.ino()))?,
+        };
+        if device != is.device {
             return Err(Displaced::Covered(path.to_owned()));
         }
-        if found.ino() != is.inode {
+        if inode != is.inode {
             return Err(Displaced::Replaced(path.to_owned()));
         }
         Ok(())

@@ -5,7 +5,7 @@
 //! sled's settings are the same for both, and its index (`snap.*`) is of the old log alone: it is
 //! gone for sure before the rename, and sled builds it again from whichever log it finds.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -105,7 +105,7 @@ impl Successor for Beside {
         let (folder, path) = (&self.folder, self.path());
         let lock = self.lock.upgrade();
         let lock = lock.ok_or_else(|| EngineError("nobody holds the lock".to_owned()))?;
-        let file = File::open(path.join("db")).map_err(trouble("open", &path.join("db")))?;
+        let file = files::open_log(&path.join("db")).map_err(trouble("open", &path.join("db")))?;
         let place = Place::of(folder, &file).map_err(trouble("look at", folder))?;
         let displaced = |displaced: Displaced| EngineError(displaced.to_string());
         self.place.check_place().map_err(displaced)?;

@@ -222,3 +222,40 @@ fn a_log_that_is_gone_is_not_begun_anew() {
     Store::open(&folder, &OPTIONS).unwrap_err();
     assert!(!folder.join("db").exists());
 }
+
+/// Each set made the log longer, so that with each sync the file system wrote that down, too: a quarter of a lone set's
+/// time. What is reserved ahead must be no part of what an open finds, also after a kill.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_log_is_reserved_ahead_of_what_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("data");
+    let store = open(&folder);
+    let text = "x".repeat(1000);
+    let log_length = || fs::metadata(folder.join("db")).unwrap().len();
+    let put = |number: u32| {
+        let change = change("n", &number.to_string(), Some(&text));
+        set(&store, "j@c", vec![change]);
+        log_length()
+    };
+    let lengths: std::collections::BTreeSet<u64> = (0..200).map(put).collect();
+    assert_eq!(lengths.len(), 1, "{lengths:?}");
+    assert!(lengths.iter().all(|it| it.is_multiple_of(1024 * 1024)));
+    for round in 0..3 {
+        let copy = dir.path().join(format!("killed-{round}"));
+        fs::create_dir(&copy).unwrap();
+        for name in ["conf", "db"] {
+            fs::copy(folder.join(name), copy.join(name)).unwrap();
+        }
+        for number in 200 * (round + 1)..200 * (round + 2) {
+            put(number);
+        }
+        let killed = open(&copy);
+        let length = get(&killed, "j@c", "n", None).len();
+        assert_eq!(length, 200 * (round as usize + 1) * text.len());
+        set(&killed, "j@c", vec![change("n", "more", Some("y"))]);
+        killed.close();
+        let again = open(&copy);
+        assert_eq!(get(&again, "j@c", "n", None).len(), length + 1);
+    }
+}
