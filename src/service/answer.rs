@@ -11,7 +11,7 @@ use super::tally::{Kind, Tally, Via};
 use crate::address;
 use crate::clock::Instant;
 use crate::panics;
-use crate::stanza::{Element, Received, Reply};
+use crate::stanza::{Element, Namespace, Received, Reply};
 use crate::store::{ReadError, SetError};
 
 /// The longest payload that an error repeats, in bytes.
@@ -186,7 +186,7 @@ impl Answer {
         Self { done, ..self }
     }
 
-    pub(super) fn wrapping(mut self, inner: &Inner<'_>, namespace: &str) -> Self {
+    pub(super) fn wrapping(mut self, inner: &Inner<'_>, namespace: &Namespace) -> Self {
         let bare = address::bare(inner.from);
         self.via = Via::Delegated;
         self.envelope = self

@@ -1,7 +1,7 @@
 //! Whom an answer goes to, and in which wrapping.
 
 use super::error::StanzaError;
-use crate::stanza::{Element, Reply, escape_attribute, ns, write_attribute};
+use crate::stanza::{Element, Namespace, Reply, escape_attribute, ns, write_attribute};
 
 /// The addresses and the id of an answer, as XEP-0049 wants it when asked directly, or as
 /// XEP-0355 wants it when a server handed the request over.
@@ -22,7 +22,7 @@ struct Header {
 #[derive(Debug, Clone)]
 struct Delegated {
     /// The version of XEP-0355 in which we were asked, and so answer.
-    namespace: String,
+    namespace: Namespace,
     inner: Header,
 }
 
@@ -42,9 +42,15 @@ impl Envelope {
 
     /// The same, around an answer to the IQ that was handed over inside of it. Servers compare
     /// its addresses and its id byte for byte.
-    pub fn wrapping(mut self, inner: &Element, sender: &str, bare: &str, namespace: &str) -> Self {
+    pub fn wrapping(
+        mut self,
+        inner: &Element,
+        sender: &str,
+        bare: &str,
+        namespace: &Namespace,
+    ) -> Self {
         self.delegated = Some(Delegated {
-            namespace: namespace.to_owned(),
+            namespace: Namespace::clone(namespace),
             inner: Header {
                 id: inner.attribute("id").map(str::to_owned),
                 from: inner.attribute("to").unwrap_or(bare).to_owned(),

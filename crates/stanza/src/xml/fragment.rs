@@ -6,6 +6,8 @@
 
 use rxml::NcName;
 
+use super::tokens::USUAL_DEPTH;
+
 use crate::stanza::{Namespace, escape_attribute, escape_text, ns};
 
 /// Writes one stanza's payloads, up to a bound on their length.
@@ -41,6 +43,7 @@ impl FragmentWriter {
     pub fn with_room(limit: usize, bytes: usize) -> Self {
         Self {
             text: String::with_capacity(bytes.min(limit)),
+            open: Vec::with_capacity(USUAL_DEPTH),
             ..Self::new(limit)
         }
     }

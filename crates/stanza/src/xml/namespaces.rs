@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use rxml::NcName;
 
+use super::tokens::USUAL_DEPTH;
+
 use crate::stanza::{Namespace, ns};
 
 /// What the stream's own start tag declared, in force for every stanza of the stream.
@@ -78,7 +80,7 @@ impl<'s> Scope<'s> {
     pub fn new(outer: &'s Declared) -> Self {
         Self {
             outer,
-            defaults: Vec::new(),
+            defaults: Vec::with_capacity(USUAL_DEPTH),
             prefixes: HashMap::new(),
             declared: Vec::new(),
             names: HashSet::new(),

@@ -14,6 +14,9 @@ pub use super::names::{Names, QName};
 use crate::stanza::ns;
 use characters::{In, characters, expand, is_plain_text, is_plain_value, plain};
 
+/// So deep is a request that a server hands over; nearly all stanzas need no more room for what is open.
+pub const USUAL_DEPTH: usize = 8;
+
 /// Who is told of what stands in an element, in order.
 pub trait Tokens<'x> {
     /// `<prefix:name`
@@ -69,7 +72,7 @@ pub fn read<'x>(
         bytes,
         at: 0,
         names,
-        open: Vec::new(),
+        open: Vec::with_capacity(USUAL_DEPTH),
     };
     match reading.document(tokens) {
         Ok(()) | Err(Stop::End) => Ok(()),

@@ -12,7 +12,7 @@ use crate::stanza::{Attribute, Element, Fault, Namespace, Received, ns};
 use crate::xml::fragment::FragmentWriter;
 use crate::xml::names::QName;
 use crate::xml::namespaces::{Application, Place, Scope, forbidden_declaration};
-use crate::xml::tokens::Tokens;
+use crate::xml::tokens::{Tokens, USUAL_DEPTH};
 
 /// Buffers for more attributes than this are not kept for the next tag.
 const KEPT: usize = 64;
@@ -63,7 +63,7 @@ impl<'s, 'x> Builder<'s, 'x> {
             writer: FragmentWriter::with_room(limits.text, bytes),
             depth: 0,
             start_tag: StartTag::default(),
-            skeleton: Vec::new(),
+            skeleton: Vec::with_capacity(USUAL_DEPTH),
             stanza: None,
             fault: None,
         }
@@ -210,7 +210,14 @@ impl<'s, 'x> Builder<'s, 'x> {
         };
         element.range.end = self.writer.bytes();
         match self.skeleton.last_mut() {
-            Some(parent) => parent.element.children.push(element),
+            Some(parent) => {
+                let children = &mut parent.element.children;
+                if children.is_empty() {
+                    // Most have one.
+                    children.reserve_exact(1);
+                }
+                children.push(element);
+            }
             None => self.stanza = Some(element),
         }
     }
