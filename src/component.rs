@@ -48,6 +48,9 @@ const KEEP_REPLIES: Duration = Duration::from_secs(60);
 /// How long it takes to see whether anything has come.
 const GLANCE: Duration = Duration::from_millis(10);
 
+/// How long it takes to read the longest stanza.
+const READING: Duration = Duration::from_secs(1);
+
 #[derive(Debug)]
 pub struct Component {
     link: link::Settings,
@@ -207,6 +210,8 @@ impl Component {
             self.liveness.begin(outbox);
         });
         self.delegations.link_is_up();
+        // A configuration may have come while it was made.
+        inbound.set_limits(&self.link);
         // Set once nothing more is to be read.
         let mut leaving: Option<Leaving> = None;
         let mut stopping = false;
@@ -216,6 +221,7 @@ impl Component {
                 self.requests.link_ended();
             }
             self.requests.poll();
+            let takes_more = self.requests.takes_more();
             let reading = leaving.is_none() && self.requests.has_room();
             let is_written = self.replies.is_empty() && outbound.is_done();
             let wake = match &leaving {
@@ -256,9 +262,9 @@ impl Component {
                     return ended;
                 }
                 Some(leaving) => leaving.deadline,
-                None => match self.poll(&inbound, reading, is_written, tell) {
+                None => match self.poll(&inbound, takes_more, is_written, tell) {
                     Next::Wait(moment) => moment,
-                    Next::Lost(why) if !reading => return Ended::Lost(why),
+                    Next::Lost(why) if !takes_more => return Ended::Lost(why),
                     Next::Lost(why) => {
                         // A process that stood still has not read what came meanwhile.
                         let heard = inbound.heard();
@@ -300,7 +306,10 @@ impl Component {
                         Turn::Wrote(Ok(())) if !reading => self.liveness.lives(Instant::now()),
                         Turn::Wrote(Ok(())) => {}
                         Turn::Wrote(Err(error)) => {
-                            return leaving.map_or(Ended::Lost(error.to_string()), |l| l.ended);
+                            let lost = || Ended::Lost(error.to_string());
+                            let ended = self.take_what_has_come(&mut inbound, tell).await;
+                            let leaving = leaving.map(|leaving| leaving.ended);
+                            return leaving.or(ended).unwrap_or_else(lost);
                         }
                         Turn::Read(incoming) => {
                             leaving = match self.take(incoming, &mut inbound, tell) {
@@ -312,6 +321,34 @@ impl Component {
                 }
                 () = self.replies.queued() => {}
                 () = self.requests.over() => {}
+            }
+        }
+    }
+
+    /// Takes what had come before it turned out that nothing can be written any more: it is answered on the next link.
+    /// How the link has ended, if that says more.
+    async fn take_what_has_come(
+        &mut self,
+        inbound: &mut Inbound,
+        tell: &mut impl FnMut(&Event),
+    ) -> Option<Ended> {
+        loop {
+            if !self.requests.has_room() {
+                // What is open goes on.
+                timeout(GLANCE, self.requests.over()).await.ok()?;
+                continue;
+            }
+            let patience = if inbound.is_reading() {
+                READING
+            } else {
+                GLANCE
+            };
+            let incoming = timeout(patience, inbound.read()).await.ok()?;
+            let says_more = matches!(incoming.end, Some(End::StreamError(_)));
+            match self.take(incoming, inbound, tell) {
+                Ok(None) => {}
+                Ok(Some(_)) => return None,
+                Err(ended) => return Some(ended).filter(|_| says_more),
             }
         }
     }

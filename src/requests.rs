@@ -146,7 +146,10 @@ impl Requests {
 
     /// Nothing more will be read from the server on this link.
     pub fn link_ended(&self) {
-        self.0.handler.bookmarks.give_up();
+        let bookmarks = &self.0.handler.bookmarks;
+        bookmarks.give_up();
+        let mut announcements = self.0.announcements.borrow_mut();
+        announcements.link_ended(|host| bookmarks.keeps_on(host));
     }
 
     /// Replies that were queued will not get to whoever waits for them.
@@ -205,9 +208,12 @@ impl Requests {
     /// new requests would be begun ahead of the end of those that are open. While the store is out of reach,
     /// reading goes on, for what does not need it.
     pub fn has_room(&self) -> bool {
-        self.0.unsettled.get() == 0
-            && (!self.0.is_full() || self.0.handler.storage.is_out_of_reach())
-            && self.0.replies.has_room()
+        self.0.unsettled.get() == 0 && self.takes_more()
+    }
+
+    /// Whether there is room. What was read before may yet have to go on by itself, which is a matter of a moment.
+    pub fn takes_more(&self) -> bool {
+        (!self.0.is_full() || self.0.handler.storage.is_out_of_reach()) && self.0.replies.has_room()
     }
 
     /// How many have no reply yet.

@@ -1,6 +1,6 @@
 //! Which served domains delegate to us and what they grant, on this link; and what is to be told of that.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::event::Event;
@@ -13,8 +13,8 @@ use crate::stanza::Received;
 /// How long after a login the served domains have to delegate before it is told that they do not.
 const TIME_TO_DELEGATE: Duration = Duration::from_secs(10);
 
-/// How many domains that are not served are remembered as having delegated. Anybody's server may
-/// say that it has.
+/// How many domains that are not served are remembered as having delegated, and as granting something. Anybody's
+/// server may say that it does.
 const MAX_NOT_SERVED: usize = 128;
 
 /// What is known of domains.
@@ -23,8 +23,8 @@ pub struct Delegations {
     served: Vec<String>,
     /// Those, and others, that have told us on this link that they delegate.
     delegated: BTreeSet<String>,
-    /// The served domains that let us work on their users' PEP nodes.
-    granted: BTreeSet<String>,
+    /// What those, and others, let us do with their users' PEP nodes.
+    grants: BTreeMap<String, Grant>,
     /// When it is to be told which served domains have not delegated.
     tell_missing: Option<Instant>,
     watch: Watch,
@@ -37,7 +37,7 @@ impl Delegations {
         Self {
             served,
             delegated: BTreeSet::new(),
-            granted: BTreeSet::new(),
+            grants: BTreeMap::new(),
             tell_missing: None,
             watch,
             anew: Anew::default(),
@@ -47,7 +47,7 @@ impl Delegations {
     /// A link is up, on which nobody has said anything yet.
     pub fn link_is_up(&mut self) {
         self.delegated.clear();
-        self.granted.clear();
+        self.grants.clear();
         self.watch.begin();
         self.tell_missing = Some(Instant::now() + TIME_TO_DELEGATE);
     }
@@ -66,11 +66,16 @@ impl Delegations {
         if !domains.is_empty() {
             self.tell_missing = Some(Instant::now() + TIME_TO_DELEGATE);
         }
-        let delegated = domains.into_iter();
-        for domain in delegated.filter(|it| self.delegated.contains(it)) {
-            self.watch.delegated(&domain, Instant::now());
-            self.anew.delegated(&domain);
-            tell(&Event::Delegated(domain));
+        for domain in domains {
+            if let Some(grant) = self.grants.get(&domain).copied() {
+                let domain = domain.clone();
+                tell(&Event::Granted { domain, grant });
+            }
+            if self.delegated.contains(&domain) {
+                self.watch.delegated(&domain, Instant::now());
+                self.anew.delegated(&domain);
+                tell(&Event::Delegated(domain));
+            }
         }
     }
 
@@ -102,16 +107,16 @@ impl Delegations {
 
     /// A domain, served or not, says what it grants. Whether it is served.
     pub fn granted(&mut self, domain: &str, grant: Grant, tell: &mut impl FnMut(&Event)) -> bool {
-        if !self.served.iter().any(|it| it == domain) {
-            return false;
-        }
+        let is_served = self.served.iter().any(|it| it == domain);
         let domain = domain.to_owned();
-        match grant.items {
-            true => self.granted.insert(domain.clone()),
-            false => self.granted.remove(&domain),
-        };
-        tell(&Event::Granted { domain, grant });
-        true
+        let is_known = self.grants.contains_key(&domain);
+        if is_served || is_known || self.grants.len() < MAX_NOT_SERVED {
+            self.grants.insert(domain.clone(), grant);
+        }
+        if is_served {
+            tell(&Event::Granted { domain, grant });
+        }
+        is_served
     }
 
     /// When it has to be [polled](Self::poll) again, if nothing happens.
@@ -170,7 +175,8 @@ impl Delegations {
             });
         }
         let ungranted = delegated.into_iter();
-        let ungranted = ungranted.filter(|it| !self.granted.contains(it));
+        let grants = |domain: &String| self.grants.get(domain).is_some_and(|it| it.items);
+        let ungranted = ungranted.filter(|it| !grants(it));
         let ungranted: Vec<String> = ungranted.collect();
         if !ungranted.is_empty() {
             tell(&Event::Ungranted(ungranted));

@@ -49,7 +49,12 @@ impl Announcements {
         }
     }
 
-    /// A new link: what was asked on the last is of no use any more.
+    /// The link has ended: what has waited is answered, on the next link. Prosody asks once, and not again there.
+    pub fn link_ended(&mut self, in_step: impl Fn(&str) -> bool) {
+        self.give_all(|_, _| true, in_step);
+    }
+
+    /// A new link: what was answered on the last is not answered once more.
     pub fn clear(&mut self) {
         self.asked.clear();
     }

@@ -130,6 +130,7 @@ impl Handler {
             }
             Action::Look(look) => {
                 let _looking = self.looks.lock().await;
+                turn.in_order().await;
                 self.replies.room().await;
                 let payload = Box::pin(look.execute(&self.storage)).await;
                 reply.finish(|answer| answer.payload(payload));

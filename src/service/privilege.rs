@@ -18,6 +18,9 @@ pub const NAMESPACE: &str = "urn:xmpp:privilege:2";
 pub const PUBSUB: &str = "http://jabber.org/protocol/pubsub";
 pub const PUBSUB_OWNER: &str = "http://jabber.org/protocol/pubsub#owner";
 
+/// The longest that is read of what a host lets us do: anybody's server may say something of that.
+const MAX_GRANT_BYTES: usize = 16 * 1024;
+
 /// What a host lets us do with its users' PEP nodes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Grant {
@@ -37,7 +40,11 @@ pub fn advertised(received: &Received) -> Option<(String, Grant)> {
         return None;
     }
     let domain = advertising_domain(received)?;
-    let privilege: Tree = received.xml(privilege).parse().ok()?;
+    let privilege = received.xml(privilege);
+    if privilege.len() > MAX_GRANT_BYTES {
+        return None;
+    }
+    let privilege: Tree = privilege.parse().ok()?;
     let iqs = privilege
         .children()
         .filter(|perm| perm.is("perm", NAMESPACE) && perm.attr("access") == Some("iq"));
@@ -121,5 +128,27 @@ pub fn outcome(received: &Received) -> Outcome<'_> {
         },
         (None, Some("error")) => Outcome::Denied(Refusal::read(received, outer)),
         (None, _) => Outcome::Unreadable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::requests::tests::received;
+
+    /// Any server may say what it lets us do, and what it says was made a tree of, whatever its length, by the thread that
+    /// serves everybody: a few of 512 KiB a second, and nobody else was served.
+    #[test]
+    fn what_is_too_long_to_be_a_grant_is_none() {
+        let grant = |filling: &str| {
+            let message = received(&format!(
+                "<message from='example.org' to='private.localhost'><privilege xmlns='{NAMESPACE}'>\
+                 <perm access='iq'><namespace ns='{PUBSUB}' type='both'/>{filling}</perm>\
+                 </privilege></message>"
+            ));
+            advertised(&message).map(|(domain, grant)| (domain, grant.items))
+        };
+        assert_eq!(grant("<a/>"), Some(("example.org".to_owned(), true)));
+        assert_eq!(grant(&"<a/>".repeat(MAX_GRANT_BYTES / 4)), None);
     }
 }

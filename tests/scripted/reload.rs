@@ -2,7 +2,7 @@
 
 use super::stage::{Stage, get, request, set};
 use crate::support::component::Options;
-use crate::support::router::{PATIENCE, Router};
+use crate::support::router::{HEADER, PATIENCE, Router};
 
 /// What the stage was configured with, changed.
 fn toml(stage: &Stage, change: impl FnOnce(&mut Options)) -> String {
@@ -211,4 +211,43 @@ fn it_reloads_while_it_waits_for_the_router() {
     let mut session = router.let_in();
     session.send(get("1", "<a xmlns='urn:x'/>"));
     assert!(session.next_with("id='1'").contains("type='result'"));
+}
+
+/// A link that was being made then kept the limits of the old file for as long as it lasted, and named those of the new.
+#[test]
+fn it_reloads_while_the_router_lets_it_in() {
+    let router = Router::new();
+    let mut component = crate::support::component::Component::start(Options::at(router.address()));
+    let mut session = router.accept();
+    let mut options = Options::at(router.address());
+    options.extra = "[limits]\nmax_stanza_bytes = 10000\n".to_owned();
+    component.reload(&options.toml());
+    component.wait_for_log("limits.max_stanza_bytes changed", PATIENCE);
+    assert!(session.next().contains("<stream:stream"), "no header");
+    session.send(HEADER);
+    assert!(session.next().starts_with("<handshake>"), "no handshake");
+    session.answers_pings = false;
+    session.send("<handshake/>");
+    // What came with that would be read before.
+    session.next_with("alive-1");
+    let long = format!("<a xmlns='urn:x'>{}</a>", "x".repeat(10_000));
+    session.send(set("1", &long));
+    let refused = session.next_with("id='1'");
+    assert!(refused.contains("max_stanza_bytes is 10000"), "{refused}");
+}
+
+/// A host that had granted access to PEP before it was served was said to have not, as long as the link lasted.
+#[test]
+fn a_host_that_had_granted_on_this_link_is_known_when_it_is_served() {
+    let mut stage = Stage::configured(|options| options.domains = vec!["localhost".to_owned()]);
+    let granted = "<message to='private.localhost' from='test2.localhost'>\
+         <privilege xmlns='urn:xmpp:privilege:2'><perm access='iq'>\
+         <namespace ns='http://jabber.org/protocol/pubsub' type='both'/>\
+         <namespace ns='http://jabber.org/protocol/pubsub#owner' type='both'/></perm></privilege></message>";
+    stage.send(advertise("localhost") + &advertise("test2.localhost") + granted);
+    stage.reload(|_| {});
+    let active = "delegation is active for test2.localhost";
+    stage.component.wait_for_log(active, PATIENCE);
+    let granted = "test2.localhost lets the component keep room bookmarks in step";
+    stage.component.wait_for_log(granted, PATIENCE);
 }

@@ -1,10 +1,12 @@
 //! Delegation that ends on a link that lives: mod_delegation was reloaded, or an old connection of ours
 //! ended late. The server says nothing, and clients got errors until somebody restarted the component.
 
+use std::time::{Duration, Instant};
+
 use xps_postgres_testing::Pair;
 
 use super::health::delegate;
-use super::stage::{Stage, get, set};
+use super::stage::{Stage, get, request, set};
 use crate::support::clock::eventually;
 use crate::support::component::Options;
 use crate::support::database::{hosts, storage_on};
@@ -192,6 +194,32 @@ fn it_is_noticed_told_and_mended_by_a_new_login() {
     assert_eq!(watched.ready(), 200, "one of them is served");
     watched.stage.send(get("1", "<a xmlns='urn:x'/>"));
     while !watched.stage.next().contains("id='1'") {}
+}
+
+/// While what was read has yet to go on by itself, nothing more is; and that counted as time in which nobody can be heard,
+/// so that nobody was asked. With a set every second that was always so, for each set: the end was never noticed.
+#[test]
+fn so_it_is_on_a_busy_link() {
+    let mut watched = Watched::new();
+    watched.hosts_say(4, &[]);
+    let line = format!("{HOST} no longer delegates private storage");
+    let deadline = Instant::now() + PATIENCE;
+    let mut number = 0;
+    let is_told = |it: &String| it.contains(&line);
+    while !watched.stage.component.log().iter().any(is_told) {
+        assert!(Instant::now() < deadline, "nobody has noticed");
+        number += 1;
+        let from = format!("bob@{OTHER_HOST}/x");
+        let value = format!("<a xmlns='urn:x'>{number}</a>");
+        watched.stage.send(request("set", "busy", &from, &value));
+        while let Some(xml) = watched.stage.next_within(Duration::from_millis(100)) {
+            watched.answer(&xml, &[HOST]);
+            if xml.contains("id='busy'") {
+                break;
+            }
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// What clients asked while the component took its leave was read and passed over: on Prosody they waited for an answer

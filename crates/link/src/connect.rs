@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::{TcpStream, UnixStream, lookup_host};
+use tokio::spawn;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_xmpp::connect::DnsConfig;
 
@@ -14,6 +16,9 @@ use super::security::Tls;
 use super::socket::{self, ReadHalf, WriteHalf};
 use super::tls::{self, TlsError};
 use super::{Settings, StreamError};
+
+/// How long the system may take to look a name up.
+const RESOLVE: Duration = Duration::from_secs(30);
 
 /// How long one address may take to accept.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -180,15 +185,13 @@ async fn connect_tcp(
     port: u16,
     reached: &mut impl FnMut(Step),
 ) -> Result<(TcpStream, SocketAddr), ConnectError> {
-    let addresses: Vec<SocketAddr> = lookup_host((host, port))
+    let addresses = resolve(host, port)
         .await
-        .map_err(|error| ConnectError::Resolve(host.to_owned(), error))?
-        .collect();
+        .map_err(|error| ConnectError::Resolve(host.to_owned(), error))?;
     reached(Step::Resolved(addresses.clone()));
     let mut problem = "the name has no address".to_owned();
     for address in addresses {
-        let dns = DnsConfig::addr(&address.to_string());
-        match timeout(CONNECT, dns.resolve()).await {
+        match timeout(CONNECT, open(address)).await {
             Ok(Ok(socket)) => {
                 // Replies are gathered into large writes already; waiting for more costs time.
                 let _ = socket.set_nodelay(true);
@@ -202,6 +205,36 @@ async fn connect_tcp(
         }
     }
     Err(ConnectError::Connect(server.clone(), problem))
+}
+
+/// The addresses of a name. They are looked up one at a time: each attempt to connect would leave another thread behind
+/// while the system does not answer.
+async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    static ONE: Semaphore = Semaphore::const_new(1);
+    let name = (host.to_owned(), port);
+    let looking = async {
+        let one = ONE.acquire().await;
+        spawn(async move {
+            let _one = one;
+            Ok(lookup_host(name).await?.collect())
+        })
+        .await?
+    };
+    let late = || {
+        let text = format!("the system has not answered for {} s", RESOLVE.as_secs());
+        io::Error::new(ErrorKind::TimedOut, text)
+    };
+    timeout(RESOLVE, looking)
+        .await
+        .unwrap_or_else(|_| Err(late()))
+}
+
+async fn open(address: SocketAddr) -> Result<TcpStream, tokio_xmpp::Error> {
+    match address {
+        // A text would lose the zone.
+        SocketAddr::V6(it) if it.scope_id() != 0 => Ok(TcpStream::connect(address).await?),
+        _ => DnsConfig::addr(&address.to_string()).resolve().await,
+    }
 }
 
 async fn encrypt(

@@ -110,6 +110,11 @@ impl Inbound {
         self.heard
     }
 
+    /// Whether a long stanza has come that is still being read.
+    pub fn is_reading(&self) -> bool {
+        self.reading.is_some()
+    }
+
     /// The default namespace of the stream, once its header has come.
     pub fn default_namespace(&self) -> Option<&str> {
         self.reader.as_ref().map(Reader::default_namespace)
