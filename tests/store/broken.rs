@@ -59,6 +59,26 @@ fn a_sync_that_fails_is_an_error_until_the_disk_is_back() {
     survives_and_comes_back(&["fsync"], EIO, "Input/output error");
 }
 
+/// Of two syncs that fail together the kernel tells one alone. sled's own thread syncs once a second, and notes nothing: so a
+/// sync that had failed was taken for good, and what was acknowledged was gone when the store had been opened again.
+#[test]
+fn a_failure_of_which_another_sync_was_told_is_one_all_the_same() {
+    let disk = FaultyDisk::new();
+    let mut stage = stage(disk.under());
+    stage.store(&numbered(0, "kept"));
+    disk.hang("fsync");
+    disk.fail(&["fdatasync"], EIO);
+    stage.send(crate::scripted::stage::set("1", &numbered(1, "refused")));
+    std::thread::sleep(Duration::from_millis(500));
+    // sled's is told that all is well.
+    disk.mend("fsync");
+    assert_failed(&stage.next_with("id='1'"));
+    disk.heal();
+    eventually("gets work again", || {
+        is_result(&try_get(&mut stage, &numbered(0, "")))
+    });
+}
+
 #[test]
 fn a_write_that_fails_is_an_error_until_the_disk_is_back() {
     survives_and_comes_back(&["write"], EIO, "Input/output error");

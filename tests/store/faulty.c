@@ -43,7 +43,10 @@ static int fails_on(const char *name, const char *call, int fd) {
 static int fails(const char *call, int fd) { return fails_on("/db", call, fd); }
 
 int fsync(int fd) { return fails("fsync", fd) ? -1 : (int)syscall(SYS_fsync, fd); }
-int fdatasync(int fd) { return fails("fsync", fd) ? -1 : (int)syscall(SYS_fdatasync, fd); }
+int fdatasync(int fd) {
+    int failed = fails("fsync", fd) || fails("fdatasync", fd);
+    return failed ? -1 : (int)syscall(SYS_fdatasync, fd);
+}
 
 ssize_t pwrite64(int fd, const void *data, size_t length, off64_t at) {
     return fails("write", fd) ? -1 : syscall(SYS_pwrite64, fd, data, length, at);

@@ -35,7 +35,7 @@ impl FaultyDisk {
         under
     }
 
-    /// From now on these calls fail: "fsync", "write", "read"; or "configuration", the reading of that,
+    /// From now on these calls fail: "fsync", "fdatasync" (which is ours, and not sled's), "write", "read"; or "configuration", the reading of that,
     /// or "thread", the start of one.
     pub fn fail(&self, calls: &[&str], error: u32) {
         for call in calls {

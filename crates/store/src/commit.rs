@@ -350,6 +350,8 @@ impl Writer {
         let result = Arc::new(Mutex::new(Err(SetError::Failed)));
         let told = Arc::clone(&result);
         let note = move |how| *told.lock().unwrap_or_else(PoisonError::into_inner) = how;
+        // Whoever gives an engine up closes it, where nobody else has it.
+        drop(engine);
         let mut sets = vec![(Update::Set(set, Existing::Replace), Done::new(note))];
         if namespace.is_none() {
             let note = Update::Note {
@@ -364,10 +366,10 @@ impl Writer {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        let left = match (&result, &self.engine) {
-            (Ok(()), Some(engine)) => whole::keys(&**engine, &owner, namespace).unwrap_or_default(),
-            _ => Vec::new(),
+        let (Ok(()), Some(engine)) = (&result, self.engine.clone()) else {
+            return done.tell(result);
         };
+        let left = whole::keys(&*engine, &owner, namespace).unwrap_or_default();
         if !left.is_empty() {
             let writes = Writes::Together(left.into_iter().map(|key| (key, None)).collect());
             self.compactor.follow(&writes);

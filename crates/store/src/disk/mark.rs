@@ -53,14 +53,17 @@ pub(super) fn take(folder: &Path) -> Result<bool, OpenError> {
 pub(super) struct Closing {
     folder: PathBuf,
     place: Arc<Place>,
+    /// The descriptor that has been open as long as the database: it learns of what could not be written.
+    log: File,
     asked: std::sync::atomic::AtomicBool,
 }
 
 impl Closing {
-    pub(super) fn new(folder: &Path, place: Arc<Place>) -> Self {
+    pub(super) fn new(folder: &Path, place: Arc<Place>, log: File) -> Self {
         Self {
             folder: folder.to_owned(),
             place,
+            log,
             asked: false.into(),
         }
     }
@@ -74,7 +77,7 @@ impl Drop for Closing {
     fn drop(&mut self) {
         if *self.asked.get_mut()
             && self.place.check_place().is_ok()
-            && let Err(error) = leave(&self.folder)
+            && let Err(error) = leave(&self.folder, &self.log)
         {
             // It is a help, no duty: without it, the next start merely looks less closely.
             tracing::debug!("cannot mark {} as closed: {error}", self.folder.display());
@@ -82,9 +85,11 @@ impl Drop for Closing {
     }
 }
 
-fn leave(folder: &Path) -> io::Result<()> {
+fn leave(folder: &Path, open: &File) -> io::Result<()> {
     let log = folder.join("db");
     wait_for_sled(&log)?;
+    // What the kernel shows of the log from its memory may not be on the disk.
+    open.sync_data()?;
     let path = folder.join(NAME);
     let unfinished = folder.join("closed.new");
     let mut file = File::create(&unfinished)?;
@@ -133,16 +138,29 @@ fn describe(log: &Path) -> io::Result<String> {
 mod tests {
     use super::*;
 
+    /// sled may not have written all of it, and tells nobody: the mark was of what the kernel had in its memory.
+    #[test]
+    fn a_log_that_could_not_be_synced_is_not_marked_as_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("db"), "log").unwrap();
+        // Nothing can sync it.
+        let (pipe, _) = io::pipe().unwrap();
+        let log = File::from(std::os::fd::OwnedFd::from(pipe));
+        leave(folder.path(), &log).unwrap_err();
+        assert!(!take(folder.path()).unwrap());
+    }
+
     #[test]
     fn a_mark_is_good_once_and_only_for_the_log_it_was_made_of() {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("db");
         fs::write(&log, "log").unwrap();
         assert!(!take(folder.path()).unwrap());
-        leave(folder.path()).unwrap();
+        let leave = || leave(folder.path(), &File::open(&log).unwrap()).unwrap();
+        leave();
         assert!(take(folder.path()).unwrap());
         assert!(!take(folder.path()).unwrap());
-        leave(folder.path()).unwrap();
+        leave();
         for changed in ["lag", "lo", "log ", ""] {
             fs::write(&log, changed).unwrap();
             let error = take(folder.path()).unwrap_err();

@@ -18,6 +18,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::engine::{Engine, Successor, Visit, Write};
 use super::error::{CompactError, Displaced, EngineError};
@@ -27,6 +28,7 @@ pub use files::FolderLock;
 pub(super) use files::{is_there, scarce, sizes};
 pub(super) use open::open;
 use place::{Known, Place};
+use xps_base::clock::Instant;
 
 /// Fixed when a database is made. A node of the tree that outgrows a quarter of it goes to a file
 /// of its own, which sled never syncs; one node has some 20 records of at most 64 KiB.
@@ -36,6 +38,10 @@ const SEGMENT_BYTES: u64 = 8 * 1024 * 1024;
 /// more than a segment to be opened again.
 const LEAST_FREE_BYTES: u64 = 64 * 1024 * 1024;
 const _: () = assert!(LEAST_FREE_BYTES >= 4 * SEGMENT_BYTES);
+
+/// A flush that takes longer is asked for once more, through our own descriptor: sled's own thread syncs the same file once
+/// a second, and of two syncs of one descriptor that fail together only one says so.
+const SLOW: Duration = Duration::from_millis(20);
 
 /// An open database. The order of the fields is the order of their end: the lock goes last.
 pub(super) struct Disk {
@@ -81,6 +87,13 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 }
 
 impl Disk {
+    /// Learns of what could not be written, whoever else was told of it.
+    fn sync(&self) -> Result<(), EngineError> {
+        self.log
+            .sync_data()
+            .map_err(|error| EngineError(format!("the database file could not be synced: {error}")))
+    }
+
     /// A file in `blobs/` would mean data that no sync of ours reaches.
     fn look_for_blobs(&self) {
         if files::has_blobs(&self.folder) && !self.blobs_seen.swap(true, Ordering::Relaxed) {
@@ -131,6 +144,10 @@ impl Engine for Disk {
     }
 
     fn write_all(&self, writes: Vec<Write>) -> Result<(), EngineError> {
+        // A page that cannot be read ends a batch in the midst of it, and leaves there what was done of it.
+        for (key, _) in &writes {
+            guarded(|| self.db.contains_key(key))?;
+        }
         let mut batch = sled::Batch::default();
         for (key, value) in writes {
             match value {
@@ -142,7 +159,11 @@ impl Engine for Disk {
     }
 
     fn flush(&self) -> Result<(), EngineError> {
+        let begun = Instant::now();
         guarded(|| self.db.flush().map(drop))?;
+        if begun.elapsed() >= SLOW {
+            self.sync()?;
+        }
         files::reserve_ahead(&self.log);
         Ok(())
     }
@@ -155,9 +176,7 @@ impl Engine for Disk {
         self.place.mend(&self.known);
         self.look_for_blobs();
         self.cache.adjust(self.size());
-        self.log
-            .sync_data()
-            .map_err(|error| EngineError(format!("the database file could not be synced: {error}")))
+        self.sync()
     }
 
     fn has_room(&self) -> bool {

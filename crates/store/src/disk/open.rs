@@ -112,12 +112,13 @@ fn open_in(
     let db = recover(folder, cache_bytes)?;
     let place = Arc::new(place);
     let log_bytes = log.metadata().map_or(0, |log| log.len());
+    let to_close = log.try_clone().map_err(files::failed("open", folder))?;
     let disk = Disk {
         db,
         log,
         folder: folder.to_owned(),
         blobs_seen: AtomicBool::new(false),
-        closing: Closing::new(folder, Arc::clone(&place)),
+        closing: Closing::new(folder, Arc::clone(&place), to_close),
         place,
         known: Arc::clone(known),
         cache: Cache::new(cache_bytes, log_bytes),

@@ -5,7 +5,7 @@
 //! sled's settings are the same for both, and its index (`snap.*`) is of the old log alone: it is
 //! gone for sure before the rename, and sled builds it again from whichever log it finds.
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,9 @@ use crate::error::{CompactError, Displaced, EngineError, OpenError};
 /// A database in the making.
 pub(super) struct Beside {
     db: sled::Db,
+    /// Our own descriptor of its log, opened before anything is written: the kernel reports a failed write-back to each
+    /// descriptor once, and never to one that is opened later.
+    log: File,
     folder: PathBuf,
     cache_bytes: u64,
     /// Of the open database: the store's lock.
@@ -53,10 +56,15 @@ impl Beside {
         made.map_err(files::failed("make", &path))
             .map_err(stopped)?;
         files::make_log_or_miss_it(&path).map_err(stopped)?;
+        let log = path.join("db");
+        let log = files::open_log(&log)
+            .map_err(files::failed("open", &log))
+            .map_err(stopped)?;
         let db = open::attempt(&path, cache_bytes)
             .map_err(|trouble| stopped(trouble.into_error(&path)))?;
         Ok(Self {
             db,
+            log,
             folder: folder.clone(),
             cache_bytes,
             lock: Arc::downgrade(&of.lock),
@@ -95,7 +103,9 @@ impl Successor for Beside {
         if files::has_blobs(&path) {
             return Err(EngineError("sled put data into a folder blobs/".to_owned()));
         }
-        for path in [path.join("db"), path, self.folder.clone()] {
+        let log = path.join("db");
+        self.log.sync_data().map_err(trouble("sync", &log))?;
+        for path in [log, path, self.folder.clone()] {
             files::sync(&path).map_err(trouble("sync", &path))?;
         }
         Ok(())
@@ -105,7 +115,12 @@ impl Successor for Beside {
         let (folder, path) = (&self.folder, self.path());
         let lock = self.lock.upgrade();
         let lock = lock.ok_or_else(|| EngineError("nobody holds the lock".to_owned()))?;
-        let file = files::open_log(&path.join("db")).map_err(trouble("open", &path.join("db")))?;
+        let again = || {
+            self.log
+                .try_clone()
+                .map_err(trouble("open", &path.join("db")))
+        };
+        let (file, to_close) = (again()?, again()?);
         let place = Place::of(folder, &file).map_err(trouble("look at", folder))?;
         let displaced = |displaced: Displaced| EngineError(displaced.to_string());
         self.place.check_place().map_err(displaced)?;
@@ -129,7 +144,7 @@ impl Successor for Beside {
             log: file,
             folder: folder.clone(),
             blobs_seen: AtomicBool::new(false),
-            closing: Closing::new(folder, Arc::clone(&place)),
+            closing: Closing::new(folder, Arc::clone(&place), to_close),
             place,
             known: Arc::clone(&self.known),
             cache: Cache::new(self.cache_bytes, log_bytes),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Successor};
 use crate::error::CompactError;
 use crate::suite::{OPTIONS, change, get, open, set};
 use crate::{Compacted, Options, Store};
@@ -271,4 +271,21 @@ fn a_log_that_is_mostly_garbage_is_compacted_at_once_when_opened_and_while_runni
     assert!(shrinks());
     store.close();
     assert_is_filled(dir.path());
+}
+
+/// The kernel tells a failed write-back to each descriptor once, and to none that is opened later: sled's own thread was told,
+/// and the copy of which a part was never written took the place of the log.
+#[test]
+fn a_copy_of_which_a_part_could_not_be_written_never_takes_the_place_of_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("data");
+    let (disk, _) = crate::disk::open::open(&folder, OPTIONS.cache_bytes).unwrap();
+    let mut beside = super::Beside::begin(&disk, 0).unwrap();
+    beside.flush().unwrap();
+    beside.prepare().unwrap();
+    // Nothing can sync it.
+    let (pipe, _) = std::io::pipe().unwrap();
+    beside.log = fs::File::from(std::os::fd::OwnedFd::from(pipe));
+    let error = beside.prepare().unwrap_err().to_string();
+    assert!(error.contains("cannot sync"), "{error}");
 }
