@@ -178,6 +178,8 @@ impl LocalStore {
     /// An owner that cannot be read at all has lost everything, whatever that was.
     fn read(&self, owner: Owner) -> Result<Document, ReadError> {
         match self.read_whole(&owner) {
+            // Then it is the store that cannot be read, and nothing is known of what its owners have.
+            Err(ReadError::Failed) if self.store.failed() => Err(ReadError::Failed),
             Err(ReadError::Damaged | ReadError::Failed) => Ok(Document {
                 owner,
                 owner_data: OwnerData {

@@ -124,7 +124,10 @@ fn of_user(data: &Data, owner: Owner) -> Removal {
                 amount.bytes += entry.value.text.len() as u64;
                 amount.elements += u64::from(entry.value.elements);
             }
-            !document.owner_data.entries.is_empty() || !document.owner_data.damaged.is_empty()
+            // A note would be taken for one about the next who has this address.
+            document.note.is_some()
+                || !document.owner_data.entries.is_empty()
+                || !document.owner_data.damaged.is_empty()
         }
         Err(_) => true,
     };

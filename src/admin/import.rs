@@ -221,12 +221,16 @@ fn take(
         return Ok(());
     }
     let has = owners.document(&owner)?.owner_data;
-    let mut wanted = Vec::new();
+    let (mut wanted, mut damaged) = (Vec::new(), Vec::new());
     let (mut new, mut replaced, mut kept, mut same) = (0, 0, 0, 0);
     for entry in &user.entries {
         let name = (&entry.namespace, &entry.name);
         let stored = has.entries.iter().find(|e| (&e.namespace, &e.name) == name);
         let is_same = stored.map(|stored| stored.value.text == entry.xml);
+        let is_damaged = has
+            .damaged
+            .iter()
+            .any(|(namespace, name)| (namespace, name) == (&entry.namespace, &entry.name));
         match tally.plan.is_same(&user.jid, entry).or(is_same) {
             Some(true) => {
                 same += 1;
@@ -237,12 +241,19 @@ fn take(
                 continue;
             }
             Some(false) => replaced += 1,
+            None if is_damaged => replaced += 1,
             None => new += 1,
         }
         if how.dry_run {
             tally.plan.note(&user.jid, entry);
         }
-        wanted.push(Entry {
+        // What cannot be read is nothing that could be kept.
+        let of_its_kind = if is_damaged {
+            &mut damaged
+        } else {
+            &mut wanted
+        };
+        of_its_kind.push(Entry {
             namespace: entry.namespace.clone(),
             name: entry.name.clone(),
             value: Value {
@@ -251,19 +262,22 @@ fn take(
             },
         });
     }
-    if !how.dry_run && !wanted.is_empty() {
-        let existing = if how.replace {
-            Existing::Replace
-        } else {
-            // Whatever the user has set since we looked stays as well.
-            Existing::Keep
-        };
+    let existing = if how.replace {
+        Existing::Replace
+    } else {
+        // Whatever the user has set since we looked stays as well.
+        Existing::Keep
+    };
+    for (entries, existing) in [(wanted, existing), (damaged, Existing::Replace)] {
+        if how.dry_run || entries.is_empty() {
+            continue;
+        }
         let owner_data = OwnerData {
-            entries: wanted,
+            entries,
             damaged: Vec::new(),
         };
         let sound = Sound::whole(Document {
-            owner,
+            owner: owner.clone(),
             owner_data,
             note: None,
         });

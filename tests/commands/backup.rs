@@ -321,6 +321,24 @@ fn damaged_entries_are_named_and_the_rest_is_backed_up() {
     assert_eq!((restored.len(), entries), (3, 5));
 }
 
+/// What could not be read counted as new, was kept as it was, and went on failing.
+#[test]
+fn an_import_replaces_what_is_damaged() {
+    let stage = stopped();
+    let folder = stage.component.folder();
+    flip_record(&data(&stage), "jürgen@localhost\0urn:b\0b\0");
+    let export = "<server-data xmlns='urn:xmpp:pie:0'><host jid='localhost'><user name='jürgen'>\
+                  <query xmlns='jabber:iq:private'><b xmlns='urn:b'>anew</b></query>\
+                  </user></host></server-data>";
+    std::fs::write(folder.join("export.xml"), export).expect("a file");
+    let said = done(folder, &["import", "export.xml"]);
+    assert!(said.contains("1 replaced"), "{said}");
+    let restored = all_in(&data(&stage));
+    let entries = restored.iter().flat_map(|(_, it)| &it.entries);
+    let texts: Vec<&str> = entries.map(|it| &*it.value.text).collect();
+    assert!(texts.contains(&"<b xmlns='urn:b'>anew</b>"), "{texts:?}");
+}
+
 /// Changes one byte of a record, as a disk does.
 fn flip_record(folder: &Path, key: &str) {
     let database = database(folder);
