@@ -139,7 +139,7 @@ impl World {
         let sure_before = match it.farewell {
             // What comes while it takes its leave, and does not come back, it reads and passes over.
             Some(at) if is_stopping => at.saturating_sub(LEAVING),
-            _ if it.was_read_whole && !it.has_failed => u64::MAX,
+            _ if it.was_read_whole => u64::MAX,
             _ => 0,
         };
         let (read, process) = (it.to_component.read, it.process);

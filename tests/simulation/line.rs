@@ -63,10 +63,9 @@ pub struct Line {
     pub stalled_until: u64,
     /// Whether the component has come to know that it was let in.
     pub was_up: bool,
-    /// Since when the component reads it no more; whether it has read to its end; whether it could not write.
+    /// Since when the component reads it no more; whether it has read to its end.
     pub left_at: Option<u64>,
     pub was_read_whole: bool,
-    pub has_failed: bool,
     /// When the component has ended its stream.
     pub farewell: Option<u64>,
     /// Whether the server has it no more.
@@ -275,7 +274,6 @@ impl AsyncWrite for Writes {
         let line = &mut world.lines[self.line];
         let half = &mut line.to_server;
         if half.end.is_some() {
-            line.has_failed = true;
             return Poll::Ready(Err(ErrorKind::BrokenPipe.into()));
         }
         let under_way: usize = half.under_way.iter().map(|(_, it)| it.len()).sum();
