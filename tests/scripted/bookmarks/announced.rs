@@ -114,6 +114,19 @@ fn a_host_that_says_nothing_is_answered_all_the_same() {
     );
 }
 
+/// The question that waited went with the link. Prosody asks once in its life, and never announced it.
+#[test]
+fn what_waits_when_the_link_ends_is_answered_on_the_next() {
+    let mut stage = stage();
+    stage.send(question("1", "localhost", OF_PROSODY));
+    waits(&mut stage);
+    stage.lose_link();
+    stage.let_in_again();
+    stage.answers_pings = false;
+    let announced = announcement("1", "localhost", OF_PROSODY, &[]);
+    expect_told(&mut stage, &announced);
+}
+
 #[test]
 fn whoever_else_asks_is_answered_at_once_and_told_nothing_of_it() {
     let mut stage = stage();
