@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
-use crate::scripted::stage::request;
+use crate::scripted::stage::{Stage, request};
 
 use super::{Start, assert_failed, is_result, keeping, numbered, refused, stage, start, try_get};
 
@@ -217,15 +217,7 @@ fn damaged_settings_are_refused_and_cost_nothing_once_they_are_back() {
 fn a_value_damaged_while_the_service_runs_is_an_error_and_not_nothing() {
     let (_folder, data) = copy();
     let mut stage = stage(keeping(&data));
-    let content = fs::read(data.join("db")).expect("the log");
-    let needle = b"value 33 value 33 value 33";
-    let places = content.windows(needle.len()).enumerate();
-    let mut damaged = content.clone();
-    for (at, _) in places.filter(|(_, window)| window == needle) {
-        damaged[at] ^= 1;
-    }
-    assert!(damaged != content);
-    fs::write(data.join("db"), damaged).expect("the log");
+    damage(&data, b"value 33 value 33 value 33");
     assert_failed(&try_get(&mut stage, &numbered(33, "")));
     let mut others = 0;
     for number in (0..VALUES).filter(|number| *number != 33) {
@@ -253,4 +245,56 @@ fn a_value_damaged_while_the_service_runs_is_an_error_and_not_nothing() {
         .component
         .wait_for_log("damaged", crate::support::router::PATIENCE);
     assert!(line.contains("check the disk"), "{line}");
+}
+
+/// A leaf of the tree of which much is deleted is merged with the one before it, by whoever comes past next. Where that
+/// one could not be read nobody came past any more, and nothing of the whole tree was to be had, for good.
+#[test]
+fn deleting_beside_what_is_damaged_takes_nothing_else_away() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let ask = |stage: &mut Stage, kind: &str, user: usize, elements: &str| {
+        let from = format!("user{user:02}@localhost/desk");
+        stage.send(request(kind, "1", &from, elements));
+        stage.next()
+    };
+    let mut first = stage(keeping(&data));
+    for user in 0..VALUES {
+        assert!(is_result(&ask(&mut first, "set", user, &value(user))));
+    }
+    assert!(first.component.stop().success());
+    let mut stage = stage(keeping(&data));
+    damage(&data, b"value 33 value 33 value 33");
+    let readable = |stage: &mut Stage| -> Vec<usize> {
+        let shown = |user: &usize| {
+            let answer = ask(stage, "get", *user, &numbered(*user, ""));
+            answer.contains(&format!("value {user} "))
+        };
+        (0..VALUES).filter(shown).collect()
+    };
+    let before = readable(&mut stage);
+    assert!(before.len() > VALUES / 2, "{before:?}");
+    let delete = |user: &&usize| is_result(&ask(&mut stage, "set", **user, &numbered(**user, "")));
+    let some = before.iter().filter(|user| **user % 8 != 0);
+    let deleted: Vec<&usize> = some.filter(delete).collect();
+    let after = readable(&mut stage);
+    let left = before.iter().filter(|user| !deleted.contains(user));
+    let lost: Vec<&usize> = left.filter(|user| !after.contains(user)).collect();
+    assert!(
+        lost.is_empty(),
+        "{lost:?} of {before:?}, {deleted:?} deleted"
+    );
+    assert!(deleted.len() > VALUES / 4, "{deleted:?}");
+}
+
+/// Changes a byte of each place in the log where this stands.
+fn damage(data: &Path, needle: &[u8]) {
+    let content = fs::read(data.join("db")).expect("the log");
+    let places = content.windows(needle.len()).enumerate();
+    let mut damaged = content.clone();
+    for (at, _) in places.filter(|(_, window)| *window == needle) {
+        damaged[at] ^= 1;
+    }
+    assert!(damaged != content);
+    fs::write(data.join("db"), damaged).expect("the log");
 }

@@ -22,6 +22,11 @@ pub(super) trait Engine: Send + Sync {
     /// Hands every key from this one on, in order, to `visit`.
     fn scan_from(&self, key: &[u8], visit: Visit<'_>) -> Result<(), EngineError>;
 
+    /// Whether this key can be removed: whether all can be read that is touched then, at once or by whoever comes past next.
+    fn can_remove(&self, _key: &[u8]) -> Result<(), EngineError> {
+        Ok(())
+    }
+
     /// Applies one write. After a crash it is there or not, and if it is, so are all before it.
     fn write_one(&self, write: Write) -> Result<(), EngineError>;
 

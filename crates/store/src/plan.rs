@@ -114,6 +114,9 @@ impl<'a> Group<'a> {
             let stays = |step: &Step<'_>| existing == Existing::Keep && step.old.is_some();
             steps.extend(step.filter(|step| !stays(step)));
         }
+        for step in &steps {
+            self.reach(step)?;
+        }
         let usage = self.usage(&set.owner)?;
         let had = Amount {
             bytes: usage.bytes,
@@ -145,6 +148,7 @@ impl<'a> Group<'a> {
         let value = text.map(|text| Value { text, elements: 0 });
         let step = self.step("", record::note_prefix(&owner), value.as_ref())?;
         if let Some(step) = step {
+            self.reach(&step)?;
             if !self.has_room && !shrinks(std::slice::from_ref(&step)) {
                 return Err(Refusal::Set(SetError::Full));
             }
@@ -238,6 +242,22 @@ impl<'a> Group<'a> {
             std::ops::ControlFlow::Continue(())
         })?;
         Ok(Some(sum))
+    }
+
+    /// Reads what the step touches beside what was read for it: what cannot be read would end a batch in the midst of it.
+    fn reach(&self, step: &Step<'_>) -> Result<(), EngineError> {
+        let chunks = |stored: &Option<Stored>| stored.map_or(0, |it| it.chunks);
+        let (old, new) = (chunks(&step.old), chunks(&step.new));
+        for chunk in 0..old.max(new) {
+            let key = record::key(&step.prefix, chunk);
+            if chunk > 0 {
+                self.engine.get(&key, &mut |_| {})?;
+            }
+            if chunk >= new {
+                self.engine.can_remove(&key)?;
+            }
+        }
+        Ok(())
     }
 
     fn usage(&mut self, owner: &Owner) -> Result<&Usage, EngineError> {

@@ -39,6 +39,10 @@ const SEGMENT_BYTES: u64 = 8 * 1024 * 1024;
 const LEAST_FREE_BYTES: u64 = 64 * 1024 * 1024;
 const _: () = assert!(LEAST_FREE_BYTES >= 4 * SEGMENT_BYTES);
 
+/// sled merges a leaf of fewer records with the one before it, and as long as that cannot be read nobody gets past the node
+/// above them. So whoever removes one of the first of a leaf's records reads into the leaf before it.
+const MERGED_BELOW: usize = 4;
+
 /// A flush that takes longer is asked for once more, through our own descriptor: sled's own thread syncs the same file once
 /// a second, and of two syncs of one descriptor that fail together only one says so.
 const SLOW: Duration = Duration::from_millis(20);
@@ -139,15 +143,18 @@ impl Engine for Disk {
         })
     }
 
+    fn can_remove(&self, key: &[u8]) -> Result<(), EngineError> {
+        guarded(|| {
+            let mut before = self.db.range(..key).rev().take(MERGED_BELOW);
+            before.try_for_each(|it| it.map(drop))
+        })
+    }
+
     fn write_one(&self, (key, value): Write) -> Result<(), EngineError> {
         write_one(&self.db, key, value)
     }
 
     fn write_all(&self, writes: Vec<Write>) -> Result<(), EngineError> {
-        // A page that cannot be read ends a batch in the midst of it, and leaves there what was done of it.
-        for (key, _) in &writes {
-            guarded(|| self.db.contains_key(key))?;
-        }
         let mut batch = sled::Batch::default();
         for (key, value) in writes {
             match value {
