@@ -76,7 +76,27 @@ pub fn start(log: &config::Log) -> Levels {
         .with(layer.with_filter(filter))
         .init();
     std::panic::set_hook(Box::new(panics::report));
+    if log::set_logger(&OfSled).is_ok() {
+        log::set_max_level(log::LevelFilter::Error);
+    }
     Levels(handle)
+}
+
+/// What sled tells of errors, and nobody else: that its thread has ended which clears its log, for one.
+struct OfSled;
+
+impl log::Log for OfSled {
+    fn enabled(&self, line: &log::Metadata<'_>) -> bool {
+        line.level() <= log::Level::Error && line.target().starts_with("sled")
+    }
+
+    fn log(&self, line: &log::Record<'_>) {
+        if self.enabled(line.metadata()) {
+            tracing::warn!("the database says: {}", line.args());
+        }
+    }
+
+    fn flush(&self) {}
 }
 
 impl Levels {

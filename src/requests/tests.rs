@@ -17,7 +17,7 @@ use crate::limits::Limits;
 use crate::link::Outbox;
 use crate::metrics::Metrics;
 use crate::replies::Replies;
-use crate::service::{self, CONTAINERS, Profile, Reserved};
+use crate::service::{self, CONTAINERS, Profile, Reserved, privilege};
 use crate::stanza::Received;
 use crate::store::{Owner, Storage, Store};
 use crate::threads::Workers;
@@ -589,4 +589,21 @@ fn nothing_more_is_read_until_what_was_read_goes_on_by_itself() {
         stage.iq().await;
         assert!(stage.requests.has_room(), "it waits for PEP");
     });
+}
+
+/// Any server may say what it lets us do, and what it says was made a tree of, whatever its length, by the thread that
+/// serves everybody: a few of 512 KiB a second, and nobody else was served.
+#[test]
+fn what_is_too_long_to_be_a_grant_is_none() {
+    let grant = |filling: &str| {
+        let message = received(&format!(
+            "<message from='example.org' to='private.localhost'><privilege xmlns='{0}'><perm access='iq'>\
+             <namespace ns='{1}' type='both'/>{filling}</perm></privilege></message>",
+            privilege::NAMESPACE,
+            privilege::PUBSUB
+        ));
+        privilege::advertised(&message).map(|(domain, grant)| (domain, grant.items))
+    };
+    assert_eq!(grant("<a/>"), Some(("example.org".to_owned(), true)));
+    assert_eq!(grant(&"<a/>".repeat(5000)), None);
 }

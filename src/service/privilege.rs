@@ -130,25 +130,3 @@ pub fn outcome(received: &Received) -> Outcome<'_> {
         (None, _) => Outcome::Unreadable,
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::requests::tests::received;
-
-    /// Any server may say what it lets us do, and what it says was made a tree of, whatever its length, by the thread that
-    /// serves everybody: a few of 512 KiB a second, and nobody else was served.
-    #[test]
-    fn what_is_too_long_to_be_a_grant_is_none() {
-        let grant = |filling: &str| {
-            let message = received(&format!(
-                "<message from='example.org' to='private.localhost'><privilege xmlns='{NAMESPACE}'>\
-                 <perm access='iq'><namespace ns='{PUBSUB}' type='both'/>{filling}</perm>\
-                 </privilege></message>"
-            ));
-            advertised(&message).map(|(domain, grant)| (domain, grant.items))
-        };
-        assert_eq!(grant("<a/>"), Some(("example.org".to_owned(), true)));
-        assert_eq!(grant(&"<a/>".repeat(MAX_GRANT_BYTES / 4)), None);
-    }
-}
