@@ -99,12 +99,12 @@ end
 local most_pending = 10000;
 -- Seconds until the component is told again of a deleted account, when it has refused or failed.
 local again_after = 300;
+-- Seconds until it is tried again to read them from the host's storage.
+local read_after = 10;
 -- Seconds that a connected component has to say that it lives, when another instance wants to connect.
 local lives_within = 10;
 
-local delegations = module:get_option("delegations", {});
-
-local function find_component()
+local function find_component(delegations)
 	local named = module:get_option_string("private_storage_component");
 	if named then return jid.prep(named) or named; end
 	local found, of_bookmarks;
@@ -119,35 +119,49 @@ local function find_component()
 	return delegations[xmlns_private] and delegations[xmlns_private].jid;
 end
 
-local component, bookmarks = find_component();
-if not component then
-	error("no component keeps private storage for " .. module.host
-		.. ": set private_storage_component to its address", 0);
+-- What the configuration says: the component, what becomes of bookmarks, and how long a reply may take.
+local function configured()
+	local delegations = module:get_option("delegations", {});
+	local component, bookmarks = find_component(delegations);
+	if not component then
+		error("no component keeps it: set private_storage_component to its address", 0);
+	end
+
+	bookmarks = module:get_option_string("private_storage_bookmarks", bookmarks);
+	if not bookmarks then
+		if module:get_option_inherited_set("modules_enabled", {}):contains("private_bookmarks_here") then
+			bookmarks = "server";
+		else
+			bookmarks = delegations[xmlns_private] and "off" or "pep";
+		end
+	end
+	if bookmarks ~= "pep" and bookmarks ~= "server" and bookmarks ~= "off" then
+		error("private_storage_bookmarks is \"pep\", \"server\" or \"off\", not \"" .. tostring(bookmarks) .. "\"", 0);
+	end
+	if bookmarks == "server" then
+		module:depends "bookmarks";
+		local privileges = module:get_option("privileged_entities", {})[component];
+		if privileges and privileges.iq and privileges.iq[xmlns_pubsub] then
+			module:log("warn", "%s may use PEP by privileged_entities, and is not asked for bookmarks: take one of them out, "
+				.. "that or private_storage_bookmarks = \"server\" (or private_bookmarks_here)", component);
+		end
+	end
+
+	local timeout = module:get_option_number("private_storage_timeout", 90);
+	if not timeout or timeout < 1 then
+		error("private_storage_timeout is a number of seconds, at least 1", 0);
+	end
+	return component, bookmarks, timeout;
 end
 
-bookmarks = module:get_option_string("private_storage_bookmarks", bookmarks);
-if not bookmarks then
-	if module:get_option_inherited_set("modules_enabled", {}):contains("private_bookmarks_here") then
-		bookmarks = "server";
-	else
-		bookmarks = delegations[xmlns_private] and "off" or "pep";
-	end
-end
-if bookmarks ~= "pep" and bookmarks ~= "server" and bookmarks ~= "off" then
-	error("private_storage_bookmarks is \"pep\", \"server\" or \"off\", not \"" .. tostring(bookmarks) .. "\"", 0);
-end
-if bookmarks == "server" then
-	module:depends "bookmarks";
-	local privileges = module:get_option("privileged_entities", {})[component];
-	if privileges and privileges.iq and privileges.iq[xmlns_pubsub] then
-		module:log("warn", "%s may use PEP by privileged_entities, and is not asked for bookmarks: take one of them out, "
-			.. "that or private_storage_bookmarks = \"server\" (or private_bookmarks_here)", component);
-	end
-end
-
-local timeout = module:get_option_number("private_storage_timeout", 90);
-if not timeout or timeout < 1 then
-	error("private_storage_timeout is a number of seconds, at least 1", 0);
+-- Without a component all requests are refused. An error here would leave them to mod_private, which answers
+-- from what it had before, and takes sets that nobody finds again.
+local is_configured, component, bookmarks, timeout = pcall(configured);
+if not is_configured then
+	local failure = component;
+	component = nil;
+	module:log("error", "Private storage of %s is refused: %s. Mend that, and restart Prosody or reload this module",
+		module.host, failure);
 end
 
 -- Whether our component says this: over its own link, or Prosody for it while it has none.
@@ -243,6 +257,18 @@ local function forward(request)
 		end);
 end
 
+-- Those who were deleted: username → id of the request that the component has not answered yet.
+local deleted = {};
+-- Where they are kept. Until it has been read, anybody may be among them.
+local store;
+
+-- Why the component cannot be asked for this user now.
+local function why_not_yet(user)
+	local _, host = jid.split(user);
+	if host ~= module.host then return; end
+	if not store then return "Private storage is not ready; please try again later"; end
+end
+
 local function on_request(event)
 	local request = event.stanza;
 	local kind, query = request.attr.type, request.tags[1];
@@ -255,6 +281,10 @@ local function on_request(event)
 		event.origin.send(st.error_reply(request, "modify", "bad-request", "Missing required 'id' attribute"));
 		return true;
 	end
+	if not component then
+		event.origin.send(st.error_reply(request, "cancel", "service-unavailable", "Private storage is not available"));
+		return true;
+	end
 	-- A set of bookmarks and other elements goes to the component whole: mod_bookmarks would drop
 	-- the others.
 	if bookmarks == "server" and event.to_self
@@ -262,7 +292,10 @@ local function on_request(event)
 		local handled = module:fire_event("iq/bare/" .. xmlns_private .. ":query", event);
 		if handled ~= nil then return handled; end
 	end
-	if not prosody.hosts[component] then
+	local not_yet = why_not_yet(request.attr.from);
+	if not_yet then
+		event.origin.send(st.error_reply(request, "wait", "resource-constraint", not_yet));
+	elseif not prosody.hosts[component] then
 		-- It would leave this server.
 		event.origin.send(st.error_reply(request, "cancel", "service-unavailable", "Private storage is not available"));
 	elseif pending_count >= most_pending then
@@ -276,6 +309,17 @@ end
 -- Before mod_delegation, which has 2^32.
 module:hook("iq/bare", on_request, 2^32 + 1);
 module:hook("iq/host", on_request, 2^32 + 1);
+
+-- What is asked for at the component's own address.
+module:hook("pre-iq/host", function (event)
+	local request = event.stanza;
+	local kind = request.attr.type;
+	local not_yet = request.attr.to == component and (kind == "get" or kind == "set")
+		and why_not_yet(request.attr.from);
+	if not not_yet then return; end
+	event.origin.send(st.error_reply(request, "wait", "resource-constraint", not_yet));
+	return true;
+end);
 
 --- What host and accounts announce once the component has said it (XEP-0355 section 7.2). It stays
 --- while the component is away for a moment: clients look but once.
@@ -392,25 +436,37 @@ end
 
 --- Accounts that are deleted
 
--- username → id of the request that has not been answered yet. In the host's store, not in the
--- user's: that goes with the user. The component is told at once, and so before anything that a
+-- Kept in the host's store, not in the user's: that goes with the user. The component is told at once, and so before anything that a
 -- new owner of the name could ask. What it has not confirmed is kept, told again whenever it logs
 -- in, before all other stanzas, and until then the name cannot be registered.
 --
 -- Only what is deleted inside of Prosody is seen: by clients (XEP-0077), through the admin shell,
 -- and with Prosody 13 by prosodyctl. That of 0.12 works in a process of its own: there, use
 -- `prosodyctl shell user delete JID`.
-local store, failure = module:open_store("private_storage_forget");
-local deleted;
-if store then deleted, failure = store:get(nil); end
-if failure then
-	error("cannot read which deletions the component has not confirmed: " .. tostring(failure), 0);
+local function read_deleted()
+	local opened, failure = module:open_store("private_storage_forget");
+	if not opened then error(failure, 0); end
+	local them;
+	them, failure = opened:get(nil);
+	if failure then error(failure, 0); end
+	if them ~= nil and type(them) ~= "table" then error("it is a " .. type(them), 0); end
+	return opened, them or {};
 end
-deleted = deleted or {};
+
+-- Whether they could be read. Those of whom was heard meanwhile were deleted later.
+local function try_to_read_deleted()
+	local ok, opened, them = pcall(read_deleted);
+	if not ok then return false, opened; end
+	store = opened;
+	for username, id in pairs(them) do deleted[username] = deleted[username] or id; end
+	return true;
+end
+
 -- Those who are told again in a while.
 local again = {};
 
 local function save()
+	if not store then return; end -- what is in it would be lost
 	local ok, err = store:set(nil, next(deleted) and deleted or nil);
 	if not ok then
 		module:log("error", "Cannot keep which deletions %s has not confirmed: %s", component, err);
@@ -428,6 +484,20 @@ local function tell_all()
 	local usernames = {};
 	for username in pairs(deleted) do usernames[#usernames + 1] = username; end
 	for _, username in ipairs(usernames) do tell(username); end
+end
+
+local is_read, failure = try_to_read_deleted();
+if not is_read then
+	module:log("error", "Private storage of %s is refused for now: which deletions have not been confirmed cannot be read: "
+		.. "%s. It is tried again every %d seconds: mend the storage of this host. If that can never keep them, as xep0227, "
+		.. "name it in default_storage, and set storage = { private_storage_forget = \"internal\" }",
+		module.host, failure, read_after);
+	module:add_timer(read_after, function ()
+		if not try_to_read_deleted() then return read_after; end
+		module:log("info", "Private storage of %s is served: its storage can be read again", module.host);
+		save();
+		tell_all();
+	end);
 end
 
 module:hook_global("user-deleted", function (event)
@@ -549,7 +619,7 @@ end
 
 module:hook_global("host-activated", watch);
 if prosody.hosts[component] then watch(component); end
-module:log("info", "Private storage is kept by %s", component);
+if component then module:log("info", "Private storage is kept by %s", component); end
 
 -- Nobody is left waiting.
 function module.unload()

@@ -7,6 +7,7 @@ use std::net::TcpStream;
 use sha1::{Digest, Sha1};
 
 use super::stage::wait_until_served;
+use super::undelegated::ORDERS;
 use crate::support::answers::{element, fragment, refusal, stored, succeeded, text};
 use crate::support::client::{PATIENCE, RawClient, private};
 use crate::support::clock::eventually;
@@ -23,7 +24,18 @@ const NO_NOTE: &str = "<note xmlns='urn:test:note'/>";
 
 /// A Prosody whose hosts and other components are these, beside a component that loads our module.
 fn prosody(hosts: &str, of_ours: &str, others: &str) -> Server {
+    prosody_with(&[], hosts, of_ours, others)
+}
+
+/// The same, with these modules besides.
+fn prosody_with(
+    modules: &'static [(&str, &str)],
+    hosts: &str,
+    of_ours: &str,
+    others: &str,
+) -> Server {
     let mut options = Options::delegating(&[ALICE, BOB]);
+    options.modules = modules;
     options.host_blocks = Some(format!(
         "{hosts}Component \"{COMPONENT}\"\n  component_secret = \"{SECRET}\"\n  \
          modules_enabled = {{ \"private_storage\" }}\n{of_ours}{others}"
@@ -433,6 +445,119 @@ fn wrong_settings_are_told() {
 #[track_caller]
 fn says(server: &Server, line: &str) {
     eventually(line, || server.log().contains(line));
+}
+
+/// An error in the module's main part left the host to mod_private, which answered from what it had before the
+/// cut over, and acknowledged sets that were gone once the error was.
+#[test]
+fn where_the_module_cannot_be_set_up_nobody_answers_from_the_old_copy() {
+    let host = |more: &str| {
+        format!(
+            "VirtualHost \"{HOST}\"\n  modules_enabled = {{ \"orders\", \"private\" }}\n{more}\
+             VirtualHost \"{OTHER_HOST}\"\n"
+        )
+    };
+    let second = format!(
+        "Component \"second.localhost\"\n  component_secret = \"{SECRET}\"\n  \
+         modules_enabled = {{ \"private_storage\" }}\n{NAMING_BOTH}"
+    );
+    let without_bookmarks =
+        "  private_storage_bookmarks = \"server\"\n  modules_disabled = { \"bookmarks\" }\n";
+    for (more, others, why) in [
+        (
+            "  private_storage_timeout = \"90s\"\n",
+            "",
+            "private_storage_timeout is a number of seconds",
+        ),
+        (without_bookmarks, "", "disabled module mod_bookmarks"),
+        ("", &*second, "both name it in private_storage_hosts"),
+    ] {
+        let modules = &[("mod_orders.lua", ORDERS)];
+        let server = prosody_with(modules, &host(more), NAMING_BOTH, others);
+        let mut alice = RawClient::login(&server, ALICE);
+        for to in ["", ALICE] {
+            assert_eq!(refusal(&alice.get(to, NO_NOTE)), UNAVAILABLE);
+            assert_eq!(refusal(&alice.set(to, NOTE)), UNAVAILABLE);
+        }
+        let log = server.log();
+        let told: Vec<&str> = log
+            .lines()
+            .filter(|it| it.contains("Private storage of localhost is refused"))
+            .collect();
+        assert!(told.len() == 1 && told[0].contains(why), "{log}");
+
+        // Nothing of it is left behind.
+        alice.send(&format!(
+            "<message to='{HOST}'><order xmlns='urn:test' what='unload'>private_storage</order></message>"
+        ));
+        succeeded(&alice.get("", NO_NOTE));
+    }
+}
+
+const UNAVAILABLE: &str = "cancel service-unavailable";
+
+/// Does what mod_storage_sql does while its server is not up, in both ways that a storage fails in. A message
+/// to the host brings it up, with a deletion that has not been confirmed.
+const LATE: &str = r#"
+local driver, failures, kept = {}, 0, nil;
+function driver:open() return self; end
+function driver:get()
+  if kept then return kept; end
+  failures = failures + 1;
+  if failures == 1 then error("no route to host"); end
+  return nil, "connection refused";
+end
+function driver:set(_, data) kept = data or {}; return true; end
+module:hook("message/host", function (event)
+  if not event.stanza:get_child("up", "urn:test") then return; end
+  kept = { carol = "1:carol" };
+  return true;
+end, 1000);
+module:provides("storage", driver);
+"#;
+
+/// What could not be read when Prosody started, such as a database that was not up yet, ended the module's main
+/// part and left its hooks: each request was carried out, and its client waited for 90 seconds for an error.
+#[test]
+fn requests_wait_while_the_deletions_cannot_be_read() {
+    let hosts = format!(
+        "VirtualHost \"{HOST}\"\n  private_storage_timeout = 2\n  \
+         storage = {{ private_storage_forget = \"late\" }}\nVirtualHost \"{OTHER_HOST}\"\n"
+    );
+    let server = prosody_with(&[("mod_storage_late.lua", LATE)], &hosts, NAMING_BOTH, "");
+    let mut component = RawComponent::login(&server, COMPONENT);
+    let mut alice = RawClient::login(&server, ALICE);
+    for to in ["", ALICE, COMPONENT] {
+        assert_eq!(
+            refusal(&alice.get(to, NO_NOTE)),
+            "wait resource-constraint",
+            "{to}"
+        );
+    }
+    let said = "Private storage of localhost is refused for now";
+    says(&server, said);
+    alice.send(&format!(
+        "<message to='{HOST}'><up xmlns='urn:test'/></message>"
+    ));
+    let told = component.next_with("urn:xmpp-private-storage:0");
+    assert!(told.contains("jid='carol@localhost'"), "{told}");
+    alice.send(&private("get", "", NO_NOTE));
+    component.next_with("urn:xmpp:forward:0");
+    assert_eq!(server.log().matches(said).count(), 1);
+}
+
+/// Some storages of Prosody's never can: the module failed there as it does where one is not up yet.
+#[test]
+fn a_storage_that_cannot_keep_deletions_is_told() {
+    let storage = "  storage = { private_storage_forget = \"xep0227\" }\n";
+    let hosts = BOTH.replacen('\n', &format!("\n{storage}"), 1);
+    let server = prosody(&hosts, NAMING_BOTH, "");
+    let answer = RawClient::login(&server, ALICE).get("", NO_NOTE);
+    assert_eq!(refusal(&answer), "wait resource-constraint");
+    says(
+        &server,
+        "storage = { private_storage_forget = \"internal\" }",
+    );
 }
 
 /// A reply that the component could not send before the link broke comes on the next.

@@ -18,7 +18,7 @@ const BOB: &str = "bob@test2.localhost";
 
 /// Has Prosody load, unload or reload a module of the host that it is sent this to, as `prosodyctl shell
 /// module reload` does.
-const ORDERS: &str = r#"
+pub const ORDERS: &str = r#"
 local found, manager = pcall(require, "prosody.core.modulemanager");
 if not found then manager = require "core.modulemanager"; end
 module:hook("message/host", function (event)
