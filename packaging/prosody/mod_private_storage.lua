@@ -28,8 +28,8 @@
 --   "off"     the component keeps those of old clients apart from those in PEP.
 --
 -- Other components' delegations and privileges are not touched, and mod_delegation and
--- mod_privilege may be loaded for them. Where a host's own `delegations` still name a component for
--- jabber:iq:private, that is the component, and what it may do with PEP stays with mod_privilege.
+-- mod_privilege may be loaded for them. Where nothing but a host's own `delegations` names a component
+-- for jabber:iq:private, that is the component, and what it may do with PEP stays with mod_privilege.
 
 local config = require "core.configmanager";
 local modulemanager = require "core.modulemanager";
@@ -104,9 +104,10 @@ local read_after = 10;
 -- Seconds that a connected component has to say that it lives, when another instance wants to connect.
 local lives_within = 10;
 
-local function find_component(delegations)
+-- The component's address, what it says of bookmarks, and what becomes of them if nobody says it.
+local function find_component()
 	local named = module:get_option_string("private_storage_component");
-	if named then return jid.prep(named) or named; end
+	if named then return jid.prep(named) or named, nil, "pep"; end
 	local found, of_bookmarks;
 	for name, options in pairs(config.getconfig()) do
 		local hosts = rawget(options, "component_module") and rawget(options, "private_storage_hosts");
@@ -115,25 +116,22 @@ local function find_component(delegations)
 			found, of_bookmarks = name, rawget(options, "private_storage_bookmarks");
 		end
 	end
-	if found then return found, of_bookmarks; end
-	return delegations[xmlns_private] and delegations[xmlns_private].jid;
+	if found then return found, of_bookmarks, "pep"; end
+	local delegation = module:get_option("delegations", {})[xmlns_private];
+	return delegation and delegation.jid, nil, "off";
 end
 
 -- What the configuration says: the component, what becomes of bookmarks, and how long a reply may take.
 local function configured()
-	local delegations = module:get_option("delegations", {});
-	local component, bookmarks = find_component(delegations);
+	local component, bookmarks, by_default = find_component();
 	if not component then
 		error("no component keeps it: set private_storage_component to its address", 0);
 	end
 
 	bookmarks = module:get_option_string("private_storage_bookmarks", bookmarks);
 	if not bookmarks then
-		if module:get_option_inherited_set("modules_enabled", {}):contains("private_bookmarks_here") then
-			bookmarks = "server";
-		else
-			bookmarks = delegations[xmlns_private] and "off" or "pep";
-		end
+		local enabled = module:get_option_inherited_set("modules_enabled", {});
+		bookmarks = enabled:contains("private_bookmarks_here") and "server" or by_default;
 	end
 	if bookmarks ~= "pep" and bookmarks ~= "server" and bookmarks ~= "off" then
 		error("private_storage_bookmarks is \"pep\", \"server\" or \"off\", not \"" .. tostring(bookmarks) .. "\"", 0);

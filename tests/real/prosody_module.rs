@@ -560,6 +560,30 @@ fn a_storage_that_cannot_keep_deletions_is_told() {
     );
 }
 
+/// An administrator who followed "both at once do no harm", and left the old `delegations` of a host beside the
+/// new file, found that bookmarks were no longer kept in step.
+#[test]
+fn delegations_that_were_left_take_no_access_to_pep_away() {
+    let host = |name: &str, modules: &str, more: &str| {
+        format!(
+            "VirtualHost \"{name}\"\n  modules_enabled = {{ \"pep\"{modules} }}\n  \
+             delegations = {{ [\"jabber:iq:private\"] = {{ jid = \"{COMPONENT}\" }} }}\n{more}"
+        )
+    };
+    let granted = format!(
+        "  privileged_entities = {{ [\"{COMPONENT}\"] = {{ iq = {{ \
+         [\"http://jabber.org/protocol/pubsub\"] = \"both\", \
+         [\"http://jabber.org/protocol/pubsub#owner\"] = \"both\" }} }} }}\n"
+    );
+    let both = ", \"delegation\", \"privilege\"";
+    let hosts = host(HOST, "", "") + &host(OTHER_HOST, both, &granted);
+    let server = prosody(&hosts, NAMING_BOTH, "");
+    let component = component(&server);
+    for host in [HOST, OTHER_HOST] {
+        component.wait_for_log(&format!("{host} lets the component keep"), PATIENCE);
+    }
+}
+
 /// A reply that the component could not send before the link broke comes on the next.
 #[test]
 fn a_reply_outlives_the_link() {
