@@ -262,9 +262,12 @@ local store;
 
 -- Why the component cannot be asked for this user now.
 local function why_not_yet(user)
-	local _, host = jid.split(user);
+	local username, host = jid.split(user);
 	if host ~= module.host then return; end
 	if not store then return "Private storage is not ready; please try again later"; end
+	if deleted[username] then
+		return "What an earlier owner of this name has stored is not removed yet; please try again later";
+	end
 end
 
 local function on_request(event)
@@ -434,9 +437,11 @@ end
 
 --- Accounts that are deleted
 
--- Kept in the host's store, not in the user's: that goes with the user. The component is told at once, and so before anything that a
--- new owner of the name could ask. What it has not confirmed is kept, told again whenever it logs
--- in, before all other stanzas, and until then the name cannot be registered.
+-- Kept in the host's store, not in the user's: that goes with the user. The component is told at once,
+-- and so before anything that a new owner of the name could ask. What it has not confirmed is kept, and
+-- told again whenever it logs in, before all other stanzas. Until then the name cannot be registered, and
+-- where an administrator has made it again its requests are refused: it would read what is to be removed,
+-- and lose what it stores.
 --
 -- Only what is deleted inside of Prosody is seen: by clients (XEP-0077), through the admin shell,
 -- and with Prosody 13 by prosodyctl. That of 0.12 works in a process of its own: there, use

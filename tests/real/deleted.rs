@@ -4,11 +4,13 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use super::prosody_module::RawComponent;
 use super::stage::wait_until_served;
-use crate::support::client::{PATIENCE, RawClient};
+use crate::support::answers::{element, refusal};
+use crate::support::client::{PATIENCE, RawClient, private};
 use crate::support::component::{self, Component};
 use crate::support::prosody;
-use crate::support::server::{COMPONENT, HOST, OTHER_HOST, Options, SECRET, Server};
+use crate::support::server::{COMPONENT, HOST, OTHER_HOST, Options, PASSWORD, SECRET, Server};
 
 const REMOVE: &str =
     "<iq type='set' id='gone'><query xmlns='jabber:iq:register'><remove/></query></iq>";
@@ -21,22 +23,27 @@ struct Stage {
     host: &'static str,
 }
 
+/// A Prosody with Alice and Bob on this host.
+fn prosody(host: &str) -> Server {
+    let accounts = ["alice", "bob"].map(|user| format!("{user}@{host}"));
+    let mut options = Options::delegating(&accounts.each_ref().map(String::as_str));
+    let modules = "\"register_ibr\", \"user_account_management\"";
+    options.host_blocks = Some(format!(
+        "VirtualHost \"{HOST}\"\n  allow_registration = true\n  \
+         modules_enabled = {{ {modules}, \"private_storage\" }}\n  \
+         private_storage_component = \"{COMPONENT}\"\n\
+         VirtualHost \"{OTHER_HOST}\"\n  allow_registration = true\n  \
+         modules_enabled = {{ {modules}, \"delegation\", \"private_storage_forget\" }}\n  \
+         delegations = {{ [\"jabber:iq:private\"] = {{ jid = \"{COMPONENT}\" }} }}\n\
+         Component \"{COMPONENT}\"\n  component_secret = \"{SECRET}\"\n  \
+         modules_enabled = {{ \"delegation\" }}\n"
+    ));
+    prosody::start(options)
+}
+
 impl Stage {
     fn new(host: &'static str) -> Stage {
-        let accounts = ["alice", "bob"].map(|user| format!("{user}@{host}"));
-        let mut options = Options::delegating(&accounts.each_ref().map(String::as_str));
-        let modules = "\"register_ibr\", \"user_account_management\"";
-        options.host_blocks = Some(format!(
-            "VirtualHost \"{HOST}\"\n  allow_registration = true\n  \
-             modules_enabled = {{ {modules}, \"private_storage\" }}\n  \
-             private_storage_component = \"{COMPONENT}\"\n\
-             VirtualHost \"{OTHER_HOST}\"\n  allow_registration = true\n  \
-             modules_enabled = {{ {modules}, \"delegation\", \"private_storage_forget\" }}\n  \
-             delegations = {{ [\"jabber:iq:private\"] = {{ jid = \"{COMPONENT}\" }} }}\n\
-             Component \"{COMPONENT}\"\n  component_secret = \"{SECRET}\"\n  \
-             modules_enabled = {{ \"delegation\" }}\n"
-        ));
-        let server = prosody::start(options);
+        let server = prosody(host);
         let component = Component::start(component::Options::at(server.component_address()));
         let stage = Stage {
             server,
@@ -137,4 +144,65 @@ fn it_is_told_when_it_is_back(host: &'static str) {
     stage.component.restart();
     stage.register("alice");
     stage.assert_nothing_is_left("alice");
+}
+
+/// A component that had refused to forget was told again five minutes later. An account that an administrator had
+/// made again meanwhile read what its old owner had stored, and lost what it had stored itself.
+#[test]
+fn a_name_whose_old_data_is_still_there_is_not_served() {
+    let server = prosody(HOST);
+    let mut component = RawComponent::login(&server, COMPONENT);
+    let mut alice = RawClient::login(&server, "alice@localhost");
+    alice.send(REMOVE);
+    alice.next(PATIENCE);
+    let reply = |told: &str, kind: &str, payload: &str| {
+        let told = element(&told.replace("xmlns='jabber:component:accept'", "")).expect("XML");
+        let id = told.attr("id").expect("an id");
+        format!("<iq type='{kind}' id='{id}' from='{COMPONENT}' to='{HOST}'>{payload}</iq>")
+    };
+    let told = component.next_with(FORGET);
+    component.send(&reply(&told, "error", FULL));
+
+    let account = format!("return {{ [\"password\"] = \"{PASSWORD}\" }};\n");
+    server
+        .folder()
+        .write("data/localhost/accounts/alice.dat", &account);
+    let mut alice = RawClient::login(&server, "alice@localhost");
+    for to in ["", "alice@localhost", COMPONENT] {
+        let answer = alice.get(to, EMPTY);
+        assert_eq!(refusal(&answer), "wait resource-constraint", "{to}");
+    }
+
+    // Nobody else waits.
+    let mut bob = RawClient::login(&server, "bob@localhost");
+    bob.send(&private("get", "", EMPTY));
+    component.next_with("urn:xmpp:forward:0");
+
+    drop(component);
+    let mut component = log_in_again(&server);
+    let told = component.next_with(FORGET);
+    component.send(&reply(&told, "result", ""));
+    component.send(&format!(
+        "<iq type='get' id='ping' from='{COMPONENT}' to='{HOST}'><ping xmlns='urn:xmpp:ping'/></iq>"
+    ));
+    component.next_with("id='ping'");
+    alice.send(&private("get", "", EMPTY));
+    component.next_with("urn:xmpp:forward:0");
+}
+
+const FORGET: &str = "urn:xmpp-private-storage:0";
+const FULL: &str = "<error type='wait'><resource-constraint \
+                    xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>";
+
+/// Once Prosody has noticed that the earlier connection has ended.
+fn log_in_again(server: &Server) -> RawComponent {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let (component, answer) = RawComponent::try_login(server, COMPONENT, SECRET);
+        if answer.starts_with("<handshake") {
+            return component;
+        }
+        assert!(Instant::now() < deadline, "{answer}");
+        sleep(Duration::from_millis(50));
+    }
 }
