@@ -217,22 +217,25 @@ end
 local function unwrap(iq, request)
 	local reply = iq.attr.type == "result"
 		and iq:find("{"..xmlns_delegation.."}delegation/{"..xmlns_forward.."}forwarded/{jabber:client}iq");
-	if not reply or reply.attr.id ~= request.attr.id or reply.attr.to ~= request.attr.from
+	if not reply or reply.attr.id ~= iq.attr.id or reply.attr.to ~= request.attr.from
 		or (reply.attr.type ~= "result" and reply.attr.type ~= "error") then
 		return nil;
 	end
 	to_internal(reply);
-	reply.attr.from = request.attr.to;
+	reply.attr.id, reply.attr.from = request.attr.id, request.attr.to;
 	return reply;
 end
 
 local function forward(request)
+	local outer = to_component("set");
 	local forwarded = st.clone(request);
 	forwarded.attr.xmlns = "jabber:client";
+	-- A client's may have a line end or a tab, of which the component's parser makes a space.
+	forwarded.attr.id = outer.attr.id;
 	-- What a reply takes of it, and not what it holds.
 	local kept = st.iq { type = request.attr.type, id = request.attr.id, from = request.attr.from,
 		to = request.attr.to or jid.bare(request.attr.from) };
-	ask(to_component("set")
+	ask(outer
 		:tag("delegation", { xmlns = xmlns_delegation })
 		:tag("forwarded", { xmlns = xmlns_forward })
 		:add_child(forwarded), function (iq)
