@@ -254,6 +254,13 @@ fn ejabberd_beside(config: &Config, version: Option<EjabberdVersion>, present: &
         false if present.is_privilege_elsewhere => grant::EJABBERD_LEAST.to_owned(),
         false => grant::EJABBERD_WITHOUT.to_owned(),
     };
+    let of_port = match config.component.server {
+        Endpoint::Tcp { port, .. } => format!(
+            "# If another listener has port {port} already, ejabberd does not start (\"Overlapping listeners\"): set\n\
+             # component.server to another port then, and print this again. --into says whether one has.\n"
+        ),
+        Endpoint::Unix(_) => String::new(),
+    };
     let mut file = format!(
         "# For {for_which}: a file of its own, readable by ejabberd alone, because it holds the secret. Put\n\
          # it at /etc/ejabberd/{EJABBERD_FILE}, and add one line to ejabberd.yml:\n\
@@ -267,6 +274,7 @@ fn ejabberd_beside(config: &Config, version: Option<EjabberdVersion>, present: &
          # If ejabberd.yml has mod_delegation or mod_privilege already, for another component, ejabberd does\n\
          # not start with them here as well (\"Duplicated option\"). Print this with --into ejabberd.yml then:\n\
          # that leaves them out here, and says what to change there.\n\
+         {of_port}\
          \n\
          listen:\n  \
            -\n\
@@ -347,20 +355,14 @@ fn ejabberd_listener(component: &Component) -> String {
         );
     };
     let plain = component.tls.is_none();
-    let (ip, hint) = match server.address() {
-        Some(address) if plain && !address.is_loopback() => {
-            (address, "   # the link is not encrypted: keep it private")
+    let ip = ejabberd_address(server);
+    let hint = match server.address().is_some() || server.is_loopback() {
+        true if plain && !ip.is_loopback() => "   # the link is not encrypted: keep it private",
+        true => "",
+        false if plain => {
+            "   # every address; better: the one that the component connects to. The link is not encrypted"
         }
-        Some(address) => (address, ""),
-        None if server.is_loopback() => (Ipv4Addr::LOCALHOST.into(), ""),
-        None if plain => (
-            ANY,
-            "   # every address; better: the one that the component connects to. The link is not encrypted",
-        ),
-        None => (
-            ANY,
-            "   # every address; better: the one that the component connects to",
-        ),
+        false => "   # every address; better: the one that the component connects to",
     };
     let mut lines = format!(
         "    port: {port}\n    \
@@ -376,6 +378,15 @@ fn ejabberd_listener(component: &Component) -> String {
         );
     }
     lines
+}
+
+/// Where that is: on one address, or on all where a name may mean any of them.
+fn ejabberd_address(server: &Endpoint) -> IpAddr {
+    match server.address() {
+        Some(address) => address,
+        None if server.is_loopback() => Ipv4Addr::LOCALHOST.into(),
+        None => ANY,
+    }
 }
 
 /// Among the modules of a host: that it delegates to us.

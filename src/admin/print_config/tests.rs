@@ -140,6 +140,7 @@ fn ejabberd_as_it_was_measured_to_work() {
     assert_eq!(read(&block, "# "), EJABBERD);
     assert!(block.contains("mod_private, before ejabberd 24.06: take it out"));
     assert!(block.contains("\n#   include_config_file: /etc/ejabberd/private-storage.yml\n"));
+    assert!(block.contains("# If another listener has port 5347 already"));
 }
 
 #[test]

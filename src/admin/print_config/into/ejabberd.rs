@@ -5,15 +5,16 @@
 //! `append_host_config` beside them (the same in 23.01, 24.12 and 26.07).
 
 use std::io::{self, ErrorKind};
+use std::net::IpAddr;
 use std::path::Path;
 use std::ptr;
 
 use super::super::grant::{self, EjabberdVersion, Support};
-use super::super::{EJABBERD_FILE, ejabberd_beside};
+use super::super::{EJABBERD_FILE, ejabberd_address, ejabberd_beside};
 use super::module::{Module, Wanted, at};
-use super::yaml::{self, Node, Value};
+use super::yaml::{self, Entry, Node, Value};
 use super::{Advice, Present, Source, told};
-use crate::config::{BookmarksMode, Config};
+use crate::config::{BookmarksMode, Component, Config, Endpoint};
 
 const DELEGATION: &str = "mod_delegation";
 const PRIVILEGE: &str = "mod_privilege";
@@ -69,12 +70,9 @@ pub fn ejabberd(config: &Config, version: EjabberdVersion, path: &Path) -> io::R
             )
         }));
     }
-    let jid = config.component.jid.as_str();
-    for (file, line) in listeners(&trees, jid) {
-        by_hand.push(format!(
-            "{}: take {jid} out of this listener: it is in the printed file",
-            at(&sources, file, line)
-        ));
+    for (file, listener) in listeners(&trees) {
+        let said = of_listener(listener, &config.component).into_iter();
+        by_hand.extend(said.map(|(line, what)| format!("{}: {what}", at(&sources, file, line))));
     }
     let domains = |modules: &[Module<'_>]| {
         let domains = modules.iter().flat_map(|it| it.domains.iter().cloned());
@@ -148,16 +146,51 @@ fn hosts(trees: &[Node]) -> impl Iterator<Item = &str> {
         .filter_map(Node::scalar)
 }
 
-/// Where somebody listens for this component: in which file and line.
-fn listeners(trees: &[Node], jid: &str) -> Vec<(usize, usize)> {
-    let mut found = Vec::new();
-    for (file, tree) in trees.iter().enumerate() {
-        let listeners = tree.all("listen").flat_map(|it| it.value.items());
-        let hosts = listeners.flat_map(|it| it.all("hosts"));
-        let ours = hosts.flat_map(|it| it.value.all(jid));
-        found.extend(ours.map(|it| (file, it.key.place.line)));
+/// Whoever listens, and in which file that is said.
+fn listeners(trees: &[Node]) -> impl Iterator<Item = (usize, &Node)> {
+    let lists = under(trees, &["listen"]).into_iter();
+    lists.flat_map(|(file, list)| list.items().iter().map(move |it| (file, it)))
+}
+
+/// What to do about a listener, and about which line of it.
+fn of_listener(listener: &Node, component: &Component) -> Vec<(usize, String)> {
+    let jid = component.jid.as_str();
+    let hosts = listener.all("hosts").flat_map(|it| it.value.entries());
+    let (ours, others): (Vec<&Entry>, Vec<&Entry>) =
+        hosts.partition(|it| it.key.scalar() == Some(jid));
+    let place = listener.place.line;
+    if !ours.is_empty() && others.is_empty() {
+        let what = "take this listener out: there is one in the printed file";
+        return vec![(place, what.to_owned())];
     }
-    found
+    let out = |entry: &Entry| {
+        let what = format!("take {jid} out of this listener: it is in the printed file");
+        (entry.key.place.line, what)
+    };
+    let mut said: Vec<_> = ours.into_iter().map(out).collect();
+    if is_at(listener, &component.server) {
+        let what = "this listener has the port of the printed one, and ejabberd does not start with both \
+                    (\"Overlapping listeners\"): set component.server to another port, and print this again";
+        said.push((place, what.to_owned()));
+    }
+    said
+}
+
+/// Whether it has what we need for ours.
+fn is_at(listener: &Node, server: &Endpoint) -> bool {
+    let value = |key: &str| listener.all(key).next()?.value.scalar();
+    let Endpoint::Tcp { port, .. } = server else {
+        return value("port") == Some(&*server.to_string());
+    };
+    let is_same_port = value("port").is_some_and(|it| it.parse() == Ok(*port));
+    let is_tcp = value("transport").is_none_or(|it| it == "tcp");
+    let takes = |any: IpAddr, it: IpAddr| {
+        any == it || any.is_unspecified() && (any.is_ipv6() || it.is_ipv4())
+    };
+    let ours = ejabberd_address(server);
+    let theirs = value("ip").and_then(|it| it.parse::<IpAddr>().ok());
+    let theirs = theirs.map(|it| it.to_canonical());
+    is_same_port && is_tcp && theirs.is_none_or(|it| takes(it, ours) || takes(ours, it))
 }
 
 /// Where these domains have a module, if they do.

@@ -191,6 +191,50 @@ fn a_module_of_every_host_is_given_what_it_lacks_and_its_hosts_are_named() {
     assert!(!advice.changes.contains("By hand"), "{}", advice.changes);
 }
 
+/// slidge's documentation has its listener on port 5347 of 127.0.0.1, as we have. ejabberd did not start with
+/// both ("Overlapping listeners").
+#[test]
+fn a_port_that_another_listener_has_is_told() {
+    let yaml = |listener: &str| {
+        format!("{INCLUDED}listen:\n  - port: 5222\n    module: ejabberd_c2s\n  - {listener}\n")
+    };
+    let component = "module: ejabberd_service, hosts: {slidge.example.org: {password: x}}";
+    let (anywhere, v6, socket) = (
+        "component.server = \"ejabberd:5347\"\n",
+        "component.server = \"[::1]:5347\"\n",
+        "component.server = \"unix:/run/it.sock\"\n",
+    );
+    for (listener, ours, is_taken) in [
+        ("port: 5347, ip: 127.0.0.1", "", true),
+        ("port: 5347, ip: '::ffff:127.0.0.1'", "", true),
+        ("port: 5347", "", true),
+        ("port: 5347, ip: 0.0.0.0, transport: tcp", "", true),
+        ("port: 5347, ip: '::'", "", true),
+        ("port: 5347, ip: 192.0.2.1", anywhere, true),
+        ("port: 5347, ip: '::'", v6, true),
+        ("port: 'unix:/run/it.sock'", socket, true),
+        ("port: 5347, ip: 0.0.0.0", v6, false),
+        ("port: 5347, ip: 192.0.2.1", "", false),
+        ("port: 5348, ip: 127.0.0.1", "", false),
+        ("port: 5347, transport: udp", "", false),
+        ("port: 5347", socket, false),
+    ] {
+        let said = advised(&yaml(&format!("{{{listener}, {component}}}")), ours, NEW).changes;
+        let told = "- ejabberd.yml, line 5: this listener has the ";
+        assert_eq!(said.contains(told), is_taken, "{listener}: {said}");
+        assert_eq!(said.starts_with("Nothing"), !is_taken, "{said}");
+    }
+    // Where another component is on the same one, ours cannot leave it alone.
+    let both = "{port: 5347, hosts: {slidge.example.org: {}, private.example.org: {}}}";
+    let said = advised(&yaml(both), "", NEW).changes;
+    for part in [
+        "take private.example.org out",
+        "has the port of the printed",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+}
+
 #[test]
 fn what_cannot_be_shown_as_a_change_is_said() {
     for (module, line) in [
@@ -225,8 +269,13 @@ fn what_was_pasted_once_is_told() {
                 namespaces:\n          \"jabber:iq:private\":\n            access: delegate_private\n";
     let advice = advised(&format!("{INCLUDED}{ours}"), OFF, NEW);
     assert_eq!(changed(&advice.changes), "");
-    let said = "- ejabberd.yml, line 7: take private.example.org out of this listener";
+    let said = "- ejabberd.yml, line 4: take this listener out: ";
     assert!(advice.changes.contains(said), "{}", advice.changes);
+    assert!(
+        !advice.changes.contains("has the port"),
+        "{}",
+        advice.changes
+    );
     assert!(!has(&advice.file, "mod_delegation"));
 }
 
