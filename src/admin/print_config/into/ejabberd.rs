@@ -44,21 +44,27 @@ pub fn ejabberd(config: &Config, version: EjabberdVersion, path: &Path) -> io::R
     };
     let delegations = modules(&trees, domains, DELEGATION);
     let grants = modules(&trees, domains, PRIVILEGE);
+    let others = others(&trees, domains).join(", ");
+    let is_for_others = |module: &Module<'_>| module.is_for_all && !others.is_empty();
     for module in &delegations {
         by_hand.extend(module.change(&mut sources, "namespaces", &[Wanted::Delegation]));
-        let others = hosts(&trees).filter(|host| !domains.iter().any(|it| it == host));
-        let others: Vec<&str> = others.collect();
-        if module.is_for_all && !others.is_empty() {
+        if is_for_others(module) {
             by_hand.push(format!(
-                "{}: it is for every host: add {} to access.domains, or requests of their users are \
+                "{}: it is for every host: add {others} to access.domains, or requests of their users are \
                  refused",
                 module.at(&sources),
-                others.join(", ")
             ));
         }
     }
     for module in &grants {
         by_hand.extend(module.change(&mut sources, "iq", &privileges));
+        if is_for_others(module) && !privileges.is_empty() {
+            by_hand.push(format!(
+                "{}: it is for every host: the component gets access to {others} as well. Give them modules of \
+                 their own in host_config, with {PRIVILEGE} as it is now",
+                module.at(&sources),
+            ));
+        }
     }
     let on_any_host = anywhere(&trees, PRIVILEGE);
     if version.support() == Support::Harmful {
@@ -138,12 +144,17 @@ fn includes(tree: &Node) -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-/// The hosts that are served.
-fn hosts(trees: &[Node]) -> impl Iterator<Item = &str> {
+/// The hosts beside our domains that have the modules of the top level.
+fn others<'t>(trees: &'t [Node], domains: &[String]) -> Vec<&'t str> {
     let lists = trees.iter().flat_map(|tree| tree.all("hosts"));
-    lists
+    let hosts = lists
         .flat_map(|it| it.value.items())
-        .filter_map(Node::scalar)
+        .filter_map(Node::scalar);
+    let others = hosts.filter(|host| {
+        let is_ours = domains.iter().any(|it| it == host);
+        !is_ours && under(trees, &["host_config", host, "modules"]).is_empty()
+    });
+    others.collect()
 }
 
 /// Whoever listens, and in which file that is said.

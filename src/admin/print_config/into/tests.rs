@@ -191,6 +191,33 @@ fn a_module_of_every_host_is_given_what_it_lacks_and_its_hosts_are_named() {
     assert!(!advice.changes.contains("By hand"), "{}", advice.changes);
 }
 
+/// What was added for a component on one host gave it access to what the users of all others keep in PEP, and
+/// nobody was told.
+#[test]
+fn a_privilege_of_every_host_is_told() {
+    let yaml = format!("hosts: [example.org, other.example, third.example]\n{INCLUDED}{SLIDGE}");
+    let warned = |hosts: &str| {
+        format!(
+            "ejabberd.yml, line 5: it is for every host: the component gets access to {hosts} as well. Give them \
+             modules of their own in host_config"
+        )
+    };
+    let said = advised(&yaml, "", NEW).changes;
+    assert!(
+        said.contains(&warned("other.example, third.example")),
+        "{said}"
+    );
+    // One that has a list of its own has none of these, and so has one whose version takes no privilege.
+    let own = "host_config:\n  other.example:\n    modules:\n      mod_ping: {}\n";
+    let said = advised(&format!("{yaml}{own}"), "", NEW).changes;
+    assert!(said.contains(&warned("third.example")), "{said}");
+    let said = advised(&yaml, "", (23, 1)).changes;
+    assert!(said.starts_with("Nothing"), "{said}");
+    let all = "access.domains = [\"example.org\", \"other.example\", \"third.example\"]\n";
+    let said = advised(&yaml, all, NEW).changes;
+    assert!(!said.contains("By hand"), "{said}");
+}
+
 /// slidge's documentation has its listener on port 5347 of 127.0.0.1, as we have. ejabberd did not start with
 /// both ("Overlapping listeners").
 #[test]
