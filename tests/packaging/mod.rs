@@ -8,6 +8,7 @@ mod reference;
 
 mod container;
 mod docs;
+mod pair;
 mod release;
 
 use std::fs;
