@@ -166,3 +166,23 @@ fn a_copy_that_is_back_is_waited_for_again() {
     let _first = pair.start(NAMES[0]);
     pair.wait_until_both_have_it();
 }
+
+/// A copy that was killed while it was made said for ever that the other one had been promoted.
+#[test]
+fn a_copy_that_was_cut_short_is_made_again() {
+    let (pair, _first) = Pair::begin();
+    pair.write("interrupt", "");
+    let second = pair.start(NAMES[1]);
+    let begun = || {
+        let data = pair.data(NAMES[1]);
+        let folders = fs::read_dir(&data).into_iter().flatten().flatten();
+        let mut folders: Vec<PathBuf> = folders.map(|it| it.path()).collect();
+        folders.push(data);
+        folders.iter().any(|it| it.join("PG_VERSION").exists())
+    };
+    eventually("a copy is begun", begun);
+    drop(second);
+    fs::remove_file(pair.folder.path().join("interrupt")).expect("ours");
+    let _second = pair.start(NAMES[1]);
+    pair.wait_until_both_have_it();
+}
