@@ -129,6 +129,11 @@ impl Pep {
         self.link.get()
     }
 
+    /// Where the IQs go, among the replies.
+    pub fn replies(&self) -> &Replies {
+        &self.replies
+    }
+
     /// The hosts that the IQs go to.
     pub fn hosts(&self) -> &RefCell<Hosts> {
         &self.hosts

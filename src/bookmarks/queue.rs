@@ -44,7 +44,7 @@ pub struct Passed {
 #[derive(Debug)]
 pub struct Place<'q> {
     queues: &'q Queues,
-    owner: &'q Owner,
+    owner: Owner,
     queue: Rc<Queue>,
     text: usize,
     size: usize,
@@ -53,18 +53,25 @@ pub struct Place<'q> {
 impl Queues {
     /// Takes a place in an owner's queue, for a request of this size that holds so much stored text beside;
     /// both in bytes.
-    pub fn enter<'q>(&'q self, owner: &'q Owner, text: usize, size: usize) -> Place<'q> {
+    pub fn enter(&self, owner: &Owner, text: usize, size: usize) -> Place<'_> {
         let mut owners = self.owners.borrow_mut();
         let queue = Rc::clone(owners.entry(owner.clone()).or_default());
         queue.held.set(queue.held.get() + text);
         self.held.set(self.held.get() + text + size);
         Place {
             queues: self,
-            owner,
+            owner: owner.clone(),
             queue,
             text,
             size,
         }
+    }
+
+    /// Whether no more would be held than may be if such a request entered; see [`Place::has_room`].
+    pub fn has_room(&self, owner: &Owner, text: usize, size: usize, most: usize) -> bool {
+        let owners = self.owners.borrow();
+        let of_owner = owners.get(owner).map_or(0, |queue| queue.held.get());
+        of_owner + text <= MAX_HELD_OF_OWNER && self.held.get() + text + size <= most
     }
 
     /// All that this owner has is being removed. Says whether somebody stood in the queue: whoever does is
@@ -130,8 +137,8 @@ impl Drop for Place<'_> {
         let mut owners = queues.owners.borrow_mut();
         // The map's and ours: nobody else stands in it.
         let is_last = Rc::strong_count(queue) == 2;
-        if is_last && owners.get(*owner).is_some_and(|it| Rc::ptr_eq(it, queue)) {
-            owners.remove(*owner);
+        if is_last && owners.get(owner).is_some_and(|it| Rc::ptr_eq(it, queue)) {
+            owners.remove(owner);
         }
     }
 }

@@ -177,10 +177,29 @@ impl BookmarkSync {
         self.shown.remove(owner);
     }
 
-    /// Answers a get; this is what the store has.
-    pub async fn get(&self, ask: Ask, found: Found) {
+    /// Whether a get, for which this was found, may wait for PEP now. One that may not is to be [answered
+    /// alone](Self::get_alone), in its turn.
+    pub fn may_wait(&self, ask: &Ask, found: &Found) -> bool {
+        let most = self.settings.borrow().held;
+        let has_room = || {
+            self.queues
+                .has_room(&ask.owner, found.bytes(), ask.size, most)
+        };
+        ask.turn.is_some() && self.keeps(&ask.owner) && has_room()
+    }
+
+    /// Answers a get that [may wait](Self::may_wait); this is what the store has. It takes memory of its own here.
+    pub async fn get(&self, ask: Ask, mut found: Found) {
+        found.hold(Held::default());
         let number = self.number();
         self.serve(ask, number, Content::Get(found)).await;
+    }
+
+    /// Answers a get from the store. What was found is held until then.
+    pub async fn get_alone(&self, ask: Ask, found: Found) {
+        let place = self.queues.enter(&ask.owner, 0, 0);
+        let request = ask.request(self.number(), Content::Get(found));
+        self.reply_alone(&request, &place).await;
     }
 
     /// These were stored, durably, and nothing of the owner's is begun yet that comes later. What the client knows by
@@ -224,31 +243,13 @@ impl BookmarkSync {
         self.serve(ask, number, content).await;
     }
 
-    async fn serve(&self, ask: Ask, number: u64, mut content: Content) {
-        let Ask {
-            owner,
-            asker,
-            size,
-            reply,
-            since,
-            turn,
-        } = ask;
-        let place = self.queues.enter(&owner, content.held(), size);
-        if let Content::Get(found) = &mut content {
-            found.hold(Held::default());
-        }
-        let request = Request {
-            owner: owner.clone(),
-            asker,
-            number,
-            reply: RefCell::new(reply),
-            turn,
-            content,
-            has_begun: Cell::new(false),
-        };
+    async fn serve(&self, ask: Ask, number: u64, content: Content) {
+        let place = self.queues.enter(&ask.owner, content.held(), ask.size);
+        let since = ask.since;
+        let request = ask.request(number, content);
         let may_wait = request.turn.is_some() && place.has_room(self.settings.borrow().held);
-        if !(may_wait && self.keeps(&owner)) {
-            self.reply_from_store(&request, &place).await;
+        if !(may_wait && self.keeps(&request.owner)) {
+            self.reply_alone(&request, &place).await;
             return self.pass(request, &place).await;
         }
         let mut in_turn = std::pin::pin!(self.serve_in_turn(&request, &place));
@@ -259,10 +260,29 @@ impl BookmarkSync {
             () = self.steps.given_up() => {}
             () = place.gone() => {}
         }
+        // It goes on until there is room for its reply: others may have to wait for theirs behind it.
+        tokio::select! {
+            biased;
+            () = &mut in_turn => return,
+            () = self.room(&request) => {}
+        }
         self.reply_from_store(&request, &place).await;
         // What it has begun goes on; what it has not is left to the next request.
         if request.has_begun.get() || request.is_set() {
             in_turn.await;
+        }
+    }
+
+    /// Answers from the store once there is room for that, unless it is answered.
+    async fn reply_alone(&self, request: &Request, place: &Place<'_>) {
+        self.room(request).await;
+        self.reply_from_store(request, place).await;
+    }
+
+    /// Waits for room for a reply that may be long.
+    async fn room(&self, request: &Request) {
+        if !request.is_set() && !request.is_answered() {
+            self.steps.pep().replies().room().await;
         }
     }
 
@@ -311,6 +331,20 @@ impl BookmarkSync {
         let number = self.next.get();
         self.next.set(number + 1);
         number
+    }
+}
+
+impl Ask {
+    fn request(self, number: u64, content: Content) -> Request {
+        Request {
+            owner: self.owner,
+            asker: self.asker,
+            number,
+            reply: RefCell::new(self.reply),
+            turn: self.turn,
+            content,
+            has_begun: Cell::new(false),
+        }
     }
 }
 

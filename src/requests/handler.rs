@@ -109,7 +109,6 @@ impl Handler {
                     }
                 };
                 if let Some(asker) = asker {
-                    drop(turn);
                     let ask = Ask {
                         owner,
                         asker,
@@ -118,7 +117,13 @@ impl Handler {
                         since,
                         turn: of_all,
                     };
-                    return Box::pin(self.bookmarks.get(ask, found)).await;
+                    if self.bookmarks.may_wait(&ask, &found) {
+                        drop(turn);
+                        return Box::pin(self.bookmarks.get(ask, found)).await;
+                    }
+                    // It is as any other get, of which only few are read at once.
+                    turn.in_order().await;
+                    return Box::pin(self.bookmarks.get_alone(ask, found)).await;
                 }
                 let left = Box::pin(self.bookmarks.leave_out_gone(&owner, None, &found)).await;
                 turn.in_order().await;

@@ -164,7 +164,7 @@ impl BookmarkSync {
                     let _ = self.pass_over(owner, &request.asker, false).await;
                 }
             }
-            self.reply_from_store(request, place).await;
+            self.reply_alone(request, place).await;
             if let Content::Set { rooms, shown, .. } = &request.content {
                 let (rooms, shown) = (rooms.clone(), shown.clone());
                 self.note_left(request, place, rooms, shown).await;

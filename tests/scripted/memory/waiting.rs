@@ -5,6 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::{PATIENCE, WORST, growth};
+use crate::scripted::bookmarks::pep::{BOOKMARKS, grant, storage};
 use crate::scripted::stage::{Stage, get, request, set};
 
 /// What a server that does not read may cost: 8 MiB of replies (`limits.max_unsent_bytes`),
@@ -117,4 +118,56 @@ fn gets_that_wait_their_turn_wait_in_bounded_memory() {
         asking.join().expect("no panic there");
     });
     assert!(growth < WAITING, "{growth} bytes");
+}
+
+/// Somebody kept hundreds of KiB of bookmarks that are about no room, on a host that grants PEP, and asked for them
+/// thousands of times: what had no room among those that wait for PEP was answered by the store with nothing that
+/// bounded it, from 2 GiB of copies of that list, and everybody's lists were taken apart behind them.
+#[test]
+fn gets_of_bookmarks_beyond_those_that_wait_for_pep_wait_in_bounded_memory() {
+    let mut stage = bookmarks_about_no_room();
+    let growth = growth(&mut stage, |stage| {
+        let mut writer = stage.writer();
+        let mut reader = stage.handle();
+        writer
+            .write_all(get("1", BOOKMARKS).repeat(GETS_OF_BOOKMARKS).as_bytes())
+            .expect("it reads");
+        let mut bytes = vec![0; 1 << 20];
+        let mut read = 0;
+        while read < 40 * LIST {
+            let now = reader.read(&mut bytes).expect("answers");
+            assert!(now > 0, "no answers after {read} bytes");
+            read += now;
+        }
+        stage.lose_link();
+    });
+    assert!(growth < WAITING, "{growth} bytes");
+}
+
+/// The same from a server that reads none of the answers, which were all made at once.
+#[test]
+fn gets_of_bookmarks_that_the_router_does_not_take_wait_in_bounded_memory() {
+    let mut stage = bookmarks_about_no_room();
+    let growth = growth(&mut stage, |stage| {
+        let mut writer = stage.writer();
+        writer
+            .write_all(get("1", BOOKMARKS).repeat(GETS_OF_BOOKMARKS).as_bytes())
+            .expect("it reads");
+        stage.component.wait_until_idle();
+        stage.lose_link();
+    });
+    assert!(growth < WAITING, "{growth} bytes");
+}
+
+/// How many gets are open at once, and how many bytes each would copy.
+const GETS_OF_BOOKMARKS: usize = 1000;
+const LIST: usize = 380 << 10;
+
+/// Alice has such a list where PEP is granted, and does not answer.
+fn bookmarks_about_no_room() -> Stage {
+    const CONFERENCE: &str = "<conference/>";
+    let mut stage = Stage::new();
+    stage.store(&storage(&CONFERENCE.repeat(LIST / CONFERENCE.len())));
+    stage.send(grant("localhost"));
+    stage
 }
