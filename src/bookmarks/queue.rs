@@ -11,13 +11,28 @@ use super::baseline::Baseline;
 use super::views::LastView;
 use crate::store::Owner;
 
-/// How many bytes of stored text wait here, for one owner.
-const MAX_HELD_OF_OWNER: usize = 2 * 1024 * 1024;
+/// What may wait here of one owner's. Carrying out a set can take PEP seconds; and nobody's sets may take the room
+/// that there is for all. One request is never too large.
+const MAX_OF_OWNER: Load = Load {
+    requests: 16,
+    text: 2 * 1024 * 1024,
+    size: 256 * 1024,
+};
 
 #[derive(Debug, Default)]
 pub struct Queues {
     owners: RefCell<HashMap<Owner, Rc<Queue>>>,
-    held: Cell<usize>,
+    all: Cell<Load>,
+}
+
+/// What requests take that wait.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Load {
+    requests: usize,
+    /// Bytes of stored text, beside what the requests themselves cost.
+    text: usize,
+    /// Bytes of these.
+    size: usize,
 }
 
 #[derive(Debug, Default)]
@@ -25,7 +40,7 @@ struct Queue {
     turn: Mutex<()>,
     is_gone: Cell<bool>,
     gone: Notify,
-    held: Cell<usize>,
+    load: Cell<Load>,
     /// The last set that did not wait for its turn.
     passed: RefCell<Option<Passed>>,
 }
@@ -46,32 +61,78 @@ pub struct Place<'q> {
     queues: &'q Queues,
     owner: Owner,
     queue: Rc<Queue>,
-    text: usize,
-    size: usize,
+    load: Load,
 }
 
-impl Queues {
-    /// Takes a place in an owner's queue, for a request of this size that holds so much stored text beside;
-    /// both in bytes.
-    pub fn enter(&self, owner: &Owner, text: usize, size: usize) -> Place<'_> {
-        let mut owners = self.owners.borrow_mut();
-        let queue = Rc::clone(owners.entry(owner.clone()).or_default());
-        queue.held.set(queue.held.get() + text);
-        self.held.set(self.held.get() + text + size);
-        Place {
-            queues: self,
-            owner: owner.clone(),
-            queue,
+impl Load {
+    /// That of a request of this size that holds so much stored text beside; both in bytes.
+    pub fn of(text: usize, size: usize) -> Self {
+        Self {
+            requests: 1,
             text,
             size,
         }
     }
 
-    /// Whether no more would be held than may be if such a request entered; see [`Place::has_room`].
-    pub fn has_room(&self, owner: &Owner, text: usize, size: usize, most: usize) -> bool {
+    /// That of whoever waits for nothing but the queue, or takes memory that is bounded elsewhere.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            requests: self.requests + other.requests,
+            text: self.text + other.text,
+            size: self.size + other.size,
+        }
+    }
+
+    fn minus(self, other: Self) -> Self {
+        Self {
+            requests: self.requests - other.requests,
+            text: self.text - other.text,
+            size: self.size - other.size,
+        }
+    }
+
+    /// Whether one owner may have this.
+    fn is_fair(self) -> bool {
+        let Self {
+            requests,
+            text,
+            size,
+        } = MAX_OF_OWNER;
+        let is_small = self.size <= size || self.requests <= 1;
+        self.requests <= requests && self.text <= text && is_small
+    }
+}
+
+impl Queues {
+    /// Takes a place in an owner's queue, for a request that takes so much.
+    pub fn enter(&self, owner: &Owner, load: Load) -> Place<'_> {
+        let mut owners = self.owners.borrow_mut();
+        let queue = Rc::clone(owners.entry(owner.clone()).or_default());
+        queue.load.set(queue.load.get().plus(load));
+        self.all.set(self.all.get().plus(load));
+        Place {
+            queues: self,
+            owner: owner.clone(),
+            queue,
+            load,
+        }
+    }
+
+    /// Whether no more would wait than may if such a request entered; see [`Place::has_room`].
+    pub fn has_room_for(&self, owner: &Owner, load: Load, most: usize) -> bool {
         let owners = self.owners.borrow();
-        let of_owner = owners.get(owner).map_or(0, |queue| queue.held.get());
-        of_owner + text <= MAX_HELD_OF_OWNER && self.held.get() + text + size <= most
+        let before = owners.get(owner).map(|queue| queue.load.get());
+        self.is_within(before.unwrap_or_default().plus(load), load, most)
+    }
+
+    /// Whether an owner may have this, and all together so many bytes, with this more of them.
+    fn is_within(&self, of_owner: Load, more: Load, most: usize) -> bool {
+        let all = self.all.get().plus(more);
+        of_owner.is_fair() && all.text + all.size <= most
     }
 
     /// All that this owner has is being removed. Says whether somebody stood in the queue: whoever does is
@@ -107,9 +168,10 @@ impl Place<'_> {
         self.queue.passed.borrow_mut().take()
     }
 
-    /// Whether no more is held than may be: of the owner's, and so many bytes of all.
+    /// Whether no more waits than may: of the owner's, and so many bytes of all.
     pub fn has_room(&self, most: usize) -> bool {
-        self.queue.held.get() <= MAX_HELD_OF_OWNER && self.queues.held.get() <= most
+        let of_owner = self.queue.load.get();
+        self.queues.is_within(of_owner, Load::none(), most)
     }
 
     /// Whether all that the owner has is being removed: nothing is to be noted any more.
@@ -129,11 +191,10 @@ impl Drop for Place<'_> {
             queues,
             owner,
             queue,
-            text,
-            size,
+            load,
         } = self;
-        queue.held.set(queue.held.get() - *text);
-        queues.held.set(queues.held.get() - *text - *size);
+        queue.load.set(queue.load.get().minus(*load));
+        queues.all.set(queues.all.get().minus(*load));
         let mut owners = queues.owners.borrow_mut();
         // The map's and ours: nobody else stands in it.
         let is_last = Rc::strong_count(queue) == 2;

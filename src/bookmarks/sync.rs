@@ -16,7 +16,7 @@ use tokio::time::sleep_until;
 use super::delivery::Due;
 use super::legacy::Legacy;
 use super::pep::{Failure, PATIENCE, Pep};
-use super::queue::{Passed, Place, Queues};
+use super::queue::{Load, Passed, Place, Queues};
 use super::request::{Content, Request};
 use super::shown::Shown;
 use super::steps::Steps;
@@ -181,11 +181,9 @@ impl BookmarkSync {
     /// alone](Self::get_alone), in its turn.
     pub fn may_wait(&self, ask: &Ask, found: &Found) -> bool {
         let most = self.settings.borrow().held;
-        let has_room = || {
-            self.queues
-                .has_room(&ask.owner, found.bytes(), ask.size, most)
-        };
-        ask.turn.is_some() && self.keeps(&ask.owner) && has_room()
+        let load = Load::of(found.bytes(), ask.size);
+        let has_room = self.queues.has_room_for(&ask.owner, load, most);
+        ask.turn.is_some() && has_room && self.keeps(&ask.owner)
     }
 
     /// Answers a get that [may wait](Self::may_wait); this is what the store has. It takes memory of its own here.
@@ -197,7 +195,7 @@ impl BookmarkSync {
 
     /// Answers a get from the store. What was found is held until then.
     pub async fn get_alone(&self, ask: Ask, found: Found) {
-        let place = self.queues.enter(&ask.owner, 0, 0);
+        let place = self.queues.enter(&ask.owner, Load::none());
         let request = ask.request(self.number(), Content::Get(found));
         self.reply_alone(&request, &place).await;
     }
@@ -244,7 +242,8 @@ impl BookmarkSync {
     }
 
     async fn serve(&self, ask: Ask, number: u64, content: Content) {
-        let place = self.queues.enter(&ask.owner, content.held(), ask.size);
+        let load = Load::of(content.held(), ask.size);
+        let place = self.queues.enter(&ask.owner, load);
         let since = ask.since;
         let request = ask.request(number, content);
         let may_wait = request.turn.is_some() && place.has_room(self.settings.borrow().held);

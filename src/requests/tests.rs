@@ -557,6 +557,53 @@ fn a_set_that_does_not_wait_for_pep_is_over_when_it_is_answered() {
     });
 }
 
+/// One user set list after list without waiting for any, and all were carried out, which took PEP for hours. Five such
+/// users took all the room there is to wait in: nobody's bookmarks were kept in step any more.
+#[test]
+fn one_users_sets_take_the_room_of_no_other_and_are_not_all_carried_out() {
+    for rooms in [1, 250] {
+        played(async || {
+            let mut stage = Stage::new(&[]);
+            let list = |name: usize| -> String {
+                let room = |n| format!("<conference jid='r{n}@m' name='{name}'/>");
+                (0..rooms).map(room).collect()
+            };
+            stage.sends(Some(&list(0)));
+            stage.iq().await;
+            for name in 1..40 {
+                stage.sends(Some(&list(name)));
+            }
+            let (iqs, replies) = iqs_and_replies(&stage.said().await);
+            assert_eq!(iqs, 0);
+            assert_eq!(replies + stage.requests.count(), 40);
+            assert!((2..=16).contains(&stage.requests.count()), "{replies}");
+            // That of all who wait.
+            stage.requests.reconfigure(settings(1 << 19));
+            stage.many_ask(1);
+            stage.iq().await;
+            stage.requests.link_ended();
+            stage.said().await;
+            assert_eq!(stage.requests.count(), 0);
+        });
+    }
+}
+
+/// A list that is long by itself, of somebody who has nothing else under way, is brought into step all the same.
+#[test]
+fn one_long_set_is_always_brought_into_step() {
+    played(async || {
+        let mut stage = Stage::new(&[]);
+        stage.hears(&format!(
+            "<iq type='set' id='1' from='u@h/r' to='p.h'><query xmlns='jabber:iq:private'>\
+             <storage xmlns='storage:bookmarks'>{}</storage>{}</query></iq>",
+            room("a@m"),
+            " ".repeat(300 * 1024)
+        ));
+        stage.plays(ALL).await;
+        assert_eq!(stage.rooms(), ["a@m"]);
+    });
+}
+
 /// Answers waited for others to be written, and those were dropped, as no link had come for too long: the
 /// answers went on waiting until something else was written.
 #[test]

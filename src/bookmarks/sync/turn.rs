@@ -8,7 +8,7 @@ use super::super::baseline::Baseline;
 use super::super::decide::{in_common, left_of, left_unseen};
 use super::super::legacy::{Legacy, List};
 use super::super::pep::{Account, Failure};
-use super::super::queue::{Passed, Place};
+use super::super::queue::{Load, Passed, Place};
 use super::super::request::{Content, Request};
 use super::super::steps::Stored;
 use super::super::views::LastView;
@@ -40,7 +40,7 @@ impl BookmarkSync {
         shown: Option<LastView>,
         of_all: &Turn,
     ) {
-        let place = self.queues.enter(owner, 0, 0);
+        let place = self.queues.enter(owner, Load::none());
         let _turn = place.turn().await;
         let Ok(Noted { text, baseline }) = self.noted(owner, Some(of_all)).await else {
             return;
