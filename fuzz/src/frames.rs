@@ -155,7 +155,10 @@ fn cut(stream: &[u8], limit: usize, size: impl Fn(usize) -> usize) -> Vec<Cut> {
                 Ok(Some(Frame::Stanza(Stanza { bytes, cut, .. }))) => {
                     let bytes = bytes.into_owned();
                     assert!(bytes.capacity() <= 2 * limit, "more is held than the limit");
-                    cuts.push(Cut::Stanza { bytes, cut });
+                    cuts.push(Cut::Stanza {
+                        bytes,
+                        cut: cut > 0,
+                    });
                 }
                 Err(NotXml(_)) => {
                     cuts.push(Cut::NotXml);

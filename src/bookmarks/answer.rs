@@ -56,7 +56,7 @@ pub struct Read {
 impl Answer {
     /// Takes it apart; `None` if it is not XML, or not whole.
     pub fn read(unread: Unread) -> Option<Self> {
-        let items = if unread.cut {
+        let items = if unread.cut > 0 {
             None
         } else {
             Items::find(&unread)
@@ -206,7 +206,7 @@ impl Search {
 fn read_item(bytes: &[u8], reader: &Reader) -> Option<Read> {
     let item = reader.read_payloads(&Stanza {
         bytes: Cow::Borrowed(bytes),
-        cut: false,
+        cut: 0,
     });
     let item = match item {
         Ok(item) => item?,

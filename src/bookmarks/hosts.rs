@@ -21,14 +21,15 @@ const ALONE: Duration = Duration::from_secs(60);
 const LARGE: usize = 64 * 1024;
 
 /// How long no other large node of the host is fetched after one of a MiB. It grows with the square of
-/// the size, as does what others wait behind it on average: so that is a millisecond at most, whatever
-/// the size.
+/// the size, as does what others wait behind it on average: so that is a millisecond at most. It ends at the longest,
+/// which is that of 11 MiB: a node that is small again is to be found so.
 const PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
 /// Nodes of like size have turns among themselves, up to twice the least: so whoever has the largest
 /// takes no turn of those who have smaller ones, and who has less than 256 KiB waits for two seconds at
 /// most.
-const SIZES: usize = 5;
+const SIZES: usize = 8;
 
 /// How many owners of large nodes are remembered on one host: what comes beyond is fetched at once.
 const LARGE_NODES: usize = 4096;
@@ -210,7 +211,9 @@ fn size(bytes: usize) -> usize {
 /// How long no large node is fetched after one of so many bytes.
 fn pause(bytes: usize) -> Duration {
     let mebibytes = bytes as f64 / f64::from(1 << 20);
-    PAUSE.mul_f64(mebibytes.powi(2))
+    PAUSE
+        .mul_f64(mebibytes.min(64.0).powi(2))
+        .min(LONGEST_PAUSE)
 }
 
 #[cfg(test)]
@@ -279,13 +282,17 @@ mod tests {
         let (a, b, small) = (owner("a"), owner("b"), owner("small"));
         assert_eq!(hosts.wait_to_fetch(&a, now), None, "nobody knows yet");
         hosts.fetched(&a, 1 << 20, now);
-        hosts.fetched(&b, 2 << 20, now);
+        hosts.fetched(&b, 3 << 19, now);
         hosts.fetched(&small, LARGE, now);
-        let later = now + 4 * PAUSE;
+        let later = now + PAUSE.mul_f64(2.25);
         assert_eq!(hosts.wait_to_fetch(&a, now), Some(later));
         assert_eq!(hosts.wait_to_fetch(&small, now), None);
         assert_eq!(hosts.wait_to_fetch(&a, later), None, "its turn");
         assert_eq!(hosts.wait_to_fetch(&b, later), Some(later + PAUSE));
+        let huge = owner("huge");
+        hosts.fetched(&huge, usize::MAX, now);
+        let longest = now + LONGEST_PAUSE;
+        assert_eq!(hosts.wait_to_fetch(&huge, now), Some(longest));
         let smaller = owner("smaller");
         hosts.fetched(&smaller, 2 * LARGE, now);
         assert_eq!(

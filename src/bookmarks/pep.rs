@@ -27,6 +27,9 @@ use crate::threads::Workers;
 /// How long an IQ may take. ejabberd drops IQs that it does not allow, without a word.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How many fetches are remembered that had no answer in time.
+const LATE: usize = 256;
+
 /// The IQs under way, and the hosts that they go to.
 #[derive(Debug)]
 pub struct Pep {
@@ -37,6 +40,8 @@ pub struct Pep {
     link: Cell<u64>,
     /// In order, as those that are given up together go on in it.
     under_way: RefCell<BTreeMap<u64, UnderWay>>,
+    /// Whose nodes were fetched by those that had no answer in time: how long it is says when to ask again.
+    late: RefCell<BTreeMap<u64, Owner>>,
     hosts: RefCell<Hosts>,
     replies: Replies,
     workers: Rc<Workers>,
@@ -117,6 +122,7 @@ impl Pep {
             next: Cell::new(0),
             link: Cell::new(0),
             under_way: RefCell::default(),
+            late: RefCell::default(),
             hosts: RefCell::default(),
             replies,
             workers,
@@ -153,8 +159,7 @@ impl Pep {
         let took = since.elapsed();
         let length = answer.as_ref().map_or(0, |unread| unread.bytes.len());
         if *payload == Payload::Fetch {
-            let mut hosts = self.hosts.borrow_mut();
-            hosts.fetched(account.owner, length, Instant::now());
+            self.fetched(account.owner, answer.as_ref());
         }
         let is_fetch = !payload.is_set();
         let work = move || {
@@ -214,6 +219,9 @@ impl Pep {
             Ok(answer) => answer.map_err(|_| Failure::Gone),
             Err(_) => {
                 self.under_way.borrow_mut().remove(&number);
+                if *payload == Payload::Fetch {
+                    self.is_late(number, owner);
+                }
                 self.metrics.asked(PepOutcome::Late, since.elapsed());
                 self.missed(owner);
                 tracing::debug!("no answer about the bookmarks of {}", owner.as_str());
@@ -236,14 +244,21 @@ impl Pep {
         let Sender::User(user, _) = address::sender(from.unwrap_or_default()) else {
             return true;
         };
-        let mut under_way = self.under_way.borrow_mut();
-        let is_expected = |it: &u64| {
-            let owner = under_way.get(it).map(|it| it.owner.as_str());
-            // `00` is a number, and no id of ours.
-            owner == Some(&*user) && it.to_string() == number
+        // `00` is a number, and no id of ours.
+        let is_ours = |it: &u64| it.to_string() == number;
+        let Some(number) = number.parse().ok().filter(is_ours) else {
+            return true;
         };
-        let number = number.parse().ok().filter(is_expected);
-        if let Some(UnderWay { owner, answer }) = number.and_then(|it| under_way.remove(&it)) {
+        let mut late = self.late.borrow_mut();
+        if let Some(owner) = late.remove(&number) {
+            match owner.as_str() == &*user {
+                true => self.fetched(&owner, received.unread.as_ref()),
+                false => drop(late.insert(number, owner)),
+            }
+        }
+        let mut under_way = self.under_way.borrow_mut();
+        let is_expected = under_way.get(&number).map(|it| it.owner.as_str()) == Some(&*user);
+        if is_expected && let Some(UnderWay { owner, answer }) = under_way.remove(&number) {
             if self.hosts.borrow_mut().heard(&owner) {
                 self.metrics.answers(address::domain_of(owner.as_str()));
             }
@@ -253,8 +268,25 @@ impl Pep {
         true
     }
 
+    /// A node was fetched, with this answer.
+    fn fetched(&self, owner: &Owner, answer: Option<&Unread>) {
+        let bytes = answer.map_or(0, |unread| unread.bytes.len() + unread.cut);
+        let mut hosts = self.hosts.borrow_mut();
+        hosts.fetched(owner, bytes, Instant::now());
+    }
+
+    /// This fetch had no answer in time.
+    fn is_late(&self, number: u64, owner: &Owner) {
+        let mut late = self.late.borrow_mut();
+        late.insert(number, owner.clone());
+        if late.len() > LATE {
+            late.pop_first();
+        }
+    }
+
     /// No answer is expected any more to those in the name of this owner.
     pub fn forget(&self, owner: &Owner) {
+        self.late.borrow_mut().retain(|_, it| it != owner);
         let mut under_way = self.under_way.borrow_mut();
         under_way.retain(|_, it| it.owner != *owner);
     }
@@ -272,6 +304,7 @@ impl Pep {
         self.hosts.borrow_mut().forget();
         self.metrics.forget_hosts();
         self.under_way.borrow_mut().clear();
+        self.late.borrow_mut().clear();
     }
 
     /// An IQ had no answer in time.

@@ -205,7 +205,7 @@ fn one(entry: &Entry, element: &Stanza<'_>, reader: &Reader) -> Result<String, S
         bytes: [open.as_bytes(), &*element.bytes, close.as_bytes()]
             .concat()
             .into(),
-        cut: false,
+        cut: 0,
     };
     let received = reader.read_payloads(&around).map_err(not_xml)?;
     let received = received.ok_or("it cannot be read")?;

@@ -24,6 +24,9 @@ use crate::threads::Workers;
 use crate::xml::frame::Stanza;
 use crate::xml::reader::{self, Reader};
 
+/// What is read of a stanza, in bytes.
+const MAX_STANZA: usize = 1 << 20;
+
 /// What a namespace may hold, in bytes.
 const MOST: u64 = 16 * 1024;
 
@@ -64,7 +67,7 @@ fn settings(held: usize) -> Settings {
             admins: Vec::new(),
             reserved: Reserved::Refuse,
             limits: Limits {
-                max_stanza_bytes: 1 << 20,
+                max_stanza_bytes: MAX_STANZA,
                 max_depth: 64,
                 max_namespace_bytes: MOST,
                 max_user_bytes: 1 << 20,
@@ -94,9 +97,10 @@ pub fn received(xml: &str) -> Received {
     let stream = b"<stream:stream xmlns='jabber:component:accept' \
                    xmlns:stream='http://etherx.jabber.org/streams'>";
     let (reader, _) = Reader::open(stream, limits).unwrap();
+    let (kept, rest) = xml.as_bytes().split_at(xml.len().min(MAX_STANZA));
     let mut stanza = Stanza {
-        bytes: Cow::Borrowed(xml.as_bytes()),
-        cut: false,
+        bytes: Cow::Borrowed(kept),
+        cut: rest.len(),
     };
     reader.receive(&mut stanza).unwrap().unwrap()
 }
@@ -602,6 +606,34 @@ fn one_long_set_is_always_brought_into_step() {
         stage.plays(ALL).await;
         assert_eq!(stage.rooms(), ["a@m"]);
     });
+}
+
+/// A node of 64 MiB was taken for one of `max_stanza_bytes`, and of one that came later than anybody waits for it nothing
+/// was known: it was fetched every 30 s or more often, and everybody's requests waited behind it on the link.
+#[test]
+fn a_node_that_is_too_large_or_late_is_seldom_fetched_again() {
+    for late in [0, 6] {
+        played(async || {
+            let mut stage = Stage::new(&[]);
+            stage.sends(None);
+            let iq = stage.iq().await;
+            let id = iq
+                .split_once(" id='")
+                .and_then(|(_, rest)| rest.split_once('\''));
+            let (id, _) = id.unwrap();
+            sleep(Duration::from_secs(late)).await;
+            stage.hears(&answer(id, "result", &"x".repeat(4 << 20)));
+            stage.said().await;
+            assert_eq!(stage.requests.count(), 0);
+            sleep(Duration::from_secs(400)).await;
+            stage.sends(None);
+            let said = stage.said().await;
+            assert_eq!(iqs_and_replies(&said), (0, 1), "{late}");
+            sleep(Duration::from_secs(100)).await;
+            stage.sends(None);
+            stage.iq().await;
+        });
+    }
 }
 
 /// Answers waited for others to be written, and those were dropped, as no link had come for too long: the

@@ -266,7 +266,7 @@ impl Document {
             bytes.extend_from_slice(AROUND.1);
             let around = Stanza {
                 bytes: bytes.as_slice().into(),
-                cut: false,
+                cut: 0,
             };
             user.take(reader, &around, place);
         }

@@ -144,7 +144,8 @@ pub struct Unread {
     pub stream: Arc<[u8]>,
     /// The bytes, from `<` to `>`, or as many of them as `limits.max_stanza_bytes` allows.
     pub bytes: Vec<u8>,
-    pub cut: bool,
+    /// How many there were beyond those.
+    pub cut: usize,
 }
 
 impl Received {

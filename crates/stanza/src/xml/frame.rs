@@ -25,8 +25,8 @@ pub enum Frame<'a> {
 pub struct Stanza<'a> {
     /// The bytes.
     pub bytes: Cow<'a, [u8]>,
-    /// Whether there were more bytes than the limit allows.
-    pub cut: bool,
+    /// How many bytes there were beyond those.
+    pub cut: usize,
 }
 
 impl Stanza<'_> {
@@ -131,7 +131,7 @@ impl Framer {
             (Markup::End, 0) => Frame::Close,
             (Markup::Empty | Markup::End, 1) => Frame::Stanza(Stanza {
                 bytes: self.bytes(last),
-                cut: self.length > self.limit,
+                cut: self.length.saturating_sub(self.limit),
             }),
             _ => return Ok(None),
         };
@@ -174,8 +174,8 @@ mod tests {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         match frame {
             Frame::Open(bytes) => format!("open {}", text(&bytes)),
-            Frame::Stanza(Stanza { bytes, cut, .. }) if cut => format!("cut {}", text(&bytes)),
-            Frame::Stanza(Stanza { bytes, .. }) => format!("stanza {}", text(&bytes)),
+            Frame::Stanza(Stanza { bytes, cut: 0 }) => format!("stanza {}", text(&bytes)),
+            Frame::Stanza(Stanza { bytes, cut }) => format!("cut {} and {cut}", text(&bytes)),
             Frame::Close => "close".into(),
         }
     }
@@ -234,9 +234,9 @@ mod tests {
             frames(10, input),
             [
                 "open <s>",
-                "cut <a>0123456",
+                "cut <a>0123456 and 7",
                 "stanza <b/>",
-                "cut <c x='0123",
+                "cut <c x='0123 and 9",
                 "stanza <d></d>",
                 "close"
             ]
@@ -249,11 +249,11 @@ mod tests {
         for (limit, input, found) in [
             (10, "<s>", "open <s>"),
             (10, "<a>0123456789", ""),
-            (1000, "</a>", "cut <a>0123456"),
+            (1000, "</a>", "cut <a>0123456 and 7"),
             (1000, "<b>0123456789</b>", "stanza <b>0123456789</b>"),
             (1000, "<c>0123456789", ""),
             (10, "</c>", "stanza <c>0123456789</c>"),
-            (10, "<d>0123456789</d>", "cut <d>0123456"),
+            (10, "<d>0123456789</d>", "cut <d>0123456 and 7"),
         ] {
             framer.set_limit(limit);
             let frame = framer.next(&mut input.as_bytes()).unwrap();

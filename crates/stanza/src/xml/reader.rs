@@ -184,7 +184,7 @@ impl Reader {
             }
             Err(Wrong::NotXml(why)) => return Err(NotXml(why)),
         }
-        if stanza.cut {
+        if stanza.cut > 0 {
             builder.fault(Fault::TooLong);
         }
         Ok(builder.finish(size))
