@@ -5,6 +5,8 @@ use std::cell::{Cell, RefCell};
 use super::baseline::Baseline;
 use super::delivery::Due;
 use super::legacy::Legacy;
+use super::queue::Place;
+use super::shown::Whose;
 use super::views::LastView;
 use crate::replies::Pending;
 use crate::service::Found;
@@ -42,6 +44,15 @@ pub enum Content {
 }
 
 impl Request {
+    /// Whose it is, for what is noted of that.
+    pub fn whose<'a>(&'a self, place: &'a Place<'_>) -> Whose<'a> {
+        Whose {
+            owner: &self.owner,
+            client: &self.asker,
+            is_gone: place.is_gone(),
+        }
+    }
+
     pub fn is_set(&self) -> bool {
         matches!(self.content, Content::Set { .. })
     }

@@ -7,7 +7,7 @@
 //! instance, or the next run, believes it only where that answer is known to have got through:
 //! [`delivery`](super::delivery).
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::baseline::Baseline;
@@ -25,6 +25,15 @@ pub struct Shown {
     /// Which answers have got through.
     delivery: Rc<RefCell<Delivery>>,
     storage: Storage,
+}
+
+/// A client of an owner's, of whom something is to be noted.
+#[derive(Debug, Clone, Copy)]
+pub struct Whose<'a> {
+    pub owner: &'a Owner,
+    pub client: &'a str,
+    /// Whether all that the owner has is being removed: then nothing is noted any more.
+    pub is_gone: &'a Cell<bool>,
 }
 
 impl Shown {
@@ -156,28 +165,22 @@ impl Shown {
     /// # Errors
     ///
     /// As [`save`](Self::save). Then the client must not be shown it.
-    pub async fn will_be(
-        &self,
-        owner: &Owner,
-        client: &str,
-        view: &LastView,
-    ) -> Result<Due, SetError> {
+    pub async fn will_be(&self, whose: Whose<'_>, view: &LastView) -> Result<Due, SetError> {
         let due = self.due();
         if self.storage.is_shared() {
-            let line = views::line(client, &view.rooms, Some(due.mark));
-            self.put(owner, client, Some(line)).await?;
+            let line = views::line(whose.client, &view.rooms, Some(due.mark));
+            self.put(whose, Some(line)).await?;
         }
         Ok(due)
     }
 
-    /// The same of an owner about whom nothing is noted any more.
-    pub fn due(&self) -> Due {
+    fn due(&self) -> Due {
         Due::new(&self.delivery)
     }
 
     /// A client was not shown what it [was to be](Self::will_be).
-    pub async fn take_back(&self, owner: &Owner, client: &str, due: Due) {
-        if self.save(owner, client).await.is_ok() {
+    pub async fn take_back(&self, whose: Whose<'_>, due: Due) {
+        if self.save(whose).await.is_ok() {
             due.take_back();
         }
     }
@@ -187,21 +190,31 @@ impl Shown {
     /// # Errors
     ///
     /// When the store is out of reach. Where it takes nothing any more, clients are served all the same.
-    pub async fn save(&self, owner: &Owner, client: &str) -> Result<(), SetError> {
+    pub async fn save(&self, whose: Whose<'_>) -> Result<(), SetError> {
         if !self.storage.is_shared() {
             return Ok(());
         }
-        let line = self.views.borrow().line(client);
-        self.put(owner, client, line).await
+        let line = self.views.borrow().line(whose.client);
+        self.put(whose, line).await
     }
 
     /// Puts the line of a client into the note about its owner's.
-    async fn put(&self, owner: &Owner, client: &str, line: Option<String>) -> Result<(), SetError> {
+    async fn put(&self, whose: Whose<'_>, line: Option<String>) -> Result<(), SetError> {
+        let Whose {
+            owner,
+            client,
+            is_gone,
+        } = whose;
         let Some(notes) = notes_of(owner) else {
             return Ok(());
         };
         for _ in 0..TRIES {
-            let was = match unless_damaged(self.storage.note(&notes).await) {
+            let was = self.storage.note(&notes).await;
+            // What was read may have been removed since, and what is noted then nobody removes.
+            if is_gone.get() {
+                return Ok(());
+            }
+            let was = match unless_damaged(was) {
                 Err(ReadError::Unreachable) => return Err(SetError::Unreachable),
                 was => was.unwrap_or_default(),
             };

@@ -18,7 +18,7 @@ use super::legacy::Legacy;
 use super::pep::{Failure, PATIENCE, Pep};
 use super::queue::{Load, Passed, Place, Queues};
 use super::request::{Content, Request};
-use super::shown::Shown;
+use super::shown::{Shown, Whose};
 use super::steps::Steps;
 use super::views::LastView;
 use crate::address;
@@ -140,7 +140,14 @@ impl BookmarkSync {
             self.shown.recall(owner, asker).await.map_err(unread)?;
         }
         let before = self.shown.views().borrow_mut().forget(asker);
-        self.shown.save(owner, asker).await?;
+        // It has the owner's turn, in which nothing is removed.
+        let is_gone = &Cell::new(false);
+        let whose = Whose {
+            owner,
+            client: asker,
+            is_gone,
+        };
+        self.shown.save(whose).await?;
         Ok(before)
     }
 
@@ -210,7 +217,14 @@ impl BookmarkSync {
         let had = |key, said| shown.as_ref().is_some_and(|view| view.rooms.had(key, said));
         let known = rooms.clone().apart(|key, said| !had(key, said));
         let mut due = Some(self.shown.has_stored(&ask.asker, known, number));
-        let noted = self.shown.save(&ask.owner, &ask.asker).await;
+        // Nothing of the owner's is removed meanwhile, either.
+        let is_gone = &Cell::new(false);
+        let whose = Whose {
+            owner: &ask.owner,
+            client: &ask.asker,
+            is_gone,
+        };
+        let noted = self.shown.save(whose).await;
         if noted.is_err() {
             // It is told so, and may go on from what it had before.
             self.shown.views().borrow_mut().forget(&ask.asker);

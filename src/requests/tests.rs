@@ -505,6 +505,28 @@ fn an_answer_counts_for_the_request_that_has_asked_alone() {
     });
 }
 
+/// What a user had was removed while a set of theirs waited behind another, and a note about them was written again when
+/// its turn came: nothing took that away any more.
+#[test]
+fn nothing_is_noted_about_who_is_removed_by_a_set_that_has_waited() {
+    played(async || {
+        let mut stage = Stage::new(&[]);
+        stage.asks(Some(&room("a@m")), ALL).await;
+        for address in ["b@m", "c@m"] {
+            stage.sends(Some(&[room("a@m"), room(address)].concat()));
+        }
+        stage.iq().await;
+        stage.hears(
+            "<iq type='set' id='gone' from='h' to='p.h'>\
+             <forget xmlns='urn:xmpp-private-storage:0' jid='u@h'/></iq>",
+        );
+        let said = stage.said().await;
+        assert_eq!(said.len(), 3, "all are answered: {said:?}");
+        let note = stage.storage.note(&Owner::new("u@h").unwrap()).await;
+        assert_eq!(note, Ok(None));
+    });
+}
+
 /// How many of these are IQs to PEP, and how many replies.
 fn iqs_and_replies(said: &[String]) -> (usize, usize) {
     let iqs = said.iter().filter(|it| it.contains("<privileged_iq"));

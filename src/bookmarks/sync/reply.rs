@@ -60,17 +60,13 @@ impl BookmarkSync {
 
     /// Both sides are in step.
     pub(super) async fn reply_in_step(&self, request: &Request, place: &Place<'_>) {
-        let Request {
-            owner,
-            asker,
-            number,
-            ..
-        } = request;
         let views = self.shown.views();
-        let is_news = views.borrow_mut().is_in_step(asker, *number);
-        if is_news && !place.is_gone().get() {
+        let is_news = views
+            .borrow_mut()
+            .is_in_step(&request.asker, request.number);
+        if is_news {
             // Where that fails, it is only not known that they are.
-            let _ = self.shown.save(owner, asker).await;
+            let _ = self.shown.save(request.whose(place)).await;
         }
         request.reply_done();
     }
@@ -84,27 +80,23 @@ impl BookmarkSync {
         view: LastView,
     ) -> bool {
         let Request {
-            owner,
             asker,
             number,
             reply,
             ..
         } = request;
-        let due = match place.is_gone().get() {
-            true => Ok(self.shown.due()),
-            false => self.shown.will_be(owner, asker, &view).await,
-        };
-        let Ok(due) = due else {
+        let whose = request.whose(place);
+        let Ok(due) = self.shown.will_be(whose, &view).await else {
             let mut reply = reply.borrow_mut();
             reply.send(|answer| answer.unreadable(ReadError::Unreachable));
             return false;
         };
         let is_sent = reply.borrow_mut().send(|_| answered);
         if !is_sent {
-            self.shown.take_back(owner, asker, due).await;
+            self.shown.take_back(whose, due).await;
         } else if !self.shown.now(asker, view, *number, due) {
             // It has stored something since it asked.
-            let _ = self.shown.save(owner, asker).await;
+            let _ = self.shown.save(whose).await;
         }
         is_sent
     }

@@ -4,6 +4,8 @@
 //! is about. An administrator may put something else there all the same, and a turn may be lost: so what is noted is
 //! noted only over what was read, and otherwise left to the next request.
 
+use std::cell::Cell;
+
 use super::super::baseline::Baseline;
 use super::super::decide::{in_common, left_of, left_unseen};
 use super::super::legacy::{Legacy, List};
@@ -78,7 +80,9 @@ impl BookmarkSync {
         match self.shown.of(asker) {
             Some(shown) => {
                 let rooms = stored.base();
-                let noted = self.note_common(owner, &rooms, &shown, of_all, false);
+                // It has the owner's turn, in which nothing is removed.
+                let is_gone = &Cell::new(false);
+                let noted = self.note_common(owner, &rooms, &shown, of_all, false, is_gone);
                 match noted.await {
                     Err(SetError::Full) if !self.storage.is_shared() => Ok(()),
                     noted => noted.map(drop),
@@ -98,6 +102,7 @@ impl BookmarkSync {
         shown: &LastView,
         of_all: &Turn,
         are_stored: bool,
+        is_gone: &Cell<bool>,
     ) -> Result<Noted, SetError> {
         for _ in 0..TRIES {
             let noted = self.noted(owner, Some(of_all)).await.map_err(unread)?;
@@ -111,7 +116,7 @@ impl BookmarkSync {
             };
             // Written over all the same, it cannot be written any more by another instance that has read it.
             let is_fenced = noted.text.is_none() || are_stored || !self.storage.is_shared();
-            if is_noted && is_fenced {
+            if is_noted && is_fenced || is_gone.get() {
                 return Ok(noted);
             }
             if are_stored && !of_all.is_held() {
@@ -153,7 +158,9 @@ impl BookmarkSync {
         {
             // Changing the node may take long, and whoever has compared the list before may have noted what is true of that.
             // Where this fails, the next request compares over less.
-            noted = self.note_common(owner, rooms, shown, turn, true).await.ok();
+            let is_gone = place.is_gone();
+            let common = self.note_common(owner, rooms, shown, turn, true, is_gone);
+            noted = common.await.ok();
         }
         if let Err(failure) = self.bring_into_step(request, place, noted).await {
             self.tell(owner, &failure);
@@ -161,7 +168,8 @@ impl BookmarkSync {
                 let is_told = request.reply.borrow_mut().send(Answer::broken);
                 if is_told && request.is_set() {
                     // It may go on from what it had before. Where that is not noted, its answer never counts.
-                    let _ = self.pass_over(owner, &request.asker, false).await;
+                    self.shown.views().borrow_mut().forget(&request.asker);
+                    let _ = self.shown.save(request.whose(place)).await;
                 }
             }
             self.reply_alone(request, place).await;

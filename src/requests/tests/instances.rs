@@ -289,3 +289,29 @@ fn nothing_is_left_of_what_a_removed_users_clients_were_shown() {
         assert_eq!(store.note(&notes), Ok(None));
     });
 }
+
+/// What a client was shown was being noted when its user was removed, and had to be noted anew, as others had noted
+/// something just then: that note was left for ever.
+#[test]
+fn nothing_is_noted_of_what_clients_were_shown_once_their_user_is_removed() {
+    played(async || {
+        let mut cluster = Cluster::new(1);
+        cluster.node = Some(vec!["a@m".to_owned()]);
+        cluster.asks(0, 'c', None).await;
+        cluster.ways[0].set_silent(true);
+        cluster.instances[0].sends(None);
+        let iq = cluster.instances[0].iq().await;
+        assert_eq!(cluster.goes_on(0, &iq).await, [""; 0]);
+
+        let notes = bookmarks::notes_of(&Owner::new("u@h").unwrap()).unwrap();
+        let store = Store::on(cluster.store.clone());
+        store.put_note(notes.clone(), Some("another's".to_owned()), |_| {});
+        let forget = "<iq type='set' id='gone' from='h' to='p.h'>\
+                      <forget xmlns='urn:xmpp-private-storage:0' jid='u@h'/></iq>";
+        let mut said = cluster.hears(0, forget).await;
+        cluster.ways[0].set_silent(false);
+        said.extend(cluster.instances[0].said().await);
+        assert_eq!(said.len(), 2, "both are answered: {said:?}");
+        assert_eq!(store.note(&notes), Ok(None));
+    });
+}
