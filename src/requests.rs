@@ -254,7 +254,8 @@ impl Requests {
             }
             Plan::Delegated { domain } => Some(Notice::Delegated(domain)),
             Plan::Granted { domain, grant } => {
-                bookmarks.granted(domain.clone(), grant);
+                let is_served = self.0.service.borrow().serves(&domain);
+                bookmarks.granted(domain.clone(), grant, is_served);
                 let in_step = bookmarks.keeps_on(&domain);
                 let mut announcements = self.0.announcements.borrow_mut();
                 announcements.granted(&domain, in_step);

@@ -8,8 +8,9 @@ use crate::clock::Instant;
 use crate::service::Grant;
 use crate::store::Owner;
 
-/// How many hosts are remembered. Anybody's server may say that it grants something.
-const HOSTS: usize = 1024;
+/// How many hosts are remembered that are not served, and may be later. Anybody's server may say that it grants
+/// something.
+const NOT_SERVED: usize = 1024;
 
 /// How many IQs about one owner may stay without an answer, and about how many owners, until these
 /// owners, or their host, are left alone, and for how long.
@@ -45,6 +46,8 @@ pub struct Hosts(HashMap<String, Host>);
 #[derive(Debug, Default)]
 struct Host {
     grant: Grant,
+    /// Whether it was served when it said so.
+    is_served: bool,
     /// The owners whose last IQs had no answer.
     silent: HashMap<Owner, Silent>,
     alone_until: Option<Instant>,
@@ -78,10 +81,13 @@ pub enum LeftAlone {
 }
 
 impl Hosts {
-    /// A host has said what it grants, from now on.
-    pub fn granted(&mut self, domain: String, grant: Grant) {
-        if self.0.len() < HOSTS || self.0.contains_key(&domain) {
-            self.0.entry(domain).or_default().grant = grant;
+    /// A host has said what it grants, from now on; one that is served, or not.
+    pub fn granted(&mut self, domain: String, grant: Grant, is_served: bool) {
+        let has_room = || self.0.values().filter(|it| !it.is_served).count() < NOT_SERVED;
+        if is_served || self.0.contains_key(&domain) || has_room() {
+            let host = self.0.entry(domain).or_default();
+            host.grant = grant;
+            host.is_served = is_served;
         }
     }
 
@@ -227,7 +233,7 @@ mod tests {
     fn hosts() -> Hosts {
         let mut hosts = Hosts::default();
         let (items, owner) = (true, false);
-        hosts.granted("example.org".into(), Grant { items, owner });
+        hosts.granted("example.org".into(), Grant { items, owner }, true);
         hosts
     }
 
@@ -305,13 +311,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_remembered_of_strangers_is_bounded() {
+        let mut hosts = Hosts::default();
+        let (items, owner) = (true, true);
+        for host in 0..2 * NOT_SERVED {
+            hosts.granted(format!("h{host}"), Grant { items, owner }, false);
+        }
+        assert_eq!(hosts.0.len(), NOT_SERVED);
+    }
+
+    #[test]
     fn what_is_granted_can_be_withdrawn() {
         let mut hosts = Hosts::default();
         let (items, owner) = (true, true);
-        hosts.granted("example.org".into(), Grant { items, owner });
+        hosts.granted("example.org".into(), Grant { items, owner }, true);
         assert_eq!(hosts.grant("example.org"), Some(Grant { items, owner }));
         let items = false;
-        hosts.granted("example.org".into(), Grant { items, owner });
+        hosts.granted("example.org".into(), Grant { items, owner }, true);
         assert_eq!(hosts.grant("example.org"), None);
     }
 }

@@ -100,8 +100,9 @@ impl BookmarkSync {
     }
 
     /// This domain, served or not, has said what it grants.
-    pub fn granted(&self, domain: String, grant: Grant) {
-        self.steps.pep().hosts().borrow_mut().granted(domain, grant);
+    pub fn granted(&self, domain: String, grant: Grant, is_served: bool) {
+        let mut hosts = self.steps.pep().hosts().borrow_mut();
+        hosts.granted(domain, grant, is_served);
     }
 
     /// What a host grants; `None` if that is not enough to read and write items.

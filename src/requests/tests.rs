@@ -527,6 +527,25 @@ fn nothing_is_noted_about_who_is_removed_by_a_set_that_has_waited() {
     });
 }
 
+/// Anybody's servers can say that they grant something. A thousand of them took all the places there were, and of a host
+/// that is served nobody knew any more that it did.
+#[test]
+fn whatever_strangers_grant_that_of_a_served_host_counts() {
+    played(async || {
+        let mut stage = Stage::new(&["a@m"]);
+        stage.requests.link_ended();
+        for stranger in 0..2000 {
+            stage.hears(&format!(
+                "<message from='h{stranger}' to='p.h'><privilege xmlns='urn:xmpp:privilege:2'>\
+                 <perm access='iq'><namespace ns='http://jabber.org/protocol/pubsub' type='both'/>\
+                 </perm></privilege></message>"
+            ));
+        }
+        stage.logs_in();
+        assert!(stage.asks(None, ALL).await.contains("a@m"));
+    });
+}
+
 /// How many of these are IQs to PEP, and how many replies.
 fn iqs_and_replies(said: &[String]) -> (usize, usize) {
     let iqs = said.iter().filter(|it| it.contains("<privileged_iq"));

@@ -82,6 +82,11 @@ impl Service {
         self.settings = settings;
     }
 
+    /// Whether the users of this domain, normalised, are served.
+    pub fn serves(&self, domain: &str) -> bool {
+        self.settings.serves(domain)
+    }
+
     /// Decides what is done with a stanza that was read at this moment.
     pub fn plan(&self, received: &Received, at: Instant) -> Plan {
         let stanza = &received.stanza;
