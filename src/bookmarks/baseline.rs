@@ -1,6 +1,7 @@
 //! What rooms somebody knew of at some time, and what those said: enough to tell what has changed
 //! since, and no more.
 
+use std::collections::HashSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sha1::{Digest as _, Sha1};
@@ -197,6 +198,14 @@ impl Baseline {
         }
     }
 
+    /// The same, but that of these rooms it says this, or that there is none.
+    pub fn but<'a>(&self, others: impl Iterator<Item = (&'a str, Option<Digest>)> + Clone) -> Self {
+        let keys: HashSet<Digest> = others.clone().map(|(key, _)| Digest::of(&[key])).collect();
+        let others = Self::of(others.filter_map(|(key, said)| Some((key, said?))));
+        let rest = self.only(|key, _| !keys.contains(&key));
+        rest.overlaid(&others)
+    }
+
     /// How many rooms they are.
     pub fn count(&self) -> usize {
         self.rooms
@@ -326,6 +335,12 @@ mod tests {
         assert!(has(&view, "tea@muc") && !has(&view, "chess@muc"));
         assert_eq!(Baseline::read(&view.write()).as_ref(), Some(&view));
         assert!(view.are_there() && !view.are_there());
+        let others = [("tea@muc", None), ("go@muc", None), ("chess@muc", Some(a))];
+        let but = more.but(others.into_iter());
+        assert_eq!(
+            (but.count(), but.get("chess@muc"), but.gone_at()),
+            (1, Some(a), None)
+        );
         let none = again.only(|_, content| content == b);
         assert_eq!((none.count(), none.gone_at()), (1, None));
     }

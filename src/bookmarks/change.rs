@@ -12,6 +12,8 @@ use super::room::Room;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     id: String,
+    /// The address of its room, normalised.
+    key: String,
     wanted: Wanted,
 }
 
@@ -31,6 +33,7 @@ impl Change {
     pub fn add(key: &str, room: &Room) -> Self {
         Self {
             id: key.to_owned(),
+            key: key.to_owned(),
             wanted: Wanted::New(room.clone()),
         }
     }
@@ -39,6 +42,7 @@ impl Change {
     pub fn edit(item: &Item, was: &Room, wanted: &Room) -> Self {
         Self {
             id: item.id.clone(),
+            key: item.key.clone(),
             wanted: Wanted::Saying {
                 was: was.clone(),
                 wanted: wanted.clone(),
@@ -50,6 +54,7 @@ impl Change {
     pub fn remove(item: &Item) -> Self {
         Self {
             id: item.id.clone(),
+            key: item.key.clone(),
             wanted: Wanted::Gone(item.digest()),
         }
     }
@@ -62,6 +67,16 @@ impl Change {
     /// Whether the node gets an item less.
     pub fn is_removal(&self) -> bool {
         matches!(self.wanted, Wanted::Gone(_))
+    }
+
+    /// What both sides have in common of the room as long as this is not made: nothing, or what the node says, so that it
+    /// is made later.
+    pub fn undone(&self) -> (&str, Option<Digest>) {
+        let said = match &self.wanted {
+            Wanted::Saying { was, .. } => Some(was.digest()),
+            Wanted::New(_) | Wanted::Gone(_) => None,
+        };
+        (&self.key, said)
     }
 
     /// The payload that reads the item.

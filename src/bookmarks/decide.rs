@@ -36,8 +36,8 @@ pub struct Before<'a> {
 pub struct Decision<'a> {
     /// The changes of the node, in order.
     pub changes: Vec<Change>,
-    /// Whether the node would have more items than it may: then none is added.
-    pub is_over: bool,
+    /// Those that are not to be made: the node would have more items than it may, so none is added.
+    pub too_many: Vec<Change>,
     /// The rooms that a client is to see, in the order in which they are stored, as far as they are.
     pub rooms: Vec<Seen<'a>>,
     /// Those of them that the node does not have yet, or not as a client is to see them.
@@ -121,13 +121,13 @@ pub fn decide<'a>(stored: &'a Legacy, node: &'a Node, before: Before<'_>) -> Dec
     let of_node = rooms.iter().filter(|seen| seen.kept.is_none());
     let base = of_kept.chain(of_node.map(|seen| (seen.key, seen.room.digest())));
     let base = Baseline::of(base).without(lost.into_iter(), before.now);
-    let is_over = before.are_too_many(node, &changes);
-    if is_over {
-        changes.retain(|change| !change.is_addition());
-    }
+    let too_many = match before.are_too_many(node, &changes) {
+        true => changes.extract_if(.., |it| it.is_addition()).collect(),
+        false => Vec::new(),
+    };
     Decision {
         changes,
-        is_over,
+        too_many,
         rooms,
         ahead,
         base,

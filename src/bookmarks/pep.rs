@@ -108,6 +108,13 @@ pub enum Failure {
     Broken,
 }
 
+impl Failure {
+    /// Whether it says nothing of other items than the one that was asked about.
+    pub fn is_of_one_item(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Unreadable)
+    }
+}
+
 impl Pep {
     /// None is under way. The workers read long answers.
     pub fn new(

@@ -24,6 +24,9 @@ use crate::stanza::Refusal;
 const MAX_FETCHES: usize = 6;
 const MAX_CHANGES: usize = 2;
 
+/// How many changes PEP may refuse, and make none, until it is asked for no more of them.
+const MAX_REFUSED: usize = 8;
+
 /// What is to be compared with the node.
 #[derive(Debug)]
 pub struct Stored {
@@ -53,7 +56,9 @@ pub struct View {
 pub struct Compared {
     /// What is to be shown, if the bookmarks are read.
     pub view: Option<View>,
-    /// What is to be noted once both sides are in step, if it is something else than was.
+    /// What both sides have in common once they are in step.
+    pub base: Baseline,
+    /// That, as it is to be noted then, if it is something else than was.
     pub note: Option<String>,
     /// What is to be changed for that.
     pub changes: Changes,
@@ -63,11 +68,20 @@ pub struct Compared {
 #[derive(Debug)]
 pub struct Changes {
     changes: Vec<Change>,
-    /// Whether the node would get more items than it may.
-    is_over: bool,
+    /// Those that are not to be made: the node would get more items than it may.
+    too_many: Vec<Change>,
     /// Whether the node has held nothing yet: for some users PEP takes what is published, and keeps
     /// nothing of it (Prosody: anonymous ones).
     was_empty: bool,
+}
+
+/// What has become of changes.
+#[derive(Debug)]
+pub struct Made {
+    /// Those that were not made, or of which nobody knows it.
+    pub left: Vec<Change>,
+    /// Why not.
+    pub result: Result<(), Failure>,
 }
 
 #[derive(Debug)]
@@ -113,31 +127,50 @@ impl Steps {
         compared.await?
     }
 
-    /// Changes the node, one item after the other; it may be configured again for that or not.
+    /// Changes the node, one item after the other; it may be configured again for that or not. What PEP does not want of
+    /// one item is no reason to leave the others.
     pub async fn make(
         &self,
         account: Account<'_>,
         changes: Changes,
         mut may_configure: bool,
-    ) -> Result<(), Failure> {
-        let mut may_forget = changes.was_empty;
-        for change in changes.changes {
+    ) -> Made {
+        let Changes {
+            changes,
+            too_many: mut left,
+            was_empty: mut may_forget,
+        } = changes;
+        let mut result = match left.is_empty() {
+            true => Ok(()),
+            false => Err(Failure::TooMany),
+        };
+        let (mut refused, mut is_any_made) = (0, false);
+        let mut changes = changes.into_iter();
+        for change in changes.by_ref() {
             // Nothing is to come between the reading of an item and its change.
             let _change = self.changes.acquire().await;
-            self.make_one(account, change, &mut may_configure, &mut may_forget)
-                .await?;
+            let making = self.make_one(account, &change, &mut may_configure, &mut may_forget);
+            let Err(failure) = making.await else {
+                is_any_made = true;
+                continue;
+            };
+            refused += 1;
+            let goes_on = failure.is_of_one_item() && (is_any_made || refused < MAX_REFUSED);
+            left.push(change);
+            result = Err(failure);
+            if !goes_on {
+                break;
+            }
         }
-        match changes.is_over {
-            true => Err(Failure::TooMany),
-            false => Ok(()),
-        }
+        left.extend(changes);
+        Made { left, result }
     }
 
     /// Makes a change over what its item is directly before.
     async fn make_one(
         &self,
         account: Account<'_>,
-        change: Change,
+        change: &Change,
         may_configure: &mut bool,
         may_forget: &mut bool,
     ) -> Result<(), Failure> {
@@ -159,7 +192,7 @@ impl Steps {
                 Said::Done(_) if change.is_removal() || !std::mem::take(may_forget) => {
                     return Ok(());
                 }
-                Said::Done(_) => return self.was_kept(account, &change).await,
+                Said::Done(_) => return self.was_kept(account, change).await,
                 Said::Refused(refusal) => {
                     let wrong = refusal.pubsub.as_deref() == Some("precondition-not-met");
                     match refusal.condition.as_str() {
@@ -262,9 +295,10 @@ fn compare(stored: Stored, fetched: Said) -> Result<Compared, Failure> {
                 .without(decision.ahead.iter().copied(), UNIX_EPOCH),
         }),
         note: is_news.then(|| decision.base.write()),
+        base: decision.base,
         changes: Changes {
             changes: decision.changes,
-            is_over: decision.is_over,
+            too_many: decision.too_many,
             was_empty: node.total == 0,
         },
     })

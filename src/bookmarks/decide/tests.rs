@@ -218,7 +218,11 @@ fn where_there_would_be_too_many_none_is_added_and_all_are_seen() {
         (2, 0),
         "what is no room counts, too"
     );
-    assert!(decide(&stored(&[("a@m", "a")]), &node, before).is_over);
+    assert!(
+        !decide(&stored(&[("a@m", "a")]), &node, before)
+            .too_many
+            .is_empty()
+    );
     let fewer = Node::of(&[("b@m", "b")]);
     assert_eq!(
         outcome(&stored(&[("a@m", "a")]), &fewer, before).1,
@@ -243,7 +247,7 @@ fn who_has_too_many_already_deletes_edits_and_replaces() {
         ["-a@m", "+b@m mine", "+d@m d"]
     );
     let more = stored(&[("b@m", "mine"), ("c@m", "c"), ("d@m", "d"), ("e@m", "e")]);
-    assert!(decide(&more, &node, before).is_over);
+    assert!(!decide(&more, &node, before).too_many.is_empty());
     assert_eq!(outcome(&more, &node, before).1, ["-a@m", "+b@m mine"]);
 }
 
@@ -254,7 +258,7 @@ fn once_in_step_nothing_is_left_to_do() {
         Node::of(&[("a@m", "a"), ("b@m", "b")]),
     );
     let decision = decide(&stored, &node, NOTHING);
-    assert!(decision.changes.is_empty() && !decision.is_over);
+    assert!(decision.changes.is_empty() && decision.too_many.is_empty());
     let base = decision.base;
     let before = Before {
         base: Some(&base),

@@ -7,12 +7,13 @@
 use std::cell::Cell;
 
 use super::super::baseline::Baseline;
+use super::super::change::Change;
 use super::super::decide::{in_common, left_of, left_unseen};
 use super::super::legacy::{Legacy, List};
 use super::super::pep::{Account, Failure};
 use super::super::queue::{Load, Passed, Place};
 use super::super::request::{Content, Request};
-use super::super::steps::Stored;
+use super::super::steps::{Made, Stored};
 use super::super::views::LastView;
 use super::{BookmarkSync, domain_of, unread};
 use crate::address;
@@ -30,6 +31,22 @@ pub(super) struct Noted {
     text: Option<String>,
     /// What both sides had in common.
     pub(super) baseline: Option<Baseline>,
+}
+
+/// Why both sides are not in step.
+struct NotInStep {
+    failure: Failure,
+    /// Whether it is noted all the same what they have in common.
+    is_noted: bool,
+}
+
+impl From<Failure> for NotInStep {
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure,
+            is_noted: false,
+        }
+    }
 }
 
 impl BookmarkSync {
@@ -162,7 +179,9 @@ impl BookmarkSync {
             let common = self.note_common(owner, rooms, shown, turn, true, is_gone);
             noted = common.await.ok();
         }
-        if let Err(failure) = self.bring_into_step(request, place, noted).await {
+        if let Err(NotInStep { failure, is_noted }) =
+            self.bring_into_step(request, place, noted).await
+        {
             self.tell(owner, &failure);
             if failure == Failure::Broken {
                 let is_told = request.reply.borrow_mut().send(Answer::broken);
@@ -173,7 +192,9 @@ impl BookmarkSync {
                 }
             }
             self.reply_alone(request, place).await;
-            if let Content::Set { rooms, shown, .. } = &request.content {
+            if let Content::Set { rooms, shown, .. } = &request.content
+                && !is_noted
+            {
                 let (rooms, shown) = (rooms.clone(), shown.clone());
                 self.note_left(request, place, rooms, shown).await;
             }
@@ -194,7 +215,7 @@ impl BookmarkSync {
         request: &Request,
         place: &Place<'_>,
         noted: Option<Noted>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), NotInStep> {
         let owner = &request.owner;
         let turn = request.turn.as_ref().ok_or(Failure::OutOfTurn)?;
         let Noted { text, baseline } = match noted {
@@ -219,12 +240,45 @@ impl BookmarkSync {
             self.show(request, place, view).await;
         }
         let making = self.steps.make(account, compared.changes, grant.owner);
-        making.await?;
-        self.reply_in_step(request, place).await;
-        if compared.note.is_some() {
-            self.note(owner, place, text, compared.note).await;
+        let Made { left, result } = making.await;
+        match result {
+            Ok(()) => {
+                self.reply_in_step(request, place).await;
+                if compared.note.is_some() {
+                    self.note(owner, place, text, compared.note).await;
+                }
+                Ok(())
+            }
+            Err(failure) => {
+                let is_noted = turn.is_held()
+                    && self
+                        .note_without(left, compared.base, request, place, text)
+                        .await;
+                Err(NotInStep { failure, is_noted })
+            }
         }
-        Ok(())
+    }
+
+    /// Both sides are in step but for these changes: notes what they have in common, if it is something else than that.
+    /// Whether it is noted.
+    async fn note_without(
+        &self,
+        left: Vec<Change>,
+        base: Baseline,
+        request: &Request,
+        place: &Place<'_>,
+        text: Option<String>,
+    ) -> bool {
+        let bytes = base.bytes() + text.as_ref().map_or(0, String::len);
+        let work = move || {
+            let base = base.but(left.iter().map(Change::undone));
+            let before = text.as_deref().and_then(Baseline::read);
+            ((before.as_ref() != Some(&base)).then(|| base.write()), text)
+        };
+        match self.workers().compute(bytes, work).await {
+            (None, _) => true,
+            (note, text) => self.note(&request.owner, place, text, note).await,
+        }
     }
 
     /// What is compared with the node, over what is noted.
@@ -296,17 +350,19 @@ impl BookmarkSync {
     }
 
     /// Notes this in place of that. Where something else was noted meanwhile, or the store is broken, which it says itself,
-    /// the next request compares over less.
+    /// the next request compares over less. Whether it is noted.
     async fn note(
         &self,
         owner: &Owner,
         place: &Place<'_>,
         was: Option<String>,
         note: Option<String>,
-    ) {
-        if !place.is_gone().get() {
-            let _ = self.storage.put_note_if(owner, was, note).await;
+    ) -> bool {
+        if place.is_gone().get() {
+            return false;
         }
+        let put = self.storage.put_note_if(owner, was, note);
+        put.await.is_ok()
     }
 
     pub(super) fn workers(&self) -> &Workers {

@@ -11,6 +11,7 @@ mod items;
 mod links;
 mod logs;
 mod node;
+mod partly;
 pub mod pep;
 mod publishing;
 mod silence;

@@ -13,6 +13,8 @@ pub struct Host {
     stage: Stage,
     /// By user: items by id, each whole.
     pub nodes: BTreeMap<String, Vec<(String, String)>>,
+    /// The rooms of which it takes no change.
+    pub refuses: Vec<String>,
     /// All that was asked and answered.
     pub asked: Vec<Asked>,
     /// Whether answers may come again, because the link was lost that took them.
@@ -31,6 +33,7 @@ impl Host {
         Host {
             stage,
             nodes: BTreeMap::new(),
+            refuses: Vec::new(),
             asked: Vec::new(),
             again: false,
         }
@@ -133,6 +136,9 @@ impl Host {
     pub fn answer(&mut self, asked: Asked) {
         let node = self.nodes.get_mut(&asked.owner);
         let answer = match (&asked.step, node) {
+            (Step::Publish(id) | Step::Retract(id), _) if self.refuses.contains(id) => {
+                asked.error("error", "not-allowed")
+            }
             (Step::Fetch | Step::Reread(_) | Step::Retract(_), None) => {
                 asked.error("result", "item-not-found")
             }
