@@ -45,6 +45,9 @@ pub struct Baseline {
     rooms: Box<[(Digest, Digest)]>,
     /// Those of them that the node did not have, or not saying that.
     gone: Option<Box<Gone>>,
+    /// Other rooms, and what they said: clients have deleted those, and the node has them still. In order, and at least
+    /// one.
+    dropped: Option<Box<[(Digest, Digest)]>>,
 }
 
 #[derive(Debug, Clone)]
@@ -64,6 +67,13 @@ const GONE: char = '-';
 /// What stands before what only tells a text from others.
 const ANEW: char = '=';
 
+/// What stands before a room that was deleted, and is in the node still. Releases that do not know of it pass over
+/// whatever begins like that.
+const DROPPED: &str = "=-";
+
+/// How many of those are remembered.
+const MAX_DROPPED: usize = 1024;
+
 impl Baseline {
     /// That of rooms with these addresses, normalised, and this content.
     pub fn of<'a>(rooms: impl Iterator<Item = (&'a str, Digest)>) -> Self {
@@ -73,7 +83,7 @@ impl Baseline {
         all.sort_unstable();
         Self {
             rooms: all.into(),
-            gone: None,
+            ..Self::default()
         }
     }
 
@@ -143,7 +153,8 @@ impl Baseline {
         self.has_lost(key) && self.says(key, content)
     }
 
-    fn has_lost(&self, key: Digest) -> bool {
+    /// Whether this room was gone from the node, whatever it said.
+    pub fn has_lost(&self, key: Digest) -> bool {
         let gone = self.gone.as_ref();
         gone.is_some_and(|gone| gone.rooms.binary_search(&key).is_ok())
     }
@@ -160,6 +171,7 @@ impl Baseline {
         let mut left = Self {
             rooms: rooms.copied().collect(),
             gone: None,
+            dropped: self.dropped.clone(),
         };
         if let Some(Gone { rooms, at }) = self.gone.as_deref() {
             let there = rooms.iter().filter(|key| !left.all_of(**key).is_empty());
@@ -180,9 +192,10 @@ impl Baseline {
 
     /// With those of the other, which count where both say something.
     pub fn overlaid(self, other: &Self) -> Self {
-        let gone = self.gone.clone();
+        let (gone, dropped) = (self.gone.clone(), self.dropped.clone());
         Self {
             gone,
+            dropped,
             ..other.clone().with(&self)
         }
     }
@@ -206,6 +219,43 @@ impl Baseline {
         rest.overlaid(&others)
     }
 
+    /// With these beside, by the digests of their addresses and by what they said, that are to be retracted still.
+    pub fn dropping(self, rooms: impl Iterator<Item = (Digest, Digest)>) -> Self {
+        let before = self.dropped.iter().flatten().copied();
+        let mut dropped: Vec<_> = before.chain(rooms).collect();
+        dropped.sort_unstable();
+        dropped.dedup();
+        dropped.truncate(MAX_DROPPED);
+        Self {
+            dropped: (!dropped.is_empty()).then(|| dropped.into()),
+            ..self
+        }
+    }
+
+    /// The same, but that those of these are not to be retracted any more.
+    pub fn keeping(mut self, stored: &Self) -> Self {
+        let dropped = self.dropped.take();
+        let dropped = dropped.iter().flatten().copied();
+        self.dropping(dropped.filter(|(key, _)| !stored.knows(*key)))
+    }
+
+    /// Whether this room is to be retracted if it says this.
+    pub fn has_dropped(&self, key: Digest, content: Digest) -> bool {
+        let dropped = self.dropped.as_ref();
+        dropped.is_some_and(|rooms| rooms.binary_search(&(key, content)).is_ok())
+    }
+
+    /// Whether this room is among them.
+    pub fn knows(&self, key: Digest) -> bool {
+        !self.all_of(key).is_empty()
+    }
+
+    /// Those that were in the node, by the digests of their addresses, with what they said.
+    pub fn there(&self) -> impl Iterator<Item = (Digest, Digest)> {
+        let rooms = self.rooms.iter().copied();
+        rooms.filter(|(key, _)| !self.has_lost(*key))
+    }
+
     /// How many rooms they are.
     pub fn count(&self) -> usize {
         self.rooms
@@ -215,7 +265,7 @@ impl Baseline {
 
     /// How many bytes it takes.
     pub fn bytes(&self) -> usize {
-        size_of_val(&*self.rooms)
+        size_of_val(&*self.rooms) + self.dropped.as_deref().map_or(0, size_of_val)
     }
 
     pub fn write(&self) -> String {
@@ -229,6 +279,12 @@ impl Baseline {
             text.push_str(&key.write());
             text.push_str(&content.write());
         }
+        for (key, content) in self.dropped.iter().flatten() {
+            text.push(' ');
+            text.push_str(DROPPED);
+            text.push_str(&key.write());
+            text.push_str(&content.write());
+        }
         text
     }
 
@@ -239,8 +295,10 @@ impl Baseline {
 
     /// Reads such a text; `None` if it is none.
     pub fn read(text: &str) -> Option<Self> {
-        let words = text.split_ascii_whitespace();
-        let mut words = words.filter(|word| !word.starts_with(ANEW));
+        let all = text.split_ascii_whitespace();
+        let dropped = all.clone().filter_map(|word| word.strip_prefix(DROPPED));
+        let dropped: Vec<_> = dropped.filter_map(read_room).collect();
+        let mut words = all.filter(|word| !word.starts_with(ANEW));
         let at = match words.next()? {
             format if format == FORMATS[0] => 0,
             format if format == FORMATS[1] => words.next()?.parse().ok()?,
@@ -248,19 +306,28 @@ impl Baseline {
         };
         let (mut rooms, mut gone) = (Vec::new(), Vec::new());
         for word in words {
-            let room = word.strip_prefix(GONE).unwrap_or(word);
-            let (key, content) = room.split_at_checked(Digest::LENGTH)?;
-            let (key, content) = (Digest::read(key)?, Digest::read(content)?);
-            rooms.push((key, content));
-            gone.extend((room.len() < word.len()).then_some(key));
+            let written = word.strip_prefix(GONE).unwrap_or(word);
+            let room = read_room(written)?;
+            rooms.push(room);
+            gone.extend((written.len() < word.len()).then_some(room.0));
         }
         // They are looked up by halves.
-        let in_order = rooms.is_sorted_by(|before, room| before < room);
-        in_order.then_some(Self {
+        if !rooms.is_sorted_by(|before, room| before < room) {
+            return None;
+        }
+        let base = Self {
             rooms: rooms.into(),
             gone: Gone::of(gone, at),
-        })
+            dropped: None,
+        };
+        Some(base.dropping(dropped.into_iter()))
     }
+}
+
+/// A room as it is written, and what it said.
+fn read_room(written: &str) -> Option<(Digest, Digest)> {
+    let (key, content) = written.split_at_checked(Digest::LENGTH)?;
+    Some((Digest::read(key)?, Digest::read(content)?))
 }
 
 impl Gone {
@@ -276,7 +343,7 @@ impl Gone {
 impl PartialEq for Baseline {
     fn eq(&self, other: &Self) -> bool {
         let [gone, others] = [self, other].map(|it| it.gone.as_ref().map(|gone| &gone.rooms));
-        self.rooms == other.rooms && gone == others
+        self.rooms == other.rooms && gone == others && self.dropped == other.dropped
     }
 }
 
@@ -343,6 +410,30 @@ mod tests {
         );
         let none = again.only(|_, content| content == b);
         assert_eq!((none.count(), none.gone_at()), (1, None));
+    }
+
+    /// What is to be retracted still. A release that knows nothing of it reads the rest.
+    #[test]
+    fn what_is_dropped_is_written_as_what_an_older_release_passes_over() {
+        let (a, b) = (Digest::of(&["a"]), Digest::of(&["b"]));
+        let [tea, chess] = ["tea@muc", "chess@muc"].map(|room| Digest::of(&[room]));
+        let base = Baseline::of([("go@muc", a)].into_iter());
+        let note = base.clone().dropping([(tea, a), (chess, b)].into_iter());
+        let again = Baseline::read(&note.write_anew()).unwrap();
+        assert_eq!(again, note);
+        assert!(again.has_dropped(tea, a) && again.has_dropped(chess, b));
+        assert!(!again.has_dropped(tea, b), "it says something else");
+        assert_ne!(note, base);
+        let words = note.write();
+        let known = words.split(' ').filter(|word| !word.starts_with('='));
+        let known: Vec<&str> = known.collect();
+        assert_eq!(Baseline::read(&known.join(" ")), Some(base));
+
+        let kept = Baseline::of([("tea@muc", b)].into_iter());
+        let left = note.keeping(&kept);
+        assert!(!left.has_dropped(tea, a) && left.has_dropped(chess, b));
+        let left = left.only(|_, _| false).overlaid(&kept);
+        assert!(left.has_dropped(chess, b));
     }
 
     #[test]

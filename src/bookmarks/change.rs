@@ -24,8 +24,8 @@ enum Wanted {
     New(Room),
     /// It said `was`, and is to say `wanted`.
     Saying { was: Room, wanted: Room },
-    /// There is to be none any more. This it was like.
-    Gone(Digest),
+    /// There is to be none any more. This it was like, and said of its room, if that could be read.
+    Gone { was: Digest, said: Option<Digest> },
 }
 
 impl Change {
@@ -55,7 +55,10 @@ impl Change {
         Self {
             id: item.id.clone(),
             key: item.key.clone(),
-            wanted: Wanted::Gone(item.digest()),
+            wanted: Wanted::Gone {
+                was: item.digest(),
+                said: item.room.as_ref().map(Room::digest),
+            },
         }
     }
 
@@ -66,7 +69,7 @@ impl Change {
 
     /// Whether the node gets an item less.
     pub fn is_removal(&self) -> bool {
-        matches!(self.wanted, Wanted::Gone(_))
+        matches!(self.wanted, Wanted::Gone { .. })
     }
 
     /// What both sides have in common of the room as long as this is not made: nothing, or what the node says, so that it
@@ -74,9 +77,17 @@ impl Change {
     pub fn undone(&self) -> (&str, Option<Digest>) {
         let said = match &self.wanted {
             Wanted::Saying { was, .. } => Some(was.digest()),
-            Wanted::New(_) | Wanted::Gone(_) => None,
+            Wanted::New(_) | Wanted::Gone { .. } => None,
         };
         (&self.key, said)
+    }
+
+    /// What is to be retracted as long as this is not made: the room, by its address, that says this.
+    pub fn undropped(&self) -> Option<(Digest, Digest)> {
+        match self.wanted {
+            Wanted::Gone { said, .. } => Some((Digest::of(&[&self.key]), said?)),
+            Wanted::New(_) | Wanted::Saying { .. } => None,
+        }
     }
 
     /// The payload that reads the item.
@@ -95,10 +106,10 @@ impl Change {
                 let merged = wanted.merged(was, said);
                 (merged != *said).then(|| item.publish(&merged))
             }
-            (Wanted::Gone(was), Some(item)) => {
+            (Wanted::Gone { was, .. }, Some(item)) => {
                 (item.digest() == *was).then(|| Payload::retract(&self.id))
             }
-            (Wanted::New(_), Some(_)) | (Wanted::Saying { .. } | Wanted::Gone(_), None) => None,
+            (Wanted::New(_), Some(_)) | (Wanted::Saying { .. } | Wanted::Gone { .. }, None) => None,
         }
     }
 }

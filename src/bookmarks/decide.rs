@@ -55,10 +55,9 @@ pub fn decide<'a>(stored: &'a Legacy, node: &'a Node, before: Before<'_>) -> Dec
     }
     let kept: HashSet<&str> = stored.rooms.iter().map(|kept| &*kept.key).collect();
     let shown = before.shown.filter(|_| before.is_set);
-    let gone = |item: &Item| {
-        !kept.contains(&*item.key)
-            && shown.is_some_and(|sight| sight.rooms.get(&item.key).is_some())
-    };
+    let was_shown = |item: &Item| shown.is_some_and(|sight| sight.rooms.get(&item.key).is_some());
+    let gone =
+        |item: &Item| !kept.contains(&*item.key) && (was_shown(item) || before.has_dropped(item));
 
     let retracted = node.items.iter().filter(|item| gone(item));
     let mut changes: Vec<Change> = retracted.map(Change::remove).collect();
@@ -143,10 +142,14 @@ pub fn left_of(base: &Baseline, stored: &Baseline, shown: Option<&LastView>) -> 
         let is_touched = shown.is_some_and(|sight| sight.rooms.by_digest(key) != now);
         now.is_some() && !(is_touched && now == Some(content))
     });
-    match shown {
-        Some(view) => left.overlaid(&left_alone(stored, view)),
-        None => left,
-    }
+    let left = left.keeping(stored);
+    let Some(view) = shown else { return left };
+    // What the client has deleted, and the node had, is to be retracted as it was in step, or as the client saw it.
+    let is_deleted =
+        |key| view.rooms.knows(key) && !stored.knows(key) && base.knows(key) && !base.has_lost(key);
+    let before = base.there().chain(view.rooms.there());
+    let deleted = before.filter(|(key, _)| is_deleted(*key));
+    left.overlaid(&left_alone(stored, view)).dropping(deleted)
 }
 
 /// Of these the rooms that a client has stored as it had been shown them, and that the node had then.
@@ -158,6 +161,7 @@ fn left_alone(stored: &Baseline, shown: &LastView) -> Baseline {
 /// knows whether it was added again.
 pub fn left_unseen(base: &Baseline, stored: &Baseline) -> Baseline {
     base.only(|key, content| stored.by_digest(key).is_some_and(|now| now != content))
+        .keeping(stored)
 }
 
 /// What both sides have in common once these are stored, for whoever compares them and does not know what the client
@@ -176,7 +180,7 @@ pub fn in_common(
     });
     let left_alone = left_alone(stored, shown);
     match are_stored {
-        true => not_new.overlaid(&left_alone),
+        true => not_new.overlaid(&left_alone).keeping(stored),
         false => not_new.or(&left_alone),
     }
 }
@@ -199,6 +203,16 @@ impl Before<'_> {
         let removed = changes.iter().filter(|change| change.is_removal()).count();
         let added = changes.iter().filter(|change| change.is_addition()).count();
         added > 0 && node.total - removed + added > self.max_rooms.max(node.total)
+    }
+
+    /// Whether a client has deleted this, and it was not retracted yet. If it says something else by now, somebody else has
+    /// changed it since.
+    fn has_dropped(&self, item: &Item) -> bool {
+        let said = item.room.as_ref().map(Room::digest);
+        let key = || Digest::of(&[&item.key]);
+        self.base
+            .zip(said)
+            .is_some_and(|(base, said)| base.has_dropped(key(), said))
     }
 
     fn fate(&self, kept: &Kept) -> Fate {

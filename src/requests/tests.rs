@@ -401,6 +401,47 @@ fn a_room_that_is_added_again_after_a_lost_link_is_published() {
     });
 }
 
+/// A room was deleted while PEP was out of reach, and the client was told that its list is stored: with the next get the
+/// room was there again.
+#[test]
+fn what_is_deleted_while_pep_is_out_of_reach_stays_deleted() {
+    for (is_granted, iqs) in [(true, 0), (true, 1), (true, 2), (false, 0)] {
+        played(async || {
+            let mut stage = Stage::new(&["a@m", "b@m"]);
+            stage.asks(None, ALL).await;
+            if !is_granted {
+                stage.requests.link_ended();
+            }
+            stage.asks(Some(&room("a@m")), iqs).await;
+            if !is_granted {
+                stage.logs_in();
+            }
+            assert_eq!(stage.rooms(), ["a@m", "b@m"]);
+            stage.resource = 's';
+            let seen = stage.asks(None, ALL).await;
+            assert!(!seen.contains("b@m"), "{is_granted} {iqs}: {seen}");
+            assert_eq!(stage.rooms(), ["a@m"], "{is_granted} {iqs}");
+            // Whoever wants it has it again.
+            stage.node = Some(vec!["a@m".to_owned(), "b@m".to_owned()]);
+            assert!(stage.asks(None, ALL).await.contains("b@m"));
+        });
+    }
+}
+
+/// The same, where it is stored again before PEP is back.
+#[test]
+fn what_is_deleted_and_added_again_while_pep_is_out_of_reach_stays() {
+    played(async || {
+        let mut stage = Stage::new(&["a@m", "b@m"]);
+        let both = [room("a@m"), room("b@m")].concat();
+        stage.asks(None, ALL).await;
+        stage.asks(Some(&room("a@m")), 0).await;
+        stage.asks(Some(&both), 0).await;
+        assert!(stage.asks(None, ALL).await.contains("b@m"));
+        assert_eq!(stage.rooms(), ["a@m", "b@m"]);
+    });
+}
+
 /// The same, while the host is left alone because it does not answer.
 #[test]
 fn a_room_that_is_added_again_while_nobody_answers_is_published() {

@@ -287,6 +287,42 @@ fn what_was_left_alone_while_pep_was_silent_and_deleted_then_stays_deleted() {
     }
 }
 
+/// A client deleted a room while PEP was out of reach. It is retracted as it was, however the client or the store knew
+/// it; but not what is stored again, nor what the node did not have any more when both sides were last in step.
+#[test]
+fn what_was_deleted_while_pep_was_silent_is_retracted_then() {
+    let kept = [("b@m", "b")];
+    let seen = [("a@m", "seen"), ("b@m", "b")];
+    let in_step = base(&[("a@m", "a"), ("b@m", "b")]);
+    let lost = in_step
+        .clone()
+        .without(["a@m"].into_iter(), SystemTime::UNIX_EPOCH);
+    let again = left_of(&in_step, &base(&kept), Some(&shown(&seen, true)));
+    let again = left_of(&again, &base(&seen), None);
+    let sight = shown(&seen, true);
+    let left = |before: &Baseline| left_of(before, &base(&kept), Some(&sight));
+    for (base, there, is_retracted) in [
+        (left(&in_step), "a", true),
+        (left(&in_step), "seen", true),
+        (left(&in_step), "changed", false),
+        (left(&lost), "seen", false),
+        (left(&base(&kept)), "seen", false),
+        (left_of(&in_step, &base(&kept), None), "a", false),
+        (again, "seen", false),
+    ] {
+        let base = Baseline::read(&base.write()).unwrap();
+        let by_base = Before {
+            base: Some(&base),
+            ..NOTHING
+        };
+        let node = Node::of(&[("a@m", there), ("b@m", "b")]);
+        let (seen, changes) = outcome(&stored(&kept), &node, by_base);
+        let expected: &[&str] = if is_retracted { &["-a@m"] } else { &[] };
+        assert_eq!(changes, expected, "{there}");
+        assert_eq!(seen.len(), if is_retracted { 1 } else { 2 });
+    }
+}
+
 /// A modern client had renamed a room, an old one saw that, and another instance noted what that one was about to store.
 /// A get that had read the older list was compared over that note: its older name looked like a change, and was
 /// published. The same where the process ended before the list was stored.

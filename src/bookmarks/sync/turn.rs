@@ -272,6 +272,7 @@ impl BookmarkSync {
         let bytes = base.bytes() + text.as_ref().map_or(0, String::len);
         let work = move || {
             let base = base.but(left.iter().map(Change::undone));
+            let base = base.dropping(left.iter().filter_map(Change::undropped));
             let before = text.as_deref().and_then(Baseline::read);
             ((before.as_ref() != Some(&base)).then(|| base.write()), text)
         };

@@ -60,13 +60,67 @@ fn a_retraction_or_an_edit_that_pep_refuses_stops_nothing_else() {
     host.refuses.extend([A.to_owned(), B.to_owned()]);
     host.set(&(conference(B, "mine") + &conference(C, "C")));
     assert_eq!(host.kept(), [A, B, C]);
-    host.refuses.clear();
+    let expected = named(&[(B, "mine"), (C, "C")]);
+    let steps = [Step::Fetch, Step::Retract(A.to_owned()), publish(B)];
+    for is_refused in [true, false] {
+        if !is_refused {
+            host.refuses.clear();
+        }
+        assert_eq!(gets(&mut host), (expected.clone(), steps.to_vec()));
+    }
+    assert_eq!(gets(&mut host), (expected, vec![Step::Fetch]));
+}
+
+/// What a client deletes while PEP is out of reach is retracted later. But what somebody else has edited meanwhile was
+/// not what it had seen.
+#[test]
+fn what_is_deleted_without_pep_is_retracted_later_unless_it_is_edited_meanwhile() {
+    for edit in [None, Some("theirs")] {
+        let mut host = Host::new();
+        for (jid, name) in [(A, "A"), (B, "B")] {
+            host.keep(jid, item(jid, name));
+        }
+        host.get();
+        host.send(advertisement("localhost", ""));
+        assert_eq!(host.set(&conference(A, "A")), []);
+        if let Some(name) = edit {
+            host.keep(B, item(B, name));
+        }
+        host.send(grant("localhost"));
+        let (seen, steps) = gets(&mut host);
+        match edit {
+            None => {
+                assert_eq!(seen, named(&[(A, "A")]));
+                assert_eq!(steps, [Step::Fetch, Step::Retract(B.to_owned())]);
+            }
+            Some(name) => {
+                assert_eq!(seen, named(&[(A, "A"), (B, name)]));
+                assert_eq!(steps, [Step::Fetch]);
+            }
+        }
+        assert_eq!(gets(&mut host), (seen, vec![Step::Fetch]));
+    }
+}
+
+/// A client gave a room another name and then deleted it, and PEP failed both times: the room was there again as it had
+/// been.
+#[test]
+fn what_is_renamed_and_then_deleted_while_pep_fails_is_retracted_later() {
+    let mut host = Host::new();
+    for (jid, name) in [(A, "A"), (B, "B")] {
+        host.keep(jid, item(jid, name));
+    }
+    host.get();
+    let renamed = conference(A, "A") + &conference(B, "mine");
+    for content in [renamed, conference(A, "A")] {
+        host.send(set("set", &storage(&content)));
+        let fetch = asked(&mut host);
+        host.send(fetch.error("error", "internal-server-error"));
+        assert!(answered(&mut host, "set").contains("type='result'"));
+    }
     let (seen, steps) = gets(&mut host);
-    assert!(
-        seen.contains(&(B.to_owned(), "mine".to_owned())),
-        "{seen:?}"
-    );
-    assert_eq!(steps, [Step::Fetch, publish(B)]);
+    assert_eq!(seen, named(&[(A, "A")]));
+    assert_eq!(steps, [Step::Fetch, Step::Retract(B.to_owned())]);
 }
 
 /// What a client had set, and PEP refused, gave way to the name that a modern client gave the room later.

@@ -64,6 +64,8 @@ struct World {
     unsure: BTreeSet<String>,
     /// Of those, rooms that are in the node, and wanted: nothing may be noted of them yet.
     half_added: BTreeSet<String>,
+    /// Rooms that an old client has left out of a list.
+    dropped: BTreeSet<String>,
     /// Rooms that may come back, because somebody has stored them again of whom it was not known that they had left them
     /// alone.
     stale: BTreeSet<String>,
@@ -82,6 +84,7 @@ impl World {
             gone: BTreeSet::new(),
             unsure: BTreeSet::new(),
             half_added: BTreeSet::new(),
+            dropped: BTreeSet::new(),
             stale: BTreeSet::new(),
         }
     }
@@ -127,7 +130,10 @@ impl World {
             Event::ModernEdit(which) => {
                 let node = self.cluster.node.iter().flatten();
                 let room = node.cycle().nth(which % NODE).cloned();
-                if let Some(room) = room.filter(|_| self.is_quiet()) {
+                // Items say nothing here, so what is to be retracted yet is as it was.
+                let is_dropped =
+                    |it: &String| self.unsure.contains(it) && self.dropped.contains(it);
+                if let Some(room) = room.filter(|it| self.is_quiet() && !is_dropped(it)) {
                     self.gone.remove(&room);
                     if self.unsure.remove(&room) {
                         self.half_added.insert(room.clone());
@@ -313,10 +319,13 @@ impl World {
             instance,
             asked,
             noted,
-            ..
+            known,
         } = &mut self.clients[client];
         if asked.is_some() {
             return;
+        }
+        if let (Some(known), Some(stores)) = (known, &stores) {
+            self.dropped.extend(known.difference(stores).cloned());
         }
         let is_unseen = match noted {
             Noted::All => false,
