@@ -9,6 +9,7 @@ use crate::support::clock::Ticks;
 
 on_each_server! {
     while_pep_is_out_of_reach_the_store_answers_and_is_merged_later
+    what_is_deleted_while_pep_is_out_of_reach_is_retracted_later
     while_the_grant_is_withdrawn_the_store_answers_and_is_merged_later
     what_modern_clients_did_while_the_grant_was_withdrawn_is_merged_too
     first_contact_without_pep
@@ -44,6 +45,26 @@ fn the_store_answers_and_is_merged_later(on: On, meanwhile: Hosts) {
     assert_eq!(old.rooms(), sorted(kept.clone()));
     stage.until("all are in PEP", || modern.rooms() == sorted(kept.clone()));
     assert_eq!(old.rooms(), sorted(kept));
+}
+
+/// What an old client had deleted then was there again for both, although it had been told that its list was stored.
+fn what_is_deleted_while_pep_is_out_of_reach_is_retracted_later(on: On) {
+    let mut stage = Stage::new(on, GRANTING);
+    let jid = stage.newcomer();
+    let [tea, chess] = ["tea", "chess"].map(room);
+    let (mut old, mut modern) = (stage.old(&jid), stage.modern(&jid));
+    old.set([&tea, &chess]);
+    assert_eq!(modern.rooms(), sorted([tea.clone(), chess.clone()]));
+
+    stage.turn_into(WITHOUT_PEP);
+    let mut old = stage.old(&jid);
+    assert_eq!(old.rooms(), sorted([tea.clone(), chess.clone()]));
+    old.set([&tea]);
+
+    stage.turn_into(GRANTING);
+    let (mut old, mut modern) = (stage.old(&jid), stage.modern(&jid));
+    assert_eq!(old.rooms(), [tea.clone()]);
+    stage.until("it is retracted", || modern.rooms() == [tea.clone()]);
 }
 
 /// The modern clients' changes of the same time count where both changed a room.
