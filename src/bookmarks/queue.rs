@@ -158,6 +158,12 @@ impl Place<'_> {
         self.queue.turn.try_lock().ok()
     }
 
+    /// Whether nobody stands behind this, or has passed.
+    pub fn is_last(&self) -> bool {
+        // The map's and ours.
+        Rc::strong_count(&self.queue) <= 2 && self.queue.passed.borrow().is_none()
+    }
+
     /// Leaves this to whoever has the turn, in place of what was left before.
     pub fn pass(&self, passed: Passed) {
         *self.queue.passed.borrow_mut() = Some(passed);

@@ -244,7 +244,9 @@ impl BookmarkSync {
         match result {
             Ok(()) => {
                 self.reply_in_step(request, place).await;
-                if compared.note.is_some() {
+                // Where it is lost, what a set behind this one has stored and noted is left to the next request.
+                let is_newest = turn.is_held() || place.is_last();
+                if compared.note.is_some() && is_newest {
                     self.note(owner, place, text, compared.note).await;
                 }
                 Ok(())

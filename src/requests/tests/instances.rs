@@ -315,3 +315,35 @@ fn nothing_is_noted_of_what_clients_were_shown_once_their_user_is_removed() {
         assert_eq!(store.note(&notes), Ok(None));
     });
 }
+
+/// Two gets waited, and a set behind them that left a room alone; somebody else had deleted that, and the user's turn was lost.
+/// The second get compared the list before the set's over what the set had noted, and noted what came of it: the set was
+/// left to the next request, which knew nothing of that room any more, and published it.
+#[test]
+fn what_a_get_compares_whose_turn_is_lost_does_not_count_for_a_set_behind_it() {
+    played(async || {
+        let mut cluster = Cluster::new(1);
+        cluster.node = Some(vec!["a@m".to_owned()]);
+        cluster.asks(0, 'c', None).await;
+        cluster.node = Some(Vec::new());
+        let mut iqs = Vec::new();
+        for (client, set) in [
+            ('d', None),
+            ('e', None),
+            ('c', Some([room("a@m"), room("b@m")].concat())),
+        ] {
+            cluster.instances[0].resource = client;
+            cluster.instances[0].sends(set.as_deref());
+            iqs.extend(cluster.instances[0].said().await);
+        }
+        let [first] = &*iqs else { panic!("{iqs:?}") };
+        let said = cluster.goes_on(0, first).await;
+        let second = said.into_iter().find(|it| it.contains("<privileged_iq"));
+        cluster.store.lose_turns();
+        let second = second.expect("the other get's");
+        cluster.goes_on_to_the_end(0, second).await;
+        cluster.settles().await;
+        cluster.asks(0, 'd', None).await;
+        assert_eq!(cluster.rooms(), ["b@m"]);
+    });
+}
