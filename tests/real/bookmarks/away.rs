@@ -63,8 +63,9 @@ fn what_is_deleted_while_pep_is_out_of_reach_is_retracted_later(on: On) {
 
     stage.turn_into(GRANTING);
     let (mut old, mut modern) = (stage.old(&jid), stage.modern(&jid));
-    assert_eq!(old.rooms(), [tea.clone()]);
-    stage.until("it is retracted", || modern.rooms() == [tea.clone()]);
+    let left = [tea];
+    assert_eq!(old.rooms(), left);
+    stage.until("it is retracted", || modern.rooms() == left);
 }
 
 /// The modern clients' changes of the same time count where both changed a room.
