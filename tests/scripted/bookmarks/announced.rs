@@ -139,6 +139,18 @@ fn whoever_else_asks_is_answered_at_once_and_told_nothing_of_it() {
     assert_eq!(stage.next_within(Duration::from_millis(100)), None);
 }
 
+/// 1,024 strangers took all the room there is for questions that may have to be answered once more.
+#[test]
+fn what_strangers_ask_is_not_answered_once_more() {
+    let mut stage = stage();
+    let stranger = "elsewhere.example";
+    stage.send(question("1", stranger, OF_EJABBERD));
+    expect_told(&mut stage, &announcement("1", stranger, OF_EJABBERD, &[]));
+    stage.send(grant(stranger));
+    stage.send(question("2", stranger, OF_PROSODY));
+    expect_told(&mut stage, &announcement("2", stranger, OF_PROSODY, &[]));
+}
+
 #[test]
 fn where_bookmarks_stay_apart_nothing_is_announced_or_waited_for() {
     let mut stage = Stage::with("[bookmarks]\nmode = \"off\"\n");
