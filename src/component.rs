@@ -307,8 +307,14 @@ impl Component {
                         Turn::Wrote(Ok(())) => {}
                         Turn::Wrote(Err(error)) => {
                             let lost = || Ended::Lost(error.to_string());
-                            let ended = self.take_what_has_come(&mut inbound, tell).await;
                             let leaving = leaving.map(|leaving| leaving.ended);
+                            let ended = match leaving {
+                                None | Some(Ended::Anew) => {
+                                    self.take_what_has_come(&mut inbound, tell).await
+                                }
+                                // Nothing more is to be carried out, or can be trusted to be a stanza.
+                                Some(Ended::Stopped(_) | Ended::Lost(_)) => None,
+                            };
                             return leaving.or(ended).unwrap_or_else(lost);
                         }
                         Turn::Read(incoming) => {

@@ -141,15 +141,12 @@ impl Requests {
     /// The server has let us in.
     pub fn logged_in(&self) {
         self.0.service.borrow_mut().logged_in();
-        self.0.announcements.borrow_mut().clear();
+        self.0.announcements.borrow_mut().logged_in();
     }
 
     /// Nothing more will be read from the server on this link.
     pub fn link_ended(&self) {
-        let bookmarks = &self.0.handler.bookmarks;
-        bookmarks.give_up();
-        let mut announcements = self.0.announcements.borrow_mut();
-        announcements.link_ended(|host| bookmarks.keeps_on(host));
+        self.0.handler.bookmarks.give_up();
     }
 
     /// Replies that were queued will not get to whoever waits for them.

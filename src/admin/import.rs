@@ -206,7 +206,7 @@ impl Work<'_> {
     }
 }
 
-/// Takes one user's elements, all of them or none.
+/// Takes one user's elements: first those that replace what is damaged, then all of the others or none.
 fn take(
     owners: &dyn Owners,
     config: &Config,
@@ -241,7 +241,7 @@ fn take(
                 continue;
             }
             Some(false) => replaced += 1,
-            None if is_damaged => replaced += 1,
+            None if is_damaged => {} // it is replaced
             None => new += 1,
         }
         if how.dry_run {
@@ -268,9 +268,9 @@ fn take(
         // Whatever the user has set since we looked stays as well.
         Existing::Keep
     };
-    for (entries, existing) in [(wanted, existing), (damaged, Existing::Replace)] {
+    let put = |entries: Vec<Entry>, existing| {
         if how.dry_run || entries.is_empty() {
-            continue;
+            return Ok(());
         }
         let owner_data = OwnerData {
             entries,
@@ -282,8 +282,12 @@ fn take(
             note: None,
         });
         let refused = |bad: Bad| OwnersError::Refused(bad.to_string());
-        owners.put(sound.map_err(refused)?, existing)?;
-    }
+        owners.put(sound.map_err(refused)?, existing)
+    };
+    let mended = damaged.len() as u64;
+    put(damaged, Existing::Replace)?;
+    tally.replaced += mended;
+    put(wanted, existing)?;
     tally.users += 1;
     tally.new += new;
     tally.replaced += replaced;

@@ -49,14 +49,14 @@ impl Announcements {
         }
     }
 
-    /// The link has ended: what has waited is answered, on the next link. Prosody asks once, and not again there.
-    pub fn link_ended(&mut self, in_step: impl Fn(&str) -> bool) {
-        self.give_all(|_, _| true, in_step);
-    }
-
-    /// A new link: what was answered on the last is not answered once more.
-    pub fn clear(&mut self) {
-        self.asked.clear();
+    /// A new link. What was answered on the last is not answered once more. What has waited since then waits for what
+    /// the hosts say on this one: Prosody asks once, and not again.
+    pub fn logged_in(&mut self) {
+        for asked in std::mem::take(&mut self.asked) {
+            if asked.waits.is_some() {
+                self.asked(asked.announcement, false, true);
+            }
+        }
     }
 
     /// A host asks; whether bookmarks are kept in step there is known by this. Where that may yet change,

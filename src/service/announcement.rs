@@ -99,9 +99,9 @@ impl Announcement {
     }
 
     /// Whether the host may not have got what it is answered before it has granted something, as
-    /// ejabberd. What is answered to strangers does not matter.
+    /// ejabberd.
     pub fn may_be_lost(&self) -> bool {
-        self.served && self.question.first_version
+        self.question.first_version
     }
 
     /// The answer, while bookmarks of the host's users are kept in step or are not.

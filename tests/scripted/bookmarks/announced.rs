@@ -116,14 +116,16 @@ fn a_host_that_says_nothing_is_answered_all_the_same() {
 
 /// The question that waited went with the link. Prosody asks once in its life, and never announced it.
 #[test]
-fn what_waits_when_the_link_ends_is_answered_on_the_next() {
+fn what_waits_when_the_link_ends_waits_for_the_grant_on_the_next() {
     let mut stage = stage();
     stage.send(question("1", "localhost", OF_PROSODY));
     waits(&mut stage);
     stage.lose_link();
     stage.let_in_again();
     stage.answers_pings = false;
-    let announced = announcement("1", "localhost", OF_PROSODY, &[]);
+    waits(&mut stage);
+    stage.send(grant("localhost"));
+    let announced = announcement("1", "localhost", OF_PROSODY, &[IN_STEP]);
     expect_told(&mut stage, &announced);
 }
 
@@ -137,18 +139,6 @@ fn whoever_else_asks_is_answered_at_once_and_told_nothing_of_it() {
         expect_told(&mut stage, &announcement("1", from, OF_EJABBERD, &[]));
     }
     assert_eq!(stage.next_within(Duration::from_millis(100)), None);
-}
-
-/// 1,024 strangers took all the room there is for questions that may have to be answered once more.
-#[test]
-fn what_strangers_ask_is_not_answered_once_more() {
-    let mut stage = stage();
-    let stranger = "elsewhere.example";
-    stage.send(question("1", stranger, OF_EJABBERD));
-    expect_told(&mut stage, &announcement("1", stranger, OF_EJABBERD, &[]));
-    stage.send(grant(stranger));
-    stage.send(question("2", stranger, OF_PROSODY));
-    expect_told(&mut stage, &announcement("2", stranger, OF_PROSODY, &[]));
 }
 
 #[test]
