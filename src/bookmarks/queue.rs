@@ -14,9 +14,9 @@ use crate::store::Owner;
 /// What may wait here of one owner's. Carrying out a set can take PEP seconds; and nobody's sets may take the room
 /// that there is for all. One request is never too large.
 const MAX_OF_OWNER: Load = Load {
-    requests: 16,
+    requests: 64,
     text: 2 * 1024 * 1024,
-    size: 256 * 1024,
+    size: 1024 * 1024,
 };
 
 #[derive(Debug, Default)]
