@@ -8,6 +8,16 @@ const B: &str = "b@muc.localhost";
 const C: &str = "c@muc.localhost";
 const D: &str = "d@muc.localhost";
 
+/// Both sides have two rooms, and Alice has got them.
+fn in_step() -> Host {
+    let mut host = Host::new();
+    for (jid, name) in [(A, "A"), (B, "B")] {
+        host.keep(jid, item(jid, name));
+    }
+    host.get();
+    host
+}
+
 /// Another client of Alice's retracts this.
 fn retract(host: &mut Host, jid: &str) {
     let node = host.nodes.get_mut(ALICE).expect("a node");
@@ -52,11 +62,7 @@ fn what_pep_refuses_stops_nothing_else() {
 /// The same where the room cannot be retracted, or be given another name.
 #[test]
 fn a_retraction_or_an_edit_that_pep_refuses_stops_nothing_else() {
-    let mut host = Host::new();
-    for (jid, name) in [(A, "A"), (B, "B")] {
-        host.keep(jid, item(jid, name));
-    }
-    host.get();
+    let mut host = in_step();
     host.refuses.extend([A.to_owned(), B.to_owned()]);
     host.set(&(conference(B, "mine") + &conference(C, "C")));
     assert_eq!(host.kept(), [A, B, C]);
@@ -76,11 +82,7 @@ fn a_retraction_or_an_edit_that_pep_refuses_stops_nothing_else() {
 #[test]
 fn what_is_deleted_without_pep_is_retracted_later_unless_it_is_edited_meanwhile() {
     for edit in [None, Some("theirs")] {
-        let mut host = Host::new();
-        for (jid, name) in [(A, "A"), (B, "B")] {
-            host.keep(jid, item(jid, name));
-        }
-        host.get();
+        let mut host = in_step();
         host.send(advertisement("localhost", ""));
         assert_eq!(host.set(&conference(A, "A")), []);
         if let Some(name) = edit {
@@ -106,11 +108,7 @@ fn what_is_deleted_without_pep_is_retracted_later_unless_it_is_edited_meanwhile(
 /// been.
 #[test]
 fn what_is_renamed_and_then_deleted_while_pep_fails_is_retracted_later() {
-    let mut host = Host::new();
-    for (jid, name) in [(A, "A"), (B, "B")] {
-        host.keep(jid, item(jid, name));
-    }
-    host.get();
+    let mut host = in_step();
     let renamed = conference(A, "A") + &conference(B, "mine");
     for content in [renamed, conference(A, "A")] {
         host.send(set("set", &storage(&content)));

@@ -111,7 +111,7 @@ fn open_in(
     compacting::clear_away(folder)?;
     let db = recover(folder, cache_bytes)?;
     let place = Arc::new(place);
-    let log_bytes = log.metadata().map_or(0, |log| log.len());
+    let log_bytes = files::length(&log);
     let to_close = log.try_clone().map_err(files::failed("open", folder))?;
     let disk = Disk {
         db,

@@ -104,8 +104,8 @@ impl Successor for Beside {
             return Err(EngineError("sled put data into a folder blobs/".to_owned()));
         }
         let log = path.join("db");
-        self.log.sync_data().map_err(trouble("sync", &log))?;
-        for path in [log, path, self.folder.clone()] {
+        self.log.sync_all().map_err(trouble("sync", &log))?;
+        for path in [path, self.folder.clone()] {
             files::sync(&path).map_err(trouble("sync", &path))?;
         }
         Ok(())
@@ -115,13 +115,9 @@ impl Successor for Beside {
         let (folder, path) = (&self.folder, self.path());
         let lock = self.lock.upgrade();
         let lock = lock.ok_or_else(|| EngineError("nobody holds the lock".to_owned()))?;
-        let again = || {
-            self.log
-                .try_clone()
-                .map_err(trouble("open", &path.join("db")))
-        };
-        let (file, to_close) = (again()?, again()?);
-        let place = Place::of(folder, &file).map_err(trouble("look at", folder))?;
+        let to_close = self.log.try_clone();
+        let to_close = to_close.map_err(trouble("open", &path.join("db")))?;
+        let place = Place::of(folder, &self.log).map_err(trouble("look at", folder))?;
         let displaced = |displaced: Displaced| EngineError(displaced.to_string());
         self.place.check_place().map_err(displaced)?;
         files::remove_snapshots(folder).map_err(trouble("remove the snapshots in", folder))?;
@@ -138,10 +134,10 @@ impl Successor for Beside {
         place.check_place().map_err(displaced)?;
         place.settle(&self.known);
         let place = Arc::new(place);
-        let log_bytes = file.metadata().map_or(0, |log| log.len());
+        let log_bytes = files::length(&self.log);
         Ok(Arc::new(Disk {
             db: self.db.clone(),
-            log: file,
+            log: self.log,
             folder: folder.clone(),
             blobs_seen: AtomicBool::new(false),
             closing: Closing::new(folder, Arc::clone(&place), to_close),
